@@ -1,0 +1,134 @@
+"""The errors of this package, one tree.
+
+``BelaError``
+    ├── ``ConfigError``: a configuration file or setting is wrong
+    ├── ``RequestError``: a caller asked for something that cannot be
+    │   └── ``UnknownVariableError``: the board has no variable of that name
+    ├── ``FrameError``: a message from the board is not what the protocol says
+    ├── ``BoardError``: the board or the way to it
+    │   ├── ``ConnectError``: it could not be reached
+    │   ├── ``NoReplyError``: it is connected but did not answer in time
+    │   └── ``DisconnectedError``: the connection ended while it was needed
+    ├── ``CaptureError``: a recording of websocket traffic cannot be read
+    └── ``StreamError``: samples, stamps or metadata that LSL must not be given
+
+Each message says what happened, the value, and the next step. Only these errors leave the
+public functions of this package; anything else is a defect of ours.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+
+class BelaError(Exception):
+    """Base of every error that this package raises on purpose."""
+
+
+class ConfigError(BelaError):
+    """A configuration file or setting is wrong; the message names the file and the key."""
+
+
+class RequestError(BelaError):
+    """A request that cannot be carried out as it stands; nothing was changed."""
+
+
+class UnknownVariableError(RequestError):
+    """The board has no variable of a requested name.
+
+    Parameters
+    ----------
+    names : iterable of str
+        The names that are not there.
+    available : iterable of str
+        The names that the board offers.
+    """
+
+    def __init__(self, names: Iterable[str], available: Iterable[str]) -> None:
+        self.names = tuple(names)
+        self.available = tuple(available)
+        super().__init__(self.names, self.available)
+
+    def __str__(self) -> str:
+        """Name what is missing and what is there, shortened to a readable length."""
+        missing = ", ".join(repr(name) for name in self.names)
+        shown = ", ".join(repr(name) for name in self.available[:20])
+        more = len(self.available) - 20
+        if more > 0:
+            shown += f" and {more} more"
+        return f"the board has no variable {missing}; it offers {shown or 'none'}"
+
+
+class FrameError(BelaError):
+    """A message from the board that the protocol does not allow."""
+
+
+class BoardError(BelaError):
+    """The board, or the way to it, did not do what was needed."""
+
+
+class ConnectError(BoardError):
+    """The board could not be reached.
+
+    Parameters
+    ----------
+    url : str
+        Where a connection was tried.
+    reason : str
+        What the attempt ended with.
+    """
+
+    def __init__(self, url: str, reason: str) -> None:
+        self.url = url
+        self.reason = reason
+        super().__init__(url, reason)
+
+    def __str__(self) -> str:
+        """Say where, why, and what to look at."""
+        return (
+            f"cannot connect to {self.url}: {self.reason}; "
+            "is the board on, and a project that uses Watcher running on it?"
+        )
+
+
+class NoReplyError(BoardError):
+    """The board is connected but did not answer in time.
+
+    Parameters
+    ----------
+    request : str
+        What was asked for.
+    url : str
+        Where it was asked.
+    timeout_s : float
+        How long was waited.
+    last_seen : str, optional
+        The last thing that was known, to find the cause.
+    """
+
+    def __init__(self, request: str, url: str, timeout_s: float, last_seen: str = "") -> None:
+        self.request = request
+        self.url = url
+        self.timeout_s = timeout_s
+        self.last_seen = last_seen
+        super().__init__(request, url, timeout_s, last_seen)
+
+    def __str__(self) -> str:
+        """Say what was asked, where, for how long, and what to look at."""
+        seen = f" (last seen: {self.last_seen})" if self.last_seen else ""
+        return (
+            f"no reply to {self.request!r} from {self.url} in {self.timeout_s:.1f} s{seen}; "
+            "is a project that uses Watcher running on the board?"
+        )
+
+
+class DisconnectedError(BoardError):
+    """The connection to the board ended while it was needed."""
+
+
+class CaptureError(BelaError):
+    """A recording of websocket traffic cannot be read; the message names file and line."""
+
+
+class StreamError(BelaError):
+    """Samples, stamps or metadata that must not be given to LSL."""
