@@ -1,0 +1,190 @@
+"""One client of the server: its bytes become commands, replies become bytes.
+
+Nothing here waits: the sockets do not block, and what is kept for a client is bounded in both
+directions. A client that sends without end or never reads harms nobody but itself.
+"""
+
+from __future__ import annotations
+
+import socket
+from collections import deque
+from typing import Final
+
+from bela_module.errors import RequestError
+
+DELIMITER: Final = b";"
+"""Ends each command."""
+
+MAX_COMMAND_BYTES: Final = 64 * 1024
+"""Longest command that is accepted, its delimiter not counted."""
+
+MAX_UNREAD_BYTES: Final = 1024 * 1024
+"""Replies kept for a client that does not read; a client with more is dropped."""
+
+_CHUNK_BYTES: Final = 16 * 1024
+
+
+class CommandSplitter:
+    """Cuts a stream of bytes into commands; the pieces in which it arrives do not matter."""
+
+    def __init__(self) -> None:
+        self._partial = bytearray()
+        self._discarding = False
+
+    def feed(self, data: bytes) -> list[str | RequestError]:
+        """Take bytes in and give the commands that they complete.
+
+        Parameters
+        ----------
+        data : bytes
+            What arrived, of any length and content.
+
+        Returns
+        -------
+        list of str or RequestError
+            In the order of arrival: the text of a command without its delimiter and the white
+            space around it, or why it was refused. Blank commands are left out.
+        """
+        found: list[str | RequestError] = []
+        *completed, rest = data.split(DELIMITER)
+        for piece in completed:
+            self._append(piece, found)
+            if not self._discarding and (command := bytes(self._partial).strip()):
+                found.append(_decoded(command))
+            self._partial.clear()
+            self._discarding = False
+        self._append(rest, found)
+        return found
+
+    def _append(self, piece: bytes, found: list[str | RequestError]) -> None:
+        if self._discarding:
+            return
+        if len(self._partial) + len(piece) <= MAX_COMMAND_BYTES:
+            self._partial += piece
+            return
+        self._partial.clear()
+        self._discarding = True
+        found.append(
+            RequestError(
+                f"a command may have {MAX_COMMAND_BYTES} bytes and must end with ';'; "
+                "everything up to the next ';' is ignored"
+            )
+        )
+
+
+def _decoded(command: bytes) -> str | RequestError:
+    try:
+        return command.decode("ascii")
+    except UnicodeDecodeError as error:
+        return RequestError(
+            f"commands must be ASCII, but byte {error.start} is 0x{command[error.start]:02x}; "
+            "in JSON write such characters as \\uXXXX"
+        )
+
+
+class Connection:
+    """A client's socket with what is under way on it.
+
+    Parameters
+    ----------
+    sock : socket.socket
+        The accepted socket; it is made non-blocking, and closed by :meth:`close`.
+    peer : str
+        How to call the client in the log.
+    """
+
+    def __init__(self, sock: socket.socket, peer: str) -> None:
+        sock.setblocking(False)
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        self.socket = sock
+        self.peer = peer
+        self.commands: deque[str | RequestError] = deque()
+        """Received and not yet carried out."""
+        self.verbose = False
+        self.asked_pcomms = False
+        self.n_ups = 0
+        self.n_pending = 0
+        """Commands whose work is under way."""
+        self.ended_s: float | None = None
+        """When the client stopped sending; it may still read."""
+        self.closed = False
+        self._splitter = CommandSplitter()
+        self._unsent = bytearray()
+
+    @property
+    def wants_reading(self) -> bool:
+        """Whether more may be received: not before what came is carried out."""
+        return self.ended_s is None and not self.commands
+
+    @property
+    def wants_writing(self) -> bool:
+        """Whether replies wait for the client to read."""
+        return bool(self._unsent)
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether nothing is under way in either direction."""
+        return not (self.commands or self.n_pending or self._unsent)
+
+    def receive(self, now_s: float) -> None:
+        """Take in what has arrived; call it when the socket is readable.
+
+        Parameters
+        ----------
+        now_s : float
+            The time, kept when the client has stopped sending.
+
+        Raises
+        ------
+        OSError
+            The connection broke.
+        """
+        try:
+            data = self.socket.recv(_CHUNK_BYTES)
+        except BlockingIOError:
+            return
+        if data:
+            self.commands.extend(self._splitter.feed(data))
+        else:
+            self.ended_s = now_s
+
+    def send(self, data: bytes) -> None:
+        """Send a reply, or keep it until the client reads.
+
+        Parameters
+        ----------
+        data : bytes
+            The reply.
+
+        Raises
+        ------
+        OSError
+            The connection broke, or the client has not read for too long.
+        """
+        self._unsent += data
+        self.flush()
+        if len(self._unsent) > MAX_UNREAD_BYTES:
+            raise ConnectionAbortedError(f"it left {len(self._unsent)} bytes of replies unread")
+
+    def flush(self) -> None:
+        """Send what is kept, as far as that goes.
+
+        Raises
+        ------
+        OSError
+            The connection broke.
+        """
+        if not self._unsent:
+            return
+        try:
+            sent = self.socket.send(self._unsent)
+        except BlockingIOError:
+            return
+        del self._unsent[:sent]
+
+    def close(self) -> None:
+        """Close the socket and forget what is under way; idempotent."""
+        self.closed = True
+        self.commands.clear()
+        self._unsent.clear()
+        self.socket.close()

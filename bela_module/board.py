@@ -1,0 +1,188 @@
+"""What is known of the board: its variables, its clock, and how its ticks map to stamps."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+import numpy as np
+
+from bela_module.client import Reply
+from bela_module.clock import DeviceClock, ProbeVerdict
+from bela_module.control import VariableList
+from bela_module.protocol import Block, DataDecoder, Refusal, Ticks, Variable
+from bela_module.streams import Stamps, StreamFacts, StreamMode, StreamPlan
+from bela_module.timeline import Timeline
+
+
+class BoardNews(StrEnum):
+    """What a reply to ``list`` says that was not so before."""
+
+    NOTHING = "nothing"
+    RESTARTED = "the board restarted: its ticks began anew"
+
+
+@dataclass(slots=True)
+class BoardCounters:
+    """Counts that outlive a connection."""
+
+    foreign_blocks: int = 0
+    reconnects: int = 0
+    restarts: int = 0
+    control_bad_frames: int = 0
+
+
+@dataclass(slots=True)
+class Board:
+    """The board as seen from here; it outlives connections.
+
+    Parameters
+    ----------
+    name : str
+        What the streams' identity calls it.
+    input_delay_s : float
+        Known delay of its converters, subtracted from all stamps.
+    """
+
+    name: str
+    input_delay_s: float = 0.0
+    project: str = ""
+    variables: tuple[Variable, ...] = ()
+    declared_rate_hz: float = math.nan
+    tick: int = 0
+    clock: DeviceClock | None = None
+    timeline: Timeline = field(default_factory=Timeline)
+    decoder: DataDecoder = field(default_factory=DataDecoder)
+    counters: BoardCounters = field(default_factory=BoardCounters)
+    steps: dict[str, float] = field(default_factory=dict)
+    """Ticks between two values of a dense variable, by its name, as far as known."""
+
+    def take_reply(self, reply: Reply, project: str) -> BoardNews:
+        """Take in a reply to ``list``: variables, state and one more bound for the clock.
+
+        Returns
+        -------
+        BoardNews
+            Whether the board has begun anew since the last reply.
+        """
+        listed = reply.variable_list
+        news = BoardNews.NOTHING
+        clock = self.clock
+        if clock is None or self._is_another(listed, project):
+            if clock is not None:
+                news = BoardNews.RESTARTED
+            clock = self._new_clock(listed)
+        self.project = project
+        self.variables = listed.variables
+        self.declared_rate_hz = listed.sample_rate_hz
+        self.tick = listed.tick
+        self.decoder.describe(listed.variables)
+        verdict = clock.add_probe(
+            reply.sent_s, reply.received_s, listed.tick, listed.tick_granularity
+        )
+        if verdict is ProbeVerdict.RESTARTED:
+            news = BoardNews.RESTARTED
+            self.steps.clear()
+        if clock.ready:
+            self.timeline.steer(clock, listed.tick)
+        if news is BoardNews.RESTARTED:
+            self.counters.restarts += 1
+        return news
+
+    def _is_another(self, listed: VariableList, project: str) -> bool:
+        return project != self.project or listed.sample_rate_hz != self.declared_rate_hz
+
+    def _new_clock(self, listed: VariableList) -> DeviceClock:
+        generation = self.clock.generation if self.clock is not None else 0
+        self.clock = DeviceClock(listed.sample_rate_hz)
+        self.clock.generation += generation
+        self.steps.clear()
+        return self.clock
+
+    def receive(self, message: bytes | str) -> Block | Refusal | None:
+        """Decode one message of the data channel."""
+        return self.decoder.receive(message)
+
+    @property
+    def ready(self) -> bool:
+        """Whether samples can be stamped."""
+        return self.clock is not None and self.clock.ready and self.timeline.started
+
+    @property
+    def rate_settled(self) -> bool:
+        """Whether the tick rate is known well enough to announce it."""
+        return self.ready and self.clock is not None and self.clock.rate_settled
+
+    @property
+    def next_probe_in_s(self) -> float:
+        """How long to wait before the next probe."""
+        return self.clock.next_probe_in_s if self.clock is not None else 0.0
+
+    def tick_at(self, lsl_s: float) -> int:
+        """Return the first tick at or after an LSL time."""
+        if self.clock is None or not self.clock.ready:
+            return self.tick
+        return max(0, math.ceil(self.clock.tick_at(lsl_s)))
+
+    def time_at(self, tick: int) -> float:
+        """Return the LSL time of a tick as it would be stamped, without settling it."""
+        if self.clock is None:
+            return math.nan
+        return float(self.clock.time_at(tick)) - self.input_delay_s
+
+    def possible_tick(self, lsl_s: float) -> float:
+        """Return the latest tick that can have happened by an LSL time."""
+        if self.clock is None or not self.clock.ready:
+            return math.inf
+        return self.clock.latest_possible_tick(lsl_s)
+
+    def add_arrival(self, tick: int, arrived_s: float) -> None:
+        """Take in that a tick had happened by the time its block arrived."""
+        if self.clock is not None:
+            self.clock.add_arrival(tick, arrived_s)
+
+    def stamps(self, ticks: Ticks) -> Stamps:
+        """Return the stamp of each tick, which is settled from now on."""
+        stamps_s: Stamps = self.timeline.stamps_s(ticks)
+        return stamps_s - self.input_delay_s if self.input_delay_s else stamps_s
+
+    def facts(self, plan: StreamPlan, step_ticks: float | None) -> StreamFacts:
+        """Collect what an outlet's metadata say."""
+        nominal_hz = 0.0
+        tick_rate_hz = self.clock.snapped_rate_hz if self.clock is not None else math.nan
+        if plan.mode is StreamMode.DENSE:
+            configured = plan.settings.nominal_rate_hz if plan.settings is not None else None
+            nominal_hz = configured or tick_rate_hz / (step_ticks or 1)
+        return StreamFacts(
+            nominal_rate_hz=nominal_hz,
+            tick_rate_hz=self.clock.tick_rate_hz if self.clock is not None else math.nan,
+            declared_rate_hz=self.declared_rate_hz,
+            board=self.name,
+            project=self.project,
+            uncertainty_s=self.uncertainty_s,
+            input_delay_s=self.input_delay_s,
+        )
+
+    @property
+    def uncertainty_s(self) -> float:
+        """How far a stamp can be from the truth."""
+        return self.timeline.uncertainty_s if self.ready else math.inf
+
+    def find(self, names: Mapping[str, object]) -> tuple[Variable, ...]:
+        """Return the variables of some names that the board still has."""
+        return tuple(variable for variable in self.variables if variable.name in names)
+
+
+def last_tick(block: Block, step_ticks: float | None) -> int:
+    """Return the latest tick that a block proves to be over.
+
+    A dense block may be padded, so its own end proves nothing before the step is known and its
+    last value is not zero.
+    """
+    if block.monitor or block.relative_ticks is not None:
+        return int(block.ticks[-1])
+    if step_ticks is None or not np.any(block.values[-1:]):
+        return block.tick
+    return block.tick + math.floor((block.values.size - 1) * step_ticks)

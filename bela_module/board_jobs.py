@@ -1,0 +1,359 @@
+"""What can be asked of a connected board: each function is one job of the driver."""
+
+from __future__ import annotations
+
+import logging
+import math
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Final
+
+import numpy as np
+
+from bela_module.board import Board
+from bela_module.client import BoardClient
+from bela_module.control import (
+    VariableList,
+    control_command,
+    monitor_command,
+    set_command,
+    uncontrol_command,
+    unwatch_command,
+)
+from bela_module.delivery import Delivery, DeliveryKind, Window
+from bela_module.errors import NoReplyError, RequestError, UnknownVariableError
+from bela_module.protocol import Buffer, ValueType, Variable, encode_buffer
+from bela_module.requests import (
+    MonitorRequest,
+    ScheduleRequest,
+    SendRequest,
+    SetRequest,
+    StartRequest,
+)
+from bela_module.streams import StreamMode, StreamPlan, choose_variables, plan_streams, reachable
+
+if TYPE_CHECKING:
+    from bela_module.driver import Driver
+
+logger = logging.getLogger(__name__)
+
+_CONFIRM_S: Final = 1.0
+_LEAD_S: Final = 0.1
+_DEFAULT_MONITOR_PERIOD_S: Final = 0.1
+
+
+async def clear(client: BoardClient, board: Board) -> None:
+    """End what an earlier client left watched: its blocks would be splices of then and now."""
+    stale = [variable.name for variable in reachable(board.variables) if variable.watched]
+    if not stale:
+        return
+    try:
+        await client.unwatch(stale, _CONFIRM_S)
+    except NoReplyError:
+        # A sparse variable ends only with its next value, which may never come.
+        logger.warning("still watched by an earlier client: %s", ", ".join(stale))
+
+
+# ---- START, SCHEDULE, MONITOR, STOP ----------------------------------------------------------
+
+
+async def start(driver: Driver, client: BoardClient, request: StartRequest) -> str:
+    """Stream until STOP."""
+    variables = choose_variables(driver.board.variables, request.variables, driver.settings)
+    if driver.delivery is not None:
+        return _already(driver.delivery, variables)
+    plans = plan_streams(variables, driver.settings)
+    delivery = _delivery(driver, DeliveryKind.START, plans, periods=_periods(driver, plans))
+    await _begin(driver, client, delivery)
+    return f"streaming {', '.join(plan.name for plan in plans)}"
+
+
+def _already(running: Delivery, variables: Sequence[Variable]) -> str:
+    there = {variable.name for variable in (*running.watched, *running.monitored)}
+    names = {variable.name for variable in variables}
+    if running.kind is DeliveryKind.START and names == there:
+        return "already streaming"
+    what = "streaming" if running.kind is DeliveryKind.START else "scheduled"
+    raise RequestError(f"{', '.join(sorted(there))} {what} already; STOP first")
+
+
+async def schedule(driver: Driver, client: BoardClient, request: ScheduleRequest) -> str:
+    """Let the board itself start and end the streams."""
+    board = driver.board
+    variables = choose_variables(board.variables, request.variables, driver.settings)
+    if driver.delivery is not None:
+        _already(driver.delivery, ())
+    if not board.ready:
+        raise RequestError("the board's clock is not known yet: does its sketch call tick()?")
+    plans = plan_streams(variables, driver.settings)
+    monitored = [plan.name for plan in plans if plan.mode is StreamMode.MONITOR]
+    if monitored:
+        raise RequestError(f"{', '.join(monitored)} is monitored, which cannot be scheduled")
+    windows = _windows(driver, request, variables)
+    delivery = _delivery(driver, DeliveryKind.SCHEDULE, plans, windows=windows)
+    await _begin(driver, client, delivery)
+    first = min(window.first_tick for window in windows.values())
+    last = max(window.last_tick for window in windows.values())
+    return f"scheduled from tick {first} to {last}"
+
+
+def _windows(
+    driver: Driver, request: ScheduleRequest, variables: Sequence[Variable]
+) -> dict[str, Window]:
+    board, clock = driver.board, driver.board.clock
+    names = [variable.name for variable in variables]
+    now_s = driver.now()
+    if request.in_ticks:
+        asked = request.ticks_for(names)
+    else:
+        rate_hz = clock.tick_rate_hz if clock is not None else math.nan
+        start_s = now_s + (request.start_in_s or 0.0)
+        if request.start_lsl_s is not None:
+            start_s = request.start_lsl_s + board.input_delay_s
+        duration = max(1, round((request.duration_s or 0.0) * rate_hz))
+        asked = ((board.tick_at(start_s), duration),) * len(names)
+    # The board starts a schedule whose time has passed at once, and counts from there.
+    soon = board.tick_at(now_s + _LEAD_S)
+    starts = [(max(first, soon), duration) for first, duration in asked]
+    return {
+        name: Window(first, first + duration)
+        for name, (first, duration) in zip(names, starts, strict=True)
+    }
+
+
+async def monitor(driver: Driver, client: BoardClient, request: MonitorRequest) -> str:
+    """Send single values at a low rate."""
+    if driver.monitoring is not None:
+        await end(driver, client, driver.monitoring)
+    variables = choose_variables(driver.board.variables, request.variables, driver.settings)
+    names = [variable.name for variable in variables]
+    plans = _apart(plan_streams(variables, driver.settings, monitor=True), driver.delivery)
+    if request.periods is not None:
+        periods = dict(zip(names, request.periods_for(names), strict=True))
+    else:
+        ticks = _period_ticks(driver, request.period_s or _DEFAULT_MONITOR_PERIOD_S)
+        periods = dict.fromkeys(names, ticks)
+    delivery = _delivery(driver, DeliveryKind.MONITOR, plans, periods=periods)
+    await _begin(driver, client, delivery)
+    return f"monitoring {', '.join(names)}"
+
+
+def _apart(plans: Sequence[StreamPlan], running: Delivery | None) -> list[StreamPlan]:
+    """Give another name to the monitor of a variable that streams under its own already."""
+    taken = {stream.plan.name for stream in running.streams} if running is not None else set()
+    return [
+        StreamPlan(
+            f"{plan.name}_monitor" if plan.name in taken else plan.name,
+            plan.variables,
+            plan.mode,
+            plan.sample_format,
+            plan.settings,
+        )
+        for plan in plans
+    ]
+
+
+def _periods(driver: Driver, plans: Sequence[StreamPlan]) -> dict[str, int]:
+    periods: dict[str, int] = {}
+    for plan in plans:
+        if plan.mode is StreamMode.MONITOR:
+            configured_s = plan.settings.period_s if plan.settings is not None else None
+            ticks = _period_ticks(driver, configured_s or _DEFAULT_MONITOR_PERIOD_S)
+            periods |= {variable.name: ticks for variable in plan.variables}
+    return periods
+
+
+def _period_ticks(driver: Driver, period_s: float) -> int:
+    clock = driver.board.clock
+    rate_hz = clock.tick_rate_hz if clock is not None else math.nan
+    if not math.isfinite(rate_hz):
+        raise RequestError("the board's tick rate is not known yet; give periods in ticks")
+    return max(2, round(period_s * rate_hz))  # 1 would mean once
+
+
+def _delivery(
+    driver: Driver,
+    kind: DeliveryKind,
+    plans: Sequence[StreamPlan],
+    *,
+    windows: Mapping[str, Window] | None = None,
+    periods: Mapping[str, int] | None = None,
+) -> Delivery:
+    return Delivery(
+        kind,
+        driver.board,
+        driver.sink,
+        driver.now,
+        driver.mark,
+        plans,
+        windows or {},
+        periods or {},
+    )
+
+
+async def _begin(driver: Driver, client: BoardClient, delivery: Delivery) -> None:
+    driver.adopt(delivery)
+    try:
+        await delivery.begin(client)
+    except BaseException:
+        driver.drop(delivery)
+        raise
+
+
+async def resume(driver: Driver, client: BoardClient, *, anew: bool) -> None:
+    """Go on with what ran before the connection was lost."""
+    for delivery in (driver.delivery, driver.monitoring):
+        if delivery is not None:
+            await delivery.resume(client, anew=anew)
+
+
+async def end(driver: Driver, client: BoardClient, delivery: Delivery) -> None:
+    """Stop a delivery and collect its tail."""
+    try:
+        still_watched = await delivery.end(client)
+    finally:
+        driver.drop(delivery)
+    if still_watched:
+        logger.warning(
+            "%s: the board ends it with its next value, and keeps up to one block till then",
+            ", ".join(still_watched),
+        )
+
+
+async def stop(driver: Driver, client: BoardClient) -> str:
+    """Stop everything that streams, is scheduled or is monitored."""
+    deliveries = [d for d in (driver.delivery, driver.monitoring) if d is not None]
+    for delivery in deliveries:
+        await end(driver, client, delivery)
+    return "stopped" if deliveries else "nothing was running"
+
+
+async def abandon(driver: Driver, client: BoardClient) -> None:
+    """Stop everything on the board without collecting what it still holds."""
+    for delivery in (driver.delivery, driver.monitoring):
+        if delivery is None:
+            continue
+        watched = [variable.name for variable in delivery.watched]
+        monitored = [variable.name for variable in delivery.monitored]
+        if watched:
+            await client.send(unwatch_command(watched))
+        if monitored:
+            await client.send(monitor_command(monitored, [0] * len(monitored)))
+        driver.drop(delivery)
+
+
+# ---- SET, RELEASE, SEND, LIST ----------------------------------------------------------------
+
+
+async def set_values(driver: Driver, client: BoardClient, request: SetRequest) -> str:
+    """Take control of variables and set them, confirmed by the board."""
+    known = {variable.name: variable for variable in reachable(driver.board.variables)}
+    missing = [name for name in request.values if name not in known]
+    if missing:
+        raise UnknownVariableError(missing, known)
+    values = {name: _settable(known[name], value) for name, value in request.values.items()}
+    names = list(values)
+    # Taking control copies the sketch's value, so that a set before it would be lost.
+    fresh = [name for name in names if name not in driver.controlled]
+    if fresh:
+        driver.controlled.update(fresh)
+        await client.send(control_command(fresh))
+        await client.confirm(
+            lambda listed: all(v.controlled for v in listed.variables if v.name in fresh),
+            f"control of {', '.join(fresh)}",
+            _CONFIRM_S,
+        )
+    await client.send(set_command(names, list(values.values())))
+    wanted = {known[name].index: value for name, value in values.items()}
+    await client.confirm(
+        lambda listed: _have(listed, wanted), f"set {', '.join(names)}", _CONFIRM_S
+    )
+    set_s = driver.now()
+    for name, value in values.items():
+        driver.mark(f"set {name}={value:.15g}", set_s)
+    return "set " + ", ".join(f"{name}={value:.15g}" for name, value in values.items())
+
+
+def _settable(variable: Variable, value: float) -> float:
+    dtype = variable.value_type.dtype
+    if dtype.kind == "f":
+        limits = np.finfo(dtype)
+        if abs(value) > limits.max:
+            raise RequestError(f"{variable.name} = {value}: a float holds up to {limits.max}")
+        return value
+    low, high = int(np.iinfo(dtype).min), int(np.iinfo(dtype).max)
+    if not (low <= value <= high and float(value).is_integer()):
+        raise RequestError(
+            f"{variable.name} = {value}: it is {variable.value_type.label}, "
+            f"which takes whole numbers from {low} to {high}"
+        )
+    return value
+
+
+def _have(listed: VariableList, wanted: Mapping[int, float]) -> bool:
+    return all(_same(listed.variables[index], value) for index, value in wanted.items())
+
+
+def _same(variable: Variable, value: float) -> bool:
+    stored = float(np.float64(value).astype(variable.value_type.dtype))
+    # The board writes 15 significant digits.
+    return math.isclose(variable.value, stored, rel_tol=1e-13, abs_tol=1e-300)
+
+
+async def release(driver: Driver, client: BoardClient, names: Sequence[str] | None) -> str:
+    """Give control back to the sketch: of some variables, or of all that we control."""
+    known = {variable.name for variable in driver.board.variables}
+    chosen = list(driver.controlled if names is None else names)
+    missing = [name for name in chosen if name not in known]
+    if missing and names is not None:
+        raise UnknownVariableError(missing, sorted(known))
+    chosen = [name for name in chosen if name in known]
+    driver.controlled.difference_update(chosen if names is not None else set(driver.controlled))
+    if not chosen:
+        return "nothing was controlled"
+    await client.send(uncontrol_command(chosen))
+    await client.confirm(
+        lambda listed: not any(v.controlled for v in listed.variables if v.name in chosen),
+        f"uncontrol of {', '.join(chosen)}",
+        _CONFIRM_S,
+    )
+    return f"released {', '.join(chosen)}"
+
+
+async def send(client: BoardClient, request: SendRequest) -> str:
+    """Send a buffer of numbers to the sketch."""
+    value_type = ValueType(request.type)
+    data = np.asarray(request.data, dtype=np.float64)
+    if value_type is ValueType.CHAR:
+        data = np.mod(data, 256)  # a char is 8 bits, signed or not
+    buffer = Buffer(request.buffer_id, value_type, data)
+    encode_buffer(buffer)
+    await client.send_buffer(buffer)
+    return f"sent {data.size} values to buffer {request.buffer_id}"
+
+
+async def listing(driver: Driver, client: BoardClient) -> dict[str, Any]:
+    """Describe the board's variables as LIST shows them."""
+    await driver.probe(client)
+    return describe(driver.board)
+
+
+def describe(board: Board) -> dict[str, Any]:
+    """Describe the board's variables as of the last reply."""
+    return {
+        "project": board.project,
+        "sample_rate_hz": board.declared_rate_hz,
+        "tick": board.tick,
+        "variables": [
+            {
+                "name": variable.name,
+                "type": variable.value_type.label,
+                "mode": "sparse" if variable.sparse else "dense",
+                "value": variable.value if math.isfinite(variable.value) else None,
+                "watched": variable.watched,
+                "controlled": variable.controlled,
+                "monitor_period_ticks": variable.monitor_period_ticks,
+                "logged": variable.logged,
+            }
+            for variable in board.variables
+        ],
+    }

@@ -1,0 +1,381 @@
+"""Settings: from a TOML file to validated, frozen values.
+
+Nothing is read when this module is imported. Unknown keys are refused, and every fault of a file
+is named at once: the file, the key, the value and what is allowed. Without any file, as when the
+package is installed, the built-in defaults below hold; ``configs/bela.toml`` shows them all.
+"""
+
+from __future__ import annotations
+
+import json
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any, Final, Literal, Self
+
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
+
+from bela_module.errors import ConfigError
+from bela_module.validation import Name, Names, as_list, faults, refuse_bool, shown
+
+DEFAULT_CONFIG: Final = Path(__file__).resolve().parent.parent / "configs" / "bela.toml"
+"""The configuration of a checkout; an installed package has none and takes the defaults."""
+
+EventName = Literal[
+    "started",
+    "stopped",
+    "schedule_started",
+    "schedule_finished",
+    "gap",
+    "disconnected",
+    "reconnected",
+    "board_restarted",
+    "set",
+    "error",
+]
+"""The events that the session reports."""
+
+LogLevel = Literal["DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"]
+
+MAX_CALLBACK_CHARS: Final = 1024
+"""Longest callback message: the control room reads one with a single call."""
+
+_LEVEL_NUMBERS: Final = {"10": "DEBUG", "20": "INFO", "30": "WARNING", "40": "ERROR"}
+
+
+def _checked_host(host: str) -> str:
+    if not host or any(char.isspace() or char in "/:@" for char in host):
+        raise ValueError("must be a host name or an IPv4 address, such as 192.168.7.2")
+    return host
+
+
+def _checked_stream_name(name: str) -> str:
+    # LSL finds streams by a query in quotes: such a name could never be resolved.
+    if "'" in name or '"' in name:
+        raise ValueError("must not contain quotes: LSL could not find such a stream")
+    return name
+
+
+def _checked_callback(message: str) -> str:
+    """Check a message for the control room: ``<module>|<PCOMM>|{json}``."""
+    rule = 'must be "<module>|<PCOMM>|{json object}"'
+    parts = message.split("|")
+    if len(parts) != 3 or not all(part.strip() for part in parts):
+        raise ValueError(f"{rule}, with exactly two '|'")
+    # The control room decodes ASCII, splits at ";" and strips leading "1"s, its answer to UP.
+    if not (message.isascii() and message.isprintable()) or ";" in message:
+        raise ValueError(f"{rule}, printable ASCII without ';'")
+    if message.startswith("1"):
+        raise ValueError(f"{rule}; the module's name must not begin with 1")
+    if len(message) > MAX_CALLBACK_CHARS:
+        raise ValueError(f"{rule}, of at most {MAX_CALLBACK_CHARS} characters")
+    try:
+        payload = json.loads(parts[2])
+    except ValueError as error:
+        raise ValueError(f"{rule}; its JSON is broken: {error}") from None
+    if not isinstance(payload, dict):
+        raise ValueError(f"{rule}; the part after the second '|' is no JSON object")
+    return message
+
+
+def _level_name(level: object) -> object:
+    text = str(level).strip().upper()
+    return _LEVEL_NUMBERS.get(text, text)
+
+
+Host = Annotated[str, AfterValidator(_checked_host)]
+StreamName = Annotated[Name, AfterValidator(_checked_stream_name)]
+Callback = Annotated[str, AfterValidator(_checked_callback)]
+Level = Annotated[LogLevel, BeforeValidator(_level_name)]
+Positive = Annotated[float, BeforeValidator(refuse_bool), Field(gt=0, allow_inf_nan=False)]
+Delay = Annotated[float, BeforeValidator(refuse_bool), Field(ge=0, le=1, allow_inf_nan=False)]
+Count = Annotated[int, BeforeValidator(refuse_bool)]
+Texts = Annotated[tuple[str, ...], BeforeValidator(as_list)]
+
+
+class _Section(BaseModel):
+    """A table of the file: frozen, unknown keys refused."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, validate_default=True)
+
+
+class BoardSettings(_Section):
+    """``[board]``: where the board is and how it is spoken to."""
+
+    host: Host = "bela.local"
+    port: Count = Field(default=5555, ge=1, le=65535)
+    name: StreamName = "bela"
+    """Part of each stream's ``source_id``: tells two boards of one lab apart."""
+    input_delay_s: Delay = 0.0
+    """Known delay of the converters, subtracted from all stamps."""
+    reply_timeout_s: Positive = 2.0
+
+    @property
+    def url(self) -> str:
+        """The address of the board's websockets, without a path."""
+        return f"ws://{self.host}:{self.port}"
+
+
+class ServerSettings(_Section):
+    """``[server]``: where PCOMMs are served."""
+
+    ip: Host = "127.0.0.1"
+    port: Count = Field(default=8080, ge=0, le=65535)
+    """0 takes a free one."""
+    max_connections: Count = Field(default=16, ge=1, le=1000)
+
+
+class StreamingSettings(_Section):
+    """``[streaming]``: what holds for all streams."""
+
+    variables: Names = ()
+    """What ``START`` streams when it names nothing; empty: all that the board has."""
+    prefix: Annotated[str, AfterValidator(_checked_stream_name)] = "bela_"
+    max_buffered_s: Positive = 10.0
+    events_stream: StreamName = "bela_events"
+
+
+class StreamSettings(_Section):
+    """``[streams.NAME]``: a stream of one or several variables, and what is said of it."""
+
+    variables: Annotated[Names, Field(min_length=1)]
+    mode: Literal["watch", "monitor"] = "watch"
+    period_s: Positive | None = None
+    """Time between two values; only in mode ``monitor``."""
+    type: Name = "Bela"
+    """LSL's content type."""
+    unit: str | None = None
+    """A short way to give all channels one unit; it ends up in ``units``."""
+    units: Texts = ()
+    """The unit of each channel; empty: unknown."""
+    labels: Texts = ()
+    """The label of each channel; empty: the variables' names."""
+    nominal_rate_hz: Positive | None = None
+    max_buffered_s: Positive | None = None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _spread_unit(cls, data: Any) -> Any:
+        if not isinstance(data, dict) or data.get("unit") is None:
+            return data
+        if data.get("units"):
+            raise ValueError("unit and units exclude each other")
+        names = as_list(data.get("variables"))
+        count = len(names) if isinstance(names, list | tuple) else 0
+        return {**data, "unit": None, "units": [data["unit"]] * count}
+
+    @model_validator(mode="after")
+    def _check_together(self) -> Self:
+        for key, texts in (("labels", self.labels), ("units", self.units)):
+            if texts and len(texts) != len(self.variables):
+                raise ValueError(
+                    f"{key} must be as many as variables: "
+                    f"{len(texts)} {key} for {len(self.variables)} variables"
+                )
+        if self.mode == "watch" and self.period_s is not None:
+            raise ValueError('period_s needs mode = "monitor"')
+        if self.mode == "monitor" and self.nominal_rate_hz is not None:
+            raise ValueError('nominal_rate_hz needs mode = "watch": monitored values are irregular')
+        return self
+
+
+class RecordingSettings(_Section):
+    """``[recording]``: files that ``START`` may write."""
+
+    dir: Path = Path("recordings")
+    """Made absolute on loading: relative to the folder of the configuration file."""
+    format: Literal["text", "compact"] = "text"
+
+
+class LogSettings(_Section):
+    """``[log]``: what is logged."""
+
+    level: Level = "INFO"
+
+
+class Settings(_Section):
+    """All settings of this module, frozen.
+
+    Raises
+    ------
+    pydantic.ValidationError
+        A value that is not allowed; :func:`load_settings` words it as a `ConfigError`.
+    """
+
+    board: BoardSettings = BoardSettings()
+    server: ServerSettings = ServerSettings()
+    streaming: StreamingSettings = StreamingSettings()
+    streams: dict[StreamName, StreamSettings] = Field(default_factory=dict)
+    recording: RecordingSettings = RecordingSettings()
+    callbacks: dict[EventName, Callback] = Field(default_factory=dict)
+    """Event of the session to message for the control room."""
+    log: LogSettings = LogSettings()
+
+    @field_validator("streams")
+    @classmethod
+    def _check_members(cls, streams: dict[str, StreamSettings]) -> dict[str, StreamSettings]:
+        owner: dict[str, str] = {}
+        for name, stream in streams.items():
+            for variable in stream.variables:
+                other = owner.setdefault(variable, name)
+                if other != name:
+                    raise ValueError(
+                        f"variable {shown(variable)} stands in [streams.{other}] and in "
+                        f"[streams.{name}]; only one stream may have it"
+                    )
+        return streams
+
+    @model_validator(mode="after")
+    def _check_stream_names(self) -> Self:
+        prefix = self.streaming.prefix
+        grouped = {name for stream in self.streams.values() for name in stream.variables}
+        single = [name for name in self.streaming.variables if name not in grouped]
+        names = [prefix + name for name in [*self.streams, *single]]
+        for name in names:
+            if names.count(name) > 1 or name == self.streaming.events_stream:
+                raise ValueError(
+                    f"two streams would be named {shown(name)}; "
+                    "rename one in [streams], or change streaming.prefix or events_stream"
+                )
+        return self
+
+
+def load_settings(path: str | Path | None = None) -> Settings:
+    """Read and validate a configuration file.
+
+    Parameters
+    ----------
+    path : str or pathlib.Path, optional
+        The TOML file. Without it the checkout's ``configs/bela.toml`` is read when it exists,
+        else the built-in defaults are taken.
+
+    Returns
+    -------
+    Settings
+        With an absolute ``recording.dir``: a relative one starts at the folder of the file, or,
+        without a file, at the current folder.
+
+    Raises
+    ------
+    ConfigError
+        The file cannot be read, or something in it is wrong; the message has one line a fault.
+    """
+    if path is None and not DEFAULT_CONFIG.is_file():
+        return _anchored(Settings(), Path.cwd())
+    file = DEFAULT_CONFIG if path is None else Path(path)
+    try:
+        table = tomllib.loads(file.read_bytes().decode("utf-8"))
+    except OSError as error:
+        raise ConfigError(f"cannot read the configuration {file}: {error.strerror}") from error
+    except (UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise ConfigError(f"{file} is no TOML: {error}") from error
+    return _anchored(parse_settings(table, str(file)), file.resolve().parent)
+
+
+def parse_settings(table: Mapping[str, Any], source: str) -> Settings:
+    """Validate settings that were read already.
+
+    Parameters
+    ----------
+    table : mapping
+        The keys and values, as in the TOML file.
+    source : str
+        What to call their source in an error.
+
+    Returns
+    -------
+    Settings
+        The settings, with the defaults for what is not in the table.
+
+    Raises
+    ------
+    ConfigError
+        Something in it is wrong; the message has one line for each fault.
+    """
+    try:
+        return Settings.model_validate(dict(table))
+    except ValidationError as error:
+        lines = [f"{source}: {fault}" for fault in faults(error, Settings)]
+        raise ConfigError("\n".join(lines)) from error
+
+
+def with_overrides(settings: Settings, **sections: Mapping[str, Any]) -> Settings:
+    """Change some settings, as a command line does.
+
+    Parameters
+    ----------
+    settings : Settings
+        The settings to start from; they stay as they are.
+    **sections : mapping
+        For each section the keys to change, such as ``server={"port": 0}``. A value of None
+        leaves the key alone.
+
+    Returns
+    -------
+    Settings
+        The changed settings, validated again.
+
+    Raises
+    ------
+    ConfigError
+        A value is not allowed.
+    """
+    table = settings.model_dump(exclude_unset=True)
+    for name, changes in sections.items():
+        given = {key: value for key, value in changes.items() if value is not None}
+        table[name] = {**table.get(name, {}), **given}
+    return parse_settings(table, "command line")
+
+
+def with_board_address(
+    settings: Settings, board: str | None, environ: Mapping[str, str]
+) -> Settings:
+    """Decide where the board is: argument, else environment, else configuration.
+
+    Parameters
+    ----------
+    settings : Settings
+        The configuration; its address holds when nothing else is given.
+    board : str or None
+        ``HOST`` or ``HOST:PORT`` of the command line; without a port the configured one holds.
+    environ : mapping
+        The environment, of which ``BELA_HOST`` and ``BELA_PORT`` are read.
+
+    Returns
+    -------
+    Settings
+        Settings with that address.
+
+    Raises
+    ------
+    ConfigError
+        The address is none; the message names where it came from.
+    """
+    address = {"host": environ.get("BELA_HOST") or None, "port": environ.get("BELA_PORT") or None}
+    source = "BELA_HOST / BELA_PORT"
+    if board is not None:
+        host, colon, port = board.rpartition(":")
+        address = {"host": host, "port": port} if colon else {"host": board, "port": None}
+        source = f"--board {board}"
+    table = {**settings.board.model_dump(), **{k: v for k, v in address.items() if v is not None}}
+    try:
+        return settings.model_copy(update={"board": BoardSettings.model_validate(table)})
+    except ValidationError as error:
+        lines = [f"{source}: {fault}" for fault in faults(error, BoardSettings)]
+        raise ConfigError("\n".join(lines)) from error
+
+
+def _anchored(settings: Settings, folder: Path) -> Settings:
+    recording = settings.recording.model_copy(
+        update={"dir": (folder / settings.recording.dir.expanduser()).resolve()}
+    )
+    return settings.model_copy(update={"recording": recording})

@@ -1,0 +1,404 @@
+"""What one START, SCHEDULE or MONITOR delivers, from the command to its last sample."""
+
+from __future__ import annotations
+
+import asyncio
+import math
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Final
+
+from bela_module.board import Board, last_tick
+from bela_module.client import BoardClient
+from bela_module.continuity import Gap
+from bela_module.control import Json, monitor_command, unwatch_command, watch_command
+from bela_module.errors import NoReplyError
+from bela_module.live_stream import LiveStream
+from bela_module.protocol import Block, Variable
+from bela_module.streams import Sink, StreamMode, StreamPlan
+from bela_module.survey import StepSurvey
+
+_LEAD_S: Final = 0.05  # a command for a tick this far ahead reaches the board in time
+_GRACE_S: Final = 0.3  # after the end of a stream, for its last block to arrive
+_CONFIRM_S: Final = 0.4
+_POLL_S: Final = 0.005
+_RATE_PATIENCE_S: Final = 3.0
+_SURVEY_PATIENCE_S: Final = 0.3
+_SURVEY_PERIOD_S: Final = 0.003
+_SURVEY_VALUES_PER_S: Final = 2000
+
+
+class DeliveryKind(StrEnum):
+    """What was commanded."""
+
+    START = "START"
+    SCHEDULE = "SCHEDULE"
+    MONITOR = "MONITOR"
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """From when to when a variable is to stream, in board ticks; both ends are part of it."""
+
+    first_tick: int
+    last_tick: int
+
+
+@dataclass(slots=True)
+class Delivery:
+    """A set of streams that begin and end together.
+
+    Parameters
+    ----------
+    kind : DeliveryKind
+        What was commanded.
+    board : Board
+        Where the values come from.
+    sink : Sink
+        Where the samples go.
+    now : callable
+        LSL seconds.
+    mark : callable
+        Is told events: their text and when they happened.
+    plans : sequence of StreamPlan
+        What to stream.
+    windows : mapping of str to Window
+        SCHEDULE only: when each variable streams.
+    periods : mapping of str to int
+        Period in ticks of each monitored variable.
+    """
+
+    kind: DeliveryKind
+    board: Board
+    sink: Sink
+    now: Callable[[], float]
+    mark: Callable[[str, float], None]
+    plans: Sequence[StreamPlan]
+    windows: Mapping[str, Window] = field(default_factory=dict)
+    periods: Mapping[str, int] = field(default_factory=dict)
+    streams: tuple[LiveStream, ...] = ()
+    running: bool = False
+    _routes: dict[tuple[int, bool], LiveStream] = field(default_factory=dict)
+    _survey: StepSurvey | None = None
+    _survey_sends: list[Json] = field(default_factory=list)
+    _begun_s: float = 0.0
+    _announced: bool = False
+
+    def __post_init__(self) -> None:
+        """Make the streams ready to take blocks."""
+        self.streams = tuple(
+            LiveStream(plan, self.sink, self.board.stamps, self._on_gap) for plan in self.plans
+        )
+        for stream in self.streams:
+            monitored = stream.plan.mode is StreamMode.MONITOR
+            for variable in stream.plan.variables:
+                self._routes[variable.index, monitored] = stream
+
+    # ---- what it streams ------------------------------------------------------------------
+
+    @property
+    def watched(self) -> tuple[Variable, ...]:
+        """Variables of which whole blocks come."""
+        return tuple(
+            variable
+            for stream in self.streams
+            if stream.plan.mode is not StreamMode.MONITOR
+            for variable in stream.plan.variables
+        )
+
+    @property
+    def monitored(self) -> tuple[Variable, ...]:
+        """Variables of which single values come."""
+        return tuple(
+            variable
+            for stream in self.streams
+            if stream.plan.mode is StreamMode.MONITOR
+            for variable in stream.plan.variables
+        )
+
+    def take(self, block: Block, arrived_s: float) -> bool:
+        """Take a block when it belongs here.
+
+        Returns
+        -------
+        bool
+            Whether it did.
+        """
+        if block.monitor and self._survey is not None:
+            self._survey_sends += self._survey.add(block)
+            return True
+        stream = self._routes.get((block.variable.index, block.monitor))
+        if stream is None or not self.running:
+            return False
+        stream.add(block, self.board.possible_tick(arrived_s), arrived_s)
+        tracker = stream.tracker_of(block.variable)
+        self.board.add_arrival(last_tick(block, tracker.step_ticks), arrived_s)
+        self._open_ready()
+        return True
+
+    def missed_block(self, variable_index: int) -> None:
+        """Learn that the header of a block came without its payload."""
+        stream = self._routes.get((variable_index, False))
+        if stream is not None and self.running:
+            stream.missed_block(variable_index)
+
+    # ---- its beginning --------------------------------------------------------------------
+
+    async def begin(self, client: BoardClient) -> None:
+        """Start the streams on the board.
+
+        Raises
+        ------
+        BoardError
+            When the board does not do as it is told.
+        """
+        await self._free_watched(client)
+        await self._find_steps(client)
+        await self._watch(client, resumed=False)
+        await self._monitor(client)
+        self._begun_s = self.now()
+        if self.kind is not DeliveryKind.SCHEDULE:
+            self.mark("started", self._begun_s)
+
+    async def resume(self, client: BoardClient, *, anew: bool) -> None:
+        """Go on after a reconnect.
+
+        Parameters
+        ----------
+        client : BoardClient
+            The new connection, on which nothing is watched.
+        anew : bool
+            Whether the board has begun to count anew, so that nothing connects to what was.
+        """
+        if anew:
+            for stream in self.streams:
+                stream.begin_anew()
+        await self._watch(client, resumed=not anew)
+        await self._monitor(client)
+
+    async def _free_watched(self, client: BoardClient) -> None:
+        """End what others left watched: a second watch would lose a block in mid-stream."""
+        wanted = {variable.name for variable in self.watched}
+        stale = [v.name for v in self.board.find(dict.fromkeys(wanted)) if v.watched]
+        if stale:
+            await client.unwatch(stale, _CONFIRM_S)
+
+    async def _find_steps(self, client: BoardClient) -> None:
+        """Ask the board how far the values of dense variables are apart, where not known."""
+        board = self.board
+        rate_hz = board.clock.tick_rate_hz if board.clock is not None else math.nan
+        unknown = [
+            variable
+            for variable in self.watched
+            if not variable.sparse
+            and variable.name not in board.steps
+            and variable.monitor_period_ticks == 0
+        ]
+        if not unknown or not math.isfinite(rate_hz):
+            return
+        period_s = max(_SURVEY_PERIOD_S, len(unknown) / _SURVEY_VALUES_PER_S)
+        survey = self._survey = StepSurvey(unknown, round(period_s * rate_hz))
+        deadline_s = self.now() + _SURVEY_PATIENCE_S + 12 * period_s
+        try:
+            await client.send(*survey.first_commands())
+            while not survey.done and self.now() < deadline_s and not client.lost.done():
+                sends, self._survey_sends = self._survey_sends, []
+                await client.send(*sends)
+                await asyncio.sleep(_POLL_S)
+            await client.send(*survey.last_commands())
+            await client.list()  # its reply comes after the last of the monitors' messages
+        finally:
+            self._survey = None
+            self._survey_sends = []
+        for variable in unknown:
+            if variable.index in survey.steps:
+                board.steps[variable.name] = survey.steps[variable.index]
+
+    async def _watch(self, client: BoardClient, *, resumed: bool) -> None:
+        names = [variable.name for variable in self.watched]
+        if not names:
+            self.running = True
+            return
+        # A start at one tick aligns all variables, and makes even a lost first block show.
+        soon = self.board.tick_at(self.now() + _LEAD_S)
+        ready = self.board.ready
+        starts = {name: soon for name in names}
+        for name, window in self.windows.items():
+            starts[name] = max(soon, window.first_tick)
+        for stream, variable in self._members(StreamMode.DENSE, StreamMode.SPARSE):
+            tracker = stream.tracker_of(variable)
+            if resumed:
+                tracker.resume(starts[variable.name])
+                continue
+            end = self.windows.get(variable.name)
+            tracker.begin(
+                first_tick=starts[variable.name] if ready else self.board.tick,
+                last_tick=end.last_tick if end is not None else None,
+                step_ticks=self.board.steps.get(variable.name),
+            )
+        self.running = True
+        self._open_ready()
+        await client.send(self._watch_command(names, starts if ready or self.windows else None))
+
+    def _watch_command(self, names: Sequence[str], starts: Mapping[str, int] | None) -> Json:
+        if starts is None:
+            return watch_command(names)
+        first = [starts[name] for name in names]
+        if not self.windows:
+            return watch_command(names, first)
+        alive = [name for name in names if self.windows[name].last_tick > starts[name]]
+        return watch_command(
+            alive,
+            [starts[name] for name in alive],
+            [self.windows[name].last_tick - starts[name] for name in alive],
+        )
+
+    async def _monitor(self, client: BoardClient) -> None:
+        names = [variable.name for variable in self.monitored]
+        for stream, variable in self._members(StreamMode.MONITOR):
+            stream.tracker_of(variable).begin(first_tick=self.board.tick)
+        self.running = True
+        self._open_ready()
+        if names:
+            await client.send(monitor_command(names, [self.periods[name] for name in names]))
+
+    def _members(self, *modes: StreamMode) -> Iterable[tuple[LiveStream, Variable]]:
+        for stream in self.streams:
+            if stream.plan.mode in modes:
+                for variable in stream.plan.variables:
+                    yield stream, variable
+
+    def _open_ready(self) -> None:
+        """Open streams of which the nominal rate is known, or will not be known any better."""
+        if not self.board.ready:
+            return
+        settled = self.board.rate_settled or (
+            self._begun_s > 0 and self.now() > self._begun_s + _RATE_PATIENCE_S
+        )
+        for stream in self.streams:
+            if stream.facts is not None:
+                continue
+            dense = stream.plan.mode is StreamMode.DENSE
+            if not dense or (settled and stream.step_ticks is not None):
+                stream.open(self.board.facts(stream.plan, stream.step_ticks))
+                self._remember_steps(stream)
+
+    def _remember_steps(self, stream: LiveStream) -> None:
+        if stream.plan.mode is StreamMode.DENSE:
+            for variable in stream.plan.variables:
+                step = stream.tracker_of(variable).step_ticks
+                if step is not None:
+                    self.board.steps[variable.name] = step
+
+    # ---- its course -----------------------------------------------------------------------
+
+    def progress(self) -> bool:
+        """Do what is due; call it some times a second.
+
+        Returns
+        -------
+        bool
+            Whether a schedule has come to its end, so that :meth:`end` is due.
+        """
+        self._open_ready()
+        if self.kind is not DeliveryKind.SCHEDULE or not self.windows or not self.board.ready:
+            return False
+        now_s = self.now()
+        first_s = self.board.time_at(min(window.first_tick for window in self.windows.values()))
+        if not self._announced and now_s >= first_s:
+            self._announced = True
+            self.mark("schedule_started", first_s)
+        finished = all(stream.finished for stream in self.streams)
+        return self._announced and (finished or now_s > self._last_s() + _GRACE_S)
+
+    def _last_s(self) -> float:
+        return self.board.time_at(max(window.last_tick for window in self.windows.values()))
+
+    # ---- its end --------------------------------------------------------------------------
+
+    async def end(self, client: BoardClient) -> list[str]:
+        """Stop the streams, collect what the board still holds, and confirm that it stopped.
+
+        The stop is set to a tick slightly ahead, which makes the true end of every padded last
+        block known.
+
+        Returns
+        -------
+        list of str
+            Variables that the board still calls watched: sparse ones end with their next value.
+        """
+        names = [variable.name for variable in self.watched]
+        still_watched: list[str] = []
+        try:
+            if names:
+                await self._stop_watching(client, names)
+            monitored = [variable.name for variable in self.monitored]
+            if monitored:
+                await client.send(monitor_command(monitored, [0] * len(monitored)))
+            still_watched = await self._confirm_end(client, names)
+        finally:
+            self.finish()
+        return still_watched
+
+    async def _stop_watching(self, client: BoardClient, names: Sequence[str]) -> None:
+        soon = self.board.tick_at(self.now() + _LEAD_S)
+        if all(stream.finished for stream in self.streams):
+            return
+        if self.board.ready:
+            for stream, variable in self._members(StreamMode.DENSE, StreamMode.SPARSE):
+                window = self.windows.get(variable.name)
+                ends = min(soon, window.last_tick) if window is not None else soon
+                stream.end_at(variable, ends)
+            await client.send(unwatch_command(names, [soon] * len(names)))
+            deadline_s = self.board.time_at(soon) + _GRACE_S
+            await self._wait_finished(client, deadline_s)
+        unfinished = [
+            variable.name
+            for stream, variable in self._members(StreamMode.DENSE, StreamMode.SPARSE)
+            if not stream.tracker_of(variable).finished
+        ]
+        if unfinished:
+            await client.send(unwatch_command(unfinished))
+
+    async def _wait_finished(self, client: BoardClient, deadline_s: float) -> None:
+        while not all(stream.finished for stream in self.streams):
+            if self.now() > deadline_s or client.lost.done():
+                return
+            await asyncio.sleep(_POLL_S)
+
+    async def _confirm_end(self, client: BoardClient, names: Sequence[str]) -> list[str]:
+        wanted = frozenset(names)
+        listed: list[Variable] = []
+
+        def ended(variables: Iterable[Variable]) -> bool:
+            listed[:] = [v for v in variables if v.watched and v.name in wanted]
+            return not listed
+
+        try:
+            await client.confirm(lambda reply: ended(reply.variables), "unwatch", _CONFIRM_S)
+        except NoReplyError:
+            return [variable.name for variable in listed]
+        return []
+
+    def interrupted(self) -> None:
+        """Learn that the connection ended."""
+        for stream in self.streams:
+            stream.interrupted()
+
+    def finish(self) -> None:
+        """Deliver what is held as far as it is certain; nothing more comes."""
+        if self.running:
+            self.running = False
+            for stream in self.streams:
+                stream.finish()
+            ended_s = self.now()
+            if self.kind is DeliveryKind.SCHEDULE and self._announced:
+                last_s = self._last_s()
+                self.mark("schedule_finished", min(last_s, ended_s))
+            else:
+                self.mark("stopped", ended_s)
+
+    def _on_gap(self, variable: Variable, gap: Gap) -> None:
+        happened_s = self.board.time_at(gap.first_tick)
+        self.mark(f"gap {variable.name} {gap.n_values}", happened_s)

@@ -1,0 +1,147 @@
+"""All the lines that a set of bounds allows: the mathematics behind the clock.
+
+A line ``y = offset + slope * x`` has to stay below *upper* points and above *lower* points.
+For one slope the offsets it may have reach from the highest lower point to the lowest upper
+point, both seen along that slope; between the slopes of the edges of the points' convex hulls
+these two limits are linear. So the feasible region is a convex polygon in the plane of slope
+and offset that is known exactly from a handful of slopes: no search, no iteration, no solver.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+Floats = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class FeasibleLines:
+    """The polygon of the lines ``y = offset + slope * x`` that satisfy all bounds.
+
+    Parameters
+    ----------
+    slopes : array of shape (n,)
+        Ascending slopes; between two neighbours both limits are linear.
+    lowest, highest : array of shape (n,)
+        The offsets that each slope may have, ``lowest <= highest``.
+    relaxed_by : float
+        How far every bound had to give way, in units of y, for any line to exist; 0 when the
+        bounds agree with one line.
+    """
+
+    slopes: Floats
+    lowest: Floats
+    highest: Floats
+    relaxed_by: float
+
+    @property
+    def slope_range(self) -> tuple[float, float]:
+        """The smallest and the largest slope of any feasible line."""
+        return float(self.slopes[0]), float(self.slopes[-1])
+
+    def centroid(self) -> tuple[float, float]:
+        """Return (offset, slope) of the polygon's centre of mass.
+
+        With exponentially distributed delays of equal mean on both sides every feasible line
+        is equally likely, so that the centroid is the mean of what is still possible.
+        """
+        # Simpson's rule is exact here: all three integrands are at most cubic in the slope
+        ends = np.stack([self.slopes[:-1], self.slopes[1:]])
+        width = self.highest - self.lowest
+        centre = 0.5 * (self.highest + self.lowest)
+        step = ends[1] - ends[0]
+        mass = slope_moment = offset_moment = 0.0
+        for weight, at in ((1.0, 0.0), (4.0, 0.5), (1.0, 1.0)):
+            part = weight * step * (width[:-1] * (1 - at) + width[1:] * at)
+            mass += float(part.sum())
+            slope_moment += float((part * (ends[0] * (1 - at) + ends[1] * at)).sum())
+            offset_moment += float((part * (centre[:-1] * (1 - at) + centre[1:] * at)).sum())
+        if mass <= 0.0:
+            widest = int(np.argmax(width))
+            return float(centre[widest]), float(self.slopes[widest])
+        return offset_moment / mass, slope_moment / mass
+
+    def limits_at(self, x: Floats) -> tuple[Floats, Floats]:
+        """Return the lowest and the highest y that a feasible line has at each x.
+
+        Parameters
+        ----------
+        x : array of shape (k,)
+
+        Returns
+        -------
+        lowest, highest : array of shape (k,)
+        """
+        rise = self.slopes[:, None] * x
+        lowest = (self.lowest[:, None] + rise).min(axis=0)
+        highest = (self.highest[:, None] + rise).max(axis=0)
+        return lowest, highest
+
+
+def feasible_lines(
+    upper: Floats, lower: Floats, slope_limits: tuple[float, float], margin: float = 0.0
+) -> FeasibleLines:
+    """Find all lines below the upper and above the lower points.
+
+    When no line satisfies the bounds, every one of them gives way by the same, smallest
+    possible amount (the minimax solution), and the result says by how much.
+
+    Parameters
+    ----------
+    upper, lower : array of shape (n, 2) and (m, 2)
+        Points (x, y), at least one of each, in any order.
+    slope_limits : tuple of float
+        The slopes that are thinkable at all, ascending.
+    margin : float
+        What is left free, in units of y, around a line that is only just possible.
+
+    Returns
+    -------
+    FeasibleLines
+    """
+    above = _hull(upper, 1.0)
+    below = _hull(lower, -1.0)
+    edges = [np.diff(hull[:, 1]) / np.diff(hull[:, 0]) for hull in (above, below)]
+    slopes = np.unique(np.clip(np.concatenate([*edges, slope_limits]), *slope_limits))
+    highest = (above[:, 1] - slopes[:, None] * above[:, 0]).min(axis=1)
+    lowest = (below[:, 1] - slopes[:, None] * below[:, 0]).max(axis=1)
+    width = highest - lowest  # concave in the slope
+    missing = max(0.0, 0.5 * (margin - float(width.max())))
+    highest, lowest, width = highest + missing, lowest - missing, width + 2 * missing
+    inside = np.flatnonzero(width >= 0.0)
+    first, last = int(inside[0]), int(inside[-1])
+    keep = slice(first, last + 1)
+    columns = np.stack([slopes, lowest, highest])
+    parts = [columns[:, keep]]
+    if first > 0:
+        parts.insert(0, _crossing(columns, width, first - 1, first))
+    if last + 1 < len(slopes):
+        parts.append(_crossing(columns, width, last + 1, last))
+    kept = np.concatenate(parts, axis=1)
+    return FeasibleLines(kept[0], kept[1], kept[2], max(0.0, missing - 0.5 * margin))
+
+
+def _crossing(columns: Floats, width: Floats, outside: int, inside: int) -> Floats:
+    """Interpolate the column at which the width between two neighbours is zero."""
+    share = width[inside] / (width[inside] - width[outside])
+    found: Floats = columns[:, inside] + share * (columns[:, outside] - columns[:, inside])
+    return found[:, None]
+
+
+def _hull(points: Floats, side: float) -> Floats:
+    """Return the convex hull facing the line: of upper points its lower side (side = 1)."""
+    order = np.lexsort((side * points[:, 1], points[:, 0]))
+    hull: list[tuple[float, float]] = []
+    for x, y in points[order].tolist():
+        if hull and x == hull[-1][0]:
+            continue  # of points at one x, only the tightest counts, and it came first
+        while len(hull) > 1:
+            (x0, y0), (x1, y1) = hull[-2:]
+            if side * ((x1 - x0) * (y - y0) - (x - x0) * (y1 - y0)) > 0.0:
+                break
+            hull.pop()
+        hull.append((x, y))
+    return np.array(hull)

@@ -1,0 +1,235 @@
+"""One stream while it runs: from blocks to stamped samples in a sink."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Iterable
+from typing import Any, Final
+
+import numpy as np
+
+from bela_module.continuity import Gap, Run, Tracker, tracker_for
+from bela_module.grouping import Grouper
+from bela_module.protocol import Array, Block, Ticks, Variable
+from bela_module.streams import (
+    Sink,
+    Stamps,
+    StreamFacts,
+    StreamMode,
+    StreamPlan,
+    to_format,
+)
+
+Stamper = Callable[[Ticks], Stamps]
+
+_RATE_WINDOW_S: Final = 10.0
+_MAX_WAITING_VALUES: Final = 4_000_000
+
+
+class LiveStream:
+    """A stream from its first block to its last sample.
+
+    Samples are held until :meth:`open`, since an LSL stream's nominal rate must be right from
+    the first one on.
+
+    Parameters
+    ----------
+    plan : StreamPlan
+        What is published.
+    sink : Sink
+        Where the samples go.
+    stamps : callable
+        Gives the LSL time of each of an array of ticks.
+    on_gap : callable
+        Is told every loss: the variable and the gap.
+    """
+
+    def __init__(
+        self,
+        plan: StreamPlan,
+        sink: Sink,
+        stamps: Stamper,
+        on_gap: Callable[[Variable, Gap], None],
+    ) -> None:
+        self.plan = plan
+        self.trackers: tuple[Tracker, ...] = tuple(
+            tracker_for(variable, monitor=plan.mode is StreamMode.MONITOR)
+            for variable in plan.variables
+        )
+        self.facts: StreamFacts | None = None
+        self.samples = 0
+        self.refused = 0
+        self.last_lsl_s: float | None = None
+        self.delay_s: float | None = None
+        self._members = {variable.index: i for i, variable in enumerate(plan.variables)}
+        self._sink = sink
+        self._stamps = stamps
+        self._on_gap = on_gap
+        self._waiting: deque[tuple[int, Run | Gap]] = deque()
+        self._n_waiting = 0
+        self._recent: deque[tuple[float, int]] = deque()
+        self._grouper = self._new_grouper()
+
+    def _new_grouper(self) -> Grouper | None:
+        if len(self.plan.variables) == 1:
+            return None
+        return Grouper(len(self.plan.variables), self.plan.sample_format.dtype)
+
+    # ---- what the board sends -------------------------------------------------------------
+
+    def add(self, block: Block, possible_tick: float, arrived_s: float) -> None:
+        """Take a block of one of the members.
+
+        Parameters
+        ----------
+        block : Block
+            The block.
+        possible_tick : float
+            The latest tick that can have happened when it arrived.
+        arrived_s : float
+            LSL time of its arrival.
+        """
+        member = self._members[block.variable.index]
+        self._take(member, self.trackers[member].add(block, possible_tick))
+        if self.last_lsl_s is not None:
+            self.delay_s = arrived_s - self.last_lsl_s
+
+    def missed_block(self, variable_index: int) -> None:
+        """Learn that a header of one of the members came without its payload."""
+        member = self._members[variable_index]
+        self._take(member, self.trackers[member].missed_block())
+
+    def has(self, variable_index: int) -> bool:
+        """Tell whether a variable is a member."""
+        return variable_index in self._members
+
+    def tracker_of(self, variable: Variable) -> Tracker:
+        """Return the tracker of a member."""
+        return self.trackers[self._members[variable.index]]
+
+    # ---- the course of a run --------------------------------------------------------------
+
+    @property
+    def step_ticks(self) -> float | None:
+        """Ticks between two samples, as far as every member's is known."""
+        steps = [tracker.step_ticks for tracker in self.trackers]
+        known = [step for step in steps if step is not None]
+        return min(known) if len(known) == len(steps) else None
+
+    @property
+    def finished(self) -> bool:
+        """Whether everything up to the known end has come."""
+        return all(tracker.finished for tracker in self.trackers)
+
+    def end_at(self, variable: Variable, last_tick: int) -> None:
+        """Learn the last tick of a member, inclusive."""
+        member = self._members[variable.index]
+        self._take(member, self.trackers[member].end_at(last_tick))
+
+    def interrupted(self) -> None:
+        """Learn that the connection ended; what is held can no longer be decided."""
+        for member, tracker in enumerate(self.trackers):
+            self._take(member, tracker.interrupted())
+
+    def finish(self) -> None:
+        """Deliver what can be delivered; nothing more will come."""
+        for member, tracker in enumerate(self.trackers):
+            self._take(member, tracker.finish())
+        if self._grouper is not None and self.facts is not None:
+            for rows in self._grouper.finish():
+                self._push(rows.ticks, rows.values)
+
+    def begin_anew(self) -> None:
+        """Forget the ticks so far: the board has started to count again."""
+        if self._grouper is not None and self.facts is not None:
+            for rows in self._grouper.finish():
+                self._push(rows.ticks, rows.values)
+        self._grouper = self._new_grouper()
+
+    def open(self, facts: StreamFacts) -> None:
+        """Make the stream visible and deliver what has been waiting."""
+        self._sink.open(self.plan, facts)
+        self.facts = facts
+        while self._waiting:
+            self._give(*self._waiting.popleft())
+        self._n_waiting = 0
+
+    # ---- figures --------------------------------------------------------------------------
+
+    @property
+    def lost(self) -> int:
+        """Values that the board took and that were not delivered."""
+        return sum(tracker.lost for tracker in self.trackers) + self.refused
+
+    @property
+    def gaps(self) -> int:
+        """Number of separate losses."""
+        return sum(tracker.gaps for tracker in self.trackers)
+
+    @property
+    def effective_rate_hz(self) -> float | None:
+        """Samples per second over the last seconds, by their stamps."""
+        if len(self._recent) < 2:
+            return None
+        (first_s, first), (last_s, last) = self._recent[0], self._recent[-1]
+        return (last - first) / (last_s - first_s) if last_s > first_s else None
+
+    # ---- inside ---------------------------------------------------------------------------
+
+    def _take(self, member: int, items: Iterable[Run | Gap]) -> None:
+        for item in items:
+            if isinstance(item, Gap):
+                self._on_gap(self.plan.variables[member], item)
+            if self.facts is not None:
+                self._give(member, item)
+            else:
+                self._wait(member, item)
+
+    def _wait(self, member: int, item: Run | Gap) -> None:
+        self._waiting.append((member, item))
+        self._n_waiting += item.values.size if isinstance(item, Run) else 0
+        while self._n_waiting > _MAX_WAITING_VALUES:
+            _, oldest = self._waiting.popleft()
+            if isinstance(oldest, Run):
+                self._n_waiting -= oldest.values.size
+                self.refused += oldest.values.size
+
+    def _give(self, member: int, item: Run | Gap) -> None:
+        if isinstance(item, Gap):
+            self._sink.gap(self.plan, self.plan.variables[member], item)
+        if self._grouper is not None:
+            for rows in self._grouper.add(member, item):
+                self._push(rows.ticks, rows.values)
+        elif isinstance(item, Run):
+            values = to_format(item.values, self.plan.sample_format)
+            self._push(item.ticks, values[:, np.newaxis])
+
+    def _push(self, ticks: Ticks, values: Array) -> None:
+        stamps_s = self._stamps(ticks)
+        self._sink.push(self.plan, ticks, values, stamps_s)
+        self.samples += ticks.size
+        self.last_lsl_s = float(stamps_s[-1])
+        self._recent.append((self.last_lsl_s, self.samples))
+        while self._recent[-1][0] - self._recent[0][0] > _RATE_WINDOW_S and len(self._recent) > 2:
+            self._recent.popleft()
+
+    def status(self) -> dict[str, Any]:
+        """Describe the stream as STATUS shows it."""
+        nominal_hz = self.facts.nominal_rate_hz if self.facts is not None else None
+        return {
+            "name": self.plan.name,
+            "variables": [variable.name for variable in self.plan.variables],
+            "mode": self.plan.mode.value,
+            "format": self.plan.sample_format.value,
+            "nominal_rate_hz": nominal_hz,
+            "effective_rate_hz": _rounded(self.effective_rate_hz, 3),
+            "samples": self.samples,
+            "lost": self.lost,
+            "gaps": self.gaps,
+            "last_lsl_s": _rounded(self.last_lsl_s, 6),
+            "delay_s": _rounded(self.delay_s, 4),
+        }
+
+
+def _rounded(value: float | None, digits: int) -> float | None:
+    return None if value is None else round(value, digits)

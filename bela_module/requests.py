@@ -1,0 +1,372 @@
+"""What can be asked of a session: validated, frozen requests, and the parser of their JSON. Pure.
+
+A request arrives as ``PCOMM|{json}``. Macros of a control room send numbers and booleans as text
+(``"0.5"``, ``"True"``) and lists of one as a bare value; all of that is accepted. Whatever else is
+wrong is refused with a `RequestError` that names the field, the value and what is allowed.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Annotated, Final, Literal, Self, TypeVar
+
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ValidationError,
+    model_validator,
+)
+from pydantic_core import from_json
+
+from bela_module.errors import RequestError
+from bela_module.validation import Name, Names, as_list, faults, refuse_bool, shown
+
+MAX_TICK: Final = 2**63 - 1
+MAX_BUFFER_ID: Final = 2**32 - 1
+
+_MAX_FILENAME_CHARS: Final = 200
+# Not allowed in a file name on some system on which recordings are opened.
+_NOT_IN_FILENAMES: Final = frozenset('<>:"/\\|?*')
+_INTEGER_RANGES: Final = {"c": (-128, 255), "j": (0, 2**32 - 1), "i": (-(2**31), 2**31 - 1)}
+
+
+def _integral(value: object) -> object:
+    """Let ``"3"``, ``3.0`` and ``"3e0"`` pass for the integer 3; booleans are no numbers."""
+    refuse_bool(value)
+    if isinstance(value, str) and not value.strip().lstrip("+-").isdecimal():
+        try:
+            value = float(value)
+        except ValueError:
+            return value  # worded by the check that follows
+    if isinstance(value, float) and value.is_integer():
+        return int(value)
+    return value
+
+
+def _checked_filename(name: str) -> str:
+    if not name.strip(". ") or not name.isprintable() or _NOT_IN_FILENAMES & set(name):
+        raise ValueError("must be a plain file name, without any folder")
+    if len(name) > _MAX_FILENAME_CHARS:
+        raise ValueError(f"must be a file name of at most {_MAX_FILENAME_CHARS} characters")
+    return name
+
+
+def _checked_dir(folder: str) -> str:
+    if not folder.isprintable() or len(folder) > 1000:
+        raise ValueError("must be a folder inside the configured recording.dir")
+    return folder
+
+
+Integer = Annotated[int, BeforeValidator(_integral)]
+Tick = Annotated[Integer, Field(ge=0, le=MAX_TICK)]
+Ticks = Annotated[tuple[Tick, ...], BeforeValidator(as_list), Field(min_length=1)]
+Durations = Annotated[
+    tuple[Annotated[Integer, Field(ge=1, le=MAX_TICK)], ...],
+    BeforeValidator(as_list),
+    Field(min_length=1),
+]
+Number = Annotated[float, BeforeValidator(refuse_bool), Field(allow_inf_nan=False)]
+Numbers = Annotated[tuple[Number, ...], BeforeValidator(as_list), Field(min_length=1)]
+Seconds = Annotated[Number, Field(gt=0)]
+SomeNames = Annotated[Names, Field(min_length=1)]
+
+
+class Request(BaseModel):
+    """Base of all requests, and the one of PCOMMs without a payload."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+AnyRequest = TypeVar("AnyRequest", bound=Request)
+
+
+class StartRequest(Request):
+    """Stream until ``STOP``."""
+
+    variables: SomeNames | None = None
+    """None: those of the configuration, else all."""
+    saving_enabled: bool = False
+    saving_dir: Annotated[str, AfterValidator(_checked_dir)] | None = None
+    saving_filename: Annotated[str, AfterValidator(_checked_filename)] | None = None
+
+
+class ScheduleRequest(Request):
+    """Let the board start and end the streams by itself, exactly.
+
+    Either in board ticks (`timestamps` and `durations`) or in time (`duration_s` with one of
+    `start_in_s` and `start_lsl_s`).
+    """
+
+    variables: SomeNames | None = None
+    timestamps: Ticks | None = None
+    """First tick, for each variable or one for all."""
+    durations: Durations | None = None
+    """Ticks until the last one, which is included; 0 would mean *without end* to the board."""
+    start_in_s: Annotated[Number, Field(ge=0)] | None = None
+    start_lsl_s: Annotated[Number, Field(ge=0)] | None = None
+    duration_s: Seconds | None = None
+
+    @property
+    def in_ticks(self) -> bool:
+        """Whether start and end are given in board ticks, not in seconds."""
+        return self.timestamps is not None
+
+    @model_validator(mode="after")
+    def _check_together(self) -> Self:
+        ticks = self.timestamps is not None, self.durations is not None
+        starts = self.start_in_s is not None, self.start_lsl_s is not None
+        in_time = any(starts) or self.duration_s is not None
+        if any(ticks) == in_time or (any(ticks) and not all(ticks)):
+            raise ValueError(
+                "either timestamps and durations (board ticks) are required, "
+                "or duration_s with start_in_s or start_lsl_s"
+            )
+        if in_time and (sum(starts) != 1 or self.duration_s is None):
+            raise ValueError("duration_s is required with one of start_in_s and start_lsl_s")
+        if self.timestamps is not None and self.variables is not None:
+            self.ticks_for(self.variables)
+        return self
+
+    def ticks_for(self, names: Sequence[str]) -> tuple[tuple[int, int], ...]:
+        """Spread timestamps and durations over the variables.
+
+        Parameters
+        ----------
+        names : sequence of str
+            The variables that are scheduled.
+
+        Returns
+        -------
+        tuple of (int, int)
+            For each variable the first tick and the ticks from there to the last one.
+
+        Raises
+        ------
+        RequestError
+            There are neither as many values as variables nor just one, or none at all.
+        """
+        return tuple(
+            zip(
+                _spread("timestamps", self.timestamps, names),
+                _spread("durations", self.durations, names),
+                strict=True,
+            )
+        )
+
+
+class MonitorRequest(Request):
+    """Single values at a low rate and low delay."""
+
+    variables: SomeNames | None = None
+    period_s: Seconds | None = None
+    periods: Durations | None = None
+    """Ticks between two values, for each variable or one for all; 1 means *once* to the board."""
+
+    @model_validator(mode="after")
+    def _check_together(self) -> Self:
+        if self.period_s is not None and self.periods is not None:
+            raise ValueError("period_s and periods exclude each other")
+        if self.periods is not None and self.variables is not None:
+            self.periods_for(self.variables)
+        return self
+
+    def periods_for(self, names: Sequence[str]) -> tuple[int, ...]:
+        """Spread `periods` over the variables.
+
+        Parameters
+        ----------
+        names : sequence of str
+            The variables that are monitored.
+
+        Returns
+        -------
+        tuple of int
+            Ticks between two values, for each variable.
+
+        Raises
+        ------
+        RequestError
+            There are neither as many periods as variables nor just one, or none at all.
+        """
+        return _spread("periods", self.periods, names)
+
+
+class SetRequest(Request):
+    """Take control of variables and set them."""
+
+    values: Annotated[dict[Name, Number], Field(min_length=1)]
+
+
+class ReleaseRequest(Request):
+    """Give control back to the sketch."""
+
+    variables: SomeNames | None = None
+    """None: all that this module controls."""
+
+
+class SendRequest(Request):
+    """Send a buffer of numbers to the sketch."""
+
+    buffer_id: Annotated[Integer, Field(ge=0, le=MAX_BUFFER_ID)]
+    type: Literal["c", "j", "i", "f", "d"]
+    """C++ type on the board: char, unsigned int, int, float, double."""
+    data: Numbers
+
+    @model_validator(mode="after")
+    def _check_range(self) -> Self:
+        if self.type not in _INTEGER_RANGES:
+            return self
+        low, high = _INTEGER_RANGES[self.type]
+        for number in self.data:
+            if not (low <= number <= high and math.floor(number) == number):
+                raise ValueError(
+                    f"data = {shown(number)}: type {self.type} takes "
+                    f"whole numbers from {low} to {high}"
+                )
+        return self
+
+
+class VerboseRequest(Request):
+    """Switch the reply lines of one connection on or off."""
+
+    on: bool = True
+
+
+REQUESTS: Final[Mapping[str, type[Request]]] = {
+    "START": StartRequest,
+    "SCHEDULE": ScheduleRequest,
+    "STOP": Request,
+    "MONITOR": MonitorRequest,
+    "SET": SetRequest,
+    "RELEASE": ReleaseRequest,
+    "SEND": SendRequest,
+    "LIST": Request,
+    "STATUS": Request,
+    "VERBOSE": VerboseRequest,
+    "UP": Request,
+    "GET_PCOMMS": Request,
+    "CLOSE": Request,
+}
+"""Every PCOMM and the model of its payload."""
+
+
+def parse_request(pcomm: str, payload: str) -> Request:
+    """Validate the payload of a PCOMM.
+
+    Parameters
+    ----------
+    pcomm : str
+        One of the keys of `REQUESTS`.
+    payload : str
+        A JSON object, or nothing but white space for an empty one.
+
+    Returns
+    -------
+    Request
+        The request of that PCOMM.
+
+    Raises
+    ------
+    RequestError
+        The PCOMM is unknown, the JSON broken, or a field is not what it must be; the message
+        names each field at fault.
+    """
+    if pcomm not in REQUESTS:
+        raise RequestError(f"unknown PCOMM {shown(pcomm)}; known: {', '.join(REQUESTS)}")
+    return make_request(REQUESTS[pcomm], parse_fields(payload))
+
+
+def parse_fields(payload: str) -> dict[str, object]:
+    """Read the JSON of a payload, without looking at what the fields mean.
+
+    Parameters
+    ----------
+    payload : str
+        A JSON object, or nothing but white space for an empty one.
+
+    Returns
+    -------
+    dict
+        The fields.
+
+    Raises
+    ------
+    RequestError
+        It is no JSON, or no JSON object.
+    """
+    try:
+        fields = from_json(payload, allow_inf_nan=False) if payload.strip() else {}
+    except ValueError as error:
+        raise RequestError(f"the payload {shown(payload)} is no JSON: {error}") from None
+    if not isinstance(fields, dict):
+        raise RequestError(f"the payload {shown(payload)} is no JSON object like {{}}")
+    return fields
+
+
+def make_request(model: type[AnyRequest], fields: Mapping[str, object]) -> AnyRequest:
+    """Validate the fields of a payload.
+
+    Parameters
+    ----------
+    model : type of Request
+        The kind of request.
+    fields : mapping
+        The payload.
+
+    Returns
+    -------
+    Request
+        A request of that kind.
+
+    Raises
+    ------
+    RequestError
+        A field is not what it must be; the message names each field at fault.
+    """
+    try:
+        return model.model_validate(dict(fields))
+    except ValidationError as error:
+        raise RequestError("; ".join(faults(error, model))) from None
+
+
+def saving_folder(folder: Path, asked: str | None) -> Path:
+    """Find the folder that a recording goes to, inside the configured one.
+
+    Parameters
+    ----------
+    folder : pathlib.Path
+        The configured ``recording.dir``.
+    asked : str or None
+        ``saving_dir`` of a request: relative to `folder`, or an absolute path inside it.
+
+    Returns
+    -------
+    pathlib.Path
+        An absolute path, links resolved; it need not exist yet.
+
+    Raises
+    ------
+    RequestError
+        It lies outside of `folder`.
+    """
+    root = folder.resolve()
+    found = (root / (asked or "")).resolve()
+    if not found.is_relative_to(root):
+        raise RequestError(f"saving_dir = {shown(asked)}: must lie inside of {root}")
+    return found
+
+
+def _spread(key: str, values: tuple[int, ...] | None, names: Sequence[str]) -> tuple[int, ...]:
+    given = values or ()
+    if len(given) == 1:
+        return given * len(names)
+    if len(given) != len(names):
+        raise RequestError(
+            f"{key} must be one for all or one for each of {len(names)} variables, not {len(given)}"
+        )
+    return given

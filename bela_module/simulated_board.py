@@ -1,0 +1,264 @@
+"""The simulated board: a sketch, a clock and the Watcher's commands behind two websockets.
+
+What it simulates and what it does not is told by :mod:`bela_module.simulator`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections import deque
+from collections.abc import Callable, Sequence
+from typing import Any, Final
+
+import numpy as np
+
+from bela_module import board_json
+from bela_module.board_server import BoardServer, Client
+from bela_module.errors import FrameError
+from bela_module.network import Delay, Network
+from bela_module.protocol import Buffer, Variable, decode_buffer
+from bela_module.simulated_clock import SimulatedClock
+from bela_module.simulated_variable import NEVER, Account, WrittenRun
+from bela_module.simulated_watcher import Pair, Reply, SimulatedWatcher
+from bela_module.sketches import Sketch, Ticks, Times, find_sketch
+
+_MAX_SLEEP_S: Final = 0.25
+_KEPT_BUFFERS: Final = 1000
+
+
+class SimulatedBoard(BoardServer):
+    """A board that runs a simulated sketch; use it in a ``with`` statement.
+
+    Its methods and properties may be used from any thread while it runs.
+
+    Parameters
+    ----------
+    sketch : str or Sketch
+        Name of a sketch in :data:`bela_module.sketches.SKETCHES`, or one of your own.
+    rate_hz : float, optional
+        Rate of the ticks; the declared rate changes in proportion. By default the sketch's own.
+    drift_ppm : float
+        By how many millionths the board's clock is faster than the host's.
+    delay_s, jitter_s : float
+        Shorthand for a ``network`` with this delay and this mean of exponential jitter each way.
+    network : Network, optional
+        Delays each way; overrides the shorthand.
+    first_tick : int
+        Where the ticks begin; rounded down to the start of a burst.
+    host, port : str, int
+        Where to listen; port 0 takes a free one.
+    seed : int
+        Seed of everything random.
+    clock : callable
+        The host's clock in seconds. ``time.monotonic`` is what LSL uses on Linux; give
+        ``pylsl.local_clock`` to be sure.
+    """
+
+    def __init__(
+        self,
+        sketch: str | Sketch = "simulation",
+        rate_hz: float | None = None,
+        *,
+        drift_ppm: float = 0.0,
+        delay_s: float = 0.0,
+        jitter_s: float = 0.0,
+        network: Network | None = None,
+        first_tick: int = 0,
+        host: str = "127.0.0.1",
+        port: int = 0,
+        seed: int = 0,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        both_ways = Delay(delay_s, jitter_s)
+        super().__init__(
+            host=host, port=port, network=network or Network(both_ways, both_ways), seed=seed
+        )
+        self.received_buffers: deque[Buffer] = deque(maxlen=_KEPT_BUFFERS)
+        self._host_clock = clock
+        self._rate_hz = rate_hz
+        self._drift_ppm = drift_ppm
+        self._wake = asyncio.Event()
+        self._boot(find_sketch(sketch) if isinstance(sketch, str) else sketch, first_tick)
+
+    def _boot(self, sketch: Sketch, first_tick: int) -> None:
+        rate_hz = self._rate_hz or sketch.tick_rate_hz
+        first_tick -= first_tick % sketch.burst_ticks
+        self._sketch = sketch
+        self._clock = SimulatedClock(
+            rate_hz,
+            sketch.burst_ticks,
+            first_tick=first_tick,
+            start_s=self._host_clock(),
+            drift_ppm=self._drift_ppm,
+        )
+        self._watcher = SimulatedWatcher(
+            sketch.variables,
+            declared_rate_hz=sketch.declared_rate_hz * rate_hz / sketch.tick_rate_hz,
+            last_tick=first_tick - 1,
+            time_of_ticks=self._clock.times_of,
+        )
+        self._active = False
+
+    # ---- what tests ask ------------------------------------------------------------------
+
+    @property
+    def project(self) -> str:
+        """Name of the project that runs."""
+        return self._sketch.name
+
+    @property
+    def sketch(self) -> Sketch:
+        """The sketch that runs."""
+        return self._sketch
+
+    @property
+    def true_tick_rate_hz(self) -> float:
+        """The rate of the ticks on the host's clock, drift included."""
+        return self._clock.true_rate_hz
+
+    def true_time_s(self, ticks: Ticks | Sequence[int]) -> Times:
+        """Give the host's time at which the board took the value of each tick.
+
+        Parameters
+        ----------
+        ticks : array of int of shape (n_ticks,)
+            Ticks since the last restart.
+
+        Returns
+        -------
+        ndarray of shape (n_ticks,)
+            Seconds on the clock that the board was given.
+        """
+        return self._clock.times_of(np.asarray(ticks, dtype=np.int64))
+
+    def tick_now(self) -> int:
+        """Give the last tick that has happened, the end of a burst."""
+        return self._clock.tick_at(self._host_clock())
+
+    def watched_names(self) -> list[str]:
+        """Give the names of the variables that are being streamed, in the board's order."""
+        return [v.name for v in self._describe() if v.watched]
+
+    def monitored(self) -> dict[str, int]:
+        """Give the periods, in ticks, of the variables that are monitored."""
+        return {v.name: v.monitor_period_ticks for v in self._describe() if v.monitor_period_ticks}
+
+    def controlled_values(self) -> dict[str, float]:
+        """Give what the sketch reads from the variables that clients control."""
+        return {v.name: v.value for v in self._describe() if v.controlled}
+
+    def written(self, name: str) -> tuple[WrittenRun, ...]:
+        """Give the runs of ticks that were written into blocks of a variable since the boot.
+
+        Every start of its stream, and every hole, begins a new run.
+        """
+        return self._in_loop(lambda: self._up_to_date().find(name).written)
+
+    def account(self, name: str) -> Account:
+        """Say what became of the values written into blocks of a variable since the boot."""
+        return self._in_loop(lambda: self._up_to_date().find(name).account)
+
+    def _describe(self) -> list[Variable]:
+        return self._in_loop(lambda: self._up_to_date().describe())
+
+    # ---- trouble with the board itself ---------------------------------------------------
+
+    def restart(self, sketch: str | Sketch | None = None, first_tick: int = 0) -> None:
+        """Start again, as after a crash or a new build: connections end, nothing is remembered.
+
+        Parameters
+        ----------
+        sketch : str or Sketch, optional
+            Another sketch than the present one.
+        first_tick : int
+            Where the ticks begin.
+        """
+        new = find_sketch(sketch) if isinstance(sketch, str) else sketch or self._sketch
+
+        def restart() -> None:
+            self._disconnect(clean=False)
+            self._boot(new, first_tick)
+            self.clients_changed()
+
+        self._in_loop(restart)
+
+    def inject_command(self, text: str) -> None:
+        """Take a control message as if another client had sent it."""
+        self._in_loop(lambda: self._execute(board_json.parse_message(text)))
+
+    def step_clock(self, step_s: float) -> None:
+        """Step the board's clock: forward leaves ticks out, back makes the board stand still."""
+
+        def step() -> None:
+            watcher = self._up_to_date()
+            self._emit(watcher.skip(self._clock.step(watcher.tick, step_s)))
+
+        self._in_loop(step)
+
+    def set_drift(self, drift_ppm: float) -> None:
+        """Change the drift of the board's clock from now on."""
+        self._in_loop(lambda: self._clock.drift(self._up_to_date().tick + 1, drift_ppm))
+
+    # ---- life, in the event loop ---------------------------------------------------------
+
+    async def run(self) -> None:
+        """Let the ticks happen, each time that something is due."""
+        loop = asyncio.get_running_loop()
+        while True:
+            self._up_to_date()
+            self._wake.clear()
+            alarm = loop.call_later(self._sleep_s(), self._wake.set)
+            try:
+                await self._wake.wait()
+            finally:
+                alarm.cancel()
+
+    def receive_control(self, client: Client, text: str) -> None:
+        """Obey a control message; one that is not understood is ignored, as on the board."""
+        root = board_json.parse_message(text)
+        self._execute(root)
+        if root is not None:
+            self.take_event(client, root)
+
+    def receive_data(self, client: Client, message: bytes) -> None:
+        """Keep a buffer for the sketch."""
+        try:
+            self.received_buffers.append(decode_buffer(message))
+        except FrameError:
+            return  # the board ignores it as well
+
+    def clients_changed(self) -> None:
+        """Pause or resume the data."""
+        self._up_to_date()
+        if self.wants_data is not self._active:
+            self._active = self.wants_data
+            self._watcher.set_client_active(self._active)
+            self._wake.set()
+
+    def _execute(self, root: dict[str, Any] | None) -> None:
+        if root is None:
+            return
+        for text in self._up_to_date().execute(root):
+            self.send_control(text)
+        self._wake.set()
+
+    def _up_to_date(self) -> SimulatedWatcher:
+        """Let all ticks happen whose time has come, and send what they give."""
+        self._emit(self._watcher.advance(self.tick_now()))
+        return self._watcher
+
+    def _emit(self, messages: list[Pair | Reply]) -> None:
+        for message in messages:
+            if isinstance(message, Reply):
+                self.send_control(message.text)
+            else:
+                self.send_data(message.header)
+                self.send_data(message.payload.data)
+
+    def _sleep_s(self) -> float:
+        due_tick = self._watcher.due_tick
+        if due_tick == NEVER:
+            return _MAX_SLEEP_S
+        due_s = self._clock.time_of(self._clock.burst_after(due_tick))
+        return min(max(due_s - self._host_clock(), 0.0), _MAX_SLEEP_S)

@@ -1,0 +1,134 @@
+"""The step of a dense variable: how many ticks lie between two of its values. Pure, no I/O.
+
+A dense block carries the tick of its first value alone. The step shows from the next block, but a
+lost block looks like a larger step, and a block cut short like a smaller one. What bounds it:
+
+- values do not come from the future: those that are certainly there (the last that is not zero,
+  and all before it) were taken by the time the block arrived;
+- nor do blocks overlap: they were taken before the next block began;
+- it is a whole number, at least 1, if the sketch assigns the variable regularly.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from statistics import median
+from typing import Final
+
+MAX_EVIDENCE: Final = 4
+"""Blocks after which a step is decided, be it by the most frequent distance."""
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """What one block says about the step.
+
+    Attributes
+    ----------
+    tick : int
+        Tick of its first value.
+    n_certain : int
+        Number of values that are no padding for certain: up to the last that is not zero.
+    possible_tick : float
+        The latest tick that the board can have reached when the block arrived.
+    """
+
+    tick: int
+    n_certain: int
+    possible_tick: float = math.inf
+
+    @property
+    def step_limit(self) -> float:
+        """The largest step at which none of the values comes from the future."""
+        if self.n_certain < 2:
+            return math.inf
+        return (self.possible_tick - self.tick) / (self.n_certain - 1)
+
+
+def largest_step(evidence: Sequence[Evidence]) -> float:
+    """Give the largest step that successive blocks allow; infinite when they do not limit it."""
+    limits = [block.step_limit for block in evidence]
+    limits += [
+        (after.tick - before.tick) / before.n_certain
+        for before, after in pairwise(evidence)
+        if after.tick > before.tick and before.n_certain > 0
+    ]
+    return min(limits, default=math.inf)
+
+
+def infer_step(
+    evidence: Sequence[Evidence], block_values: int, *, final: bool = False
+) -> int | float | None:
+    """Infer the step from successive blocks.
+
+    Parameters
+    ----------
+    evidence : sequence of Evidence
+        Successive blocks, in order.
+    block_values : int
+        Number of values that a full block holds.
+    final : bool, optional
+        Whether to decide on what is there, since no more will come.
+
+    Returns
+    -------
+    int, float or None
+        A whole number for a regular variable, a fraction for one that is assigned unevenly,
+        ``None`` when the blocks leave it open.
+
+    Notes
+    -----
+    Two blocks alone cannot tell a step of 2 from a step of 1 with a block lost between them. A
+    step of 1 is certain as soon as nothing larger is possible; a larger one waits for a second
+    distance that agrees. When forced, with no regular distance to go by, 1 is taken: sketches
+    rarely assign a dense variable otherwise.
+    """
+    limit = largest_step(evidence)
+    if 1 <= limit < 2:
+        return 1
+    distances = [b.tick - a.tick for a, b in pairwise(evidence) if b.tick > a.tick]
+    regular = Counter(d // block_values for d in distances if d % block_values == 0)
+    if regular:
+        # The most frequent one; of equals the smallest, which needs the fewest assumptions.
+        step, times = min(regular.items(), key=lambda item: (-item[1], item[0]))
+        if times > 1 or final:
+            return _divisor_up_to(step, limit) if limit >= 1 else step
+        return None
+    if len(distances) >= MAX_EVIDENCE - 1 or (final and limit < 1):
+        return median(distances) / block_values if distances else 1
+    return 1 if final else None
+
+
+def _divisor_up_to(step: int, limit: float) -> int:
+    """Give the largest step not above a limit that explains the distance by lost blocks."""
+    largest = int(min(step, limit))
+    return next(divisor for divisor in range(largest, 0, -1) if step % divisor == 0)
+
+
+def steady_step(evidence: Sequence[Evidence], block_values: int) -> int | float | None:
+    """Give the step that a long row of blocks agrees on.
+
+    Parameters
+    ----------
+    evidence : sequence of Evidence
+        Successive blocks, in order.
+    block_values : int
+        Number of values that a full block holds.
+
+    Returns
+    -------
+    int, float or None
+        A whole number when all distances are the same multiple of a full block, their median over
+        the block when none is a multiple, else ``None``: what is in between are losses.
+    """
+    distances = [after.tick - before.tick for before, after in pairwise(evidence)]
+    regular = {distance for distance in distances if distance % block_values == 0}
+    if not regular:
+        return median(distances) / block_values
+    if len(regular) == 1 and len(set(distances)) == 1:
+        return regular.pop() // block_values
+    return None

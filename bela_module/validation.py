@@ -1,0 +1,166 @@
+"""Words for people from what pydantic found wrong, and the field types that settings share. Pure.
+
+Configuration files and requests are both checked by pydantic models. Its messages speak to
+programmers; :func:`faults` turns them into one line for each field: where, what was given, what
+is allowed.
+"""
+
+from __future__ import annotations
+
+import difflib
+import reprlib
+from collections.abc import Sequence
+from typing import Annotated, Any, Final, get_args
+
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ValidationError
+
+MAX_NAME_CHARS: Final = 200
+"""Longest name of a variable or a stream that is accepted."""
+
+_SHOWN_CHARS: Final = 60
+
+# Pydantic's words for these name Python types or its own inner workings.
+_RULES: Final = {
+    "too_short": "must have at least {min_length}",
+    "too_long": "must have at most {max_length}",
+    "dict_type": "must be a table of keys and values",
+    "model_type": "must be a table of keys and values",
+    "model_attributes_type": "must be a table of keys and values",
+    "tuple_type": "must be a list",
+    "finite_number": "must be a finite number",
+    "float_parsing": "must be a number",
+    "float_type": "must be a number",
+    "int_parsing": "must be a whole number",
+    "int_type": "must be a whole number",
+    "bool_parsing": "must be true or false",
+    "bool_type": "must be true or false",
+    "int_from_float": "must be a whole number",
+    "int_parsing_size": "must be a whole number of fewer digits",
+    "string_type": "must be a text",
+}
+
+
+def shown(value: object) -> str:
+    """Show a value in a message: ASCII only, on one line, shortened.
+
+    Parameters
+    ----------
+    value : object
+        Anything.
+
+    Returns
+    -------
+    str
+        At most some 60 printable ASCII characters.
+    """
+    try:
+        text = reprlib.repr(value)
+    except ValueError:  # Python refuses to write integers of thousands of digits
+        text = "a number of very many digits"
+    text = text.encode("ascii", "backslashreplace").decode("ascii")
+    if len(text) > _SHOWN_CHARS:
+        text = f"{text[: _SHOWN_CHARS - 3]}..."
+    return text
+
+
+def as_list(value: object) -> object:
+    """Let one name or number alone stand for a list of one."""
+    return [value] if isinstance(value, str | int | float) else value
+
+
+def refuse_bool(value: object) -> object:
+    """Keep a boolean from passing for the number 0 or 1."""
+    if isinstance(value, bool):
+        raise ValueError("must be a number, not a boolean")
+    return value
+
+
+def checked_name(name: str) -> str:
+    """Accept the name of a variable: some printable characters."""
+    if not name.strip():
+        raise ValueError("must be a name, not empty")
+    if len(name) > MAX_NAME_CHARS:
+        raise ValueError(f"must be a name of at most {MAX_NAME_CHARS} characters")
+    if not name.isprintable():
+        raise ValueError("must be a name without control characters")
+    return name
+
+
+def checked_names(names: tuple[str, ...]) -> tuple[str, ...]:
+    """Refuse a list that names something twice."""
+    twice = sorted({name for name in names if names.count(name) > 1})
+    if twice:
+        raise ValueError(f"must name each variable once, but {shown(twice[0])} stands there twice")
+    return names
+
+
+Name = Annotated[str, AfterValidator(checked_name)]
+"""Name of a variable or a stream."""
+
+Names = Annotated[tuple[Name, ...], BeforeValidator(as_list), AfterValidator(checked_names)]
+"""Names, each once; a name alone stands for a list of one."""
+
+
+def faults(error: ValidationError, model: type[BaseModel]) -> list[str]:
+    """Word each fault that pydantic found.
+
+    Parameters
+    ----------
+    error : pydantic.ValidationError
+        What was raised.
+    model : type of pydantic.BaseModel
+        The model that raised it: it knows which keys are allowed.
+
+    Returns
+    -------
+    list of str
+        One line for each fault, in the order found: ``key = value: what is allowed``.
+    """
+    return [_worded(fault, model) for fault in error.errors(include_url=False)]
+
+
+def _worded(fault: Any, model: type[BaseModel]) -> str:
+    path: tuple[int | str, ...] = fault["loc"]
+    kind: str = fault["type"]
+    where = ".".join(shown(str(part))[1:-1] for part in path if part != "[key]")
+    if kind == "extra_forbidden":
+        return f"{where}: unknown key; {_allowed_keys(str(path[-1]), _at(model, path[:-1]))}"
+    if kind == "missing":
+        return f"{where}: is required and missing"
+    rule = _RULES.get(kind, "").format(**fault.get("ctx", {})) or _rule(str(fault["msg"]))
+    # A rule that concerns several keys has no value of its own to show.
+    given = "" if isinstance(fault["input"], dict) else f" = {shown(fault['input'])}"
+    return f"{where}{given}: {rule}" if where else rule
+
+
+def _rule(message: str) -> str:
+    """Say pydantic's message the way our own are said."""
+    if message.startswith("Input should "):
+        return f"must {message.removeprefix('Input should ')}"
+    return message.removeprefix("Value error, ")
+
+
+def _allowed_keys(unknown: str, model: type[BaseModel] | None) -> str:
+    keys = list(model.model_fields) if model is not None else []
+    if not keys:
+        return "none is allowed here"
+    near = difflib.get_close_matches(unknown[:MAX_NAME_CHARS], keys, n=1)
+    meant = f"did you mean {near[0]}? " if near else ""
+    return f"{meant}allowed: {', '.join(keys)}"
+
+
+def _at(model: type[BaseModel], path: Sequence[int | str]) -> type[BaseModel] | None:
+    """Find the model that a path of keys leads to."""
+    at: type[BaseModel] | None = model
+    for part in path:
+        field = at.model_fields.get(str(part)) if at is not None else None
+        # A key below a table of free names ([streams.NAME]) is the name: stay at its model.
+        at = _model_in(field.annotation) if field is not None else at
+    return at
+
+
+def _model_in(annotation: object) -> type[BaseModel] | None:
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return annotation
+    found = (_model_in(inner) for inner in get_args(annotation))
+    return next((model for model in found if model is not None), None)

@@ -1,0 +1,111 @@
+"""What all tests share: LSL kept on this machine, no connection elsewhere, nothing left behind."""
+
+from __future__ import annotations
+
+import gc
+import os
+import socket
+import threading
+import time
+import uuid
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pylsl
+import pytest
+from hypothesis import HealthCheck, settings
+
+pylsl.set_config_content(
+    "[log]\nlevel = -2\n[multicast]\nResolveScope = machine\n[ports]\nIPv6 = disable\n"
+)
+
+settings.register_profile(
+    "tests",
+    derandomize=True,
+    deadline=None,
+    suppress_health_check=[HealthCheck.too_slow],
+)
+settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "tests"))
+
+_OWN_CAPTURES = Path(__file__).parent / "captures"
+_SHARED_CAPTURES = Path(__file__).resolve().parents[2] / "shared" / "captures"
+_LOOPBACK = ("127.", "::1", "localhost")
+
+
+@pytest.fixture(autouse=True)
+def _only_loopback(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Fail any connection that leaves this machine."""
+    for name in ("connect", "connect_ex"):
+        real = getattr(socket.socket, name)
+
+        def guarded(self: socket.socket, address: Any, _real: Any = real) -> Any:
+            if isinstance(address, tuple) and not str(address[0]).startswith(_LOOPBACK):
+                pytest.fail(f"a connection to {address} was tried; tests stay on loopback")
+            return _real(self, address)
+
+        monkeypatch.setattr(socket.socket, name, guarded)
+    for name in ("BELA_HOST", "BELA_PORT"):
+        monkeypatch.delenv(name, raising=False)
+
+
+@pytest.fixture(autouse=True)
+def _nothing_left_behind() -> Iterator[None]:
+    """Fail a test that leaves a thread or a socket of ours."""
+    threads = set(threading.enumerate())
+    sockets = _open_sockets()
+    yield
+    deadline_s = time.monotonic() + 5.0
+    while time.monotonic() < deadline_s:
+        left = [t for t in threading.enumerate() if t not in threads and t.is_alive()]
+        gc.collect()
+        open_now = _open_sockets() - sockets
+        if not left and not open_now:
+            return
+        time.sleep(0.02)
+    pytest.fail(f"left behind: threads {left}, sockets {sorted(open_now)}")
+
+
+def _open_sockets() -> set[str]:
+    """List this process's Python sockets; LSL's own, in its library, are not ours to count."""
+    return {
+        repr(item)
+        for item in gc.get_objects()
+        if isinstance(item, socket.socket) and item.fileno() != -1
+    }
+
+
+@pytest.fixture
+def wait_until() -> Callable[..., None]:
+    """Return a function that waits for a condition, and fails when it never comes true."""
+
+    def wait(
+        condition: Callable[[], Any], what: str = "condition", timeout_s: float = 20.0
+    ) -> None:
+        deadline_s = time.monotonic() + timeout_s
+        while not condition():
+            if time.monotonic() > deadline_s:
+                pytest.fail(f"{what} did not come true in {timeout_s} s")
+            time.sleep(0.005)
+
+    return wait
+
+
+@pytest.fixture
+def unique() -> str:
+    """Return a prefix for stream names that no other test, in any process, uses."""
+    return f"t{uuid.uuid4().hex[:10]}_"
+
+
+@pytest.fixture
+def capture_path() -> Callable[[str], Path]:
+    """Return a function that finds a capture by name, or skips the test when it is not here."""
+
+    def find(name: str) -> Path:
+        for folder in (_OWN_CAPTURES, _SHARED_CAPTURES):
+            path = folder / f"{name}.jsonl.gz"
+            if path.exists():
+                return path
+        pytest.skip(f"the capture {name!r} is not part of this checkout")
+
+    return find
