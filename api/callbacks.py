@@ -11,6 +11,8 @@ from collections import deque
 from collections.abc import Mapping
 from typing import Final
 
+from bela_module.config import EventName
+
 SPACING_S: Final = 0.1
 """Least time between two messages; the control room polls every few milliseconds."""
 
@@ -23,12 +25,12 @@ class CallbackQueue:
 
     Parameters
     ----------
-    messages : mapping of str to str
+    messages : mapping of event names to str
         For each event of the session that is passed on, the message.
     """
 
-    def __init__(self, messages: Mapping[str, str]) -> None:
-        self._messages = dict(messages)
+    def __init__(self, messages: Mapping[EventName, str]) -> None:
+        self._messages: dict[str, str] = {event: text for event, text in messages.items()}
         self._waiting: deque[str] = deque()
         self._not_before_s = 0.0
         self.dropped = 0

@@ -1,8 +1,7 @@
 """``python -m api.server``: what the control room starts, and how it ends.
 
 The socket is bound before anything heavy is imported: a control room tries three times to connect,
-one second apart. It ends a module with SIGTERM and, a second later, SIGKILL; so does the board's
-state get cleaned up at once, whatever else is going on.
+one second apart. It ends a module with SIGTERM and, one second later, SIGKILL.
 """
 
 from __future__ import annotations
@@ -11,19 +10,20 @@ import argparse
 import os
 import signal
 import sys
-import types
 from collections.abc import Sequence
 from contextlib import ExitStack
+from functools import partial
+from typing import Final
 
 from api.board_process import BoardProcess
 from api.logs import start_logging
+from api.pcomms import SessionApi
 from api.server import BelaServer
 from bela_module.config import Settings, load_settings, with_board_address, with_overrides
 from bela_module.errors import BelaError
-from bela_module.validation import shown
 
-_TRUE = frozenset({"1", "true", "yes", "on"})
-_FALSE = frozenset({"0", "false", "no", "off", "none", ""})
+_FLAGS: Final = {"1": True, "true": True, "yes": True, "0": False, "false": False, "no": False}
+_SIGNALS: Final = ("SIGTERM", "SIGINT", "SIGBREAK")  # the last one on Windows only
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -41,7 +41,11 @@ def main(arguments: Sequence[str]) -> int:
     """
     options = _parser().parse_args(arguments)
     try:
-        settings = _settings(options)
+        settings = with_overrides(
+            with_board_address(load_settings(options.config), options.board, os.environ),
+            server={"ip": options.ip, "port": options.port},
+            log={"level": options.loglevel},
+        )
         _serve(settings, simulate=options.simulate)
     except BelaError as error:
         sys.stderr.write(f"dp-bela: {error}\n")
@@ -50,17 +54,56 @@ def main(arguments: Sequence[str]) -> int:
 
 
 def _serve(settings: Settings, *, simulate: bool) -> None:
-    with ExitStack() as stack:
+    with ExitStack() as stack:  # ends what it holds in the opposite order: the session first
         logs = start_logging(settings.log.level)
-        stack.callback(logs.close)
-
-        def make_session():  # type: ignore[no-untyped-def]
-            return _open_session(settings, stack, simulate=simulate)
-
-        server = BelaServer(settings, make_session)
+        stack.callback(logs.close, timeout_s=0.1)
+        board = BoardProcess() if simulate else None
+        if board is not None:
+            stack.callback(board.end)
+        server = BelaServer(settings, partial(_open_session, settings, board))
         stack.callback(server.shutdown)
         server.init_server()
-        _stop_on_signals(server)
+        for name in _SIGNALS:
+            if hasattr(signal, name):
+                signal.signal(getattr(signal, name), lambda *_: server.stop_soon())
         sys.stdout.write(f"dp-bela listens on {server.ip}:{server.port}\n")
         sys.stdout.flush()
         server.start_listening()
+
+
+def _open_session(settings: Settings, board: BoardProcess | None) -> SessionApi:
+    # Imported here, when the socket is bound: numpy, pylsl and websockets take their time.
+    from bela_module.outlets import LslOutlets, keep_on_this_machine, local_clock
+    from bela_module.streaming import Session
+
+    if board is not None:
+        keep_on_this_machine()
+        host, port = board.start()
+        settings = with_overrides(settings, board={"host": host, "port": port})
+    sink = partial(LslOutlets, settings.streaming.events_stream)
+    session = Session(settings, sink=sink, now=local_clock)
+    session.open()
+    return session
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m api.server", description="Serve a Bela board to a Dareplane control room."
+    )
+    parser.add_argument("--ip", help="address to listen at (default: the configuration's)")
+    parser.add_argument("--port", help="port to listen at; 0 takes a free one")
+    parser.add_argument("--config", help="TOML file (default: configs/bela.toml)")
+    parser.add_argument("--board", metavar="HOST[:PORT]", help="where the board is")
+    parser.add_argument(
+        "--simulate", type=_flag, nargs="?", const=True, default=False, metavar="0|1",
+        help="use a simulated board, and keep LSL on this machine",
+    )  # fmt: skip
+    parser.add_argument("--loglevel", help="10 to 50, or DEBUG to CRITICAL")
+    return parser
+
+
+def _flag(text: str) -> bool:
+    try:
+        return _FLAGS[text.strip().lower()]
+    except KeyError:
+        raise argparse.ArgumentTypeError(f"{text!r} must be 0 or 1") from None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from concurrent.futures import Future
 from typing import Any, Protocol
 
@@ -18,7 +18,7 @@ from bela_module.requests import (
     make_request,
 )
 
-Reply = Mapping[str, Any]
+Reply = dict[str, Any]
 """What a query answers: one JSON object."""
 
 Outcome = Future[str] | Future[Reply] | Reply | int

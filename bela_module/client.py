@@ -31,6 +31,9 @@ Clock = Callable[[], float]
 class WireRecorder(Protocol):
     """Where every message of a connection can be recorded."""
 
+    def begin_connection(self) -> None:
+        """Note that what follows belongs to another connection."""
+
     def record(self, channel: str, direction: str, message: str | bytes) -> None:
         """Note one message: channel "control" or "data", direction "in" or "out"."""
 
@@ -140,6 +143,8 @@ class BoardClient:
             When it listens but does not say which project runs.
         """
         address = f"ws://{host}:{port}"
+        if recorder is not None:
+            recorder.begin_connection()
         sockets: list[_StampedConnection] = []
         try:
             for path, limit in (("gui_control", _MAX_CONTROL_BYTES), ("gui_data", _MAX_DATA_BYTES)):

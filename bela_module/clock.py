@@ -127,6 +127,7 @@ class DeviceClock:
         self._newest_tick = 0
         self._fast_in_a_row = 0
         self._misfits: list[Probe] = []
+        self._misfits_seen = 0
         self._fits_since_misfit = 0
         self._doubt_s = 0.0
         self._relearned_at: deque[int] = deque(maxlen=_RELEARNS_WHEN_UNEVEN)
@@ -160,7 +161,7 @@ class DeviceClock:
             self.reset()
             self._accept(probe)
             return ProbeVerdict.RESTARTED
-        if self._misfits_lines(probe):
+        if self._contradicts(probe):
             if len(self._misfits) < _MISFITS_TO_RELEARN:
                 self.n_refused += 1
                 return ProbeVerdict.MISFIT
@@ -210,7 +211,7 @@ class DeviceClock:
         Short at the start and after a surprise. Never twice the same, because probes in step
         with the board's bursts would always see the same phase of them.
         """
-        quick = bool(self._misfits) or len(self._probes) < _QUICK_PROBES
+        quick = 0 < self._misfits_seen < _QUICK_PROBES or len(self._probes) < _QUICK_PROBES
         dither = 0.7 + 0.6 * (self.n_probes * _GOLDEN % 1.0)
         return dither * (_QUICK_S if quick else _STEADY_S)
 
@@ -317,22 +318,30 @@ class DeviceClock:
         self._fast_in_a_row += 1  # a way that became faster for good is believed
         return self._fast_in_a_row < _MISFITS_TO_RELEARN
 
-    def _misfits_lines(self, probe: Probe) -> bool:
+    def _contradicts(self, probe: Probe) -> bool:
         """Tell whether a probe contradicts all lines, and keep account of such probes."""
         missed_s = 0.0
         if self._fit is not None and len(self._probes) >= _MISFITS_TO_RELEARN and not self.uneven:
             missed_s = self._fit.misfit_s(probe)
         if missed_s > 0.0:
+            if self._misfits and self._misfits[-1].tick == probe.tick:
+                self._misfits.pop()  # ticks that stand still are one surprise, until they go on
             self._misfits.append(probe)
+            self._misfits_seen += 1
             self._fits_since_misfit = 0
             self._doubt_s = max(self._doubt_s, missed_s)
             return True
         # slow exchanges fit almost anything: only several of them clear a suspicion
         self._fits_since_misfit += 1
         if self._fits_since_misfit >= _FITS_TO_TRUST:
-            self._misfits.clear()
-            self._doubt_s = 0.0
+            self._trust_again()
         return False
+
+    def _trust_again(self) -> None:
+        """Forget what did not fit."""
+        self._misfits.clear()
+        self._misfits_seen = 0
+        self._doubt_s = 0.0
 
     def _accept(self, *probes: Probe) -> None:
         """Add probes to those in use, let the old ones go, and fit anew."""
@@ -380,8 +389,7 @@ class DeviceClock:
             self._relearned_at.clear()
             self._belief = self._known
             kept = known
-        self._misfits.clear()
-        self._doubt_s = 0.0
+        self._trust_again()
         self._arrivals = PromptArrivals()
         self._probes.clear()
         self._accept(*kept)

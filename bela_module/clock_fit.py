@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from bela_module.arrivals import PromptArrivals
 from bela_module.bursts import burst_ticks
-from bela_module.feasible import FeasibleLines, Floats, feasible_lines
+from bela_module.feasible import FeasibleLines, feasible_lines
 from bela_module.likelihood import likeliest_line
 
 MARGIN_S = 2e-6
@@ -35,7 +35,7 @@ class Belief(NamedTuple):
     """What is known besides the bounds.
 
     `ageing_per_s` is how fast the two rates may drift apart (1/s), `burst_at_most` the size of
-    bursts that earlier probes left possible, `slopes` the seconds per tick that it can be.
+    bursts that earlier probes left possible, `slopes` the seconds per tick that can be.
     """
 
     declared_rate_hz: float
@@ -48,8 +48,8 @@ class Belief(NamedTuple):
 class ClockFit:
     """The lines that the bounds allow, in ticks since `tick` and seconds since `base_s`.
 
-    `lines` are those that what else is known (`Belief`) leaves, `free_lines` those of the
-    bounds alone; `offset_s` and `s_per_tick` are the estimate.
+    `free_lines` are all of them, `lines` those near a simple ratio of the declared rate, where
+    the bounds point to one; `offset_s` and `s_per_tick` are the estimate.
     """
 
     tick: int
@@ -129,7 +129,10 @@ def fit_clock(probes: Sequence[Probe], arrivals: PromptArrivals, belief: Belief)
     newest = probes[-1]
     tick, base_s = newest.tick, newest.received_s
     sent_s, received_s, since, half = np.array(
-        [(p.sent_s - base_s, p.received_s - base_s, p.tick - tick, p.granularity // 2) for p in probes]
+        [
+            (probe.sent_s - base_s, probe.received_s - base_s, probe.tick - tick,
+             probe.granularity // 2) for probe in probes
+        ]
     ).T  # fmt: skip
     burst = burst_ticks(since.astype(np.int64), newest.granularity)
     burst = min(burst, belief.burst_at_most or burst)
@@ -138,13 +141,13 @@ def fit_clock(probes: Sequence[Probe], arrivals: PromptArrivals, belief: Belief)
     lower = np.stack([since + half + burst, sent_s], axis=1)
     upper[:, 1] += 0.5 * belief.ageing_per_s * upper[:, 1] ** 2
     lower[:, 1] -= 0.5 * belief.ageing_per_s * lower[:, 1] ** 2
-    free_lines = feasible_lines(upper, lower, (1.0 / _FASTEST_HZ, 1.0 / _SLOWEST_HZ), MARGIN_S)
-    lines = free_lines
-    likely = _likely_slopes(free_lines, belief)
-    if likely is not None:
-        narrowed = feasible_lines(upper, lower, likely, MARGIN_S)
-        if narrowed.relaxed_by <= free_lines.relaxed_by:
-            lines = narrowed
+    slopes = belief.slopes or (1.0 / _FASTEST_HZ, 1.0 / _SLOWEST_HZ)
+    lines = free_lines = feasible_lines(upper, lower, slopes, MARGIN_S)
+    simple = _simple_slopes(free_lines, belief.declared_rate_hz)
+    if simple is not None:
+        simple_lines = feasible_lines(upper, lower, simple, MARGIN_S)
+        if simple_lines.relaxed_by <= free_lines.relaxed_by:
+            lines = simple_lines
     offset_s, s_per_tick = likeliest_line(lines, since, sent_s, received_s, burst, arrived)
     return ClockFit(
         tick, base_s, lines, free_lines, offset_s, s_per_tick, burst, belief.ageing_per_s
@@ -176,10 +179,10 @@ def ticks_since(ticks: int | float | NDArray[Any], origin: int) -> Any:
     return ticks - origin
 
 
-def _likely_slopes(free: FeasibleLines, belief: Belief) -> tuple[float, float] | None:
-    """Return the seconds per tick to expect: near a simple ratio, or as believed before."""
-    low_s, high_s = free.slope_range
-    simple_hz = simple_rate_hz(belief.declared_rate_hz, (1.0 / high_s, 1.0 / low_s))
-    if simple_hz is not None and high_s <= low_s * (1.0 + _RATIO_KNOWN_WITHIN):
-        return (1.0 - _CRYSTAL) / simple_hz, (1.0 + _CRYSTAL) / simple_hz
-    return belief.slopes
+def _simple_slopes(lines: FeasibleLines, declared_rate_hz: float) -> tuple[float, float] | None:
+    """Return the seconds per tick of a simple ratio, if the bounds point to one closely."""
+    low_s, high_s = lines.slope_range
+    simple_hz = simple_rate_hz(declared_rate_hz, (1.0 / high_s, 1.0 / low_s))
+    if simple_hz is None or high_s > low_s * (1.0 + _RATIO_KNOWN_WITHIN):
+        return None
+    return (1.0 - _CRYSTAL) / simple_hz, (1.0 + _CRYSTAL) / simple_hz

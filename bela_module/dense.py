@@ -132,6 +132,13 @@ class DenseTracker(Tracker):
         self._waiting.append(arrival)
         return self._place_waiting()
 
+    def end_at(self, last_tick: int) -> list[Item]:
+        """Set the end, inclusive, now that it is known: see the base class."""
+        if self._step is not None:
+            n_before_end = int((last_tick - self._accounted) // self._step)
+            self._n_zeros = min(self._n_zeros, max(n_before_end, 0))
+        return super().end_at(last_tick)
+
     def interrupted(self) -> list[Item]:
         """Take note that the connection was lost: see the base class."""
         items = self._place_waiting(final=True) if self._step is not None else []

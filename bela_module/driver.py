@@ -400,7 +400,8 @@ class Driver:
             self.delivery = delivery
 
     def drop(self, delivery: Delivery) -> None:
-        """Forget a delivery that has ended."""
+        """Forget a delivery that has ended; STATUS keeps its last figures."""
+        self.stream_status()
         if self.delivery is delivery:
             self.delivery = None
         if self.monitoring is delivery:

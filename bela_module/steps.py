@@ -90,17 +90,29 @@ def infer_step(
     limit = largest_step(evidence)
     if 1 <= limit < 2:
         return 1
-    distances = [b.tick - a.tick for a, b in pairwise(evidence) if b.tick > a.tick]
-    regular = Counter(d // block_values for d in distances if d % block_values == 0)
+    pairs = [(before, after) for before, after in pairwise(evidence) if after.tick > before.tick]
+    distances = [after.tick - before.tick for before, after in pairs]
+    # After a block that is full for certain, the next cannot be too near.
+    solid = [
+        after.tick - before.tick for before, after in pairs if before.n_certain == block_values
+    ]
+    regular = Counter(d // block_values for d in solid or distances if d % block_values == 0)
     if regular:
         # The most frequent one; of equals the smallest, which needs the fewest assumptions.
         step, times = min(regular.items(), key=lambda item: (-item[1], item[0]))
         if times > 1 or final:
             return _divisor_up_to(step, limit) if limit >= 1 else step
         return None
-    if len(distances) >= MAX_EVIDENCE - 1 or (final and limit < 1):
-        return median(distances) / block_values if distances else 1
-    return 1 if final else None
+    if not final:
+        return None
+    if distances and limit < 1:
+        return median(distances) / block_values
+    if len(distances) < MAX_EVIDENCE - 1:
+        return 1
+    largest = int(min(limit, *distances))
+    if all(distance % largest == 0 for distance in distances) and largest > 1:
+        return largest
+    return median(distances) / block_values
 
 
 def _divisor_up_to(step: int, limit: float) -> int:

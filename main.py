@@ -1,0 +1,290 @@
+"""dp-bela for people: connects to a board, streams at once, shows what goes on.
+
+``python main.py --simulate`` needs no board. It serves the PCOMMs like ``python -m api.server``,
+and ends on Ctrl-C, on ``CLOSE``, or after ``--duration`` seconds with a summary.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import signal
+import sys
+import threading
+import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future
+from contextlib import AbstractContextManager, ExitStack, nullcontext
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from api.logs import start_logging
+from api.server import BelaServer
+from bela_module.config import Settings, load_settings, with_board_address, with_overrides
+from bela_module.errors import BelaError, ConfigError
+from bela_module.requests import StartRequest, make_request
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from bela_module.streaming import Session
+
+_STOP_TIMEOUT_S = 5.0
+_REFRESH_S = 0.25
+_SIMULATED_NAME = "simulated"
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run until it is ended.
+
+    Parameters
+    ----------
+    arguments : sequence of str, optional
+        The command line without the program's name.
+
+    Returns
+    -------
+    int
+        0 when what was asked for was delivered, 1 with a line on stderr when not, 2 for wrong
+        arguments.
+    """
+    options = _parser().parse_args(arguments)
+    try:
+        settings, request = _settings(options), _request(options)
+    except BelaError as error:
+        return _complain(error, 2)
+    try:
+        return _run(options, settings, request)
+    except BelaError as error:
+        return _complain(error, 1)
+
+
+def _run(options: argparse.Namespace, settings: Settings, request: StartRequest) -> int:
+    from bela_module.live_view import shortcoming
+    from bela_module.outlets import LslOutlets, keep_on_this_machine, local_clock
+    from bela_module.streaming import Session
+    from bela_module.wire_recorder import WireTap
+
+    ended = threading.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: ended.set())
+    with ExitStack() as stack:
+        finished: Callable[[], bool] = lambda: False  # noqa: E731
+        if options.simulate or options.replay:
+            keep_on_this_machine()
+            settings, finished = _simulated(options, settings, stack)
+        screen = _Screen(json_lines=options.json)
+        logs = start_logging(settings.log.level, console=not screen.live)
+        stack.callback(logs.close)
+        recorder = WireTap(options.record_wire, local_clock) if options.record_wire else None
+        if recorder is not None:
+            stack.callback(recorder.close)
+        events = settings.streaming.events_stream
+        session = Session(
+            settings, sink=lambda: LslOutlets(events), now=local_clock, recorder=recorder
+        )
+        stack.enter_context(session)
+        _serve(settings, session, ended, stack, screen)
+        started = session.start(request)
+        with screen:
+            _watch(options, session, started, ended, finished, screen)
+        status = _stop(session)
+        screen.summary(status)
+        reason = _refusal(started) or shortcoming(status)
+    return 0 if reason is None else _complain(reason, 1)
+
+
+def _simulated(
+    options: argparse.Namespace, settings: Settings, stack: ExitStack
+) -> tuple[Settings, Callable[[], bool]]:
+    """Start a board on a free loopback port; tell where it is, and when it has said all."""
+    if options.replay:
+        from bela_module.replay import ReplayedBoard
+
+        replayed = stack.enter_context(ReplayedBoard(options.replay))
+        port, finished = replayed.port, replayed.finished.is_set
+    else:
+        from bela_module.simulator import SimulatedBoard
+
+        port, finished = stack.enter_context(SimulatedBoard()).port, lambda: False
+    changes = {"host": "127.0.0.1", "port": port, "name": _SIMULATED_NAME}
+    return with_overrides(settings, board=changes), finished
+
+
+def _serve(
+    settings: Settings,
+    session: Session,
+    ended: threading.Event,
+    stack: ExitStack,
+    screen: _Screen,
+) -> None:
+    server = BelaServer(settings, lambda: session)
+    stack.callback(server.shutdown)
+    server.init_server()
+    screen.say(f"PCOMMs are served at {server.ip}:{server.port}")
+
+    def listen() -> None:
+        try:
+            server.start_listening()
+        finally:
+            ended.set()
+
+    thread = threading.Thread(target=listen, name="pcomm-server", daemon=True)
+    thread.start()
+    stack.callback(thread.join, _STOP_TIMEOUT_S)
+    stack.callback(server.stop_soon)
+
+
+def _watch(
+    options: argparse.Namespace,
+    session: Session,
+    started: Future[str],
+    ended: threading.Event,
+    finished: Callable[[], bool],
+    screen: _Screen,
+) -> None:
+    """Show the session until something ends it."""
+    begun_s = time.monotonic()
+    while not ended.wait(_REFRESH_S):
+        screen.show(session.status())
+        if options.duration is not None and time.monotonic() - begun_s >= options.duration:
+            return
+        if finished() or _refusal(started) is not None:
+            return
+
+
+def _refusal(started: Future[str]) -> str | None:
+    """Say why the start was refused, if it was."""
+    if not started.done() or started.cancelled() or started.exception() is None:
+        return None
+    return str(started.exception())
+
+
+def _stop(session: Session) -> dict[str, Any]:
+    """Stop streaming and return the last STATUS."""
+    try:
+        session.stop().result(_STOP_TIMEOUT_S)
+    except TimeoutError:
+        session.note_error(f"the board did not stop in {_STOP_TIMEOUT_S} s")
+    except BelaError as error:
+        session.note_error(str(error))
+    return session.status()
+
+
+class _Screen(AbstractContextManager["_Screen"]):
+    """What the user sees: a live table, JSON lines, or plain lines where there is no terminal."""
+
+    def __init__(self, *, json_lines: bool) -> None:
+        self._json_lines = json_lines
+        self._console = None if json_lines else _console()
+        self.live = self._console is not None and self._console.is_terminal
+        self._live: Any = nullcontext()
+        self._next_line_s = 0.0
+
+    def __enter__(self) -> _Screen:
+        if self.live:
+            from rich.live import Live
+
+            self._live = Live(console=self._console, auto_refresh=False, transient=True)
+        self._live.__enter__()
+        return self
+
+    def __exit__(self, *exc_info: object) -> None:
+        self._live.__exit__(None, None, None)
+
+    def say(self, line: str) -> None:
+        if self._console is None:
+            sys.stderr.write(line + "\n")
+        else:
+            self._console.print(line)
+
+    def show(self, status: dict[str, Any]) -> None:
+        if self.live:
+            from bela_module.live_view import render
+
+            self._live.update(render(status), refresh=True)
+        elif self._json_lines and time.monotonic() >= self._next_line_s:
+            self._next_line_s = time.monotonic() + 1.0 - _REFRESH_S / 2
+            print(json.dumps(status), flush=True)
+
+    def summary(self, status: dict[str, Any]) -> None:
+        from bela_module.live_view import render, totals
+
+        if self._console is not None:
+            self._console.print(render(status))
+            return
+        samples, lost = totals(status)
+        summary = {**status, "samples": samples, "lost": lost, "final": True}
+        print(json.dumps(summary), flush=True)
+
+
+def _console() -> Console:
+    from rich.console import Console
+
+    return Console()
+
+
+def _settings(options: argparse.Namespace) -> Settings:
+    settings = load_settings(options.config)
+    settings = with_overrides(
+        settings,
+        server={"ip": options.ip, "port": options.port},
+        log={"level": options.log_level},
+    )
+    return with_board_address(settings, options.board, os.environ)
+
+
+def _request(options: argparse.Namespace) -> StartRequest:
+    if options.variables is None:
+        return StartRequest()
+    names = [name.strip() for name in options.variables.split(",") if name.strip()]
+    if not names:
+        raise ConfigError("--variables names none; give them as a,b or leave the option out")
+    request = make_request("START", {"variables": names})
+    if not isinstance(request, StartRequest):
+        raise ConfigError("START has no request")
+    return request
+
+
+def _complain(reason: object, status: int) -> int:
+    sys.stderr.write(f"dp-bela: {' '.join(str(reason).split())}\n")
+    return status
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="main.py",
+        description="Publish the variables of a Bela board as LSL streams, with device-true times.",
+        epilog="Without a board: python main.py --simulate",
+    )
+    board = parser.add_mutually_exclusive_group()
+    board.add_argument("--simulate", action="store_true", help="stream from a simulated board")
+    board.add_argument("--replay", metavar="CAPTURE", type=Path, help="stream recorded traffic")
+    board.add_argument(
+        "--board",
+        metavar="HOST[:PORT]",
+        help="where the board is (else BELA_HOST / BELA_PORT, the config, bela.local:5555)",
+    )
+    parser.add_argument("--config", metavar="FILE", type=Path, help="settings, a TOML file")
+    parser.add_argument("--ip", metavar="ADDR", help="address that serves PCOMMs (127.0.0.1)")
+    parser.add_argument("--port", metavar="N", type=int, help="its port (8080); 0 takes a free one")
+    parser.add_argument("--variables", metavar="a,b", help="what to stream (default: all)")
+    parser.add_argument("--duration", metavar="S", type=_seconds, help="end after so many seconds")
+    parser.add_argument("--json", action="store_true", help="one JSON object a second, no table")
+    parser.add_argument(
+        "--record-wire", metavar="FILE", type=Path, help="record all traffic, for --replay"
+    )
+    parser.add_argument("--log-level", metavar="LEVEL", help="DEBUG, INFO, WARNING or ERROR")
+    return parser
+
+
+def _seconds(text: str) -> float:
+    value = float(text)
+    if not 0 < value < float("inf"):
+        raise argparse.ArgumentTypeError(f"{text} is not a positive number of seconds")
+    return value
+
+
+if __name__ == "__main__":
+    sys.exit(main())
