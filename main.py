@@ -23,7 +23,7 @@ from api.logs import start_logging
 from api.server import BelaServer
 from bela_module.config import Settings, load_settings, with_board_address, with_overrides
 from bela_module.errors import BelaError, ConfigError
-from bela_module.requests import StartRequest, make_request
+from bela_module.requests import MonitorRequest, StartRequest, make_request
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 
 _STOP_TIMEOUT_S = 5.0
 _REFRESH_S = 0.25
+_ON_THE_WAY_S = 0.3  # after a replay's last message has left the board
 _SIMULATED_NAME = "simulated"
 
 
@@ -60,7 +61,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return _complain(error, 1)
 
 
-def _run(options: argparse.Namespace, settings: Settings, request: StartRequest) -> int:
+def _run(
+    options: argparse.Namespace, settings: Settings, request: StartRequest | MonitorRequest
+) -> int:
     from bela_module.live_view import shortcoming
     from bela_module.outlets import LslOutlets, keep_on_this_machine, local_clock
     from bela_module.streaming import Session
@@ -73,7 +76,7 @@ def _run(options: argparse.Namespace, settings: Settings, request: StartRequest)
         finished: Callable[[], bool] = lambda: False  # noqa: E731
         if options.simulate or options.replay:
             keep_on_this_machine()
-            settings, finished = _simulated(options, settings, stack)
+            settings, finished, request = _simulated(options, settings, request, stack)
         screen = _Screen(json_lines=options.json)
         logs = start_logging(settings.log.level, console=not screen.live)
         stack.callback(logs.close)
@@ -86,7 +89,7 @@ def _run(options: argparse.Namespace, settings: Settings, request: StartRequest)
         )
         stack.enter_context(session)
         _serve(settings, session, ended, stack, screen)
-        started = session.start(request)
+        started = _begin(session, request)
         with screen:
             _watch(options, session, started, ended, finished, screen)
         status = _stop(session)
@@ -96,20 +99,29 @@ def _run(options: argparse.Namespace, settings: Settings, request: StartRequest)
 
 
 def _simulated(
-    options: argparse.Namespace, settings: Settings, stack: ExitStack
-) -> tuple[Settings, Callable[[], bool]]:
-    """Start a board on a free loopback port; tell where it is, and when it has said all."""
+    options: argparse.Namespace,
+    settings: Settings,
+    request: StartRequest | MonitorRequest,
+    stack: ExitStack,
+) -> tuple[Settings, Callable[[], bool], StartRequest | MonitorRequest]:
+    """Start a board on a free loopback port; tell where it is, when it has said all, and what."""
     if options.replay:
         from bela_module.replay import ReplayedBoard
 
         replayed = stack.enter_context(ReplayedBoard(options.replay))
         port, finished = replayed.port, replayed.finished.is_set
+        if options.variables is None:
+            if replayed.watched:
+                # Older boards have nameless variables, which no command line could ask for.
+                request = StartRequest.model_construct(variables=replayed.watched)
+            else:
+                request = MonitorRequest.model_construct(variables=replayed.monitored)
     else:
         from bela_module.simulator import SimulatedBoard
 
         port, finished = stack.enter_context(SimulatedBoard()).port, lambda: False
     changes = {"host": "127.0.0.1", "port": port, "name": _SIMULATED_NAME}
-    return with_overrides(settings, board=changes), finished
+    return with_overrides(settings, board=changes), finished, request
 
 
 def _serve(
@@ -150,8 +162,17 @@ def _watch(
         screen.show(session.status())
         if options.duration is not None and time.monotonic() - begun_s >= options.duration:
             return
-        if finished() or _refusal(started) is not None:
+        if _refusal(started) is not None:
             return
+        if finished():
+            ended.wait(_ON_THE_WAY_S)
+            return
+
+
+def _begin(session: Session, request: StartRequest | MonitorRequest) -> Future[str]:
+    if isinstance(request, MonitorRequest):
+        return session.monitor(request)
+    return session.start(request)
 
 
 def _refusal(started: Future[str]) -> str | None:
@@ -241,10 +262,7 @@ def _request(options: argparse.Namespace) -> StartRequest:
     names = [name.strip() for name in options.variables.split(",") if name.strip()]
     if not names:
         raise ConfigError("--variables names none; give them as a,b or leave the option out")
-    request = make_request("START", {"variables": names})
-    if not isinstance(request, StartRequest):
-        raise ConfigError("START has no request")
-    return request
+    return make_request(StartRequest, {"variables": names})
 
 
 def _complain(reason: object, status: int) -> int:

@@ -192,6 +192,9 @@ class BelaServer(DefaultServer):  # type: ignore[misc]  # dareplane-utils has no
 
     def _handle(self, connection: Connection, pcomm: str, payload: str) -> Outcome | bytes:
         """Begin what a command asks for; bytes are a reply as it stands."""
+        known = self._known_pcomms()
+        if pcomm not in known or self.session is None:
+            raise RequestError(f"unknown PCOMM {shown(pcomm)}; known: {', '.join(known)}")
         fields = parse_fields(payload)
         if connection.n_pending >= _MAX_PENDING:
             raise RequestError(f"{_MAX_PENDING} commands of this connection are under way")
@@ -200,16 +203,13 @@ class BelaServer(DefaultServer):  # type: ignore[misc]  # dareplane-utils has no
             return handler(**fields)
         if pcomm == "VERBOSE":
             return self._switch_verbose(connection, make_request(VerboseRequest, fields).on)
-        if pcomm not in BUILT_IN_PCOMMS or self.session is None:
-            known = ", ".join(self._known_pcomms())
-            raise RequestError(f"unknown PCOMM {shown(pcomm)}; known: {known}")
         make_request(Request, fields)
         if pcomm == "UP":
             connection.n_ups += 1
             return b"1"
         if pcomm == "GET_PCOMMS":
             connection.asked_pcomms = True
-            return "|".join(self._known_pcomms()).encode("ascii")
+            return "|".join(known).encode("ascii")
         if pcomm == "CLOSE":
             self.listen_stop_event.set()
             return 0

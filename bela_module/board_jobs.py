@@ -82,6 +82,7 @@ async def schedule(driver: Driver, client: BoardClient, request: ScheduleRequest
     variables = choose_variables(board.variables, request.variables, driver.settings)
     if driver.delivery is not None:
         _already(driver.delivery, ())
+    await driver.measure(client)
     if not board.ready:
         raise RequestError("the board's clock is not known yet: does its sketch call tick()?")
     plans = plan_streams(variables, driver.settings)
@@ -105,7 +106,8 @@ def _windows(
     if request.in_ticks:
         asked = request.ticks_for(names)
     else:
-        rate_hz = clock.tick_rate_hz if clock is not None else math.nan
+        # Counted at the nominal rate, a duration is the same number of samples every time.
+        rate_hz = clock.snapped_rate_hz if clock is not None else math.nan
         start_s = now_s + (request.start_in_s or 0.0)
         if request.start_lsl_s is not None:
             start_s = request.start_lsl_s + board.input_delay_s
@@ -126,6 +128,7 @@ async def monitor(driver: Driver, client: BoardClient, request: MonitorRequest) 
         await end(driver, client, driver.monitoring)
     variables = choose_variables(driver.board.variables, request.variables, driver.settings)
     names = [variable.name for variable in variables]
+    await driver.measure(client)
     plans = _apart(plan_streams(variables, driver.settings, monitor=True), driver.delivery)
     if request.periods is not None:
         periods = dict(zip(names, request.periods_for(names), strict=True))
@@ -184,6 +187,8 @@ def _delivery(
         driver.sink,
         driver.now,
         driver.mark,
+        driver.probe,
+        driver.measure,
         plans,
         windows or {},
         periods or {},
@@ -277,7 +282,7 @@ def _settable(variable: Variable, value: float) -> float:
     dtype = variable.value_type.dtype
     if dtype.kind == "f":
         limits = np.finfo(dtype)
-        if abs(value) > limits.max:
+        if abs(value) > float(limits.max):
             raise RequestError(f"{variable.name} = {value}: a float holds up to {limits.max}")
         return value
     low, high = int(np.iinfo(dtype).min), int(np.iinfo(dtype).max)

@@ -14,7 +14,7 @@ import selectors
 import threading
 from abc import ABC, abstractmethod
 from collections import deque
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Any, Final, Self, TypeVar
@@ -119,6 +119,7 @@ class BoardServer(ABC):
         self._thread: threading.Thread | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
         self._stop = asyncio.Event()
+        self._tasks: set[asyncio.Task[None]] = set()
 
     # ---- what a board is -----------------------------------------------------------------
 
@@ -214,7 +215,14 @@ class BoardServer(ABC):
 
     def refuse_connections(self, refuse: bool) -> None:
         """Stop listening, or listen again; connections that there are stay."""
-        self._await_in_loop(self._refuse() if refuse else self._listen())
+        loop = self._running_loop()
+        change = self._refuse() if refuse else self._listen()
+        if threading.current_thread() is not self._thread:
+            asyncio.run_coroutine_threadsafe(change, loop).result()
+            return
+        task = loop.create_task(change)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
 
     def go_silent(self, silent: bool) -> None:
         """Stop saying anything, on old connections and on new ones; TCP itself stays up."""
@@ -271,21 +279,25 @@ class BoardServer(ABC):
 
     # ---- from other threads --------------------------------------------------------------
 
+    def later(self, delay_s: float, call: Callable[[], object]) -> None:
+        """Call a function in the event loop when a time has passed, if the board still runs."""
+        self._in_loop(lambda: self._running_loop().call_later(delay_s, call))
+
+    def _running_loop(self) -> asyncio.AbstractEventLoop:
+        if self._loop is None:
+            raise BoardError("the simulated board is not running; use it in a 'with' statement")
+        return self._loop
+
     def _in_loop(self, call: Callable[[], _Result]) -> _Result:
-        """Call a function in the event loop and wait for what it returns."""
+        """Call a function in the event loop, from any thread, and give what it returns."""
+        loop = self._running_loop()
+        if threading.current_thread() is self._thread:
+            return call()
 
         async def run() -> _Result:
             return call()
 
-        return self._await_in_loop(run())
-
-    def _await_in_loop(self, awaitable: Awaitable[_Result]) -> _Result:
-        async def run() -> _Result:
-            return await awaitable
-
-        if self._loop is None:
-            raise BoardError("the simulated board is not running; use it in a 'with' statement")
-        return asyncio.run_coroutine_threadsafe(run(), self._loop).result()
+        return asyncio.run_coroutine_threadsafe(run(), loop).result()
 
     # ---- the event loop ------------------------------------------------------------------
 
@@ -343,6 +355,7 @@ class BoardServer(ABC):
         server, self._server = self._server, None
         if server is not None:
             server.close(close_connections=False)
+            await asyncio.sleep(0)  # it stops listening in a task of its own
 
     def _connection_type(self) -> type[BoardConnection]:
         board = self

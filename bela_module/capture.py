@@ -18,7 +18,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import IO, Any, Final, Self
+from typing import IO, Any, Final, Literal, Self
 
 from bela_module.errors import CaptureError
 
@@ -168,7 +168,7 @@ class CaptureWriter:
         self.close()
 
 
-def _open(path: Path, mode: str) -> IO[Any]:
+def _open(path: Path, mode: Literal["rt", "xt"]) -> IO[str]:
     if path.suffix == ".gz":
         return gzip.open(path, mode, encoding="utf-8")
     return path.open(mode, encoding="utf-8")

@@ -109,7 +109,7 @@ class BoardClient:
         self.address = address
         self.project = ""
         self.counters = ClientCounters()
-        self.last_received_s = now()
+        self.opened_s = self.last_received_s = now()
         self._control, self._data = sockets
         self._now = now
         self._reply_timeout_s = reply_timeout_s

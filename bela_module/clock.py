@@ -20,6 +20,7 @@ from __future__ import annotations
 
 import math
 from collections import deque
+from collections.abc import Sequence
 from enum import StrEnum
 from typing import Any, overload
 
@@ -29,24 +30,21 @@ from numpy.typing import NDArray
 from bela_module.arrivals import PromptArrivals
 from bela_module.clock_fit import Belief, ClockFit, Probe, few_digits, fit_clock, simple_rate_hz
 from bela_module.feasible import Floats
-from bela_module.timeline import Timeline
 
-__all__ = ["DeviceClock", "ProbeVerdict", "Timeline"]
-
-_MIN_PROBES = 8
-_MIN_DISTINCT_TICKS = 3
-_QUICK_PROBES = 20
+_MIN_PROBES = 8  # fewer bounds can not tell a burst's size
+_MIN_DISTINCT_TICKS = 3  # fewer can not tell a rate
+_QUICK_PROBES = 20  # the first ones, and those after a surprise, follow each other quickly
 _MAX_PROBES = 512
 _QUICK_S, _STEADY_S = 0.015, 0.23
-_GOLDEN = (math.sqrt(5.0) - 1.0) / 2.0
-_GOOD_START_S = 0.003
-_PATIENCE_S = 5.0
-_AHEAD_S = 0.5
+_GOLDEN = (math.sqrt(5.0) - 1.0) / 2.0  # its multiples are spread most evenly over a period
+_GOOD_START_S = 0.003  # with this uncertainty and half a round trip stamps may begin,
+_PATIENCE_S = 5.0  # or when waiting longer is worse than that
+_AHEAD_S = 0.5  # the next probe is in after this
 _TOO_FAST = 0.5
-_MISFITS_TO_RELEARN = 3
+_MISFITS_TO_RELEARN, _MISFIT_SHARE = 3, 0.4  # at least so many, and per probe that fits
 _FITS_TO_TRUST = 8
-_RATE_KEPT = 1e-4
-_BURST_KNOWN_AFTER = 16
+_RATE_KEPT = 1e-4  # how much a rate may change, relative, when the ticks pause or skip
+_BURST_KNOWN_AFTER = 16  # probes; from then on an estimate may only become smaller
 _RELEARNS_WHEN_UNEVEN, _UNEVEN_WITHIN_PROBES, _EVEN_AFTER = 3, 40, 60
 _SETTLED, _SETTLED_SIMPLE = 0.0005, 0.002
 
@@ -121,6 +119,7 @@ class DeviceClock:
         self.ready = False
         self.uneven = False
         self._probes: deque[Probe] = deque(maxlen=_MAX_PROBES)
+        self._last: Probe | None = None
         self._arrivals = PromptArrivals()
         self._fit: ClockFit | None = None
         self._belief = self._known
@@ -129,6 +128,7 @@ class DeviceClock:
         self._misfits: list[Probe] = []
         self._misfits_seen = 0
         self._fits_since_misfit = 0
+        self._fits_among_misfits = 0
         self._doubt_s = 0.0
         self._relearned_at: deque[int] = deque(maxlen=_RELEARNS_WHEN_UNEVEN)
 
@@ -153,7 +153,7 @@ class DeviceClock:
         ProbeVerdict
             Whether it was used; a refused probe changes no estimate.
         """
-        probe = Probe(sent_s, received_s, tick, tick_granularity)
+        self._last = probe = Probe(sent_s, received_s, tick, tick_granularity)
         if self._is_too_fast(probe):
             self.n_refused += 1
             return ProbeVerdict.TOO_FAST
@@ -162,7 +162,8 @@ class DeviceClock:
             self._accept(probe)
             return ProbeVerdict.RESTARTED
         if self._contradicts(probe):
-            if len(self._misfits) < _MISFITS_TO_RELEARN:
+            often = len(self._misfits) > _MISFIT_SHARE * self._fits_among_misfits
+            if not often or len(self._misfits) < _MISFITS_TO_RELEARN:
                 self.n_refused += 1
                 return ProbeVerdict.MISFIT
             self._relearn()
@@ -176,10 +177,16 @@ class DeviceClock:
         To be called when another reply comes that nobody asked for: then either of the two
         may have been the answer to another client, its tick read before our request left.
         """
-        if self._probes:
-            last = self._probes.pop()
+        if self._last is None:
+            return
+        last, self._last = self._last, None
+        if last in self._misfits:
+            self._misfits.remove(last)
+        elif last in self._probes and len(self._probes) > 1:
+            self._probes.remove(last)
             self.n_probes -= 1
-            self.add_arrival(last.tick - last.granularity // 2, last.received_s)
+            self._accept()
+        self.add_arrival(last.tick - last.granularity // 2, last.received_s)
 
     def add_arrival(self, tick: int, received_s: float) -> None:
         """Take in that a tick had happened when a block arrived; cheap enough for each block.
@@ -249,6 +256,15 @@ class DeviceClock:
         return (self.tick_rate_hz / self.snapped_rate_hz - 1.0) * 1e6
 
     @property
+    def rate_uncertainty_ppm(self) -> float:
+        """How far `tick_rate_hz` may be from the truth, in parts per million; at first infinite."""
+        if self._fit is None:
+            return math.inf
+        low_s, high_s = self._fit.lines.slope_range
+        s_per_tick = self._fit.s_per_tick
+        return max(high_s - s_per_tick, s_per_tick - low_s) / s_per_tick * 1e6
+
+    @property
     def rtt_s(self) -> float:
         """Median round trip of the probes in use, in seconds; NaN before any probe."""
         if not self._probes:
@@ -276,7 +292,7 @@ class DeviceClock:
     def time_at(self, ticks: float | NDArray[Any]) -> float | Floats:
         """Return the best estimate of when ticks happened, in LSL seconds; NaN before any probe.
 
-        It changes with every probe; `Timeline` makes steady stamps of it.
+        It changes with every probe; `bela_module.timeline` makes steady stamps of it.
 
         Parameters
         ----------
@@ -333,6 +349,7 @@ class DeviceClock:
             return True
         # slow exchanges fit almost anything: only several of them clear a suspicion
         self._fits_since_misfit += 1
+        self._fits_among_misfits += bool(self._misfits)
         if self._fits_since_misfit >= _FITS_TO_TRUST:
             self._trust_again()
         return False
@@ -341,6 +358,7 @@ class DeviceClock:
         """Forget what did not fit."""
         self._misfits.clear()
         self._misfits_seen = 0
+        self._fits_among_misfits = 0
         self._doubt_s = 0.0
 
     def _accept(self, *probes: Probe) -> None:
@@ -352,7 +370,7 @@ class DeviceClock:
         while len(self._probes) > _QUICK_PROBES and self._probes[0].received_s < oldest_s:
             self._probes.popleft()
         self._newest_tick = max(self._newest_tick, newest.tick)
-        self._fit = fit_clock(self._probes, self._arrivals, self._belief)
+        self._fit = self._fitted(self._probes)
         if len(self._probes) >= _BURST_KNOWN_AFTER:
             self._belief = self._belief._replace(burst_at_most=self._fit.burst)
         if len(self._probes) >= _EVEN_AFTER and self._fit.agrees:
@@ -371,15 +389,16 @@ class DeviceClock:
         return last.received_s - first.sent_s >= _PATIENCE_S or self.uncertainty_s <= good_s
 
     def _relearn(self) -> None:
-        """Drop what is older than the first contradiction; the rate is believed to last."""
+        """Drop what contradicts the newest probes; the rate is believed to last."""
         before = self._fit
         known = sorted([*self._probes, *self._misfits], key=lambda probe: probe.received_s)
         kept = known[known.index(self._misfits[0]) :]
-        slopes = None
-        if before is not None:
+        if before is not None and before.agrees:
             low_s, high_s = before.lines.slope_range
             slopes = (low_s * (1.0 - _RATE_KEPT), high_s * (1.0 + _RATE_KEPT))
-        self._belief = self._belief._replace(slopes=slopes)
+            self._belief = self._belief._replace(slopes=slopes)
+        self._trust_again()
+        self._arrivals = PromptArrivals()
         self._relearned_at.append(self.n_probes)
         if (
             len(self._relearned_at) == _RELEARNS_WHEN_UNEVEN
@@ -389,11 +408,16 @@ class DeviceClock:
             self._relearned_at.clear()
             self._belief = self._known
             kept = known
-        self._trust_again()
-        self._arrivals = PromptArrivals()
+        # what came while the ticks stood still says nothing of where they went on
+        while not self.uneven and len(kept) > 2 and not self._fitted(kept).agrees:
+            del kept[0]
         self._probes.clear()
         self._accept(*kept)
         if before is not None and not self.uneven:
             newest = kept[-1].tick
             step_s = self.time_at(newest) - float(before.time_at(newest))
             self.discontinuities += abs(step_s) > self._discontinuity_s
+
+    def _fitted(self, probes: Sequence[Probe]) -> ClockFit:
+        """Fit probes and all arrivals, by what is believed now."""
+        return fit_clock(probes, self._arrivals, self._belief)

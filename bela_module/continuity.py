@@ -97,8 +97,8 @@ class SparseTracker(Tracker):
 
     def finish(self) -> list[Item]:
         """Account for everything: see the base class."""
-        self._interrupted = False
         if self._n_missing == 0:
+            self._interrupted = False
             return []
         last_tick = self._newest_tick if self._end_tick is None else self._end_tick
         return self._close(last_tick)

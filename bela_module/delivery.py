@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import math
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Final
@@ -24,7 +23,7 @@ _GRACE_S: Final = 0.3  # after the end of a stream, for its last block to arrive
 _CONFIRM_S: Final = 0.4
 _POLL_S: Final = 0.005
 _RATE_PATIENCE_S: Final = 3.0
-_SURVEY_PATIENCE_S: Final = 0.3
+_SURVEY_PATIENCE_S: Final = 0.15  # a monitor's first message comes at once
 _SURVEY_PERIOD_S: Final = 0.003
 _SURVEY_VALUES_PER_S: Final = 2000
 
@@ -61,6 +60,10 @@ class Delivery:
         LSL seconds.
     mark : callable
         Is told events: their text and when they happened.
+    probe : callable
+        Asks the board for its list once, which also measures its clock.
+    measure : callable
+        Probes until the clock is known, or that takes too long.
     plans : sequence of StreamPlan
         What to stream.
     windows : mapping of str to Window
@@ -74,6 +77,8 @@ class Delivery:
     sink: Sink
     now: Callable[[], float]
     mark: Callable[[str, float], None]
+    probe: Callable[[BoardClient], Awaitable[object]]
+    measure: Callable[[BoardClient], Awaitable[object]]
     plans: Sequence[StreamPlan]
     windows: Mapping[str, Window] = field(default_factory=dict)
     periods: Mapping[str, int] = field(default_factory=dict)
@@ -155,6 +160,7 @@ class Delivery:
         """
         await self._free_watched(client)
         await self._find_steps(client)
+        await self.measure(client)
         await self._watch(client, resumed=False)
         await self._monitor(client)
         self._begun_s = self.now()
@@ -187,7 +193,6 @@ class Delivery:
     async def _find_steps(self, client: BoardClient) -> None:
         """Ask the board how far the values of dense variables are apart, where not known."""
         board = self.board
-        rate_hz = board.clock.tick_rate_hz if board.clock is not None else math.nan
         unknown = [
             variable
             for variable in self.watched
@@ -195,19 +200,23 @@ class Delivery:
             and variable.name not in board.steps
             and variable.monitor_period_ticks == 0
         ]
-        if not unknown or not math.isfinite(rate_hz):
+        if not unknown:
             return
         period_s = max(_SURVEY_PERIOD_S, len(unknown) / _SURVEY_VALUES_PER_S)
-        survey = self._survey = StepSurvey(unknown, round(period_s * rate_hz))
-        deadline_s = self.now() + _SURVEY_PATIENCE_S + 12 * period_s
+        survey = self._survey = StepSurvey(unknown, round(period_s * board.declared_rate_hz))
+        begun_s = self.now()
         try:
             await client.send(*survey.first_commands())
-            while not survey.done and self.now() < deadline_s and not client.lost.done():
+            while not survey.done and not client.lost.done():
                 sends, self._survey_sends = self._survey_sends, []
                 await client.send(*sends)
                 await asyncio.sleep(_POLL_S)
+                await self.probe(client)
+                patience_s = 12 * period_s + _SURVEY_PATIENCE_S if survey.answered else 0.0
+                if self.now() > begun_s + _SURVEY_PATIENCE_S + patience_s:
+                    break
             await client.send(*survey.last_commands())
-            await client.list()  # its reply comes after the last of the monitors' messages
+            await self.probe(client)  # its reply comes after the last of the monitors' messages
         finally:
             self._survey = None
             self._survey_sends = []
@@ -273,9 +282,8 @@ class Delivery:
         """Open streams of which the nominal rate is known, or will not be known any better."""
         if not self.board.ready:
             return
-        settled = self.board.rate_settled or (
-            self._begun_s > 0 and self.now() > self._begun_s + _RATE_PATIENCE_S
-        )
+        waited = self._begun_s > 0 and self.now() > self._begun_s + _RATE_PATIENCE_S
+        settled = self.board.rate_settled or waited
         for stream in self.streams:
             if stream.facts is not None:
                 continue
@@ -342,17 +350,21 @@ class Delivery:
         return still_watched
 
     async def _stop_watching(self, client: BoardClient, names: Sequence[str]) -> None:
-        soon = self.board.tick_at(self.now() + _LEAD_S)
         if all(stream.finished for stream in self.streams):
             return
-        if self.board.ready:
-            for stream, variable in self._members(StreamMode.DENSE, StreamMode.SPARSE):
+        await self.probe(client)
+        soon = self.board.tick_at(self.now() + _LEAD_S)
+        watched = {variable.name for variable in self.board.variables if variable.watched}
+        for stream, variable in self._members(StreamMode.DENSE, StreamMode.SPARSE):
+            # Of what somebody else ended before, the end is not known to be this one.
+            if self.board.ready and variable.name in watched:
                 window = self.windows.get(variable.name)
-                ends = min(soon, window.last_tick) if window is not None else soon
-                stream.end_at(variable, ends)
+                stream.end_at(variable, min(soon, window.last_tick) if window else soon)
+        if self.board.ready:
             await client.send(unwatch_command(names, [soon] * len(names)))
-            deadline_s = self.board.time_at(soon) + _GRACE_S
-            await self._wait_finished(client, deadline_s)
+        else:
+            await client.send(unwatch_command(names))
+        await self._wait_finished(client, watched, self.now() + _LEAD_S + _GRACE_S)
         unfinished = [
             variable.name
             for stream, variable in self._members(StreamMode.DENSE, StreamMode.SPARSE)
@@ -361,11 +373,18 @@ class Delivery:
         if unfinished:
             await client.send(unwatch_command(unfinished))
 
-    async def _wait_finished(self, client: BoardClient, deadline_s: float) -> None:
-        while not all(stream.finished for stream in self.streams):
-            if self.now() > deadline_s or client.lost.done():
-                return
+    async def _wait_finished(
+        self, client: BoardClient, names: Container[str], deadline_s: float
+    ) -> None:
+        """Wait for the last blocks of some variables, as long as they can be on their way."""
+        while self.now() < deadline_s and not client.lost.done():
             await asyncio.sleep(_POLL_S)
+            if all(
+                stream.tracker_of(variable).finished
+                for stream, variable in self._members(StreamMode.DENSE, StreamMode.SPARSE)
+                if variable.name in names
+            ):
+                return
 
     async def _confirm_end(self, client: BoardClient, names: Sequence[str]) -> list[str]:
         wanted = frozenset(names)
@@ -391,7 +410,10 @@ class Delivery:
         if self.running:
             self.running = False
             for stream in self.streams:
-                stream.finish()
+                stream.settle()
+                if stream.facts is None and stream.is_waiting and self.board.ready:
+                    stream.open(self.board.facts(stream.plan, stream.step_ticks))
+                stream.flush()
             ended_s = self.now()
             if self.kind is DeliveryKind.SCHEDULE and self._announced:
                 last_s = self._last_s()

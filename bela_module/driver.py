@@ -25,7 +25,7 @@ from bela_module.streams import Sink
 
 logger = logging.getLogger(__name__)
 
-_MEASURE_PATIENCE_S: Final = 0.6
+_MEASURE_PATIENCE_S: Final = 0.35
 _IDLE_PERIOD_S: Final = 0.1
 _BACKOFF_S: Final = (0.1, 5.0)
 _MAX_JOBS: Final = 64
@@ -261,8 +261,8 @@ class Driver:
         news = await self.probe(client)
         resuming = [delivery for delivery in self._deliveries() if delivery.running]
         await board_jobs.clear(client, self.board)
-        await self._measure(client)
         if resuming:
+            await self.measure(client)
             self.board.counters.reconnects += 1
             if news is BoardNews.RESTARTED:
                 self._board_restarted()
@@ -287,7 +287,7 @@ class Driver:
             for delivery in self._deliveries():
                 delivery.interrupted()
             await board_jobs.clear(client, self.board)
-            await self._measure(client)
+            await self.measure(client)
             await board_jobs.resume(self, client, anew=True)
 
     def _board_restarted(self) -> None:
@@ -304,10 +304,10 @@ class Driver:
         self.publish_status()
         return news
 
-    async def _measure(self, client: BoardClient) -> None:
-        """Probe quickly, so that the first sample is stamped well already."""
-        deadline_s = self.now() + _MEASURE_PATIENCE_S
-        while self.now() < deadline_s and not self.board.rate_settled and not self._closing:
+    async def measure(self, client: BoardClient) -> None:
+        """Probe quickly until the clock is known, so that already the first sample is right."""
+        deadline_s = client.opened_s + _MEASURE_PATIENCE_S
+        while self.now() < deadline_s and not self.board.ready and not self._closing:
             await asyncio.sleep(self.board.next_probe_in_s)
             await self.probe(client)
 

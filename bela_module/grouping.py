@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Any, Final, TypeAlias
 
 import numpy as np
 from numpy.typing import DTypeLike
@@ -19,6 +19,8 @@ from bela_module.protocol import Array, Ticks
 from bela_module.runs import Gap, Run
 
 _BEFORE_ALL: Final = -1
+
+_Column: TypeAlias = tuple[Ticks, Array]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -41,40 +43,48 @@ class Rows:
 class _Member:
     """What is held of one member, and the last tick up to which it is known."""
 
-    held: deque[Run] = field(default_factory=deque)
+    held: deque[_Column] = field(default_factory=deque)
     n_held: int = 0
     known_tick: int = _BEFORE_ALL
     lattice: tuple[int, int] | None = None
 
-    def hold(self, run: Run) -> None:
-        self.held.append(run)
-        self.n_held += run.ticks.size
-        self.known_tick = max(self.known_tick, int(run.ticks[-1]))
-        if run.ticks.size > 1:
-            first, second = int(run.ticks[0]), int(run.ticks[1])
-            step = second - first
-            self.lattice = (step, first % step if step else 0)
+    def hold(self, ticks: Ticks, values: Array) -> None:
+        self.held.append((ticks, values))
+        self.n_held += ticks.size
+        self.known_tick = max(self.known_tick, int(ticks[-1]))
+        if ticks.size > 1:
+            step = int(ticks[1] - ticks[0])
+            self.lattice = (step, int(ticks[0]) % step if step else 0)
 
-    def take(self, last_tick: int) -> list[Run]:
-        """Remove what is held up to a tick, inclusive."""
-        taken: list[Run] = []
-        while self.held and self.held[0].ticks[0] <= last_tick:
-            run = self.held.popleft()
-            if run.ticks[-1] > last_tick:
-                at = int(np.searchsorted(run.ticks, last_tick, "right"))
-                self.held.appendleft(Run(run.ticks[at:], run.values[at:]))
-                run = Run(run.ticks[:at], run.values[:at])
-            taken.append(run)
-            self.n_held -= run.ticks.size
-        return taken
+    def take(self, last_tick: int) -> _Column | None:
+        """Remove what is held up to a tick, inclusive; ``None`` when there is nothing."""
+        taken: list[_Column] = []
+        while self.held:
+            ticks, values = self.held[0]
+            at = ticks.size
+            if ticks[-1] > last_tick:
+                at = int(np.searchsorted(ticks, last_tick, "right"))
+                if at:
+                    self.held[0] = (ticks[at:], values[at:])
+                    taken.append((ticks[:at], values[:at]))
+                    self.n_held -= at
+                break
+            taken.append(self.held.popleft())
+            self.n_held -= at
+        if len(taken) < 2:
+            return taken[0] if taken else None
+        return (
+            np.concatenate([ticks for ticks, _ in taken]),
+            np.concatenate([values for _, values in taken]),
+        )
 
     def tick_to_keep(self, n_kept: int) -> int:
         """Give the tick up to which to take so that at most so many values stay."""
         surplus = self.n_held - n_kept
-        for run in self.held:
-            if surplus <= run.ticks.size:
-                return int(run.ticks[surplus - 1])
-            surplus -= run.ticks.size
+        for ticks, _ in self.held:
+            if surplus <= ticks.size:
+                return int(ticks[surplus - 1])
+            surplus -= ticks.size
         return self.known_tick
 
 
@@ -145,9 +155,9 @@ class Grouper:
         if isinstance(item, Gap):
             state.known_tick = max(state.known_tick, item.last_tick)
         else:
-            run = self._in_time(item)
-            if run.ticks.size:
-                state.hold(run)
+            n_late = self._count_late(item.ticks)
+            if n_late < item.ticks.size:
+                state.hold(item.ticks[n_late:], item.values[n_late:])
         last_tick = min(other.known_tick for other in self._members)
         if state.n_held > self._max_held:
             last_tick = max(last_tick, state.tick_to_keep(self._max_held))
@@ -163,65 +173,53 @@ class Grouper:
         """
         return self._release(max(member.known_tick for member in self._members))
 
-    def _in_time(self, run: Run) -> Run:
-        """Cut off what comes after its row has been released."""
-        if run.ticks[0] > self._released_tick:
-            return run
-        n_late = int(np.searchsorted(run.ticks, self._released_tick, "right"))
+    def _count_late(self, ticks: Ticks) -> int:
+        """Count the values that come after their row has been released."""
+        if ticks[0] > self._released_tick:
+            return 0
+        n_late = int(np.searchsorted(ticks, self._released_tick, "right"))
         self.late += n_late
-        return Run(run.ticks[n_late:], run.values[n_late:])
+        return n_late
 
     def _release(self, last_tick: int) -> list[Rows]:
         if last_tick <= self._released_tick:
             return []
         self._released_tick = last_tick
-        runs = [_joined(member.take(last_tick)) for member in self._members]
-        first = runs[0]
-        if first is not None and all(
-            run is not None and _same_ticks(run.ticks, first.ticks) for run in runs
-        ):
-            values = np.empty((first.ticks.size, len(runs)), self._dtype)
-            for column, run in enumerate(runs):
-                if run is not None:
-                    values[:, column] = run.values
-            return [Rows(first.ticks, values)]
-        return self._release_uneven(runs)
-
-    def _release_uneven(self, runs: Sequence[Run | None]) -> list[Rows]:
-        """Release rows that not all members have."""
-        present = [run.ticks for run in runs if run is not None]
+        columns = [member.take(last_tick) for member in self._members]
+        present = [column for column in columns if column is not None]
         if not present:
             return []
-        ticks = np.unique(np.concatenate(present))
-        shape = (ticks.size, len(runs))
+        ticks = present[0][0]
+        if len(present) < len(columns) or not all(
+            _same_ticks(ticks, others) for others, _ in present[1:]
+        ):
+            return self._release_uneven(columns, present)
+        rows = np.empty((ticks.size, len(columns)), self._dtype)
+        for member, (_, values) in enumerate(present):
+            rows[:, member] = values
+        return [Rows(ticks, rows)]
+
+    def _release_uneven(
+        self, columns: Sequence[_Column | None], present: Sequence[_Column]
+    ) -> list[Rows]:
+        """Release rows that not all members have."""
+        ticks = np.unique(np.concatenate([ticks for ticks, _ in present]))
         floating = self._dtype.kind == "f"
-        values = np.full(shape, np.nan, self._dtype) if floating else np.zeros(shape, self._dtype)
-        missing = np.ones(shape, np.bool_)
-        for column, run in enumerate(runs):
-            if run is None:
+        rows = np.full((ticks.size, len(columns)), np.nan if floating else 0, self._dtype)
+        missing = np.ones(rows.shape, np.bool_)
+        for member, column in enumerate(columns):
+            if column is None:
                 continue
-            rows = np.searchsorted(ticks, run.ticks)
-            values[rows, column] = run.values
-            missing[rows, column] = False
-            self.superseded += run.ticks.size - (ticks.size - int(missing[:, column].sum()))
+            at = np.searchsorted(ticks, column[0])
+            rows[at, member] = column[1]
+            missing[at, member] = False
+            self.superseded += at.size - int(np.count_nonzero(~missing[:, member]))
         if not floating:
             complete = ~missing.any(axis=1)
-            self.incomplete += ticks.size - int(complete.sum())
-            ticks, values = ticks[complete], values[complete]
-        return [Rows(ticks, values)] if ticks.size else []
-
-
-def _joined(runs: Sequence[Run]) -> Run | None:
-    if not runs:
-        return None
-    if len(runs) == 1:
-        return runs[0]
-    return Run(
-        np.concatenate([run.ticks for run in runs]), np.concatenate([run.values for run in runs])
-    )
+            self.incomplete += ticks.size - int(np.count_nonzero(complete))
+            ticks, rows = ticks[complete], rows[complete]
+        return [Rows(ticks, rows)] if ticks.size else []
 
 
 def _same_ticks(ticks: Ticks, others: Ticks) -> bool:
-    return ticks is others or (
-        ticks.size == others.size and ticks[0] == others[0] and np.array_equal(ticks, others)
-    )
+    return ticks.size == others.size and bool((ticks == others).all())

@@ -78,12 +78,13 @@ def likeliest_line(
     return float((weight * offsets).sum()), float((weight.sum(axis=1) * slopes).sum())
 
 
-def _least_delays_s(slopes: Floats, offsets: Floats, arrivals: Floats) -> Floats | float:
-    """Return the delay of the promptest arrival, seen from each line."""
+def _least_delays_s(slopes: Floats, offsets: Floats, arrivals: Floats) -> Floats:
+    """Return the delay of the promptest arrival, seen from each line; zeros without any."""
     if len(arrivals) == 0:
-        return 0.0
+        return np.zeros_like(offsets)
     delays_s = arrivals[:, 1] - slopes[:, None] * arrivals[:, 0]
-    return delays_s.min(axis=1, keepdims=True) - offsets
+    found: Floats = delays_s.min(axis=1, keepdims=True) - offsets
+    return found
 
 
 def _promising_slopes(lines: FeasibleLines, arrivals: Floats) -> Floats:

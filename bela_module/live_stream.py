@@ -131,20 +131,26 @@ class LiveStream:
         for member, tracker in enumerate(self.trackers):
             self._take(member, tracker.interrupted())
 
-    def finish(self) -> None:
-        """Deliver what can be delivered; nothing more will come."""
+    def settle(self) -> None:
+        """Decide what is held of each member as far as it is certain; no block comes any more."""
         for member, tracker in enumerate(self.trackers):
             self._take(member, tracker.finish())
+
+    def flush(self) -> None:
+        """Deliver the rows that still wait for other members."""
         if self._grouper is not None and self.facts is not None:
             for rows in self._grouper.finish():
                 self._push(rows.ticks, rows.values)
 
     def begin_anew(self) -> None:
         """Forget the ticks so far: the board has started to count again."""
-        if self._grouper is not None and self.facts is not None:
-            for rows in self._grouper.finish():
-                self._push(rows.ticks, rows.values)
+        self.flush()
         self._grouper = self._new_grouper()
+
+    @property
+    def is_waiting(self) -> bool:
+        """Whether there are samples that wait for :meth:`open`."""
+        return bool(self._waiting)
 
     def open(self, facts: StreamFacts) -> None:
         """Make the stream visible and deliver what has been waiting."""

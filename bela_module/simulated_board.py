@@ -9,6 +9,7 @@ import asyncio
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any, Final
 
 import numpy as np
@@ -16,6 +17,7 @@ import numpy as np
 from bela_module import board_json
 from bela_module.board_server import BoardServer, Client
 from bela_module.errors import FrameError
+from bela_module.faults import Fault, Injector, Loss, MessageFault, TimedFault
 from bela_module.network import Delay, Network
 from bela_module.protocol import Buffer, Variable, decode_buffer
 from bela_module.simulated_clock import SimulatedClock
@@ -79,6 +81,7 @@ class SimulatedBoard(BoardServer):
         self._rate_hz = rate_hz
         self._drift_ppm = drift_ppm
         self._wake = asyncio.Event()
+        self._injector = Injector(self.random)
         self._boot(find_sketch(sketch) if isinstance(sketch, str) else sketch, first_tick)
 
     def _boot(self, sketch: Sketch, first_tick: int) -> None:
@@ -164,7 +167,31 @@ class SimulatedBoard(BoardServer):
 
     # ---- trouble with the board itself ---------------------------------------------------
 
-    def restart(self, sketch: str | Sketch | None = None, first_tick: int = 0) -> None:
+    @property
+    def losses(self) -> tuple[Loss, ...]:
+        """What faults of messages have kept from the clients; the latest 100 000."""
+        return self._in_loop(lambda: tuple(self._injector.losses))
+
+    def inject(self, fault: Fault) -> None:
+        """Let a fault happen; see :mod:`bela_module.faults`."""
+        match fault:
+            case MessageFault():
+                self._in_loop(lambda: self._injector.arm(fault))
+            case TimedFault():
+                self.later(fault.at_s, lambda: self._happen(fault))
+
+    def _happen(self, fault: TimedFault) -> None:
+        fault.happen(self)
+        if fault.every_s:
+            self.later(fault.every_s, lambda: self._happen(fault))
+
+    def end_faults(self) -> None:
+        """End all faults of messages."""
+        self._in_loop(self._injector.disarm)
+
+    def restart(
+        self, sketch: str | Sketch | None = None, first_tick: int = 0, project: str = ""
+    ) -> None:
         """Start again, as after a crash or a new build: connections end, nothing is remembered.
 
         Parameters
@@ -173,10 +200,14 @@ class SimulatedBoard(BoardServer):
             Another sketch than the present one.
         first_tick : int
             Where the ticks begin.
+        project : str
+            Another name for the project.
         """
         new = find_sketch(sketch) if isinstance(sketch, str) else sketch or self._sketch
+        new = replace(new, name=project or new.name)
 
         def restart() -> None:
+            self._up_to_date()
             self._disconnect(clean=False)
             self._boot(new, first_tick)
             self.clients_changed()
@@ -240,7 +271,7 @@ class SimulatedBoard(BoardServer):
         if root is None:
             return
         for text in self._up_to_date().execute(root):
-            self.send_control(text)
+            self.send_control(self._injector.reply(text))
         self._wake.set()
 
     def _up_to_date(self) -> SimulatedWatcher:
@@ -251,10 +282,11 @@ class SimulatedBoard(BoardServer):
     def _emit(self, messages: list[Pair | Reply]) -> None:
         for message in messages:
             if isinstance(message, Reply):
-                self.send_control(message.text)
-            else:
-                self.send_data(message.header)
-                self.send_data(message.payload.data)
+                self.send_control(self._injector.reply(message.text))
+                continue
+            name = self._sketch.variables[message.payload.position].name
+            for part in self._injector.pair(name, message.header, message.payload):
+                self.send_data(part)
 
     def _sleep_s(self) -> float:
         due_tick = self._watcher.due_tick

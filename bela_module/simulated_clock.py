@@ -90,7 +90,8 @@ class SimulatedClock:
         which = np.maximum(np.searchsorted(first_ticks, ticks, side="right") - 1, 0)
         first_s = np.array([piece.first_s for piece in self._pieces])[which]
         rate_hz = np.array([piece.rate_hz for piece in self._pieces])[which]
-        return (ticks - first_ticks[which]) / rate_hz + first_s
+        times_s: Times = (ticks - first_ticks[which]) / rate_hz + first_s
+        return times_s
 
     def drift(self, tick: int, drift_ppm: float) -> None:
         """Change the rate from a tick on; times stay continuous."""

@@ -32,8 +32,8 @@ class Payload(NamedTuple):
     ----------
     tick : int
         When it is sent, which is the tick of its last value.
-    index : int
-        Position of the variable.
+    position : int
+        Position of the variable in the list.
     data : bytes
         The message that follows the header.
     first_tick : int
@@ -45,7 +45,7 @@ class Payload(NamedTuple):
     """
 
     tick: int
-    index: int
+    position: int
     data: bytes
     first_tick: int
     n_values: int
@@ -78,7 +78,7 @@ class Account(NamedTuple):
     sent : int
         Those in blocks that were sent.
     discarded : int
-        Those in blocks that a new start of a stream threw away.
+        Those in blocks that a new start of a stream threw away, or that went to a log alone.
     pending : int
         Those in the block that is being filled.
     """
@@ -386,6 +386,8 @@ class SimulatedVariable:
             data = encode_block(self._variable, first_tick, values, relative)
             sent.append(Payload(tick, self.index, data, first_tick, self._fill))
             self._n_sent += self._n_pending
+        else:
+            self._n_discarded += self._n_pending
         for stream in (self.watch, self.log):
             if stream.state is _State.LAST:
                 stream.state = _State.OFF

@@ -129,9 +129,9 @@ class SimulatedWatcher:
             if variable.due_tick <= to_tick:
                 payloads += variable.advance(to_tick)
         self._tick = to_tick
-        # Stable, so a monitor's value stays before the block that ends at the same assignment.
-        payloads.sort(key=lambda payload: (payload.tick, payload.index))
-        sent: list[Pair | Reply] = [Pair(self._headers[p.index], p) for p in payloads]
+        # Stable: a monitor's value stays before the block that ends at the same assignment.
+        payloads.sort(key=self._order)
+        sent: list[Pair | Reply] = [Pair(self._headers[p.position], p) for p in payloads]
         while self._log_replies and self._log_replies[0][0] <= to_tick:
             sent.append(Reply(self._log_replies.popleft()[1]))
         return sent
@@ -155,6 +155,11 @@ class SimulatedWatcher:
         for variable in self._variables:
             variable.client_active = active
             variable.find_due(tick)
+
+    def _order(self, payload: Payload) -> tuple[int, bool, int]:
+        """Sort by tick; in one tick, a sketch assigns its dense variables before the sparse."""
+        spec = self._variables[payload.position].spec
+        return payload.tick, spec.sparse, payload.position
 
     def _apply_pending(self) -> None:
         if not self._pending:

@@ -19,12 +19,19 @@ import sys
 import threading
 from collections.abc import Sequence
 from types import FrameType
+from typing import Any, Final
 
-from bela_module.errors import BelaError
+from bela_module.errors import BelaError, RequestError
+from bela_module.faults import Fault, describe_faults, parse_fault
+from bela_module.network import Delay, Network
+from bela_module.replay import ReplayedBoard
 from bela_module.simulated_board import SimulatedBoard
 from bela_module.sketches import SKETCHES
 
 __all__ = ["SimulatedBoard", "main"]
+
+_SIGNAL_PERIOD_S: Final = 0.2
+"""How often a waiting main thread looks up; on Windows, signals do not interrupt a wait."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -38,42 +45,60 @@ def main(arguments: Sequence[str] | None = None) -> int:
     Returns
     -------
     int
-        Exit status: 0 after a normal end, 1 when the board could not be started.
+        Exit status: 0 after a normal end, 1 when the board could not be started, 2 for wrong
+        arguments.
     """
     options = _parser().parse_args(arguments)
     if options.list_sketches:
-        for sketch in SKETCHES.values():
-            _say(f"{sketch.name:15} {sketch.summary}")
+        _say("\n".join(f"{sketch.name:15} {sketch.summary}" for sketch in SKETCHES.values()))
         return 0
-    ended = threading.Event()
-
-    def end(_signal: int, _frame: FrameType | None) -> None:
-        ended.set()
-
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, end)
+    if options.list_faults:
+        _say("\n".join(describe_faults()))
+        return 0
     try:
-        with _make_board(options) as board:
-            _say(f"a simulated board runs {board.project!r} at {board.url}")
-            while not ended.wait(0.2):
-                pass
+        faults = [parse_fault(text) for text in options.fault]
+        _serve(_make_board(options), faults)
+    except RequestError as error:
+        sys.stderr.write(f"{error}\n")
+        return 2
     except BelaError as error:
         sys.stderr.write(f"{error}\n")
         return 1
     return 0
 
 
-def _make_board(options: argparse.Namespace) -> SimulatedBoard:
-    return SimulatedBoard(
-        options.sketch,
-        options.rate,
-        drift_ppm=options.drift_ppm,
-        delay_s=options.delay_ms / 1000,
-        jitter_s=options.jitter_ms / 1000,
-        host=options.host,
-        port=options.port,
-        seed=options.seed,
-    )
+def _make_board(options: argparse.Namespace) -> SimulatedBoard | ReplayedBoard:
+    both_ways = Delay(options.delay_ms / 1000, options.jitter_ms / 1000)
+    network = Network(both_ways, both_ways)
+    where: dict[str, Any] = {"host": options.host, "port": options.port, "seed": options.seed}
+    if options.replay is None:
+        return SimulatedBoard(
+            options.sketch, options.rate, drift_ppm=options.drift_ppm, network=network, **where
+        )
+    if options.fault:
+        raise RequestError("faults happen to a simulated board; a replayed one takes none")
+    return ReplayedBoard(options.replay, speed=options.speed, network=network, **where)
+
+
+def _serve(board: SimulatedBoard | ReplayedBoard, faults: Sequence[Fault]) -> None:
+    """Run a board until Ctrl-C or SIGTERM."""
+    ended = threading.Event()
+
+    def end(_signal: int, _frame: FrameType | None) -> None:
+        ended.set()
+
+    handlers = {number: signal.signal(number, end) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        with board:
+            if isinstance(board, SimulatedBoard):
+                for fault in faults:
+                    board.inject(fault)
+            _say(f"a simulated board runs {board.project!r} at {board.url}")
+            while not ended.wait(_SIGNAL_PERIOD_S):
+                pass
+    finally:
+        for number, handler in handlers.items():
+            signal.signal(number, handler)
 
 
 def _say(line: str) -> None:
@@ -97,6 +122,16 @@ def _parser() -> argparse.ArgumentParser:
         "--jitter-ms", type=float, default=0.0, help="mean of exponential jitter each way"
     )
     parser.add_argument("--seed", type=int, default=0, help="seed of everything random")
+    parser.add_argument("--replay", metavar="CAPTURE", help="play this recording instead")
+    parser.add_argument("--speed", type=float, default=1.0, help="how fast to play it")
+    parser.add_argument(
+        "--fault",
+        metavar="SPEC",
+        action="append",
+        default=[],
+        help="a fault, as drop-header:p=0.01 or disconnect:at_s=10; may be repeated",
+    )
+    parser.add_argument("--list-faults", action="store_true", help="list the faults and end")
     parser.add_argument("--list-sketches", action="store_true", help="list the sketches and end")
     return parser
 

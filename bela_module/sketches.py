@@ -125,7 +125,8 @@ def uniform_noise(numbers: NDArray[np.int64], seed: int = 0) -> Times:
     mixed = numbers.astype(np.uint64) + np.uint64(0x9E3779B97F4A7C15 * (seed + 1) % 2**64)
     mixed = (mixed ^ (mixed >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
     mixed = (mixed ^ (mixed >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
-    return ((mixed ^ (mixed >> np.uint64(31))) >> np.uint64(11)) * 2.0**-53
+    mixed = (mixed ^ (mixed >> np.uint64(31))) >> np.uint64(11)
+    return mixed.astype(np.float64) * 2.0**-53
 
 
 def ramp(ticks: Ticks, _times_s: Times) -> NDArray[Any]:
@@ -195,8 +196,8 @@ def _half_ticks(ticks: Ticks, _times_s: Times) -> NDArray[Any]:
     return ticks * 0.5 - 1e9
 
 
-def _offset_ramp(offset: int) -> Signal:
-    return lambda ticks, _times_s: (ticks + offset) % 2**24
+def _numbered_ramp(number: int) -> Signal:
+    return lambda ticks, _times_s: 4096 * number + ticks % 4096
 
 
 _C, _J, _I = ValueType.CHAR, ValueType.UNSIGNED_INT, ValueType.INT
@@ -287,8 +288,8 @@ _SKETCHES: Final = (
     ),
     Sketch(
         "many",
-        "130 variables",
-        tuple(SketchVariable(f"v{k}", _F, _offset_ramp(4096 * k)) for k in range(130)),
+        "130 variables; v<k> counts from 4096 k to 4096 k + 4095, again and again",
+        tuple(SketchVariable(f"v{k}", _F, _numbered_ramp(k)) for k in range(130)),
     ),
     Sketch(
         "slow",

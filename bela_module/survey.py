@@ -57,6 +57,11 @@ class StepSurvey:
         """Whether every step is found."""
         return all(asked.step_ticks for asked in self._asked.values())
 
+    @property
+    def answered(self) -> bool:
+        """Whether the board has sent anything at all."""
+        return any(asked.ticks for asked in self._asked.values())
+
     def first_commands(self) -> Sequence[Json]:
         """Return what starts the survey."""
         return self._monitor(self._asked.values())

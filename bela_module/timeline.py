@@ -15,8 +15,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bela_module.errors import StreamError
+from bela_module.feasible import Floats
 
-Floats = NDArray[np.float64]
+_LEAST_SLEW_SHARE = 0.2
 
 
 class ReferenceClock(Protocol):
@@ -29,12 +30,16 @@ class ReferenceClock(Protocol):
     def tick_rate_hz(self) -> float:
         """Ticks per second."""
 
-    def time_at(self, ticks: int) -> float:
-        """Return when a tick happened, in LSL seconds."""
+    @property
+    def rate_uncertainty_ppm(self) -> float:
+        """How far that rate may be from the truth, in parts per million."""
 
     @property
     def uncertainty_s(self) -> float:
         """How far off `time_at` may be near the newest tick, in seconds."""
+
+    def time_at(self, ticks: int) -> float:
+        """Return when a tick happened, in LSL seconds."""
 
 
 class Timeline:
@@ -43,49 +48,51 @@ class Timeline:
     Parameters
     ----------
     max_slew_ppm : float
-        How much faster or slower than measured the stamps may run to meet the estimate.
+        How much faster or slower than the board the stamps may run to meet the estimate.
     settle_s : float
         Time, in seconds, over which a small correction is spread.
-    max_knots : int
-        How many pieces are remembered. Older ticks than those get the oldest piece's line.
+    max_pieces : int
+        How many pieces are remembered; each probe makes one. Ticks before the oldest of them
+        get its line.
 
     Attributes
     ----------
     uncertainty_s : float
-        How far the newest stamp may be from the truth, in seconds: the clock's uncertainty and
-        what of the correction is still to come.
+        How far the newest stamps may be from the truth, in seconds: the clock's uncertainty
+        and what of the correction is still to come. Infinite before the first `steer`.
     """
 
     def __init__(
-        self, *, max_slew_ppm: float = 500.0, settle_s: float = 1.0, max_knots: int = 32768
+        self, *, max_slew_ppm: float = 500.0, settle_s: float = 1.0, max_pieces: int = 32768
     ) -> None:
         self._max_slew = max_slew_ppm * 1e-6
         self._settle_s = settle_s
-        self._max_knots = max_knots
+        # each piece begins at a tick (counted from the origin) and a time and has a slope
+        self._begins = np.empty(max_pieces, np.int64)
+        self._times_s = np.empty(max_pieces, np.float64)
+        self._s_per_tick = np.empty(max_pieces, np.float64)
         self.reset()
 
     def reset(self) -> None:
         """Forget all pieces: the next `steer` begins anew."""
-        self._ticks: list[int] = []
-        self._times_s: list[float] = []
-        self._s_per_tick: list[float] = []
-        self._table: tuple[int, Floats, Floats, Floats] | None = None
-        self._horizon: int | None = None
+        self._n_pieces = 0
+        self._origin = 0
+        self._stamped: int | None = None  # the newest stamped tick
+        self._landing: int | None = None  # where the last jump ends
         self._generation = 0
         self._discontinuities = 0
-        self._landing: int | None = None
         self.uncertainty_s = math.inf
 
     @property
     def started(self) -> bool:
         """Whether stamps can be given."""
-        return bool(self._ticks)
+        return self._n_pieces > 0
 
     def steer(self, clock: ReferenceClock, newest_tick: int) -> None:
         """Continue the mapping towards a clock's present estimate.
 
         Call it after every probe, once the clock is ready. A clock of a new generation starts
-        a new mapping.
+        a new mapping; ticks that paused or skipped (a discontinuity) make the only jump.
 
         Parameters
         ----------
@@ -99,12 +106,13 @@ class Timeline:
             self._generation = clock.generation
             self._discontinuities = clock.discontinuities
         s_per_tick = 1.0 / clock.tick_rate_hz
-        if self._horizon is None:
-            self._replace_from(0, (newest_tick, clock.time_at(newest_tick), s_per_tick))
+        if self._stamped is None:
+            self._origin = newest_tick
+            self._continue(0, (newest_tick, clock.time_at(newest_tick), s_per_tick))
         else:
-            self._bend(clock, self._horizon, s_per_tick)
-        off_s = abs(clock.time_at(newest_tick) - self._stamp_s(newest_tick))
-        self.uncertainty_s = off_s + clock.uncertainty_s
+            self._correct(clock, self._stamped, s_per_tick)
+        stamp_s = float(self._evaluate(np.array([newest_tick - self._origin]))[0])
+        self.uncertainty_s = abs(clock.time_at(newest_tick) - stamp_s) + clock.uncertainty_s
 
     def stamps_s(self, ticks: NDArray[Any]) -> Floats:
         """Return the stamps of ticks; from now on they are settled.
@@ -124,78 +132,69 @@ class Timeline:
         StreamError
             Nothing is known yet: `steer` was not called.
         """
-        if not self._ticks:
+        if not self.started:
             raise StreamError("no stamp can be given before the clock was measured; steer first")
         if len(ticks) == 0:
             return np.empty(0)
         newest = int(ticks.max())
-        if self._horizon is None or newest > self._horizon:
-            self._horizon = newest
-        origin, knots, times_s, s_per_tick = self._arrays()
-        since = (ticks.astype(np.uint64) - np.uint64(origin)).view(np.int64).astype(np.float64)
-        piece = np.maximum(np.searchsorted(knots, since, side="right") - 1, 0)
-        stamps: Floats = times_s[piece] + (since - knots[piece]) * s_per_tick[piece]
+        self._stamped = newest if self._stamped is None else max(self._stamped, newest)
+        # differences of unsigned numbers wrap rightly, and are exact for ticks of any size
+        since = ticks.astype(np.uint64) - np.uint64(self._origin % 2**64)
+        return self._evaluate(since.view(np.int64))
+
+    def _evaluate(self, since: NDArray[np.int64]) -> Floats:
+        """Return the mapping at ticks since the origin."""
+        begins = self._begins[: self._n_pieces]
+        piece = np.maximum(np.searchsorted(begins, since, side="right") - 1, 0)
+        stamps: Floats = self._times_s[piece] + (since - begins[piece]) * self._s_per_tick[piece]
         return stamps
 
-    def _bend(self, clock: ReferenceClock, start: int, s_per_tick: float) -> None:
-        """Append a piece from the last settled tick that meets the estimate, and one after it."""
-        start_s = self._stamp_s(start)
-        keep = self._piece_of(start) + 1 if start > self._ticks[0] else 0
-        behind_s = clock.time_at(start) - start_s
+    def _correct(self, clock: ReferenceClock, start: int, s_per_tick: float) -> None:
+        """Replace what lies beyond the last stamped tick by a way to the estimate."""
+        since = start - self._origin
+        start_s = float(self._evaluate(np.array([since]))[0])
+        keep = int(np.searchsorted(self._begins[: self._n_pieces], since, side="left"))
         if clock.discontinuities != self._discontinuities:
             self._discontinuities = clock.discontinuities
             self._landing = start + 1
         if self._landing is not None and self._landing > start:
-            self._jump(clock, start, keep, s_per_tick)
+            self._continue(keep, *self._jump(clock, start, start_s, s_per_tick))
             return
-        slew = min(max(behind_s / self._settle_s, -self._max_slew), self._max_slew)
-        run = math.ceil(abs(behind_s / slew) / s_per_tick) if slew else 0
-        pieces = [(start, start_s, s_per_tick * (1.0 + slew))]
-        if run:
-            meet_s = start_s + run * pieces[0][2]
-            pieces.append((start + run, meet_s, s_per_tick))
-        self._replace_from(keep, *pieces)
+        behind_s = clock.time_at(start) - start_s
+        # what the measured rate may be off counts as slew, but never stops a correction
+        spare = self._max_slew - clock.rate_uncertainty_ppm * 1e-6
+        most = max(spare, _LEAST_SLEW_SHARE * self._max_slew)
+        slew = min(max(behind_s / self._settle_s, -most), most)
+        slewed = s_per_tick * (1.0 + slew)
+        pieces = [(start, start_s, slewed)]
+        if slew != 0.0:
+            ticks = math.ceil(behind_s / slew / s_per_tick)
+            pieces.append((start + ticks, start_s + ticks * slewed, s_per_tick))
+        self._continue(keep, *pieces)
 
-    def _jump(self, clock: ReferenceClock, start: int, keep: int, s_per_tick: float) -> None:
-        """Follow ticks that paused or skipped, without ever running backwards."""
-        start_s = self._stamp_s(start)
+    def _jump(
+        self, clock: ReferenceClock, start: int, start_s: float, s_per_tick: float
+    ) -> list[tuple[int, float, float]]:
+        """Return pieces that follow ticks which paused or skipped, never running backwards."""
         behind_s = clock.time_at(start + 1) - start_s
-        steps = 1 + max(0, math.ceil(-behind_s / s_per_tick))
-        self._landing = start + steps
-        land_s = max(start_s, clock.time_at(start + steps))
-        self._replace_from(
-            keep,
-            (start, start_s, (land_s - start_s) / steps),
-            (start + steps, land_s, s_per_tick),
-        )
+        ticks = 1 + max(0, math.ceil(-behind_s / s_per_tick))
+        self._landing = start + ticks
+        land_s = max(start_s, clock.time_at(self._landing))
+        return [
+            (start, start_s, (land_s - start_s) / ticks),
+            (self._landing, land_s, s_per_tick),
+        ]
 
-    def _replace_from(self, keep: int, *pieces: tuple[int, float, float]) -> None:
-        """Cut the chain after `keep` pieces and append others."""
-        for column, values in zip(
-            (self._ticks, self._times_s, self._s_per_tick), zip(*pieces, strict=True), strict=True
-        ):
-            del column[keep:]
-            column.extend(values)
-            if len(column) > self._max_knots:
-                del column[: self._max_knots // 2]
-        self._table = None
-
-    def _piece_of(self, tick: int) -> int:
-        """Return the index of the piece that a tick lies on."""
-        for index in range(len(self._ticks) - 1, 0, -1):
-            if self._ticks[index] < tick:
-                return index
-        return 0
-
-    def _stamp_s(self, tick: int) -> float:
-        """Return one tick's stamp without settling it."""
-        piece = self._piece_of(tick)
-        return self._times_s[piece] + (tick - self._ticks[piece]) * self._s_per_tick[piece]
-
-    def _arrays(self) -> tuple[int, Floats, Floats, Floats]:
-        """Return the chain as arrays, its ticks relative to an origin."""
-        if self._table is None:
-            origin = self._ticks[0]
-            knots = np.array([tick - origin for tick in self._ticks], dtype=np.float64)
-            self._table = (origin, knots, np.array(self._times_s), np.array(self._s_per_tick))
-        return self._table
+    def _continue(self, keep: int, *pieces: tuple[int, float, float]) -> None:
+        """Cut the chain after `keep` pieces and append others; let the oldest half go if full."""
+        if keep + len(pieces) > len(self._begins):
+            half = len(self._begins) // 2
+            for column in (self._begins, self._times_s, self._s_per_tick):
+                column[: keep - half] = column[half:keep].copy()
+            keep -= half
+        for begin, time_s, s_per_tick in pieces:
+            self._begins[keep] = begin - self._origin
+            self._times_s[keep] = time_s
+            self._s_per_tick[keep] = s_per_tick
+            keep += 1
+        self._n_pieces = keep

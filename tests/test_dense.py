@@ -196,6 +196,22 @@ class TestEnds:
         assert not made.finished
         assert made.finish() == [Gap(SIZE, SIZE + 9, 10, GapReason.LOST)]
 
+    def test_zeros_before_a_missing_last_block_are_not_given(self) -> None:
+        made = tracker(last_tick=SIZE + 9)
+        made.add(zeros_at(0, 10))
+        assert made.finish() == [Gap(10, SIZE + 9, SIZE, GapReason.LOST)]
+
+    def test_loss_is_counted_up_to_the_end_only(self) -> None:
+        made = tracker(last_tick=SIZE + 9)
+        made.add(block_of(0))
+        assert made.add(block_of(3 * SIZE)) == [Gap(SIZE, SIZE + 9, 10, GapReason.LOST)]
+
+    def test_last_block_that_was_cut_long_before_the_end(self) -> None:
+        made = tracker(last_tick=200)
+        made.add(zeros_at(0, 10), possible_tick=30)
+        assert not made.finished
+        assert made.finish() == [Gap(10, 200, 191, GapReason.CUT)]
+
     def test_nothing_came_of_a_known_stretch(self) -> None:
         made = tracker(2, first_tick=100, last_tick=110)
         assert made.finish() == [Gap(100, 110, 6, GapReason.LOST)]
@@ -204,7 +220,10 @@ class TestEnds:
         assert tracker().finish() == []
         assert tracker(None, first_tick=1, last_tick=9).finish() == []
 
-    @pytest.mark.parametrize(("late_ticks", "n_lost"), [(0, 0), (1, 0), (2 * SIZE, SIZE), (7, 0)])
+    @pytest.mark.parametrize(
+        ("late_ticks", "n_lost"),
+        [(0, 0), (1, 0), (7, 0), (2 * SIZE, SIZE), (4 * SIZE + 1, 2 * SIZE), (2 * SIZE + 2, 0)],
+    )
     def test_lost_first_blocks_differ_from_a_late_start(self, late_ticks: int, n_lost: int) -> None:
         made = tracker(2, first_tick=100)
         items = made.add(block_of(100 + late_ticks, step=2))
@@ -284,6 +303,12 @@ class TestReconnecting:
         made.interrupted()
         assert made.finish() == [Gap(0, 0, SIZE, GapReason.RECONNECTED)]
         assert made.finish() == []
+
+    def test_held_zeros_are_not_given_after_the_connection_was_lost(self) -> None:
+        made = tracker(last_tick=20)
+        made.add(zeros_at(0, 10))
+        made.interrupted()
+        assert made.finish() == [Gap(10, 20, 11, GapReason.RECONNECTED)]
 
     def test_known_end_after_the_connection_was_lost(self) -> None:
         made = tracker(last_tick=SIZE + 4)
@@ -494,6 +519,8 @@ def test_any_pattern_of_faults(data: st.DataObject) -> None:
     made = DenseTracker(RAMP)
     board = FaultyBoard(made, signal, step, exact, start)
     faults = data.draw(st.lists(FAULTS, max_size=9), "faults")
+    if not step_known:
+        faults.insert(0, ("block", 0, 0))  # one block alone does not tell a step above 1
     n_last = data.draw(st.integers(1, SIZE), "last values")
     last_arrives = not exact or data.draw(st.booleans(), "last arrives")
     n_first_lost = data.draw(st.integers(0, 2), "first blocks lost")

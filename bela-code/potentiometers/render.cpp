@@ -1,9 +1,10 @@
 // Two potentiometers, offered to other machines through Watcher.
 //
-// The clock is the audio frame: tick() gets the number of the frame, and setup() declares the
-// audio sample rate. So a tick is 1 / 44100 s, as the board says, and "start 44100 ticks from now"
-// means one second. A sketch may tick analog frames instead, but then it runs at half the rate
-// that it declares, and every time given in ticks is off by a factor of two.
+// The clock of this sketch is the audio frame: tick() gets the frame's number, and setup() declares
+// the audio sample rate. So one tick is 1 / 44100 s, as declared, and a stream scheduled to start
+// 44100 ticks from now starts in one second. A sketch that ticks once per analog frame instead runs
+// at half the rate it declares, and whoever takes the declared rate at its word is off by a factor
+// of two.
 
 #include <Bela.h>
 #include <Watcher.h>
@@ -12,8 +13,8 @@
 Watcher<float> pot1("pot1");
 Watcher<float> pot2("pot2");
 
-static const unsigned int kPot1Channel = 0;
-static const unsigned int kPot2Channel = 1;
+static constexpr unsigned int kPot1Channel = 0;
+static constexpr unsigned int kPot2Channel = 1;
 
 static unsigned int gAudioFramesPerAnalogFrame = 0;
 

@@ -1,0 +1,177 @@
+"""A fake session, and clients that talk to a real server over real sockets."""
+
+from __future__ import annotations
+
+import json
+import socket
+import threading
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future
+from contextlib import contextmanager
+from typing import Any
+
+from api.server import BelaServer
+from bela_module.config import Settings, parse_settings
+from bela_module.requests import Request
+
+BANNER = b"Connected to dp-bela\n"
+
+
+class FakeSession:
+    """Does what `SessionApi` says, with futures that a test completes when it likes."""
+
+    def __init__(self) -> None:
+        self.requests: list[tuple[str, Request | None]] = []
+        self.futures: list[Future[Any]] = []
+        self.errors: list[str] = []
+        self.reports: list[Callable[[str, str], None]] = []
+        self.closed = 0
+        self.answers_at_once = True
+        self.listing: dict[str, Any] = {"variables": [{"name": "pot1", "value": float("nan")}]}
+
+    def _begin(self, name: str, request: Request | None, result: Any = None) -> Future[Any]:
+        self.requests.append((name, request))
+        future: Future[Any] = Future()
+        self.futures.append(future)
+        if self.answers_at_once:
+            future.set_result(f"{name} done" if result is None else result)
+        return future
+
+    def start(self, request: Request) -> Future[str]:
+        return self._begin("start", request)
+
+    def schedule(self, request: Request) -> Future[str]:
+        return self._begin("schedule", request)
+
+    def stop(self) -> Future[str]:
+        return self._begin("stop", None)
+
+    def monitor(self, request: Request) -> Future[str]:
+        return self._begin("monitor", request)
+
+    def set_values(self, request: Request) -> Future[str]:
+        return self._begin("set", request)
+
+    def release(self, request: Request) -> Future[str]:
+        return self._begin("release", request)
+
+    def send(self, request: Request) -> Future[str]:
+        return self._begin("send", request)
+
+    def list_variables(self) -> Future[dict[str, Any]]:
+        return self._begin("list", None, self.listing)
+
+    def status(self) -> dict[str, Any]:
+        return {"state": "idle", "last_error": self.errors[-1] if self.errors else None}
+
+    def subscribe(self, callback: Callable[[str, str], None]) -> None:
+        self.reports.append(callback)
+
+    def note_error(self, text: str) -> None:
+        self.errors.append(text)
+
+    def close(self, timeout_s: float = 5.0) -> None:
+        self.closed += 1
+
+    def report(self, event: str) -> None:
+        """Report an event, as the session's thread does."""
+        for callback in self.reports:
+            callback(event, event)
+
+
+class Client:
+    """A client that waits for what it expects, and can tell that nothing else came."""
+
+    def __init__(self, port: int, *, banner: bool = True) -> None:
+        self.socket = socket.create_connection(("127.0.0.1", port), timeout=20)
+        self._unread = b""
+        if banner:
+            assert self.read(len(BANNER)) == BANNER
+
+    def send(self, data: bytes | str) -> None:
+        self.socket.sendall(data.encode("ascii") if isinstance(data, str) else data)
+
+    def read(self, count: int) -> bytes:
+        while len(self._unread) < count:
+            self._receive()
+        found, self._unread = self._unread[:count], self._unread[count:]
+        return found
+
+    def line(self) -> str:
+        while b"\n" not in self._unread:
+            self._receive()
+        found, _, self._unread = self._unread.partition(b"\n")
+        return found.decode("ascii")
+
+    def reply(self) -> Any:
+        return json.loads(self.line())
+
+    def is_up(self) -> bool:
+        """Ask UP; whatever else the server had sent before would be found here."""
+        self.send("UP;")
+        return self.read(1) == b"1"
+
+    def up_s(self) -> float:
+        """Ask UP and measure how long the answer takes."""
+        began_s = time.perf_counter()
+        assert self.is_up()
+        return time.perf_counter() - began_s
+
+    def rest(self) -> bytes:
+        """Read until the server closes the connection."""
+        while True:
+            try:
+                data = self.socket.recv(4096)
+            except ConnectionResetError:
+                data = b""
+            if not data:
+                return self._unread
+            self._unread += data
+
+    def close(self) -> None:
+        self.socket.close()
+
+    def _receive(self) -> None:
+        data = self.socket.recv(65536)
+        if not data:
+            raise EOFError(f"the server closed; unread: {self._unread!r}")
+        self._unread += data
+
+
+class Serving:
+    """A running server with a fake session, its thread, and its clients."""
+
+    def __init__(self, server: BelaServer, session: FakeSession) -> None:
+        self.server = server
+        self.session = session
+        self.thread = threading.Thread(target=server.start_listening, name="server under test")
+        self.clients: list[Client] = []
+
+    def client(self, *, banner: bool = True) -> Client:
+        client = Client(self.server.port, banner=banner)
+        self.clients.append(client)
+        return client
+
+
+def settings_with(**tables: Any) -> Settings:
+    tables["server"] = {"port": 0, **tables.get("server", {})}
+    return parse_settings(tables, "test")
+
+
+@contextmanager
+def serving(settings: Settings | None = None) -> Iterator[Serving]:
+    """Run a server on a free port in a thread."""
+    session = FakeSession()
+    server = BelaServer(settings or settings_with(), lambda: session)
+    server.init_server(threading.Event())
+    running = Serving(server, session)
+    running.thread.start()
+    try:
+        yield running
+    finally:
+        for client in running.clients:
+            client.close()
+        server.shutdown()
+        running.thread.join(20)
+        assert not running.thread.is_alive()

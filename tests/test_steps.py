@@ -1,0 +1,74 @@
+"""The step of a dense variable, from what successive blocks prove."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+
+from bela_module.steps import Evidence, infer_step, largest_step, steady_step
+
+SIZE = 512
+
+
+def row(*ticks: int, certain: int = SIZE, late: float = math.inf) -> list[Evidence]:
+    return [Evidence(tick, certain, tick + late) for tick in ticks]
+
+
+@pytest.mark.parametrize(
+    ("evidence", "step"),
+    [
+        (row(0), None),
+        (row(0, SIZE), 1),
+        (row(0, 2 * SIZE), None),
+        (row(0, 2 * SIZE, 4 * SIZE), 2),
+        (row(0, 16 * SIZE, 48 * SIZE, 64 * SIZE), 16),
+        (row(0, late=SIZE + 20), 1),
+        (row(0, 3 * SIZE, late=SIZE + 20), 1),
+        (row(0, SIZE, certain=0), None),
+        (row(0, SIZE, 2 * SIZE, certain=0), 1),
+        (row(0, SIZE + 7, certain=0), None),
+    ],
+)
+def test_what_blocks_prove(evidence: list[Evidence], step: int | None) -> None:
+    assert infer_step(evidence, SIZE) == step
+
+
+@pytest.mark.parametrize(
+    ("evidence", "step"),
+    [
+        (row(0), 1),
+        (row(0, 700), 1),
+        (row(0, 2 * SIZE), 2),
+        (row(0, 6 * SIZE, late=3 * SIZE), 3),
+        (row(0, SIZE // 2), 0.5),
+        (row(0, 5321, 11431, 17231), 5800 / SIZE),
+        # Restarted three times, and every distance fits the step that the arrivals allow.
+        (row(0, 2 * SIZE + 74, 4 * SIZE + 94, 6 * SIZE + 100, late=2 * SIZE), 2),
+        # A block cut in its middle is as near as a full one of half the step.
+        ([Evidence(0, 256), *row(SIZE, 3 * SIZE)], 2),
+    ],
+)
+def test_what_is_decided_when_no_more_comes(evidence: list[Evidence], step: float) -> None:
+    assert infer_step(evidence, SIZE, final=True) == step
+
+
+def test_values_limit_the_step_by_when_they_arrived_and_by_the_next_block() -> None:
+    assert Evidence(100, 11, 120.0).step_limit == 2.0
+    assert Evidence(100, 1, 120.0).step_limit == math.inf
+    assert largest_step([Evidence(0, 10, 90.0)]) == 10.0
+    assert largest_step([Evidence(0, 10, 90.0), Evidence(50, 0)]) == 5.0
+    assert largest_step([]) == math.inf
+
+
+@pytest.mark.parametrize(
+    ("ticks", "step"),
+    [
+        ((0, 1024, 2048, 3072), 2),
+        ((0, 1024, 2048, 4096), None),
+        ((0, 1024, 2348, 3500), None),
+        ((0, 700, 1500, 2301), 800 / SIZE),
+    ],
+)
+def test_step_of_a_long_row(ticks: tuple[int, ...], step: float | None) -> None:
+    assert steady_step(row(*ticks), SIZE) == step
