@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
 _STOP_TIMEOUT_S = 5.0
 _REFRESH_S = 0.25
-_ON_THE_WAY_S = 0.3  # after a replay's last message has left the board
+_ON_THE_WAY_S = 2.0  # for listeners of a short replay to receive its first samples
 _SIMULATED_NAME = "simulated"
 
 

@@ -62,7 +62,7 @@ def read_capture(path: str | Path) -> Iterator[CapturedMessage]:
     Yields
     ------
     CapturedMessage
-        In the order of the file. A last line that was cut short, as by a power failure, is left
+        In the order of the file. What was cut short at its end, as by a power failure, is left
         out.
 
     Raises
@@ -73,7 +73,9 @@ def read_capture(path: str | Path) -> Iterator[CapturedMessage]:
     try:
         with _open(Path(path), "rt") as lines:
             yield from _read_lines(lines, path)
-    except (OSError, EOFError, UnicodeDecodeError, zlib.error) as error:
+    except EOFError:
+        return  # a compressed file that was cut short
+    except (OSError, UnicodeDecodeError, zlib.error) as error:
         raise CaptureError(f"cannot read the capture {path}: {error}") from error
 
 
@@ -144,6 +146,13 @@ class CaptureWriter:
         }
         try:
             self._file.write(json.dumps(entry) + "\n")
+        except (OSError, ValueError) as error:
+            raise CaptureError(f"cannot write the capture {self._path}: {error}") from error
+
+    def flush(self) -> None:
+        """Bring what was written to the disk, where it survives the end of this process."""
+        try:
+            self._file.flush()
         except (OSError, ValueError) as error:
             raise CaptureError(f"cannot write the capture {self._path}: {error}") from error
 

@@ -242,7 +242,7 @@ class DeviceClock:
         A simple ratio is believed as soon as the bounds leave 0.2 % around it: sketches tick
         at such ratios, and hardly ever beside one.
         """
-        if self._fit is None or not self.ready:
+        if self._fit is None or not self.ready or not self._fit.agrees:
             return False
         low_hz, high_hz = self._fit.rate_range_hz
         snapped_hz = self.snapped_rate_hz

@@ -93,7 +93,8 @@ class Delivery:
     def __post_init__(self) -> None:
         """Make the streams ready to take blocks."""
         self.streams = tuple(
-            LiveStream(plan, self.sink, self.board.stamps, self._on_gap) for plan in self.plans
+            LiveStream(plan, self.sink, self.board.stamps, self.now, self._on_gap)
+            for plan in self.plans
         )
         for stream in self.streams:
             monitored = stream.plan.mode is StreamMode.MONITOR
@@ -286,6 +287,7 @@ class Delivery:
         settled = self.board.rate_settled or waited
         for stream in self.streams:
             if stream.facts is not None:
+                stream.release()
                 continue
             dense = stream.plan.mode is StreamMode.DENSE
             if not dense or (settled and stream.step_ticks is not None):

@@ -18,8 +18,9 @@ from bela_module.protocol import Array, Block, Ticks, Variable
 from bela_module.runs import GapReason, Item, Tracker
 from bela_module.steps import MAX_EVIDENCE, Evidence, infer_step, steady_step
 
-_RELEARN_AFTER: Final = 6
-"""Distances in a row that were not expected, after which the step is taken to have changed."""
+_RELEARN_AFTER: Final = 32
+"""Distances in a row that were not expected, after which the step is taken to have changed. An
+overflowing board was seen to lose every other block nine times in a row."""
 
 _LOSS_FACTOR: Final = 1.9
 """Distance of uneven blocks, in usual distances, above which one was lost between them."""
@@ -129,6 +130,8 @@ class DenseTracker(Tracker):
         arrival = _Arrival(block.values, Evidence(block.tick, n_certain, possible_tick))
         if self._step is not None:
             self._reconsider(arrival, self._step)
+        else:
+            self._recent.append(arrival.evidence)
         self._waiting.append(arrival)
         return self._place_waiting()
 
@@ -173,28 +176,28 @@ class DenseTracker(Tracker):
 
     def _reconsider(self, arrival: _Arrival, step: float) -> None:
         """Look for proof that the step is another than was thought."""
-        evidence = arrival.evidence
-        before = self._recent[-1] if self._recent else None
+        recent, evidence = self._recent, arrival.evidence
+        before = recent[-1] if recent else None
         if before is not None and evidence.tick - before.tick == self._size * step:
-            self._recent.clear()
-        self._recent.append(evidence)
-        new: float | None = step
-        if isinstance(step, int):
-            if 1 <= evidence.step_limit < step:
-                new = infer_step([evidence], self._size)
-            elif before is not None and self._contradicts(arrival, step):
-                new = infer_step([before, evidence], self._size)
-        if new == step and len(self._recent) == self._recent.maxlen:
-            new = steady_step(self._recent, self._size) or step
-        if new == step:
+            recent.clear()
+        recent.append(evidence)
+        new: int | float | None = step
+        if isinstance(step, float):
+            if len(recent) > MAX_EVIDENCE:
+                self._step = steady_step(recent, self._size) or step
             return
-        if not (isinstance(step, float) and isinstance(new, float)):
+        if 1 <= evidence.step_limit < step:
+            new = infer_step([evidence], self._size)
+        elif before is not None and self._contradicts(arrival, step):
+            new = infer_step([before, evidence], self._size)
+        elif len(recent) == recent.maxlen:
+            new = steady_step(recent, self._size) or step
+        if new != step:
+            self._step, self._step_is_new = new, True
             self.step_changes += 1
-            self._step_is_new = True
-        self._step = new
-        self._previous, self._n_zeros = None, 0
-        self._recent.clear()
-        self._recent.append(evidence)
+            self._previous, self._n_zeros = None, 0
+            recent.clear()
+            recent.append(evidence)
 
     def _contradicts(self, arrival: _Arrival, step: int) -> bool:
         """Tell whether a block begins among values that the one before held for certain."""
@@ -380,7 +383,7 @@ class DenseTracker(Tracker):
         items += self._give_uneven(ticks, arrival.values[:n_given])
         if reason is not None and following is not None:
             items += self._lose_until(following, step, reason)
-        self._n_zeros = self._size - n_given
+        self._n_zeros = self._size - n_given if following is None else 0
         return items
 
     def _give_uneven(self, ticks: Ticks, values: Array) -> list[Item]:

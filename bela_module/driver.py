@@ -28,6 +28,7 @@ logger = logging.getLogger(__name__)
 _MEASURE_PATIENCE_S: Final = 0.35
 _IDLE_PERIOD_S: Final = 0.1
 _BACKOFF_S: Final = (0.1, 5.0)
+_LINGER_S: Final = 0.1  # an outlet that ends takes along what it has not sent yet
 _MAX_JOBS: Final = 64
 
 Job = Callable[[BoardClient], Awaitable[Any]]
@@ -170,6 +171,8 @@ class Driver:
             self.cancel_waiting("the session was closed")
             for delivery in self._deliveries():
                 delivery.finish()
+            if self._last_streams:
+                await asyncio.sleep(_LINGER_S)
             self.sink.close()
             self._enter(SessionState.IDLE)
 

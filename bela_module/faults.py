@@ -80,6 +80,11 @@ class MessageFault(ABC):
     loses: ClassVar[bool] = True
     of_replies: ClassVar[bool] = False
 
+    def __post_init__(self) -> None:
+        """Refuse what is no probability or no count."""
+        if not 0 <= self.p <= 1 or self.n < 0:
+            raise RequestError(f"p={self.p}, n={self.n}: p must be in 0 to 1, n 0 or more")
+
     @abstractmethod
     def change(self, parts: list[bytes], random: np.random.Generator) -> list[bytes]:
         """Turn messages, a header and its payload or one reply, into what is sent instead."""
@@ -190,6 +195,11 @@ class TimedFault(ABC):
     every_s: float = 0.0
 
     name: ClassVar[str]
+
+    def __post_init__(self) -> None:
+        """Refuse times in the past."""
+        if not (self.at_s >= 0 and self.every_s >= 0):
+            raise RequestError(f"at_s={self.at_s}, every_s={self.every_s}: must be 0 or more")
 
     @abstractmethod
     def happen(self, board: SimulatedBoard) -> None:

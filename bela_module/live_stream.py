@@ -24,13 +24,15 @@ Stamper = Callable[[Ticks], Stamps]
 
 _RATE_WINDOW_S: Final = 10.0
 _MAX_WAITING_VALUES: Final = 4_000_000
+_LISTENER_PATIENCE_S: Final = 2.0
 
 
 class LiveStream:
     """A stream from its first block to its last sample.
 
     Samples are held until :meth:`open`, since an LSL stream's nominal rate must be right from
-    the first one on.
+    the first one on. A stream that has just appeared keeps its first samples for another moment,
+    until somebody listens: who starts to record on seeing it has them all.
 
     Parameters
     ----------
@@ -40,6 +42,8 @@ class LiveStream:
         Where the samples go.
     stamps : callable
         Gives the LSL time of each of an array of ticks.
+    now : callable
+        LSL seconds.
     on_gap : callable
         Is told every loss: the variable and the gap.
     """
@@ -49,6 +53,7 @@ class LiveStream:
         plan: StreamPlan,
         sink: Sink,
         stamps: Stamper,
+        now: Callable[[], float],
         on_gap: Callable[[Variable, Gap], None],
     ) -> None:
         self.plan = plan
@@ -64,6 +69,8 @@ class LiveStream:
         self._members = {variable.index: i for i, variable in enumerate(plan.variables)}
         self._sink = sink
         self._stamps = stamps
+        self._now = now
+        self._opened_s = 0.0
         self._on_gap = on_gap
         self._waiting: deque[tuple[int, Run | Gap]] = deque()
         self._n_waiting = 0
@@ -137,7 +144,8 @@ class LiveStream:
             self._take(member, tracker.finish())
 
     def flush(self) -> None:
-        """Deliver the rows that still wait for other members."""
+        """Deliver all that still waits, for listeners or for rows of other members."""
+        self.release(at_last=True)
         if self._grouper is not None and self.facts is not None:
             for rows in self._grouper.finish():
                 self._push(rows.ticks, rows.values)
@@ -153,12 +161,21 @@ class LiveStream:
         return bool(self._waiting)
 
     def open(self, facts: StreamFacts) -> None:
-        """Make the stream visible and deliver what has been waiting."""
+        """Make the stream visible."""
         self._sink.open(self.plan, facts)
         self.facts = facts
-        while self._waiting:
-            self._give(*self._waiting.popleft())
-        self._n_waiting = 0
+        self._opened_s = self._now()
+        self.release()
+
+    def release(self, *, at_last: bool = False) -> None:
+        """Deliver what has been waiting, if there is somebody to receive it, or never will be."""
+        if self.facts is None or not self._waiting:
+            return
+        waited = self._now() > self._opened_s + _LISTENER_PATIENCE_S
+        if at_last or waited or self._sink.has_listeners(self.plan):
+            while self._waiting:
+                self._give(*self._waiting.popleft())
+            self._n_waiting = 0
 
     # ---- figures --------------------------------------------------------------------------
 
@@ -186,12 +203,13 @@ class LiveStream:
         for item in items:
             if isinstance(item, Gap):
                 self._on_gap(self.plan.variables[member], item)
-            if self.facts is not None:
-                self._give(member, item)
-            else:
-                self._wait(member, item)
+            self._wait(member, item)
+        self.release()
 
     def _wait(self, member: int, item: Run | Gap) -> None:
+        if self.facts is not None and not self._waiting and self.samples:
+            self._give(member, item)
+            return
         self._waiting.append((member, item))
         self._n_waiting += item.values.size if isinstance(item, Run) else 0
         while self._n_waiting > _MAX_WAITING_VALUES:

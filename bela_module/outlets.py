@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -25,6 +26,8 @@ DEFAULT_MAX_BUFFERED_S: Final = 10
 """LSL's own default of 360 s takes hundreds of megabytes for one audio-rate channel."""
 
 _IRREGULAR_BUFFER_HUNDREDS: Final = 100  # of samples, LSL's unit for irregular streams
+
+_MAX_ENDING_AT_ONCE: Final = 32
 
 _LSL_FORMATS: Final = {
     SampleFormat.INT8: pylsl.cf_int8,
@@ -160,15 +163,20 @@ class LslOutlets:
         if self._events is not None:
             self._events.outlet.push_sample([text], lsl_s)
 
-    def has_consumers(self, stream: str) -> bool:
+    def has_listeners(self, plan: StreamPlan) -> bool:
         """Tell whether anybody listens to a stream."""
-        entry = self._outlets.get(stream)
+        entry = self._outlets.get(plan.name)
         return entry is not None and bool(entry.outlet.have_consumers())
 
     def close(self) -> None:
         """End all outlets; safe to call more than once."""
-        self._outlets.clear()
         self._events = None
+        ending = list(self._outlets.values())
+        self._outlets.clear()
+        # LSL takes some 25 ms to end an outlet, but ends many at once just as fast.
+        with ThreadPoolExecutor(_MAX_ENDING_AT_ONCE, "bela-outlets") as pool:
+            for _ in range(len(ending)):
+                pool.submit(ending.pop)
 
 
 def _check(plan: StreamPlan, values: Array, stamps_s: Stamps, last_stamp_s: float) -> None:

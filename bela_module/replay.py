@@ -22,6 +22,7 @@ from typing import Any, Final
 from bela_module import board_json
 from bela_module.board_server import BoardServer, Client
 from bela_module.capture import read_capture
+from bela_module.errors import RequestError
 from bela_module.network import NO_DELAY, Network
 from bela_module.recording import digest
 
@@ -57,6 +58,8 @@ class ReplayedBoard(BoardServer):
     ------
     CaptureError
         When the capture cannot be read or holds too little.
+    RequestError
+        When the speed is not above 0.
     """
 
     def __init__(
@@ -70,6 +73,8 @@ class ReplayedBoard(BoardServer):
         seed: int = 0,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
+        if not speed > 0:
+            raise RequestError(f"a speed of {speed}; it must be above 0")
         super().__init__(host=host, port=port, network=network, seed=seed)
         self.finished = threading.Event()
         self._recording = digest(read_capture(path))

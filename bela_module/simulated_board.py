@@ -16,7 +16,7 @@ import numpy as np
 
 from bela_module import board_json
 from bela_module.board_server import BoardServer, Client
-from bela_module.errors import FrameError
+from bela_module.errors import FrameError, RequestError
 from bela_module.faults import Fault, Injector, Loss, MessageFault, TimedFault
 from bela_module.network import Delay, Network
 from bela_module.protocol import Buffer, Variable, decode_buffer
@@ -55,6 +55,11 @@ class SimulatedBoard(BoardServer):
     clock : callable
         The host's clock in seconds. ``time.monotonic`` is what LSL uses on Linux; give
         ``pylsl.local_clock`` to be sure.
+
+    Raises
+    ------
+    RequestError
+        When there is no such sketch, or the rate is not above 0.
     """
 
     def __init__(
@@ -85,7 +90,9 @@ class SimulatedBoard(BoardServer):
         self._boot(find_sketch(sketch) if isinstance(sketch, str) else sketch, first_tick)
 
     def _boot(self, sketch: Sketch, first_tick: int) -> None:
-        rate_hz = self._rate_hz or sketch.tick_rate_hz
+        rate_hz = sketch.tick_rate_hz if self._rate_hz is None else self._rate_hz
+        if not rate_hz > 0:
+            raise RequestError(f"a tick rate of {rate_hz} Hz; it must be above 0")
         first_tick -= first_tick % sketch.burst_ticks
         self._sketch = sketch
         self._clock = SimulatedClock(

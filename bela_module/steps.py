@@ -19,7 +19,7 @@ from itertools import pairwise
 from statistics import median
 from typing import Final
 
-MAX_EVIDENCE: Final = 4
+MAX_EVIDENCE: Final = 5
 """Blocks after which a step is decided, be it by the most frequent distance."""
 
 
@@ -82,10 +82,11 @@ def infer_step(
 
     Notes
     -----
-    Two blocks alone cannot tell a step of 2 from a step of 1 with a block lost between them. A
-    step of 1 is certain as soon as nothing larger is possible; a larger one waits for a second
-    distance that agrees. When forced, with no regular distance to go by, 1 is taken: sketches
-    rarely assign a dense variable otherwise.
+    Some blocks alone cannot tell a step of 2 from a step of 1 with every other block lost, which
+    an overflowing board does for nine blocks in a row. A step of 1 is certain as soon as nothing
+    larger is possible, or two distances say so; a larger one is decided when no more blocks are
+    to be waited for. With no regular distance to go by, 1 is taken then, for sketches rarely
+    assign a dense variable otherwise.
     """
     limit = largest_step(evidence)
     if 1 <= limit < 2:
@@ -100,7 +101,7 @@ def infer_step(
     if regular:
         # The most frequent one; of equals the smallest, which needs the fewest assumptions.
         step, times = min(regular.items(), key=lambda item: (-item[1], item[0]))
-        if times > 1 or final:
+        if final or (step == 1 and times > 1):
             return _divisor_up_to(step, limit) if limit >= 1 else step
         return None
     if not final:
@@ -122,25 +123,26 @@ def _divisor_up_to(step: int, limit: float) -> int:
 
 
 def steady_step(evidence: Sequence[Evidence], block_values: int) -> int | float | None:
-    """Give the step that a long row of blocks agrees on.
+    """Give the step that a long row of blocks agrees on, or nothing.
 
     Parameters
     ----------
     evidence : sequence of Evidence
-        Successive blocks, in order.
+        Successive blocks, in order, at least two.
     block_values : int
         Number of values that a full block holds.
 
     Returns
     -------
     int, float or None
-        A whole number when all distances are the same multiple of a full block, their median over
-        the block when none is a multiple, else ``None``: what is in between are losses.
+        A whole number when all distances are the same multiple of a full block and the blocks
+        arrived late enough for it; their median over the block when none is a multiple; else
+        ``None``: what lies in between are losses.
     """
     distances = [after.tick - before.tick for before, after in pairwise(evidence)]
-    regular = {distance for distance in distances if distance % block_values == 0}
-    if not regular:
+    if all(distance % block_values for distance in distances):
         return median(distances) / block_values
-    if len(regular) == 1 and len(set(distances)) == 1:
-        return regular.pop() // block_values
-    return None
+    step = distances[0] // block_values
+    alike = all(distance == step * block_values for distance in distances)
+    limit = min(block.step_limit for block in evidence)
+    return step if alike and step <= limit < math.inf else None

@@ -155,6 +155,9 @@ class Sink(Protocol):
     def open(self, plan: StreamPlan, facts: StreamFacts) -> None:
         """Make a stream ready; the same stream again keeps what is there."""
 
+    def has_listeners(self, plan: StreamPlan) -> bool:
+        """Tell whether anybody would receive what is pushed now."""
+
     def push(self, plan: StreamPlan, ticks: Ticks, values: Array, stamps_s: Stamps) -> None:
         """Take samples: ``values`` of shape (n_samples, n_channels), one tick and stamp each."""
 

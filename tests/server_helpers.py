@@ -1,20 +1,27 @@
-"""A fake session, and clients that talk to a real server over real sockets."""
+"""A fake session, a launched module, and clients that talk to a real server over sockets."""
 
 from __future__ import annotations
 
 import json
+import os
+import re
+import signal
 import socket
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 from api.server import BelaServer
 from bela_module.config import Settings, parse_settings
 from bela_module.requests import Request
 
+ROOT = Path(__file__).resolve().parent.parent
 BANNER = b"Connected to dp-bela\n"
 
 
@@ -175,3 +182,94 @@ def serving(settings: Settings | None = None) -> Iterator[Serving]:
         server.shutdown()
         running.thread.join(20)
         assert not running.thread.is_alive()
+
+
+class ControlRoom:
+    """Plays the control room: polls callbacks with 1 ms time-outs in a thread of its own."""
+
+    def __init__(self, port: int) -> None:
+        self.socket = socket.create_connection(("127.0.0.1", port), timeout=20)
+        assert self.socket.recv(1024) == BANNER
+        self.socket.sendall(b"GET_PCOMMS;")
+        pcomms = b""
+        while not pcomms.endswith(b"|UP"):
+            pcomms += self.socket.recv(2048 * 8)
+        self.pcomms = pcomms.decode("ascii").split("|")
+        self.socket.settimeout(0.001)
+        self.callbacks: list[str] = []
+        self.strays: list[bytes] = []
+        self.acknowledged = threading.Event()
+        self._over = threading.Event()
+        self._broker = threading.Thread(target=self._poll)
+        self._broker.start()
+
+    def _poll(self) -> None:
+        while not self._over.is_set():
+            message = b""
+            while True:
+                try:
+                    chunk = self.socket.recv(1024)
+                except TimeoutError:
+                    break
+                if not chunk:
+                    return
+                message += chunk
+            if message.startswith(b"1") or message.endswith(b"1"):
+                self.acknowledged.set()
+            message = message.strip(b"1")
+            if not message:
+                continue
+            if message.count(b"|") == 2:
+                self.callbacks.append(message.decode("ascii"))
+            else:
+                self.strays.append(message)
+
+    def send(self, command: str) -> None:
+        self.socket.sendall(command.encode() + b";")
+
+    def up_s(self) -> float:
+        self.acknowledged.clear()
+        began_s = time.perf_counter()
+        self.send("UP")
+        assert self.acknowledged.wait(20)
+        return time.perf_counter() - began_s
+
+    def close(self) -> None:
+        self._over.set()
+        self._broker.join()
+        self.socket.close()
+
+
+class Launched:
+    """The module's process, as the control room starts it."""
+
+    def __init__(self, *arguments: str) -> None:
+        began_s = time.monotonic()
+        self.process = subprocess.Popen(
+            [sys.executable, "-m", "api.server", *arguments, "--ip=127.0.0.1", "--port=0"],
+            cwd=ROOT,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            text=True,
+            env={**os.environ, "PYTHONUNBUFFERED": "1"},
+        )
+        assert self.process.stdout is not None
+        found = re.fullmatch(
+            r"dp-bela listens on 127.0.0.1:(\d+)\n", self.process.stdout.readline()
+        )
+        assert found is not None
+        self.port = int(found[1])
+        self.listens_after_s = time.monotonic() - began_s
+
+    def end(self, by: signal.Signals = signal.SIGTERM) -> tuple[int, float]:
+        """Send a signal; return the exit status and how long the end took."""
+        began_s = time.monotonic()
+        self.process.send_signal(by)
+        return self.process.wait(20), time.monotonic() - began_s
+
+    def close(self) -> None:
+        if self.process.poll() is None:
+            self.process.kill()
+        self.process.wait()
+        assert self.process.stdout is not None
+        self.process.stdout.close()

@@ -142,6 +142,7 @@ class IrregularLink(SyntheticLink):
 def test_uneven_ticks_are_called_uneven_and_the_uncertainty_is_large_and_true() -> None:
     run = record(IrregularLink(rate_hz=1.0, burst=1, block_ticks=1, jitter_s=0.001), 90.0)
     assert run.clock.uneven
+    assert not run.clock.rate_settled
     assert run.clock.uncertainty_s > 0.5
     assert run.share_inside >= 0.99
     assert run.clock.generation == 1
@@ -200,8 +201,7 @@ def test_ticks_that_pause_or_skip_are_relearned_without_a_new_generation(step_s:
     assert not run.clock.uneven
     soon_after_s = 9.0 + max(step_s, 0.0) + 1.0
     relearned = run.since_s > soon_after_s
-    assert np.abs(run.error_s[relearned]).max() < 0.005  # three probes know it so well,
-    assert run.late(20.0).max() < 0.0003  # and more of them better
+    assert np.abs(run.error_s[relearned]).max() < 0.001
     assert np.all(np.abs(run.error_s[relearned]) <= run.uncertainty_s[relearned])
 
 

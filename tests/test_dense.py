@@ -65,12 +65,18 @@ class TestStep:
     def test_prompt_first_block_proves_a_step_of_one(self) -> None:
         assert len(ticks_of(tracker(None).add(block_of(100), 100 + SIZE + 20))) == SIZE
 
-    def test_larger_step_needs_two_distances(self) -> None:
+    def test_larger_step_needs_several_distances(self) -> None:
         made = tracker(None)
-        assert made.add(block_of(0, step=2)) == []
-        assert made.add(block_of(2 * SIZE, step=2)) == []
-        items = made.add(block_of(4 * SIZE, step=2))
-        assert ticks_of(items) == list(range(0, 6 * SIZE, 2))
+        for k in range(4):
+            assert made.add(block_of(2 * SIZE * k, step=2)) == []
+        items = made.add(block_of(8 * SIZE, step=2))
+        assert ticks_of(items) == list(range(0, 10 * SIZE, 2))
+
+    def test_larger_step_is_decided_when_the_run_ends(self) -> None:
+        made = tracker(None)
+        made.add(block_of(0, step=2))
+        made.add(block_of(2 * SIZE, step=2))
+        assert ticks_of(made.finish()) == list(range(0, 4 * SIZE, 2))
 
     def test_block_lost_between_the_first_two_is_no_double_step(self) -> None:
         made = tracker(None)
@@ -106,12 +112,20 @@ class TestStep:
     def test_step_that_grows_is_followed_in_the_end(self) -> None:
         made = tracker(1)
         items: list[Item] = []
-        for k in range(12):
-            items += made.add(block_of(2 * SIZE * k, step=2))
+        for k in range(40):
+            tick = 2 * SIZE * k
+            items += made.add(block_of(tick, step=2), tick + 2 * SIZE)
         assert made.step_ticks == 2
         ticks = ticks_of(items)
         assert ticks == sorted(set(ticks))
-        assert ticks[-SIZE:] == list(range(22 * SIZE, 24 * SIZE, 2))
+        assert ticks[-SIZE:] == list(range(78 * SIZE, 80 * SIZE, 2))
+
+    def test_every_other_block_lost_is_no_larger_step(self) -> None:
+        made = tracker(1)
+        for k in range(40):
+            made.add(block_of(2 * SIZE * k), 2 * SIZE * k + 1.5 * SIZE)
+        assert made.step_ticks == 1
+        assert (made.delivered, made.lost) == (40 * SIZE, 39 * SIZE)
 
     def test_step_stays_for_the_next_run(self) -> None:
         made = tracker(2)
@@ -318,7 +332,7 @@ class TestReconnecting:
 
 
 class TestUneven:
-    DISTANCES = (5321, 6110, 5800, 5470, 5999)
+    DISTANCES = (5321, 6110, 5800, 5470, 5999, 5705)
 
     def _blocks(self, distances: Iterable[int]) -> list[Block]:
         ticks = [100, *(100 + np.cumsum(list(distances)))]
@@ -367,12 +381,20 @@ class TestUneven:
     def test_variable_that_becomes_uneven_keeps_its_ticks_in_order(self) -> None:
         made = tracker(1)
         items = [item for block in self._blocks([SIZE] * 3) for item in made.add(block)]
-        start = 100 + 3 * SIZE
-        for k, distance in enumerate(np.cumsum(self.DISTANCES * 3)):
-            items += made.add(block_of(start + int(distance)))
-            assert made.uneven == (k >= 5)
+        for block in self._blocks([3 * SIZE, *self.DISTANCES * 7])[1:]:
+            items += made.add(block)
+        assert made.uneven
+        assert made.step_changes == 1
         ticks = ticks_of(items)
         assert ticks == sorted(set(ticks))
+
+    def test_uneven_variable_that_becomes_regular(self) -> None:
+        made = tracker(5.5)
+        items: list[Item] = []
+        for block in self._blocks([SIZE] * 9):
+            items += made.add(block, block.tick + 1.5 * SIZE)
+        assert made.step_ticks == 1
+        assert ticks_of(items) == list(range(100, 100 + 10 * SIZE))
 
 
 # Any pattern of faults: a small board that writes a known signal.
@@ -519,8 +541,8 @@ def test_any_pattern_of_faults(data: st.DataObject) -> None:
     made = DenseTracker(RAMP)
     board = FaultyBoard(made, signal, step, exact, start)
     faults = data.draw(st.lists(FAULTS, max_size=9), "faults")
-    if not step_known:
-        faults.insert(0, ("block", 0, 0))  # one block alone does not tell a step above 1
+    if not step_known and step > 1:
+        faults = [("block", 0, 0)] * 4 + faults  # a few blocks do not tell a step above 1
     n_last = data.draw(st.integers(1, SIZE), "last values")
     last_arrives = not exact or data.draw(st.booleans(), "last arrives")
     n_first_lost = data.draw(st.integers(0, 2), "first blocks lost")

@@ -2,60 +2,20 @@
 
 from __future__ import annotations
 
-import os
-import re
+import json
 import signal
 import socket
-import subprocess
-import sys
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import psutil
 import pytest
-from server_helpers import Client
+from server_helpers import Client, ControlRoom, Launched
 
 from api import launch
 
-ROOT = Path(__file__).resolve().parent.parent
 NO_BOARD = "--board=127.0.0.1:9"  # the discard port: nobody listens
 WaitUntil = Callable[..., None]
-
-
-class Launched:
-    """The module's process, as the control room starts it."""
-
-    def __init__(self, *arguments: str) -> None:
-        began_s = time.monotonic()
-        self.process = subprocess.Popen(
-            [sys.executable, "-m", "api.server", *arguments, "--ip=127.0.0.1", "--port=0"],
-            cwd=ROOT,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
-            text=True,
-            env={**os.environ, "PYTHONUNBUFFERED": "1"},
-        )
-        assert self.process.stdout is not None
-        found = re.fullmatch(
-            r"dp-bela listens on 127.0.0.1:(\d+)\n", self.process.stdout.readline()
-        )
-        assert found is not None
-        self.port = int(found[1])
-        self.listens_after_s = time.monotonic() - began_s
-
-    def end(self, by: signal.Signals = signal.SIGTERM) -> tuple[int, float]:
-        """Send a signal; return the exit status and how long the end took."""
-        began_s = time.monotonic()
-        self.process.send_signal(by)
-        return self.process.wait(20), time.monotonic() - began_s
-
-    def close(self) -> None:
-        if self.process.poll() is None:
-            self.process.kill()
-        self.process.wait()
-        assert self.process.stdout is not None
-        self.process.stdout.close()
 
 
 Launch = Callable[..., Launched]
@@ -119,6 +79,43 @@ def test_close_ends_the_process_and_the_simulated_board(launched: Launch) -> Non
     assert module.process.wait(20) == 0
     assert psutil.wait_procs(children, timeout=20)[1] == []
     client.close()
+
+
+def test_an_experiment_from_launch_to_sigterm(
+    launched: Launch, tmp_path: Path, wait_until: WaitUntil
+) -> None:
+    callback = "dp-lsl-recording|STOPRECORD|{}"
+    config = tmp_path / "bela.toml"
+    config.write_text(f'[callbacks]\nschedule_finished = "{callback}"\n', encoding="utf-8")
+    module = launched("--simulate=1", f"--config={config}")
+    room, raw = ControlRoom(module.port), Client(module.port)
+    up_times_s: list[float] = []
+
+    def ask(state: str) -> bool:
+        up_times_s.append(room.up_s())
+        raw.send("STATUS;")
+        status = raw.reply()
+        assert status["last_error"] is None
+        return bool(status["state"] == state)
+
+    try:
+        room.send('START|{"variables": ["pot1", "pot2"]}')
+        wait_until(lambda: ask("streaming"), "streaming")
+        room.send('SET|{"values": {"pot1": "0.5"}}')
+        raw.send("LIST;")
+        assert "pot1" in json.dumps(raw.reply())
+        room.send("STOP|{}")
+        wait_until(lambda: ask("idle"), "the end of streaming")
+        room.send('SCHEDULE|{"variables": "pot1", "start_in_s": "0.5", "duration_s": 0.2}')
+        wait_until(lambda: room.callbacks, "the callback at the end of the schedule")
+        wait_until(lambda: ask("idle"), "the end of the schedule")
+    finally:
+        room.close()
+        raw.close()
+    assert room.callbacks == [callback]
+    assert room.strays == []
+    assert sorted(up_times_s)[len(up_times_s) // 2] < 0.05
+    assert module.end()[0] == 0
 
 
 @pytest.mark.parametrize(

@@ -21,8 +21,8 @@ def row(*ticks: int, certain: int = SIZE, late: float = math.inf) -> list[Eviden
         (row(0), None),
         (row(0, SIZE), 1),
         (row(0, 2 * SIZE), None),
-        (row(0, 2 * SIZE, 4 * SIZE), 2),
-        (row(0, 16 * SIZE, 48 * SIZE, 64 * SIZE), 16),
+        (row(0, 2 * SIZE, 4 * SIZE, 6 * SIZE), None),
+        (row(0, 2 * SIZE, 4 * SIZE, 5 * SIZE), 1),
         (row(0, late=SIZE + 20), 1),
         (row(0, 3 * SIZE, late=SIZE + 20), 1),
         (row(0, SIZE, certain=0), None),
@@ -41,10 +41,11 @@ def test_what_blocks_prove(evidence: list[Evidence], step: int | None) -> None:
         (row(0, 700), 1),
         (row(0, 2 * SIZE), 2),
         (row(0, 6 * SIZE, late=3 * SIZE), 3),
+        (row(0, 16 * SIZE, 48 * SIZE, 64 * SIZE), 16),
         (row(0, SIZE // 2), 0.5),
-        (row(0, 5321, 11431, 17231), 5800 / SIZE),
+        (row(0, 5321, 11431, 17231, 23031), 5800 / SIZE),
         # Restarted three times, and every distance fits the step that the arrivals allow.
-        (row(0, 2 * SIZE + 74, 4 * SIZE + 94, 6 * SIZE + 100, late=2 * SIZE), 2),
+        (row(0, 2 * SIZE + 74, 4 * SIZE + 94, 6 * SIZE + 100, 8 * SIZE + 102, late=2 * SIZE), 2),
         # A block cut in its middle is as near as a full one of half the step.
         ([Evidence(0, 256), *row(SIZE, 3 * SIZE)], 2),
     ],
@@ -62,13 +63,15 @@ def test_values_limit_the_step_by_when_they_arrived_and_by_the_next_block() -> N
 
 
 @pytest.mark.parametrize(
-    ("ticks", "step"),
+    ("evidence", "step"),
     [
-        ((0, 1024, 2048, 3072), 2),
-        ((0, 1024, 2048, 4096), None),
-        ((0, 1024, 2348, 3500), None),
-        ((0, 700, 1500, 2301), 800 / SIZE),
+        (row(0, 1024, 2048, 3072, late=1100), 2),
+        (row(0, 1024, 2048, 3072, late=1000), None),
+        (row(0, 1024, 2048, 3072), None),
+        (row(0, 1024, 2048, 4096, late=1100), None),
+        (row(0, 1024, 2348, 3500), None),
+        (row(0, 700, 1500, 2301), 800 / SIZE),
     ],
 )
-def test_step_of_a_long_row(ticks: tuple[int, ...], step: float | None) -> None:
-    assert steady_step(row(*ticks), SIZE) == step
+def test_step_of_a_long_row(evidence: list[Evidence], step: float | None) -> None:
+    assert steady_step(evidence, SIZE) == step

@@ -228,7 +228,7 @@ def test_monitored_streams_by_configuration_and_by_request() -> None:
 @pytest.mark.parametrize("mode", ["watch", "monitor"])
 def test_rows_of_irregular_members_can_lack_values(mode: str) -> None:
     other = Variable(5, "other", C, sparse=True)
-    settings = configured(streams={"events": {"variables": ["touch", "other"], "mode": mode}})
+    settings = configured(streams={"touches": {"variables": ["touch", "other"], "mode": mode}})
     (plan,) = plan_streams([TOUCH, other], settings)
     assert plan.sample_format is SampleFormat.DOUBLE64
 
