@@ -16,6 +16,7 @@ import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from contextlib import AbstractContextManager, ExitStack, nullcontext
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -83,10 +84,9 @@ def _run(
         recorder = WireTap(options.record_wire, local_clock) if options.record_wire else None
         if recorder is not None:
             stack.callback(recorder.close)
-        events = settings.streaming.events_stream
-        session = Session(
-            settings, sink=lambda: LslOutlets(events), now=local_clock, recorder=recorder
-        )
+        streaming = settings.streaming
+        sink = partial(LslOutlets, streaming.events_stream, streaming.max_buffered_s)
+        session = Session(settings, sink=sink, now=local_clock, recorder=recorder)
         stack.enter_context(session)
         _serve(settings, session, ended, stack, screen)
         started = _begin(session, request)

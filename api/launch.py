@@ -79,8 +79,9 @@ def _open_session(settings: Settings, board: BoardProcess | None) -> SessionApi:
     if board is not None:
         keep_on_this_machine()
         host, port = board.start()
-        settings = with_overrides(settings, board={"host": host, "port": port})
-    sink = partial(LslOutlets, settings.streaming.events_stream)
+        settings = with_overrides(settings, board={"host": host, "port": port, "name": "simulated"})
+    streaming = settings.streaming
+    sink = partial(LslOutlets, streaming.events_stream, streaming.max_buffered_s)
     session = Session(settings, sink=sink, now=local_clock)
     session.open()
     return session

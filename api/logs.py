@@ -10,6 +10,7 @@ from __future__ import annotations
 import logging
 import queue
 import threading
+from contextlib import suppress
 from logging.handlers import QueueHandler
 from typing import Final
 
@@ -38,6 +39,7 @@ class BackgroundHandler(QueueHandler):
         super().__init__(self._records)
         self.dropped = 0
         self._told = 0
+        self._given_up = False
         self._target = target
         self._thread = threading.Thread(
             target=self._write, name=f"log to {type(target).__name__}", daemon=True
@@ -66,22 +68,20 @@ class BackgroundHandler(QueueHandler):
         timeout_s : float
             How long to wait for it; what is not written then is lost.
         """
-        try:
+        with suppress(queue.Full):  # as it is when the destination hangs
             self._records.put(None, timeout=timeout_s)
-        except queue.Full:
-            return  # the destination hangs; the thread is a daemon and ends with the process
-        self._thread.join(timeout_s)
-        if not self._thread.is_alive():
-            self._target.close()
+            self._thread.join(timeout_s)
+        self._given_up = True
 
     def _write(self) -> None:
-        while (record := self._records.get()) is not None:
+        while not self._given_up and (record := self._records.get()) is not None:
             # emit, not handle: nobody else uses the target, and the lock that handle takes would
             # make the interpreter's exit wait for a destination that hangs.
             self._target.emit(record)
             if self.dropped > self._told:
                 self._target.emit(_drop_note(self.dropped - self._told))
                 self._told = self.dropped
+        self._target.close()
 
 
 class LogPipes:

@@ -143,6 +143,9 @@ class BelaServer(DefaultServer):  # type: ignore[misc]  # dareplane-utils has no
         try:
             if self.session is None:
                 self.session = self._make_session()
+                if not self._live:  # shut down while it was made
+                    self.session.close(timeout_s=CLOSE_TIMEOUT_S)
+                    return
                 self.session.subscribe(self._on_event)
                 self.pcommand_map = {**pcommand_map(self.session), **self.pcommand_map}
             self.is_listening = True

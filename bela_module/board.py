@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Container
 from dataclasses import dataclass, field
 from enum import StrEnum
+from typing import Final
 
 import numpy as np
 
@@ -13,8 +14,10 @@ from bela_module.client import Reply
 from bela_module.clock import DeviceClock, ProbeVerdict
 from bela_module.control import VariableList
 from bela_module.protocol import Block, DataDecoder, Refusal, Ticks, Variable
-from bela_module.streams import Stamps, StreamFacts, StreamMode, StreamPlan
+from bela_module.streams import Origin, Stamps, StreamFacts, StreamMode, StreamPlan
 from bela_module.timeline import Timeline
+
+_FUTURE_S: Final = 1.0  # beyond all doubt of the clock
 
 
 class BoardNews(StrEnum):
@@ -29,9 +32,9 @@ class BoardCounters:
     """Counts that outlive a connection."""
 
     foreign_blocks: int = 0
+    impossible_blocks: int = 0
     reconnects: int = 0
     restarts: int = 0
-    control_bad_frames: int = 0
 
 
 @dataclass(slots=True)
@@ -138,6 +141,11 @@ class Board:
             return math.inf
         return self.clock.latest_possible_tick(lsl_s)
 
+    def is_from_the_future(self, block: Block, arrived_s: float) -> bool:
+        """Tell whether a block's tick cannot have happened yet: then it is corrupt."""
+        rate_hz = self.clock.tick_rate_hz if self.clock is not None else math.nan
+        return block.tick > self.possible_tick(arrived_s) + rate_hz * _FUTURE_S
+
     def add_arrival(self, tick: int, arrived_s: float) -> None:
         """Take in that a tick had happened by the time its block arrived."""
         if self.clock is not None:
@@ -148,29 +156,32 @@ class Board:
         stamps_s: Stamps = self.timeline.stamps_s(ticks)
         return stamps_s - self.input_delay_s if self.input_delay_s else stamps_s
 
-    def facts(self, plan: StreamPlan, step_ticks: float | None) -> StreamFacts:
-        """Collect what an outlet's metadata say."""
-        nominal_hz = 0.0
-        tick_rate_hz = self.clock.snapped_rate_hz if self.clock is not None else math.nan
-        if plan.mode is StreamMode.DENSE:
-            configured = plan.settings.nominal_rate_hz if plan.settings is not None else None
-            nominal_hz = configured or tick_rate_hz / (step_ticks or 1)
-        return StreamFacts(
-            nominal_rate_hz=nominal_hz,
-            tick_rate_hz=self.clock.tick_rate_hz if self.clock is not None else math.nan,
-            declared_rate_hz=self.declared_rate_hz,
+    def origin(self) -> Origin:
+        """Collect what identifies and describes the board."""
+        return Origin(
             board=self.name,
             project=self.project,
+            tick_rate_hz=self.clock.tick_rate_hz if self.clock is not None else math.nan,
+            declared_rate_hz=self.declared_rate_hz,
             uncertainty_s=self.uncertainty_s,
             input_delay_s=self.input_delay_s,
         )
+
+    def facts(self, plan: StreamPlan, step_ticks: float | None) -> StreamFacts:
+        """Collect what an outlet's metadata say."""
+        nominal_hz = 0.0
+        if plan.mode is StreamMode.DENSE:
+            configured = plan.settings.nominal_rate_hz if plan.settings is not None else None
+            tick_rate_hz = self.clock.snapped_rate_hz if self.clock is not None else math.nan
+            nominal_hz = configured or tick_rate_hz / (step_ticks or 1)
+        return StreamFacts(self.origin(), nominal_hz)
 
     @property
     def uncertainty_s(self) -> float:
         """How far a stamp can be from the truth."""
         return self.timeline.uncertainty_s if self.ready else math.inf
 
-    def find(self, names: Mapping[str, object]) -> tuple[Variable, ...]:
+    def find(self, names: Container[str]) -> tuple[Variable, ...]:
         """Return the variables of some names that the board still has."""
         return tuple(variable for variable in self.variables if variable.name in names)
 

@@ -30,6 +30,7 @@ from bela_module.requests import (
     StartRequest,
 )
 from bela_module.streams import StreamMode, StreamPlan, choose_variables, plan_streams, reachable
+from bela_module.watchdog import Cause, Finding
 
 if TYPE_CHECKING:
     from bela_module.driver import Driver
@@ -230,6 +231,15 @@ async def stop(driver: Driver, client: BoardClient) -> str:
     for delivery in deliveries:
         await end(driver, client, delivery)
     return "stopped" if deliveries else "nothing was running"
+
+
+async def mend(driver: Driver, client: BoardClient, findings: Sequence[Finding]) -> None:
+    """Do what can be done about a diagnosis."""
+    for finding in findings:
+        if finding.cause in (Cause.UNWATCHED, Cause.IGNORED) and driver.delivery is not None:
+            await driver.delivery.watch_again(client, finding.names)
+        elif finding.cause is Cause.SILENT:
+            await client.activate()
 
 
 async def abandon(driver: Driver, client: BoardClient) -> None:

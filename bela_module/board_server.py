@@ -22,7 +22,9 @@ from typing import Any, Final, Self, TypeVar
 import numpy as np
 from websockets.asyncio.server import Server, ServerConnection, broadcast, serve
 from websockets.exceptions import ConnectionClosed
+from websockets.frames import CloseCode
 from websockets.http11 import Request, Response
+from websockets.protocol import State
 
 from bela_module import board_json
 from bela_module.errors import BoardError
@@ -47,11 +49,21 @@ class BoardConnection(ServerConnection):
     not even the answer to the opening handshake or to a ping.
     """
 
-    silent: Callable[[], bool] = staticmethod(lambda: False)
+    board: BoardServer
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Be known to the board, which ends all its connections, also half-open ones."""
+        super().connection_made(transport)
+        self.board.connections.add(self)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Be forgotten."""
+        self.board.connections.discard(self)
+        super().connection_lost(exc)
 
     def send_data(self) -> None:
         """Write what the protocol has to say, or less."""
-        if self.silent():
+        if self.board.silent:
             self.protocol.data_to_send()
         elif self.protocol.close_rcvd is not None and self.protocol.close_rcvd_then_sent:
             self.transport.close()
@@ -105,6 +117,10 @@ class BoardServer(ABC):
         The port that it got; the same after :meth:`refuse_connections`.
     control_messages : deque of str
         What clients wrote on the control channel, the latest 10 000.
+    silent : bool
+        Whether it says nothing; set by :meth:`go_silent`.
+    connections : set of BoardConnection
+        All connections of TCP, also those that are not yet, or no more, a websocket.
     """
 
     def __init__(self, *, host: str, port: int, network: Network, seed: int) -> None:
@@ -114,7 +130,8 @@ class BoardServer(ABC):
         self.random = np.random.default_rng(seed)
         self._network = network
         self._clients: list[Client] = []
-        self._silent = False
+        self.silent = False
+        self.connections: set[BoardConnection] = set()
         self._server: Server | None = None
         self._thread: threading.Thread | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -226,7 +243,7 @@ class BoardServer(ABC):
 
     def go_silent(self, silent: bool) -> None:
         """Stop saying anything, on old connections and on new ones; TCP itself stays up."""
-        self._in_loop(lambda: setattr(self, "_silent", silent))
+        self._in_loop(lambda: setattr(self, "silent", silent))
 
     def stall_network(self, duration_s: float) -> None:
         """Hold everything on the way, both ways, for some time; nothing is lost."""
@@ -321,9 +338,12 @@ class BoardServer(ABC):
         life = asyncio.create_task(self._live())
         await self._stop.wait()
         life.cancel()
-        self._disconnect(clean=False)
         await self._refuse()
         await asyncio.gather(life, return_exceptions=True)
+        while self.connections:
+            for connection in self.connections:
+                connection.transport.abort()
+            await asyncio.sleep(0)
 
     async def _live(self) -> None:
         try:
@@ -353,17 +373,19 @@ class BoardServer(ABC):
 
     async def _refuse(self) -> None:
         server, self._server = self._server, None
-        if server is not None:
-            server.close(close_connections=False)
-            await asyncio.sleep(0)  # it stops listening in a task of its own
+        if server is None:
+            return
+        for listening in server.sockets:
+            asyncio.get_running_loop().remove_reader(listening.fileno())
+        await asyncio.sleep(0)  # asyncio loses a connection that it has only half accepted
+        server.close(close_connections=False)
+        await asyncio.sleep(0)  # it stops listening in a task of its own
 
     def _connection_type(self) -> type[BoardConnection]:
-        board = self
+        class ConnectionToThis(BoardConnection):
+            board = self
 
-        class Connection(BoardConnection):
-            silent = staticmethod(lambda: board._silent)  # noqa: SLF001
-
-        return Connection
+        return ConnectionToThis
 
     async def _handle(self, connection: ServerConnection) -> None:
         request = connection.request
@@ -388,7 +410,7 @@ class BoardServer(ABC):
             self.clients_changed()
 
     def _arrive(self, client: Client, message: str | bytes) -> None:
-        if self._silent:
+        if self.silent:
             return
         if client.channel == "control" and isinstance(message, str):
             self.control_messages.append(message)
@@ -398,6 +420,8 @@ class BoardServer(ABC):
 
     def _depart(self, client: Client, message: str | bytes) -> None:
         transport = client.connection.transport
+        if transport.is_closing():
+            return
         waiting_bytes = transport.get_write_buffer_size() + client.outbound.waiting_bytes
         if waiting_bytes + len(message) > QUEUE_BYTES:
             transport.abort()
@@ -412,11 +436,13 @@ class BoardServer(ABC):
         return (client for client in self._clients if client.channel == channel)
 
     def _disconnect(self, *, clean: bool) -> None:
-        for client in list(self._clients):
-            if clean:
-                client.connection.protocol.send_close(1001)
-                client.connection.send_data()
-            client.connection.transport.close()
+        for client in self._clients:
+            client.replied = False
+        for connection in self.connections:
+            if clean and connection.protocol.state is State.OPEN:
+                connection.protocol.send_close(CloseCode.GOING_AWAY)
+                connection.send_data()
+            connection.transport.close()
 
 
 def _refuse_other_paths(connection: ServerConnection, request: Request) -> Response | None:

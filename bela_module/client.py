@@ -24,6 +24,7 @@ _MAX_CONTROL_BYTES: Final = 2**24
 _MAX_DATA_BYTES: Final = 2**20
 _CLOSE_TIMEOUT_S: Final = 0.2  # the board closes TCP instead of answering a close frame
 _POLL_S: Final = 0.02
+_TIMEOUT_SLICES: Final = 8
 
 Clock = Callable[[], float]
 
@@ -260,6 +261,10 @@ class BoardClient:
             timeout_s,
         )
 
+    async def activate(self) -> None:
+        """Ask for data again, in case it was paused for this connection."""
+        await self._send_text(control.ACTIVE)
+
     async def close(self) -> None:
         """Close both websockets; safe to call more than once."""
         for socket in (self._control, self._data):
@@ -270,10 +275,16 @@ class BoardClient:
         self._lose("it was closed here")
 
     async def _first_of(self, awaited: asyncio.Future[Any]) -> None:
+        """Wait for an answer, or the end of the connection, or until it takes too long.
+
+        It is waited in slices: while this process is stopped, only one of them can run out.
+        """
         futures: set[asyncio.Future[Any]] = {awaited, self.lost}
-        await asyncio.wait(
-            futures, timeout=self._reply_timeout_s, return_when=asyncio.FIRST_COMPLETED
-        )
+        for _ in range(_TIMEOUT_SLICES):
+            slice_s = self._reply_timeout_s / _TIMEOUT_SLICES
+            await asyncio.wait(futures, timeout=slice_s, return_when=asyncio.FIRST_COMPLETED)
+            if awaited.done() or self.lost.done():
+                return
 
     async def _send_text(self, message: str) -> None:
         self._record("control", "out", message)

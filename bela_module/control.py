@@ -219,6 +219,9 @@ def _flag(entry: Json, key: str) -> bool:
 CONNECTION_REPLY: Final = '{"event":"connection-reply"}'
 """What a control client answers once to be given data."""
 
+ACTIVE: Final = '{"event":"active"}'
+"""What resumes data for a control client that was paused."""
+
 
 def list_command() -> Json:
     """Ask for all variables and the present tick."""

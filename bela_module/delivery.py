@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 from collections.abc import Awaitable, Callable, Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -10,13 +11,14 @@ from typing import Final
 
 from bela_module.board import Board, last_tick
 from bela_module.client import BoardClient
-from bela_module.continuity import Gap
+from bela_module.continuity import Gap, GapReason
 from bela_module.control import Json, monitor_command, unwatch_command, watch_command
 from bela_module.errors import NoReplyError
 from bela_module.live_stream import LiveStream
 from bela_module.protocol import Block, Variable
 from bela_module.streams import Sink, StreamMode, StreamPlan
 from bela_module.survey import StepSurvey
+from bela_module.watchdog import Finding, Watchdog
 
 _LEAD_S: Final = 0.05  # a command for a tick this far ahead reaches the board in time
 _GRACE_S: Final = 0.3  # after the end of a stream, for its last block to arrive
@@ -88,6 +90,8 @@ class Delivery:
     _survey: StepSurvey | None = None
     _survey_sends: list[Json] = field(default_factory=list)
     _begun_s: float = 0.0
+    _watchdog: Watchdog = field(default_factory=Watchdog)
+    _last_block_s: dict[str, float] = field(default_factory=dict)
     _announced: bool = False
 
     def __post_init__(self) -> None:
@@ -137,6 +141,10 @@ class Delivery:
         stream = self._routes.get((block.variable.index, block.monitor))
         if stream is None or not self.running:
             return False
+        if self.board.is_from_the_future(block, arrived_s):
+            self.board.counters.impossible_blocks += 1
+            return True
+        self._last_block_s[block.variable.name] = arrived_s
         stream.add(block, self.board.possible_tick(arrived_s), arrived_s)
         tracker = stream.tracker_of(block.variable)
         self.board.add_arrival(last_tick(block, tracker.step_ticks), arrived_s)
@@ -187,7 +195,7 @@ class Delivery:
     async def _free_watched(self, client: BoardClient) -> None:
         """End what others left watched: a second watch would lose a block in mid-stream."""
         wanted = {variable.name for variable in self.watched}
-        stale = [v.name for v in self.board.find(dict.fromkeys(wanted)) if v.watched]
+        stale = [v.name for v in self.board.find(wanted) if v.watched]
         if stale:
             await client.unwatch(stale, _CONFIRM_S)
 
@@ -225,6 +233,31 @@ class Delivery:
             if variable.index in survey.steps:
                 board.steps[variable.name] = survey.steps[variable.index]
 
+    def diagnose(self) -> list[Finding]:
+        """Say why values do not come, as of the last reply to ``list``."""
+        if not self.running or self.kind is DeliveryKind.SCHEDULE:
+            return []
+        rate_hz = self.board.clock.tick_rate_hz if self.board.clock is not None else math.nan
+        block_s = {
+            variable.name: variable.layout.value_count
+            * (stream.tracker_of(variable).step_ticks or 1)
+            / rate_hz
+            for stream, variable in self._members(StreamMode.DENSE)
+        }
+        return self._watchdog.look(
+            self.board.find({variable.name for variable in self.watched}),
+            self.board.tick,
+            self.now(),
+            self._last_block_s,
+            block_s,
+        )
+
+    async def watch_again(self, client: BoardClient, names: Sequence[str]) -> None:
+        """Watch variables of which somebody else ended the watch."""
+        soon = self.board.tick_at(self.now() + _LEAD_S)
+        await client.send(watch_command(names, [soon] * len(names)))
+        self._watchdog.watched(names, self.now())
+
     async def _watch(self, client: BoardClient, *, resumed: bool) -> None:
         names = [variable.name for variable in self.watched]
         if not names:
@@ -243,13 +276,16 @@ class Delivery:
                 continue
             end = self.windows.get(variable.name)
             tracker.begin(
-                first_tick=starts[variable.name] if ready else self.board.tick,
+                first_tick=starts[variable.name] if ready else None,
                 last_tick=end.last_tick if end is not None else None,
                 step_ticks=self.board.steps.get(variable.name),
             )
+            if not ready:
+                tracker.resume(self.board.tick)
         self.running = True
         self._open_ready()
         await client.send(self._watch_command(names, starts if ready or self.windows else None))
+        self._watchdog.watched(names, self.now())
 
     def _watch_command(self, names: Sequence[str], starts: Mapping[str, int] | None) -> Json:
         if starts is None:
@@ -358,9 +394,11 @@ class Delivery:
         soon = self.board.tick_at(self.now() + _LEAD_S)
         watched = {variable.name for variable in self.board.variables if variable.watched}
         for stream, variable in self._members(StreamMode.DENSE, StreamMode.SPARSE):
-            # Of what somebody else ended before, the end is not known to be this one.
-            if self.board.ready and variable.name in watched:
-                window = self.windows.get(variable.name)
+            window = self.windows.get(variable.name)
+            if window is not None and window.first_tick > soon:
+                stream.tracker_of(variable).begin()  # cancelled: nothing is missing
+            elif self.board.ready and variable.name in watched:
+                # Of what somebody else ended before, the end is not known to be this one.
                 stream.end_at(variable, min(soon, window.last_tick) if window else soon)
         if self.board.ready:
             await client.send(unwatch_command(names, [soon] * len(names)))
@@ -424,5 +462,7 @@ class Delivery:
                 self.mark("stopped", ended_s)
 
     def _on_gap(self, variable: Variable, gap: Gap) -> None:
+        if gap.reason is GapReason.UNKNOWN_END:
+            return  # zeros that are padding, as far as anybody can tell
         happened_s = self.board.time_at(gap.first_tick)
         self.mark(f"gap {variable.name} {gap.n_values}", happened_s)

@@ -318,7 +318,8 @@ class DenseTracker(Tracker):
         n_zeros, self._n_zeros = self._n_zeros, 0
         if previous is None or n_zeros == 0:
             return []
-        n_zeros = int(min(n_zeros, (previous.evidence.possible_tick - accounted) // step))
+        last_tick = min(accounted + n_zeros * step, previous.evidence.possible_tick)
+        n_zeros = int((last_tick - accounted) // step)
         if n_zeros <= 0:
             return []
         self._accounted = accounted + int(n_zeros * step)
@@ -328,12 +329,8 @@ class DenseTracker(Tracker):
     def _lose_until(self, tick: int, step: float, reason: GapReason) -> list[Item]:
         """Count what is missing before a tick (exclusive) as lost; it may be nothing."""
         self._n_zeros = 0
-        first_tick = (self._accounted or 0) + math.ceil(step)
-        n_lost = (
-            math.floor((tick - first_tick) / step)
-            if isinstance(step, float)
-            else (tick - first_tick) // step
-        )
+        first_tick = self._accounted + math.ceil(step)
+        n_lost = int((tick - first_tick) // step)
         if self._end_tick is not None:
             n_lost = min(n_lost, int((self._end_tick - first_tick) // step) + 1)
         if n_lost <= 0:

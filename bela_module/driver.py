@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import deque
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -18,16 +18,18 @@ from bela_module.board import Board, BoardNews
 from bela_module.client import BoardClient, WireRecorder
 from bela_module.config import Settings
 from bela_module.delivery import Delivery, DeliveryKind
-from bela_module.errors import BelaError, BoardError, DisconnectedError, RequestError
+from bela_module.errors import BelaError, BoardError, DisconnectedError, NoReplyError, RequestError
 from bela_module.protocol import Block, Refusal, RefusalReason
 from bela_module.status import SessionState, build_status
 from bela_module.streams import Sink
+from bela_module.watchdog import Finding
 
 logger = logging.getLogger(__name__)
 
 _MEASURE_PATIENCE_S: Final = 0.35
 _IDLE_PERIOD_S: Final = 0.1
 _BACKOFF_S: Final = (0.1, 5.0)
+_MAX_UNANSWERED: Final = 3  # while data still comes
 _LINGER_S: Final = 0.1  # an outlet that ends takes along what it has not sent yet
 _MAX_JOBS: Final = 64
 
@@ -71,9 +73,11 @@ class Driver:
     delivery: Delivery | None = None
     monitoring: Delivery | None = None
     controlled: set[str] = field(default_factory=set)
+    problems: tuple[str, ...] = ()
     status: dict[str, Any] = field(default_factory=dict)
     _jobs: deque[_Pending] = field(default_factory=deque)
     _closing: bool = False
+    _unanswered: int = 0
     _last_streams: list[dict[str, Any]] = field(default_factory=list)
 
     def __post_init__(self) -> None:
@@ -117,13 +121,20 @@ class Driver:
             logger.warning("%s", error)
             self.note_error(str(error))
 
-    def cancel_waiting(self, reason: str) -> bool:
-        """Refuse the jobs that still wait for a board; tell whether there were any."""
-        waiting, self._jobs = self._jobs, deque()
-        for pending in waiting:
+    def cancel_waiting(self, reason: str, *, all_jobs: bool = True) -> bool:
+        """Refuse jobs that were not begun: all of them, or those that wait for a board.
+
+        Returns
+        -------
+        bool
+            Whether there were any.
+        """
+        refused = [p for p in self._jobs if all_jobs or p.waiting is not None]
+        self._jobs = deque(p for p in self._jobs if p not in refused)
+        for pending in refused:
             _fail(pending.future, RequestError(reason))
         self._wake.set()
-        return bool(waiting)
+        return bool(refused)
 
     def close(self) -> None:
         """End :meth:`run` as soon as the board is left as it was found."""
@@ -284,14 +295,37 @@ class Driver:
             await self._sleep(min(_IDLE_PERIOD_S, max(0.0, next_probe_s - self.now())), client)
 
     async def _watch_over(self, client: BoardClient) -> None:
-        """Probe, and deal with a board that began anew without a disconnect."""
-        if await self.probe(client) is BoardNews.RESTARTED:
+        """Probe, and deal with what the reply says of the board and of our watches."""
+        try:
+            news = await self.probe(client)
+        except NoReplyError:
+            self._unanswered += 1
+            alive = self.now() - client.last_received_s < self.settings.board.reply_timeout_s
+            if not alive or self._unanswered > _MAX_UNANSWERED:
+                raise
+            return
+        self._unanswered = 0
+        if news is BoardNews.RESTARTED:
             self._board_restarted()
             for delivery in self._deliveries():
                 delivery.interrupted()
             await board_jobs.clear(client, self.board)
             await self.measure(client)
             await board_jobs.resume(self, client, anew=True)
+        findings = [f for delivery in self._deliveries() for f in delivery.diagnose()]
+        self._report(findings)
+        await board_jobs.mend(self, client, findings)
+
+    def _report(self, findings: Sequence[Finding]) -> None:
+        """Tell each diagnosis once, as long as it stands."""
+        problems = tuple(str(finding) for finding in findings)
+        for problem in problems:
+            if problem not in self.problems:
+                logger.warning("%s", problem)
+                self.note_error(problem)
+        if self.problems and not problems:
+            logger.info("data comes as it should again")
+        self.problems = problems
 
     def _board_restarted(self) -> None:
         logger.warning("the board restarted: its ticks began anew")
@@ -304,6 +338,7 @@ class Driver:
         news = self.board.take_reply(reply, client.project)
         if client.counters.foreign_replies != foreign and self.board.clock is not None:
             self.board.clock.distrust_last_probe()
+        self.sink.identify(self.board.origin())
         self.publish_status()
         return news
 
@@ -374,17 +409,17 @@ class Driver:
 
     async def stop(self) -> str:
         """End everything that runs or waits, with the board or without it."""
-        waited = self.cancel_waiting("stopped before it began")
-        deliveries = self._deliveries()
-        if not deliveries:
-            return "stopped waiting" if waited else "nothing was running"
         if self.client is not None and not self.client.lost.done():
             result: str = await self.submit(lambda client: board_jobs.stop(self, client))
             return result
+        waited = self.cancel_waiting("stopped before it began", all_jobs=False)
+        deliveries = self._deliveries()
         for delivery in deliveries:
             delivery.finish()
             self.drop(delivery)
-        return "stopped; the board is not connected"
+        if deliveries:
+            return "stopped; the board is not connected"
+        return "stopped waiting" if waited else "nothing was running"
 
     def stream_status(self) -> list[dict[str, Any]]:
         """Describe the streams that run, and those that ran last."""

@@ -152,6 +152,7 @@ class LiveStream:
 
     def begin_anew(self) -> None:
         """Forget the ticks so far: the board has started to count again."""
+        self.settle()
         self.flush()
         self._grouper = self._new_grouper()
 

@@ -19,11 +19,8 @@ from pylsl.util import handle_error
 from bela_module.continuity import Gap
 from bela_module.errors import StreamError
 from bela_module.protocol import Array, Ticks, Variable
-from bela_module.streams import SampleFormat, Stamps, StreamFacts, StreamMode, StreamPlan
+from bela_module.streams import Origin, SampleFormat, Stamps, StreamFacts, StreamMode, StreamPlan
 from bela_module.version import __version__
-
-DEFAULT_MAX_BUFFERED_S: Final = 10
-"""LSL's own default of 360 s takes hundreds of megabytes for one audio-rate channel."""
 
 _IRREGULAR_BUFFER_HUNDREDS: Final = 100  # of samples, LSL's unit for irregular streams
 
@@ -57,9 +54,9 @@ def keep_on_this_machine() -> None:
     pylsl.set_config_content(_MACHINE_ONLY)
 
 
-def source_id(facts: StreamFacts, stream: str) -> str:
+def source_id(origin: Origin, stream: str) -> str:
     """Build the identity by which inlets find a stream again: the same at every start."""
-    return f"bela:{facts.board}:{facts.project}:{stream}"
+    return f"bela:{origin.board}:{origin.project}:{stream}"
 
 
 @dataclass(slots=True)
@@ -79,10 +76,14 @@ class LslOutlets:
     ----------
     events_stream : str
         Name of the marker stream.
+    max_buffered_s : float
+        How much of a dense stream is kept for a slow consumer, unless it is configured for it.
+        LSL's own default of 360 s takes hundreds of megabytes for one audio-rate channel.
     """
 
-    def __init__(self, events_stream: str = "bela_events") -> None:
+    def __init__(self, events_stream: str = "bela_events", max_buffered_s: float = 10.0) -> None:
         self._events_stream = events_stream
+        self._max_buffered_s = max_buffered_s
         self._outlets: dict[str, _Outlet] = {}
         self._events: _Outlet | None = None
 
@@ -95,25 +96,32 @@ class LslOutlets:
             When LSL refuses to create it.
         """
         rate_hz = facts.nominal_rate_hz
-        identity = source_id(facts, plan.name)
+        identity = source_id(facts.origin, plan.name)
         key = (plan.name, plan.labels, rate_hz, plan.sample_format, identity)
         there = self._outlets.get(plan.name)
         if there is not None and there.info_key == key:
             return
         self._outlets.pop(plan.name, None)
         del there  # two outlets of one identity cannot be told apart: the old one goes first
-        outlet = _create(_stream_info(plan, facts, identity), _max_buffered(plan, rate_hz))
+        outlet = _create(_stream_info(plan, facts, identity), self._max_buffered(plan))
         self._outlets[plan.name] = _Outlet(key, outlet)
 
-    def open_events(self, facts: StreamFacts) -> None:
+    def _max_buffered(self, plan: StreamPlan) -> int:
+        """Return the size of a stream's buffer in LSL's units: seconds, or hundreds of samples."""
+        if plan.mode is not StreamMode.DENSE:
+            return _IRREGULAR_BUFFER_HUNDREDS
+        configured_s = plan.settings.max_buffered_s if plan.settings is not None else None
+        return max(1, round(configured_s or self._max_buffered_s))
+
+    def identify(self, origin: Origin) -> None:
         """Create the outlet of the markers, or keep the one that is there."""
         name = self._events_stream
-        key = (name, source_id(facts, name))
+        key = (name, source_id(origin, name))
         if self._events is not None and self._events.info_key == key:
             return
-        info = pylsl.StreamInfo(name, "Markers", 1, 0.0, pylsl.cf_string, source_id(facts, name))
+        info = pylsl.StreamInfo(name, "Markers", 1, 0.0, pylsl.cf_string, source_id(origin, name))
         _describe_channels(info, (name,), ("",), "Markers")
-        _describe_origin(info, facts)
+        _describe_origin(info, origin)
         self._events = None
         self._events = _Outlet(key, _create(info, _IRREGULAR_BUFFER_HUNDREDS))
 
@@ -204,13 +212,6 @@ def _create(info: pylsl.StreamInfo, max_buffered: int) -> pylsl.StreamOutlet:
         raise StreamError(f"LSL could not create the stream {info.name()!r}: {error}") from error
 
 
-def _max_buffered(plan: StreamPlan, rate_hz: float) -> int:
-    if rate_hz == 0:
-        return _IRREGULAR_BUFFER_HUNDREDS
-    configured = plan.settings.max_buffered_s if plan.settings is not None else None
-    return max(1, round(configured or DEFAULT_MAX_BUFFERED_S))
-
-
 def _stream_info(plan: StreamPlan, facts: StreamFacts, identity: str) -> pylsl.StreamInfo:
     settings = plan.settings
     content_type = settings.type if settings is not None else "Bela"
@@ -225,13 +226,13 @@ def _stream_info(plan: StreamPlan, facts: StreamFacts, identity: str) -> pylsl.S
     units = tuple(settings.units) if settings is not None and settings.units else ()
     units = units or ("",) * len(plan.variables)
     _describe_channels(info, plan.labels, units, content_type)
-    _describe_origin(info, facts)
+    _describe_origin(info, facts.origin)
     acquisition = info.desc().child("acquisition")
     acquisition.append_child_value("mode", plan.mode.value)
     synchronization = info.desc().append_child("synchronization")
     # Importers subtract offset_mean: it is 0, since the stamps are corrected already.
     synchronization.append_child_value("offset_mean", "0")
-    synchronization.append_child_value("uncertainty_s", f"{facts.uncertainty_s:.6f}")
+    synchronization.append_child_value("uncertainty_s", f"{facts.origin.uncertainty_s:.6f}")
     # Without it an importer fits one straight line through a stream and squeezes gaps out.
     can_drop = "true" if plan.mode is StreamMode.DENSE else "false"
     synchronization.append_child_value("can_drop_samples", can_drop)
@@ -249,15 +250,15 @@ def _describe_channels(
         channel.append_child_value("type", content_type)
 
 
-def _describe_origin(info: pylsl.StreamInfo, facts: StreamFacts) -> None:
+def _describe_origin(info: pylsl.StreamInfo, origin: Origin) -> None:
     acquisition = info.desc().append_child("acquisition")
     for key, value in {
         "manufacturer": "Bela",
         "model": "Bela",
-        "project": facts.project,
-        "tick_rate_hz": f"{facts.tick_rate_hz:.6f}",
-        "declared_rate_hz": f"{facts.declared_rate_hz:.6f}",
-        "compensated_lag": f"{facts.input_delay_s:.6f}",
+        "project": origin.project,
+        "tick_rate_hz": f"{origin.tick_rate_hz:.6f}",
+        "declared_rate_hz": f"{origin.declared_rate_hz:.6f}",
+        "compensated_lag": f"{origin.input_delay_s:.6f}",
     }.items():
         acquisition.append_child_value(key, value)
     versions = info.desc().append_child("versions")

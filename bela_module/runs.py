@@ -49,7 +49,8 @@ class Gap:
     Attributes
     ----------
     first_tick, last_tick : int
-        Ticks of the first and of the last of them.
+        Ticks of the first and of the last of them; with ``STEP`` they lie among ticks that were
+        given to other values.
     n_values : int
         How many: exact for dense variables; for sparse ones what is known to be missing, which
         after a lost connection may be 0. With ``UNKNOWN_END``: at most as many.
@@ -87,7 +88,7 @@ class Tracker(ABC):
     withheld : int
         Zeros that may have been values or padding (``GapReason.UNKNOWN_END``).
     gaps : int
-        Number of gaps.
+        Number of losses.
     repeated : int
         Values that came again and were dropped.
     stale : int
@@ -126,6 +127,9 @@ class Tracker(ABC):
         step_ticks: float | None = None,
     ) -> None:
         """Begin a new run of the stream; the counters go on.
+
+        Call :meth:`finish` for the run before first: what it holds is forgotten. A board that
+        counts its ticks anew needs a new run, for older ticks are dropped.
 
         Parameters
         ----------
@@ -221,10 +225,10 @@ class Tracker(ABC):
         return Run(ticks, values)
 
     def _gap(self, first_tick: int, last_tick: int, n_values: int, reason: GapReason) -> Gap:
-        self.gaps += 1
         if reason is GapReason.UNKNOWN_END:
             self.withheld += n_values
         else:
+            self.gaps += 1
             self.lost += n_values
         self.last_tick = last_tick if self.last_tick is None else max(last_tick, self.last_tick)
         return Gap(first_tick, last_tick, n_values, reason)

@@ -17,7 +17,8 @@ import numpy as np
 from bela_module import board_json
 from bela_module.board_server import BoardServer, Client
 from bela_module.errors import FrameError, RequestError
-from bela_module.faults import Fault, Injector, Loss, MessageFault, TimedFault
+from bela_module.faults import Fault, MessageFault, TimedFault
+from bela_module.message_faults import Injector, Loss
 from bela_module.network import Delay, Network
 from bela_module.protocol import Buffer, Variable, decode_buffer
 from bela_module.simulated_clock import SimulatedClock
@@ -27,6 +28,7 @@ from bela_module.sketches import Sketch, Ticks, Times, find_sketch
 
 _MAX_SLEEP_S: Final = 0.25
 _KEPT_BUFFERS: Final = 1000
+_KEPT_BOOTS: Final = 100
 
 
 class SimulatedBoard(BoardServer):
@@ -87,6 +89,7 @@ class SimulatedBoard(BoardServer):
         self._drift_ppm = drift_ppm
         self._wake = asyncio.Event()
         self._injector = Injector(self.random)
+        self._earlier: deque[SimulatedWatcher] = deque(maxlen=_KEPT_BOOTS)
         self._boot(find_sketch(sketch) if isinstance(sketch, str) else sketch, first_tick)
 
     def _boot(self, sketch: Sketch, first_tick: int) -> None:
@@ -165,6 +168,15 @@ class SimulatedBoard(BoardServer):
         """
         return self._in_loop(lambda: self._up_to_date().find(name).written)
 
+    def written_before(self, name: str) -> tuple[tuple[WrittenRun, ...], ...]:
+        """Give the same for each earlier boot that had such a variable, the latest 100."""
+
+        def runs() -> tuple[tuple[WrittenRun, ...], ...]:
+            having = [watcher for watcher in self._earlier if watcher.has(name)]
+            return tuple(watcher.find(name).written for watcher in having)
+
+        return self._in_loop(runs)
+
     def account(self, name: str) -> Account:
         """Say what became of the values written into blocks of a variable since the boot."""
         return self._in_loop(lambda: self._up_to_date().find(name).account)
@@ -214,7 +226,7 @@ class SimulatedBoard(BoardServer):
         new = replace(new, name=project or new.name)
 
         def restart() -> None:
-            self._up_to_date()
+            self._earlier.append(self._up_to_date())
             self._disconnect(clean=False)
             self._boot(new, first_tick)
             self.clients_changed()
@@ -230,7 +242,8 @@ class SimulatedBoard(BoardServer):
 
         def step() -> None:
             watcher = self._up_to_date()
-            self._emit(watcher.skip(self._clock.step(watcher.tick, step_s)))
+            watcher.skip(self._clock.step(watcher.tick, step_s))
+            self._wake.set()
 
         self._in_loop(step)
 

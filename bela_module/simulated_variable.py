@@ -362,7 +362,7 @@ class SimulatedVariable:
         else:
             self._block.append((start, stop))
         self._fill += stop - start
-        if self.watch.streaming and self.client_active:
+        if self.watch.streaming:
             self._n_pending += stop - start
             self._record(start, stop)
 

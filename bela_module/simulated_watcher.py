@@ -136,13 +136,12 @@ class SimulatedWatcher:
             sent.append(Reply(self._log_replies.popleft()[1]))
         return sent
 
-    def skip(self, to_tick: int) -> list[Pair | Reply]:
-        """Jump to a tick; those in between never happen."""
+    def skip(self, to_tick: int) -> None:
+        """Jump to just before a tick; those in between never happen."""
+        self._catch_up()
         for variable in self._variables:
-            variable.advance(self._tick)
             variable.skip(to_tick)
         self._tick = max(self._tick, to_tick - 1)
-        return self.advance(to_tick)
 
     def set_client_active(self, active: bool) -> None:
         """Say whether any client wants data; takes effect at the next tick."""
@@ -210,6 +209,10 @@ class SimulatedWatcher:
     def describe(self) -> list[Variable]:
         """Give all variables as a reply to ``list`` shows them."""
         return [variable.describe(self._tick) for variable in self._variables]
+
+    def has(self, name: str) -> bool:
+        """Whether there is a variable of a name."""
+        return name in self._by_name
 
     def find(self, name: str) -> SimulatedVariable:
         """Give the variable that commands to a name reach, its account up to the last tick.

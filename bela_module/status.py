@@ -28,7 +28,7 @@ def build_status(driver: Driver) -> dict[str, Any]:
     board, clock, client = driver.board, driver.board.clock, driver.client
     address = driver.settings.board
     decoded = board.decoder.counters
-    bad_frames = decoded.bad_frames + decoded.unknown_variables + board.counters.control_bad_frames
+    bad_frames = decoded.bad_frames + decoded.unknown_variables + board.counters.impossible_blocks
     if client is not None:
         bad_frames += client.counters.bad_frames
     return {
@@ -61,6 +61,7 @@ def build_status(driver: Driver) -> dict[str, Any]:
             "restarts": board.counters.restarts,
         },
         "controlled": sorted(driver.controlled),
+        "problems": list(driver.problems),
         "last_error": driver.last_error,
     }
 

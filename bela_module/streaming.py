@@ -84,6 +84,7 @@ class Session:
             raise RequestError("the session is open already, or was closed; make a new one")
         self._thread = threading.Thread(target=self._run, name="bela-session", daemon=True)
         self._thread.start()
+        self._started.wait(_START_TIMEOUT_S)
 
     def close(self, timeout_s: float = 5.0) -> None:
         """End everything and leave the board as it was found; safe to call more than once.
@@ -94,7 +95,7 @@ class Session:
             How long to wait for the board.
         """
         thread = self._thread
-        if thread is None or not self._started.wait(_START_TIMEOUT_S):
+        if thread is None:
             return
         if self._loop is not None and self._driver is not None and thread.is_alive():
             try:
@@ -212,7 +213,7 @@ class Session:
 
     def _submit(self, work: Callable[[Driver], Coroutine[Any, Any, T]]) -> Future[T]:
         failed: Future[T] = Future()
-        if self._thread is None or not self._started.wait(_START_TIMEOUT_S):
+        if self._thread is None:
             failed.set_exception(RequestError("the session is not open"))
             return failed
         loop, driver = self._loop, self._driver

@@ -120,30 +120,43 @@ class StreamPlan:
 
 
 @dataclass(frozen=True, slots=True)
-class StreamFacts:
-    """What is known of a stream only once the board is connected.
+class Origin:
+    """Where streams come from.
 
     Parameters
     ----------
-    nominal_rate_hz : float
-        Values per second of a dense stream; 0 for irregular ones.
+    board, project : str
+        With a stream's name they identify it for ever.
     tick_rate_hz, declared_rate_hz : float
         Measured rate of the board's ticks, and the rate that the sketch declares.
-    board, project : str
-        Where the stream comes from; with the stream's name they identify it for ever.
     uncertainty_s : float
         How far the stamps can be from the truth.
     input_delay_s : float
         Known delay of the converters, already subtracted from the stamps.
     """
 
-    nominal_rate_hz: float
-    tick_rate_hz: float
-    declared_rate_hz: float
     board: str
     project: str
+    tick_rate_hz: float
+    declared_rate_hz: float
     uncertainty_s: float
     input_delay_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class StreamFacts:
+    """What is known of a stream only once the board is connected.
+
+    Parameters
+    ----------
+    origin : Origin
+        Where it comes from.
+    nominal_rate_hz : float
+        Values per second of a dense stream; 0 for irregular ones.
+    """
+
+    origin: Origin
+    nominal_rate_hz: float
 
 
 class Sink(Protocol):
@@ -151,6 +164,9 @@ class Sink(Protocol):
 
     All methods are called from the session's thread and must return at once.
     """
+
+    def identify(self, origin: Origin) -> None:
+        """Learn which board it is, again and again while it is connected."""
 
     def open(self, plan: StreamPlan, facts: StreamFacts) -> None:
         """Make a stream ready; the same stream again keeps what is there."""

@@ -254,10 +254,11 @@ class Launched:
             env={**os.environ, "PYTHONUNBUFFERED": "1"},
         )
         assert self.process.stdout is not None
-        found = re.fullmatch(
-            r"dp-bela listens on 127.0.0.1:(\d+)\n", self.process.stdout.readline()
-        )
-        assert found is not None
+        line = self.process.stdout.readline()
+        found = re.fullmatch(r"dp-bela listens on 127.0.0.1:(\d+)\n", line)
+        if found is None:
+            self.close()
+            raise AssertionError(f"the module said {line!r} and ended with {self.process.poll()}")
         self.port = int(found[1])
         self.listens_after_s = time.monotonic() - began_s
 

@@ -9,6 +9,7 @@ from collections.abc import Callable
 import pytest
 from raw_client import open_channel, raw_client
 from websockets.exceptions import ConnectionClosed, ConnectionClosedError, InvalidStatus
+from websockets.sync.client import connect
 
 from bela_module.control import (
     CONNECTION_REPLY,
@@ -49,6 +50,13 @@ def test_a_list_is_answered_to_all_control_clients() -> None:
 def test_other_paths_are_not_found() -> None:
     with SimulatedBoard() as board, pytest.raises(InvalidStatus, match="404"):
         open_channel(board.url, "nothing")
+
+
+def test_it_answers_pings_and_offers_no_extension() -> None:
+    with SimulatedBoard() as board, connect(f"{board.url}/gui_data") as client:
+        assert client.ping().wait(20)
+        assert client.response is not None
+        assert "Sec-WebSocket-Extensions" not in client.response.headers
 
 
 def test_data_flows_only_while_a_client_that_answered_wants_it(wait_until: WaitUntil) -> None:

@@ -203,6 +203,17 @@ def test_commands_act_in_their_order() -> None:
         run(scenario())
 
 
+def test_data_that_was_paused_can_be_resumed() -> None:
+    async def scenario() -> None:
+        async with connected(board) as client:
+            await client.activate()
+            await client.list()
+            assert list(board.control_messages)[1] == '{"event":"active"}'
+
+    with SimulatedBoard("potentiometers") as board:
+        run(scenario())
+
+
 def test_a_long_command_reaches_the_board_in_pieces_that_it_takes() -> None:
     async def scenario() -> None:
         async with connected(board) as client:

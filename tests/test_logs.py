@@ -153,7 +153,6 @@ def test_stopping_does_not_wait_for_a_hanging_target() -> None:
     handler.stop(0.05)
     assert time.monotonic() - began_s < 10
     target.go_on.set()
-    handler.stop(20)
 
 
 def test_loggers_made_before_live_on() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import xml.etree.ElementTree as ET
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -16,20 +17,20 @@ from bela_module.config import Settings, parse_settings
 from bela_module.errors import StreamError
 from bela_module.outlets import LslOutlets, local_clock, source_id
 from bela_module.protocol import Array, ValueType, Variable
-from bela_module.streams import Stamps, StreamFacts, StreamPlan, plan_streams
+from bela_module.streams import Origin, Stamps, StreamFacts, StreamPlan, plan_streams
 from bela_module.version import __version__
 
 RESOLVE_S = 10.0
-FACTS = StreamFacts(
-    nominal_rate_hz=22050.0,
-    tick_rate_hz=22050.125,
-    declared_rate_hz=44100.0,
+ORIGIN = Origin(
     board="lab",
     project="potentiometers",
+    tick_rate_hz=22050.125,
+    declared_rate_hz=44100.0,
     uncertainty_s=0.000123,
     input_delay_s=0.0005,
 )
-IRREGULAR = StreamFacts(0.0, 22050.125, 44100.0, "lab", "potentiometers", 0.000123, 0.0)
+FACTS = StreamFacts(ORIGIN, nominal_rate_hz=22050.0)
+IRREGULAR = StreamFacts(ORIGIN, nominal_rate_hz=0.0)
 
 WaitUntil = Callable[..., None]
 
@@ -149,9 +150,10 @@ def test_what_a_sparse_variable_says_of_itself(unique: str) -> None:
     assert texts(root, "desc/synchronization/can_drop_samples") == ["false"]
 
 
-def test_the_identity_holds_stable_facts_alone(unique: str) -> None:
-    assert source_id(FACTS, f"{unique}v0") == f"bela:lab:potentiometers:{unique}v0"
-    assert source_id(FACTS, "x") == source_id(IRREGULAR, "x")
+def test_the_identity_holds_stable_facts_alone() -> None:
+    later = replace(ORIGIN, tick_rate_hz=22050.2, uncertainty_s=0.0002)
+    assert source_id(ORIGIN, "bela_pot1") == "bela:lab:potentiometers:bela_pot1"
+    assert source_id(later, "bela_pot1") == source_id(ORIGIN, "bela_pot1")
 
 
 # ---- samples -----------------------------------------------------------------------------------
@@ -277,7 +279,7 @@ def test_a_stream_that_is_not_open_takes_nothing(unique: str) -> None:
 
 def test_the_outlet_stays_when_the_stream_is_opened_again(unique: str) -> None:
     plan = plan_of(unique, ValueType.DOUBLE)
-    later = StreamFacts(22050.0, 22050.2, 44100.0, "lab", "potentiometers", 0.0002, 0.0005)
+    later = replace(FACTS, origin=replace(ORIGIN, tick_rate_hz=22050.2, uncertainty_s=0.0002))
     with opened(plan) as outlets, listening(plan.name) as inlet:
         uid = resolve(plan.name).uid()
         push(outlets, plan, np.array([[1.0]]), np.array([1.0]))
@@ -294,7 +296,7 @@ def test_another_rate_takes_another_outlet_of_the_same_identity(
     plan = plan_of(unique, ValueType.DOUBLE)
     with opened(plan) as outlets:
         before = resolve(plan.name)
-        outlets.open(plan, StreamFacts(44100.0, 44100.0, 44100.0, "lab", "potentiometers", 0, 0))
+        outlets.open(plan, replace(FACTS, nominal_rate_hz=44100.0))
         wait_until(lambda: _rates(plan.name) == [44100.0], "only the new outlet is there")
         after = resolve(plan.name)
         assert after.uid() != before.uid()
@@ -326,7 +328,7 @@ def test_close_ends_everything_and_does_no_harm_twice(unique: str, wait_until: W
     plan = plan_of(unique, ValueType.DOUBLE)
     outlets = LslOutlets(f"{unique}events")
     outlets.open(plan, FACTS)
-    outlets.open_events(FACTS)
+    outlets.identify(ORIGIN)
     resolve(plan.name)
     outlets.close()
     outlets.close()
@@ -349,8 +351,8 @@ def test_whether_anybody_listens(unique: str, wait_until: WaitUntil) -> None:
 def test_markers_carry_the_time_at_which_it_happened(unique: str) -> None:
     name = f"{unique}events"
     outlets = LslOutlets(name)
-    outlets.open_events(FACTS)
-    outlets.open_events(FACTS)
+    outlets.identify(ORIGIN)
+    outlets.identify(ORIGIN)
     try:
         root = metadata(name)
         assert texts(root, "type") == ["Markers"]
@@ -413,7 +415,7 @@ def test_stream_watcher_reads_our_streams(
 def test_stream_watcher_reads_our_markers(unique: str, wait_until: WaitUntil) -> None:
     name = f"{unique}events"
     outlets = LslOutlets(name)
-    outlets.open_events(FACTS)
+    outlets.identify(ORIGIN)
     try:
         with watching(name) as watcher:
             assert watcher.channel_names == [name]

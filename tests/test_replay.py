@@ -78,7 +78,7 @@ def test_flags_follow_what_the_client_does(capture_path: CapturePath) -> None:
         assert not any(v.watched for v in client.list().variables)
 
 
-def test_no_block_is_ahead_of_the_ticks_and_none_far_behind(capture_path: CapturePath) -> None:
+def test_no_block_is_ahead_of_the_ticks(capture_path: CapturePath) -> None:
     with ReplayedBoard(capture_path("bela-test")) as board, raw_client(board.url) as client:
         listed = client.list()
         client.tell(watch_command(["myvar", "myvar5"]))

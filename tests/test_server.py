@@ -414,6 +414,24 @@ def test_clients_connect_while_the_session_is_made() -> None:
     assert session.closed == 1
 
 
+def test_shutdown_while_the_session_is_made() -> None:
+    session, made = FakeSession(), threading.Event()
+
+    def make() -> FakeSession:
+        made.wait(20)
+        return session
+
+    server = BelaServer(settings_with(), make)
+    server.init_server()
+    thread = threading.Thread(target=server.start_listening)
+    thread.start()
+    server.shutdown()
+    made.set()
+    thread.join(20)
+    assert not thread.is_alive()
+    assert session.closed == 1
+
+
 CALLBACKS = {
     "schedule_finished": 'dp-lsl-recording|STOPRECORD|{"n": 1}',
     "board_restarted": "dp-other|RESET|{}",

@@ -115,6 +115,9 @@ def test_a_restart_forgets_everything_and_begins_again() -> None:
             with pytest.raises(ConnectionClosed):
                 client.control.recv(timeout=20)
         assert board.project == "other"
+        ((run,),) = board.written_before("ramp_d")
+        assert run.first_tick >= 10**9
+        assert board.written_before("truth") == ()
         with raw_client(board.url) as client:
             listed = client.list()
             assert listed.tick < 10**9
@@ -129,7 +132,7 @@ def test_a_step_forward_leaves_ticks_out() -> None:
         clock.now_s += 0.01
         before = client.list().tick
         board.step_clock(1.0)
-        assert board.tick_now() == before + 16_000
+        assert client.list().tick == board.tick_now() == before + 16_000
         clock.now_s += 0.01
         assert board.tick_now() == before + 16_000 + 160
         times_s = board.true_time_s([before, before + 16_001])

@@ -1,252 +1,34 @@
-"""The simulated Watcher sends what a real one sent, byte for byte, and obeys the same rules."""
+"""The simulated Watcher obeys the rules that were measured on the real one."""
 
 from __future__ import annotations
 
-import json
-import re
-from collections.abc import Callable, Iterator, Sequence
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from simulated import (
+    BELA_TEST,
+    BURST,
+    DOUBLE,
+    MANY,
+    active_watcher,
+    advance,
+    blocks_of,
+    data_of,
+    tell,
+)
 
-from bela_module.capture import CapturedMessage, read_capture
 from bela_module.control import (
-    Json,
-    VariableList,
-    encode_commands,
     list_command,
     monitor_command,
-    parse_control_message,
     set_command,
     unwatch_command,
     watch_command,
 )
-from bela_module.protocol import Block, DataDecoder, ValueType
-from bela_module.simulated_watcher import Pair, Reply, SimulatedWatcher
-from bela_module.sketches import SKETCHES, Assignments, SketchVariable, ramp
-
-DOUBLE, UNSIGNED = ValueType.DOUBLE, ValueType.UNSIGNED_INT
-EVERY_12 = Assignments(step_ticks=12)
-
-ALL_TYPES = SKETCHES["alltypes"].variables
-BELA_TEST = (
-    SketchVariable("myvar", DOUBLE, ramp),
-    SketchVariable("myvar2", UNSIGNED, ramp),
-    SketchVariable("myvar3", UNSIGNED, ramp, sparse=True, assignments=EVERY_12),
-    SketchVariable("myvar4", DOUBLE, ramp, sparse=True, assignments=EVERY_12),
-    SketchVariable("myvar5", DOUBLE, ramp),
-)
-MANY = (
-    *SKETCHES["many"].variables[:120],
-    SketchVariable('a/b "q" \\ é', DOUBLE, ramp),
-    SketchVariable("", DOUBLE, ramp),
-    SketchVariable("dup", DOUBLE, ramp),
-    SketchVariable("dup", DOUBLE, lambda ticks, _times_s: -ticks),
-)
-BURST = 16
-
-# Capture, sketch, and the first tick at which each of its commands had its effect: the ticks at
-# which streams start, end, or change in the recorded data.
-RECORDED = [
-    pytest.param("alltypes", ALL_TYPES, (26320, 70464), id="alltypes"),
-    pytest.param("monitor-alltypes", ALL_TYPES, (26304, 48368), id="monitor-alltypes"),
-    pytest.param("manyvars", MANY, (27184, 44848, 53696), id="manyvars"),
-    pytest.param("bela-test", BELA_TEST, (27088, 93264), id="bela-test"),
-    pytest.param("scheduled", BELA_TEST, (26352,), id="scheduled"),
-    pytest.param("monitor", BELA_TEST, (26368, 70480, 79392), id="monitor"),
-    pytest.param("large-ticks", BELA_TEST, (4295117104, 4295148016), id="large-ticks"),
-]
-
-# Replies that the board wrote while an audio block was being rendered: some of their values are
-# one block older than their tick, so only the rest can be compared.
-TORN_REPLIES = {("manyvars", 27119), ("scheduled", 97039)}
-
-
-def active_watcher(variables: Sequence[SketchVariable], last_tick: int = -1) -> SimulatedWatcher:
-    watcher = SimulatedWatcher(variables, last_tick=last_tick)
-    watcher.set_client_active(True)
-    return watcher
-
-
-def advance(watcher: SimulatedWatcher, to_tick: int) -> list[bytes]:
-    """Run a watcher burst by burst, and give what it sent on the data channel."""
-    ends = [*range(watcher.tick + BURST, to_tick, BURST), to_tick]
-    sent = [message for end in ends for message in watcher.advance(end)]
-    return data_of(sent)
-
-
-def data_of(sent: Sequence[Pair | Reply]) -> list[bytes]:
-    pairs = [message for message in sent if isinstance(message, Pair)]
-    return [part for pair in pairs for part in (pair.header, pair.payload.data)]
-
-
-def tell(watcher: SimulatedWatcher, *commands: Json) -> list[str]:
-    return [reply for text in encode_commands(commands) for reply in watcher.command(text)]
-
-
-def blocks_of(watcher: SimulatedWatcher, data: Sequence[bytes]) -> list[Block]:
-    decoder = DataDecoder(watcher.describe())
-    received = [decoder.receive(message) for message in data]
-    return [block for block in received if isinstance(block, Block)]
-
-
-def commands_of(messages: Sequence[CapturedMessage]) -> Iterator[CapturedMessage]:
-    """Give the captured messages to the board that change something."""
-    for message in messages:
-        if message.channel == "control" and not message.from_board:
-            root = json.loads(message.message)
-            if any(command["cmd"] != "list" for command in root.get("watcher", ())):
-                yield message
-
-
-def without_values(text: str) -> str:
-    return re.sub(r'"(value|valueInput)":[^,]*', r'"\1":?', text)
-
-
-@pytest.mark.parametrize(("name", "variables", "effect_ticks"), RECORDED)
-def test_bytes_equal_the_recorded_ones(
-    name: str,
-    variables: Sequence[SketchVariable],
-    effect_ticks: Sequence[int],
-    capture_path: Callable[[str], Path],
-) -> None:
-    messages = list(read_capture(capture_path(name)))
-    commands = list(commands_of(messages))
-    effects = dict(zip(map(id, commands), effect_ticks, strict=True))
-    recorded = [m.message for m in messages if m.channel == "data"]
-    first = next(m for m in messages if '"watchers"' in str(m.message) and m.from_board)
-    listed = parse_control_message(first.message)
-    assert isinstance(listed, VariableList)
-    watcher = active_watcher(variables, listed.tick - BURST)
-    sent: list[bytes] = []
-    n_lists = 0
-    for message in messages:
-        if message.channel == "data":
-            continue
-        if id(message) in effects:
-            sent += advance(watcher, effects[id(message)] - 1)
-            assert watcher.command(str(message.message)) == []
-        elif message.from_board and '"watchers"' in str(message.message):
-            reply = parse_control_message(message.message)
-            assert isinstance(reply, VariableList)
-            sent += advance(watcher, reply.tick)
-            expected, simulated = str(message.message), watcher.list_reply()
-            if (name, reply.tick) in TORN_REPLIES:
-                expected, simulated = without_values(expected), without_values(simulated)
-            assert simulated == expected
-            n_lists += 1
-    sent += advance(watcher, watcher.tick + 10 * BURST)
-    assert n_lists >= 2
-    assert sent == recorded
-
-
-def test_a_reconnect_splices_the_first_block_as_recorded(
-    capture_path: Callable[[str], Path],
-) -> None:
-    recorded = [m.message for m in read_capture(capture_path("reconnect")) if m.channel == "data"]
-    watcher = active_watcher(BELA_TEST, 26335)
-    tell(watcher, watch_command(["myvar", "myvar3"]))
-    sent = advance(watcher, 35183)
-    watcher.set_client_active(False)
-    assert advance(watcher, 79439) == []
-    watcher.set_client_active(True)
-    sent += advance(watcher, 92703)
-    tell(watcher, unwatch_command(["myvar", "myvar3"]))
-    sent += advance(watcher, 101567)
-    assert sent == recorded
-
-
-@pytest.mark.parametrize("name", ["two-clients-a", "two-clients-b"])
-def test_a_second_watch_restarts_the_block_as_recorded(
-    name: str, capture_path: Callable[[str], Path]
-) -> None:
-    recorded = [m.message for m in read_capture(capture_path(name)) if m.channel == "data"]
-    watcher = active_watcher(BELA_TEST, 35311)
-    tell(watcher, watch_command(["myvar"]))
-    sent = advance(watcher, 44175)
-    tell(watcher, watch_command(["myvar", "myvar3"]))
-    sent += advance(watcher, 53039)
-    tell(watcher, unwatch_command(["myvar", "myvar3"]))
-    sent += advance(watcher, 60000)
-    assert sent == recorded
-    account = watcher.find("myvar").account
-    assert account.discarded == 44176 - 35312 - 17 * 512
-    assert account.written == 53041 - 35312
-    assert account.sent == account.written - account.discarded
-
-
-def test_lost_messages_apart_the_overflow_capture_is_what_was_written(
-    capture_path: Callable[[str], Path],
-) -> None:
-    decoder = DataDecoder()
-    watcher = active_watcher(ALL_TYPES, 27087)
-    decoder.describe(watcher.describe())
-    tell(watcher, watch_command([v.name for v in ALL_TYPES]))
-    written = {
-        (int(header.split(b"/")[0]), payload)
-        for header, payload in zip(*[iter(advance(watcher, 71000))] * 2, strict=True)
-    }
-    found = 0
-    for message in read_capture(capture_path("overflow")):
-        if message.channel != "data":
-            continue
-        block = decoder.receive(message.message)
-        if isinstance(block, Block) and block.tick < 65000:
-            assert (block.variable.index, message.message) in written
-            found += 1
-    assert found > 100
-
-
-def test_log_replies_later_and_shows_in_the_list(capture_path: Callable[[str], Path]) -> None:
-    recorded = [
-        str(m.message)
-        for m in read_capture(capture_path("log"))
-        if m.from_board and "logFileName" in str(m.message)
-    ]
-    lists = [text for text in recorded if '"watchers"' in text]
-    replies = [text for text in recorded if '"watchers"' not in text]
-    watcher = active_watcher(BELA_TEST, 26335)
-    assert watcher.list_reply() == lists[0]
-    watcher.advance(26751)
-    names = ["myvar", "myvar2", "myvar3", "myvar4"]
-    tell(watcher, {"cmd": "log", "watchers": names})
-    sent = watcher.advance(26767)
-    assert sent == []
-    sent = watcher.advance(39695)
-    assert sent == [Reply(text) for text in replies[:4]]
-    assert watcher.list_reply() == lists[1]
-    watcher.advance(50000)
-    tell(watcher, {"cmd": "unlog", "watchers": names})
-    watcher.advance(66223)
-    assert watcher.list_reply() == lists[2]
-    tell(
-        watcher, {"cmd": "log", "watchers": ["myvar"], "timestamps": [75043], "durations": [13230]}
-    )
-    assert watcher.advance(101759) == [Reply(replies[4])]
-    assert watcher.list_reply() == lists[3]
-
-
-def test_control_and_set_show_as_recorded(capture_path: Callable[[str], Path]) -> None:
-    watcher = active_watcher(BELA_TEST, 0)
-    waiting: list[str] = []
-    n_lists = 0
-    for message in read_capture(capture_path("control")):
-        text = str(message.message)
-        if not message.from_board:
-            waiting.append(text)
-        elif '"watchers"' in text:
-            reply = parse_control_message(text)
-            assert isinstance(reply, VariableList)
-            watcher.advance(reply.tick)
-            replies = [reply for command in waiting for reply in watcher.command(command)]
-            assert replies == [text]
-            waiting.clear()
-            n_lists += 1
-    assert n_lists == 6
+from bela_module.protocol import ValueType
+from bela_module.sketches import Assignments, SketchVariable, ramp
 
 
 @given(
@@ -373,22 +155,6 @@ def test_a_watched_variable_streams_the_sketchs_own_value_while_controlled() -> 
     assert (variable.value, variable.value_input) == (4.5, 600)
 
 
-@pytest.mark.parametrize(
-    ("kind", "value", "expected"),
-    [
-        (ValueType.CHAR, 300, 44),
-        (ValueType.CHAR, -1, 255),
-        (ValueType.INT, -3.9, -3),
-        (ValueType.UNSIGNED_INT, -3, 4294967293),
-        (ValueType.FLOAT, 0.1, float(np.float32(0.1))),
-    ],
-)
-def test_set_converts_as_the_board_does(kind: ValueType, value: float, expected: float) -> None:
-    watcher = active_watcher([SketchVariable("v", kind, ramp)])
-    tell(watcher, {"cmd": "control", "watchers": ["v"]}, set_command(["v"], [value]))
-    assert watcher.describe()[0].value == expected
-
-
 WATCH = '{"watcher":[{"cmd":"watch","watchers":["myvar"]}]}'
 BAD_INPUT = {
     "trailing garbage": (WATCH + "x", False),
@@ -445,7 +211,8 @@ def test_ticks_that_are_left_out_are_a_hole_in_the_block() -> None:
     watcher = active_watcher(BELA_TEST)
     tell(watcher, watch_command(["myvar"]))
     watcher.advance(99)
-    (block,) = blocks_of(watcher, data_of(watcher.skip(1600)) + advance(watcher, 2100))
+    watcher.skip(1600)
+    (block,) = blocks_of(watcher, advance(watcher, 2100))
     assert (block.tick, block.values[99], block.values[100]) == (0, 99, 1600)
     assert [run.n_values for run in watcher.find("myvar").written] == [100, 501]
 

@@ -1,0 +1,1 @@
+"""Publishes the variables of a Bela board to the Lab Streaming Layer."""

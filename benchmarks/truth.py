@@ -1,0 +1,112 @@
+"""Compare stamps with the truth, through real sockets and a real LSL inlet.
+
+The simulated board writes into a double variable the LSL time at which it took each value, so
+the error of a sample is its stamp minus its value. Beside it stands the same data stamped on
+arrival: each block's last sample gets the time at which the block came, earlier ones are counted
+back at the stream's rate, as LSL does it for whoever pushes a chunk without stamps.
+
+``python benchmarks/truth.py [--seconds 60] [--only TEXT] [--write docs/timing.md] [--plot PNG]``
+prints tables in Markdown. Two conditions are measured at a time, each in a process of its own.
+"""
+
+from __future__ import annotations
+
+import argparse
+import multiprocessing
+import sys
+from collections.abc import Sequence
+from concurrent.futures import ProcessPoolExecutor
+from pathlib import Path
+from typing import Final
+
+ROOT = Path(__file__).resolve().parents[1]
+sys.path[:0] = [str(ROOT)]
+
+from bela_module.network import NO_DELAY, Delay, Network  # noqa: E402
+from bela_module.outlets import keep_on_this_machine  # noqa: E402
+from bela_module.protocol import ValueType  # noqa: E402
+from bela_module.sketches import SKETCHES, Sketch, SketchVariable, true_time  # noqa: E402
+from benchmarks.truth_recording import VARIABLE, Condition, measure  # noqa: E402
+from benchmarks.truth_report import Result, evaluate, plot, tables, write_between_marks  # noqa: E402
+
+_AT_ONCE: Final = 2  # more would only measure how the processes disturb each other
+
+HALF_RATE: Final = Sketch(
+    "half rate",
+    "as the tutorials' potentiometers: ticks at half the rate that it declares",
+    (SketchVariable(VARIABLE, ValueType.DOUBLE, true_time),),
+    declared_rate_hz=44100.0,
+    tick_rate_hz=22050.0,
+    burst_ticks=8,
+)
+
+
+def _alike(delay: Delay) -> Network:
+    return Network(delay, delay)
+
+
+SPIKES: Final = _alike(Delay(jitter_s=0.001, spike_share=0.05, spike_s=0.02))
+JITTERS: Final = {
+    "none": NO_DELAY,
+    "0.3 ms": _alike(Delay(jitter_s=0.0003)),
+    "1 ms, spikes": SPIKES,
+}
+
+CONDITIONS: Final = (
+    *(
+        Condition("Jitter and drift", f"{name}, {drift_ppm:+d} ppm", drift_ppm, network)
+        for name, network in JITTERS.items()
+        for drift_ppm in (-100, 0, 100)
+    ),
+    Condition("Other rates", "22.05 kHz, half the declared rate", 50.0, SPIKES, HALF_RATE),
+    Condition("Other rates", "2756.25 Hz, multiplexed", 50.0, SPIKES, SKETCHES["multiplexed"]),
+    Condition("Other rates", "96 kHz", 50.0, SPIKES, SKETCHES["fast"]),
+    Condition("Asymmetric delay", "5 ms there", network=Network(to_board=Delay(0.005))),
+    Condition("Asymmetric delay", "5 ms back", network=Network(to_client=Delay(0.005))),
+)
+
+PLOTTED: Final = "1 ms, spikes, +100 ppm"
+PLOT_TITLE: Final = "Error of the stamps: 1 ms of jitter each way, spikes of 20 ms, clock +100 ppm"
+
+
+def measured(condition: Condition, seconds: float) -> Result:
+    """Measure and evaluate a condition, in a process that does nothing else."""
+    keep_on_this_machine()
+    return evaluate(measure(condition, seconds))
+
+
+def run(conditions: Sequence[Condition], seconds: float) -> dict[Condition, Result]:
+    """Measure conditions, two at a time; tell on stderr which are done."""
+    spawn = multiprocessing.get_context("spawn")
+    results: dict[Condition, Result] = {}
+    with ProcessPoolExecutor(_AT_ONCE, spawn, max_tasks_per_child=1) as pool:
+        futures = [pool.submit(measured, condition, seconds) for condition in conditions]
+        for condition, future in zip(conditions, futures, strict=True):
+            results[condition] = future.result()
+            print(f"{condition.table}: {condition.name}", file=sys.stderr)
+    return results
+
+
+def main() -> None:
+    """Measure what the command line asks for."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--seconds", type=float, default=60.0, help="for each condition (60)")
+    parser.add_argument("--only", default="", help="conditions whose table or name has this text")
+    parser.add_argument("--write", type=Path, help="put the tables between the marks of this file")
+    parser.add_argument("--plot", type=Path, help=f"draw the condition {PLOTTED!r}")
+    options = parser.parse_args()
+    chosen = [c for c in CONDITIONS if options.only in f"{c.table}: {c.name}"]
+    shown = [c for c in chosen if c.name == PLOTTED]
+    if not chosen or (options.plot is not None and not shown):
+        parser.error(f"nothing to measure or plot; there are {[c.name for c in CONDITIONS]}")
+    results = run(chosen, options.seconds)
+    text = tables(results)
+    print(text)
+    if options.write is not None:
+        write_between_marks(options.write, text)
+    if options.plot is not None:
+        plot(results[shown[0]].trace, PLOT_TITLE, options.plot)
+
+
+if __name__ == "__main__":
+    main()

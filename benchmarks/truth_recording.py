@@ -1,0 +1,176 @@
+"""Stream the truth from a simulated board through real sockets to a real LSL inlet."""
+
+from __future__ import annotations
+
+import struct
+import time
+import uuid
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+import pylsl
+from numpy.typing import NDArray
+
+from bela_module.config import parse_settings
+from bela_module.network import NO_DELAY, Network
+from bela_module.outlets import LslOutlets, local_clock
+from bela_module.protocol import PAYLOAD_BYTES
+from bela_module.requests import StartRequest
+from bela_module.simulator import SimulatedBoard
+from bela_module.sketches import SKETCHES, Sketch
+from bela_module.streaming import Session
+
+VARIABLE: Final = "truth"
+
+_PATIENCE_S: Final = 20.0
+_POLL_S: Final = 0.01
+_PULLED_AT_ONCE: Final = 8192
+
+Floats = NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True)
+class Condition:
+    """A board, the drift of its clock and the way to it.
+
+    Parameters
+    ----------
+    table, name : str
+        Title of the table in which it stands, and what its row is called.
+    drift_ppm : float
+        How much too fast the board's clock runs.
+    network : Network
+        The two directions.
+    sketch : Sketch
+        What the board runs; its double variable ``truth`` is what is streamed.
+    """
+
+    table: str
+    name: str
+    drift_ppm: float = 0.0
+    network: Network = NO_DELAY
+    sketch: Sketch = SKETCHES["truth"]
+
+
+@dataclass(frozen=True, slots=True)
+class Recording:
+    """What an inlet received, and when its blocks had come.
+
+    Attributes
+    ----------
+    truth_s, stamp_s, stated_s : ndarray of float64 of shape (n_samples,)
+        When each value was taken, its stamp, and the uncertainty that was stated as it came.
+    arrival_s, last_truth_s : ndarray of float64 of shape (n_blocks,)
+        When each block arrived, and the truth of its last sample.
+    nominal_rate_hz : float
+        What the stream announced.
+    """
+
+    truth_s: Floats
+    stamp_s: Floats
+    stated_s: Floats
+    arrival_s: Floats
+    last_truth_s: Floats
+    nominal_rate_hz: float
+
+    @property
+    def block_ends(self) -> NDArray[np.int64]:
+        """Index of each block's last sample; shape (n_blocks,)."""
+        return np.searchsorted(self.truth_s, self.last_truth_s)
+
+    @property
+    def on_arrival_s(self) -> Floats:
+        """Stamps that the same samples would have got on arrival; shape (n_samples,)."""
+        number = np.arange(self.truth_s.size)
+        ends = self.block_ends
+        block = np.searchsorted(ends, number)
+        stamps_s: Floats = self.arrival_s[block] - (ends[block] - number) / self.nominal_rate_hz
+        return stamps_s
+
+    def since(self, seconds: float) -> slice:
+        """Select the samples from some seconds after the first one on."""
+        return slice(int(np.searchsorted(self.truth_s, self.truth_s[0] + seconds)), None)
+
+
+class _Arrivals:
+    """Notes when each block arrives, and its last value; a recorder of the wire."""
+
+    def __init__(self) -> None:
+        self._notes: list[tuple[float, float]] = []
+
+    def begin_connection(self) -> None:
+        """Note nothing: there is one connection."""
+
+    def record(self, channel: str, direction: str, message: str | bytes) -> None:
+        """Note a block; only the truth is watched, so each of them is its."""
+        if isinstance(message, bytes) and len(message) == PAYLOAD_BYTES and direction == "in":
+            (last_truth_s,) = struct.unpack_from("<d", message, PAYLOAD_BYTES - 8)
+            self._notes.append((local_clock(), last_truth_s))
+
+    def between(self, first_s: float, last_s: float) -> tuple[Floats, Floats]:
+        """Return arrival and last truth of the blocks that ended within a time."""
+        arrival_s, last_truth_s = np.array(self._notes).T
+        chosen = (first_s <= last_truth_s) & (last_truth_s <= last_s)
+        return arrival_s[chosen], last_truth_s[chosen]
+
+
+def measure(condition: Condition, seconds: float) -> Recording:
+    """Stream a condition's truth for a while.
+
+    Parameters
+    ----------
+    condition : Condition
+        What to measure.
+    seconds : float
+        How long, by the stamps.
+
+    Returns
+    -------
+    Recording
+        All that an inlet received, from the first sample on, in whole blocks.
+
+    Raises
+    ------
+    TimeoutError
+        When the samples take much longer to come.
+    """
+    prefix = f"bench_{uuid.uuid4().hex}_"
+    arrivals = _Arrivals()
+    with SimulatedBoard(
+        condition.sketch,
+        drift_ppm=condition.drift_ppm,
+        network=condition.network,
+        clock=local_clock,
+    ) as board:
+        streaming = {"prefix": prefix, "events_stream": f"{prefix}events"}
+        where = {"host": "127.0.0.1", "port": board.port}
+        settings = parse_settings({"board": where, "streaming": streaming}, "benchmark")
+        with Session(settings, sink=LslOutlets, now=local_clock, recorder=arrivals) as session:
+            session.start(StartRequest(variables=(VARIABLE,))).result(_PATIENCE_S)
+            (info,) = pylsl.resolve_byprop("name", prefix + VARIABLE, 1, _PATIENCE_S)
+            samples = _pull(session, info, seconds)
+    arrival_s, last_truth_s = arrivals.between(samples[0, 0], samples[0, -1])
+    truth_s, stamp_s, stated_s = samples[:, samples[0] <= last_truth_s[-1]]
+    rate_hz = info.nominal_srate()
+    return Recording(truth_s, stamp_s, stated_s, arrival_s, last_truth_s, rate_hz)
+
+
+def _pull(session: Session, info: pylsl.StreamInfo, seconds: float) -> Floats:
+    """Return truth, stamp and stated uncertainty of all samples; shape (3, n_samples)."""
+    inlet = pylsl.StreamInlet(info, recover=False, processing_flags=pylsl.proc_none)
+    inlet.open_stream(_PATIENCE_S)
+    buffer = np.empty((_PULLED_AT_ONCE, 1))
+    pulled: list[Floats] = []
+    deadline_s = time.monotonic() + seconds + _PATIENCE_S
+    while not pulled or pulled[-1][1, -1] < pulled[0][1, 0] + seconds:
+        _, stamps = inlet.pull_chunk(0.0, _PULLED_AT_ONCE, buffer)
+        if stamps:
+            stated_s = np.full(len(stamps), session.status()["clock"]["uncertainty_s"])
+            pulled.append(np.stack([buffer[: len(stamps), 0], stamps, stated_s]))
+        elif time.monotonic() > deadline_s:
+            raise TimeoutError(f"{seconds} s of samples did not come: {session.status()}")
+        else:
+            time.sleep(_POLL_S)
+    inlet.close_stream()
+    return np.concatenate(pulled, axis=1)
