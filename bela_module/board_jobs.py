@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import math
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
@@ -268,15 +269,7 @@ async def set_values(driver: Driver, client: BoardClient, request: SetRequest) -
     values = {name: _settable(known[name], value) for name, value in request.values.items()}
     names = list(values)
     # Taking control copies the sketch's value, so that a set before it would be lost.
-    fresh = [name for name in names if name not in driver.controlled]
-    if fresh:
-        driver.controlled.update(fresh)
-        await client.send(control_command(fresh))
-        await client.confirm(
-            lambda listed: all(v.controlled for v in listed.variables if v.name in fresh),
-            f"control of {', '.join(fresh)}",
-            _CONFIRM_S,
-        )
+    await _take_control(driver, client, [name for name in names if name not in driver.controlled])
     await client.send(set_command(names, list(values.values())))
     wanted = {known[name].index: value for name, value in values.items()}
     await client.confirm(
@@ -286,6 +279,25 @@ async def set_values(driver: Driver, client: BoardClient, request: SetRequest) -
     for name, value in values.items():
         driver.mark(f"set {name}={value:.15g}", set_s)
     return "set " + ", ".join(f"{name}={value:.15g}" for name, value in values.items())
+
+
+async def control(driver: Driver, client: BoardClient, names: Sequence[str] | None) -> str:
+    """Take control of some variables, or of all, which keep their values until they are set."""
+    chosen = [v.name for v in choose_variables(driver.board.variables, names, driver.settings)]
+    await _take_control(driver, client, chosen)
+    return f"controlling {', '.join(chosen)}"
+
+
+async def _take_control(driver: Driver, client: BoardClient, names: Sequence[str]) -> None:
+    if not names:
+        return
+    driver.controlled.update(names)
+    await client.send(control_command(names))
+    await client.confirm(
+        lambda listed: all(v.controlled for v in listed.variables if v.name in names),
+        f"control of {', '.join(names)}",
+        _CONFIRM_S,
+    )
 
 
 def _settable(variable: Variable, value: float) -> float:
@@ -344,6 +356,39 @@ async def send(client: BoardClient, request: SendRequest) -> str:
     encode_buffer(buffer)
     await client.send_buffer(buffer)
     return f"sent {data.size} values to buffer {request.buffer_id}"
+
+
+@dataclass(frozen=True, slots=True)
+class BoardView:
+    """The board as one reply to ``list`` shows it.
+
+    Parameters
+    ----------
+    project : str
+        Name of the project that runs.
+    declared_rate_hz, tick_rate_hz : float
+        Rate that the sketch declares, and the measured one of its ticks (NaN: not known yet).
+    tick : int
+        Last tick that had happened.
+    variables : tuple of Variable
+        All variables, in the board's order.
+    """
+
+    project: str
+    declared_rate_hz: float
+    tick_rate_hz: float
+    tick: int
+    variables: tuple[Variable, ...]
+
+
+async def look(driver: Driver, client: BoardClient) -> BoardView:
+    """Ask the board for its variables and the present tick."""
+    await driver.probe(client)
+    board = driver.board
+    tick_rate_hz = board.clock.tick_rate_hz if board.clock is not None else math.nan
+    return BoardView(
+        board.project, board.declared_rate_hz, tick_rate_hz, board.tick, board.variables
+    )
 
 
 async def listing(driver: Driver, client: BoardClient) -> dict[str, Any]:

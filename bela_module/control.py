@@ -170,7 +170,7 @@ def _variable(index: int, entry: Any) -> Variable:
         controlled=_flag(entry, "controlled"),
         logged=_flag(entry, "logged"),
         monitor_period_ticks=_integer(entry, "monitor", missing=0),
-        log_file_name=str(entry.get("logFileName", "")),
+        log_file_name=str(entry.get("logFileName") or ""),
     )
 
 

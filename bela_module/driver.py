@@ -60,6 +60,8 @@ class Driver:
         Is told events: name and text. It must return at once.
     recorder : WireRecorder, optional
         Is told every message.
+    exclusive : bool
+        Whether to end, on connecting, what other clients have left watched.
     """
 
     settings: Settings
@@ -67,6 +69,7 @@ class Driver:
     now: Callable[[], float]
     notify: Callable[[str, str], None]
     recorder: WireRecorder | None = None
+    exclusive: bool = True
     state: SessionState = SessionState.IDLE
     last_error: str | None = None
     client: BoardClient | None = None
@@ -274,7 +277,8 @@ class Driver:
     async def _serve(self, client: BoardClient) -> None:
         news = await self.probe(client)
         resuming = [delivery for delivery in self._deliveries() if delivery.running]
-        await board_jobs.clear(client, self.board)
+        if self.exclusive:
+            await board_jobs.clear(client, self.board)
         if resuming:
             await self.measure(client)
             self.board.counters.reconnects += 1
@@ -309,7 +313,8 @@ class Driver:
             self._board_restarted()
             for delivery in self._deliveries():
                 delivery.interrupted()
-            await board_jobs.clear(client, self.board)
+            if self.exclusive:
+                await board_jobs.clear(client, self.board)
             await self.measure(client)
             await board_jobs.resume(self, client, anew=True)
         findings = [f for delivery in self._deliveries() for f in delivery.diagnose()]

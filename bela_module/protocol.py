@@ -413,6 +413,8 @@ def encode_block(
             f"{data.size} values of shape {data.shape}; a block of {variable.name!r} holds "
             f"1 to {layout.value_count} in one dimension"
         )
+    if not 0 <= tick < 2**63:
+        raise RequestError(f"tick {tick} is not in 0 to 2**63 - 1")
     if layout.sparse != (relative_ticks is not None):
         raise RequestError("relative ticks go with sparse variables, and only with them")
     payload = bytearray(PAYLOAD_BYTES)
@@ -463,14 +465,16 @@ def encode_buffer(buffer: Buffer) -> bytes:
         raise RequestError(f"buffer_id {buffer.buffer_id} is not in 0 to {2**32 - 1}")
     raw = np.asarray(buffer.values)
     dtype = buffer.value_type.dtype
-    if dtype.kind in "iu":
-        limits = np.iinfo(dtype)
-        outside = raw[~((raw >= limits.min) & (raw <= limits.max))]
-        if outside.size:
-            raise RequestError(
-                f"{outside[0]} is not in {limits.min} to {limits.max}, the range of a "
-                f"{buffer.value_type.label}"
-            )
+    limits = np.iinfo(dtype) if dtype.kind in "iu" else np.finfo(dtype)
+    inside = (raw >= limits.min) & (raw <= limits.max)
+    if dtype.kind == "f":
+        inside |= ~np.isfinite(raw)  # NaN and infinity are values of a float
+    outside = raw[~inside]
+    if outside.size:
+        raise RequestError(
+            f"{outside[0]} is not in {limits.min} to {limits.max}, the range of a "
+            f"{buffer.value_type.label}"
+        )
     data = raw.astype(dtype)
     code = buffer.value_type.value.encode()
     return _BUFFER_HEADER.pack(buffer.buffer_id, code, data.size) + data.tobytes()

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import threading
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from concurrent.futures import Future
 from typing import Any, Final, TypeVar
 
@@ -49,6 +49,8 @@ class Session:
         Returns LSL seconds, the time base of all stamps.
     recorder : WireRecorder, optional
         Is told every message from and to the board.
+    exclusive : bool
+        Whether to end, on connecting, what other clients have left watched.
     """
 
     def __init__(
@@ -58,11 +60,13 @@ class Session:
         sink: Callable[[], Sink],
         now: Callable[[], float],
         recorder: WireRecorder | None = None,
+        exclusive: bool = True,
     ) -> None:
         self.settings = settings
         self._make_sink = sink
         self._now = now
         self._recorder = recorder
+        self._exclusive = exclusive
         self._subscribers: list[Subscriber] = []
         self._thread: threading.Thread | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -102,6 +106,8 @@ class Session:
                 self._loop.call_soon_threadsafe(self._driver.close)
             except RuntimeError:
                 logger.debug("the session's loop ended by itself")
+        if thread is threading.current_thread():
+            return  # it ends as soon as it is through with what it is doing
         thread.join(timeout_s)
         if thread.is_alive():
             logger.error("the session's thread did not end in %.1f s", timeout_s)
@@ -124,7 +130,12 @@ class Session:
     async def _main(self) -> None:
         self._loop = asyncio.get_running_loop()
         self._driver = Driver(
-            self.settings, self._make_sink(), self._now, self._notify, self._recorder
+            self.settings,
+            self._make_sink(),
+            self._now,
+            self._notify,
+            self._recorder,
+            self._exclusive,
         )
         self._started.set()
         task = asyncio.ensure_future(self._driver.run())
@@ -169,6 +180,14 @@ class Session:
     def send(self, request: SendRequest) -> Future[str]:
         """Send a buffer of numbers to the sketch."""
         return self._job(lambda driver, client: board_jobs.send(client, request))
+
+    def control(self, names: Sequence[str] | None = None) -> Future[str]:
+        """Take control of variables, all by default, without setting them yet."""
+        return self._job(lambda driver, client: board_jobs.control(driver, client, names))
+
+    def look(self) -> Future[board_jobs.BoardView]:
+        """Ask the board for its variables and the present tick, as they are used in Python."""
+        return self._job(board_jobs.look)
 
     def list_variables(self) -> Future[dict[str, Any]]:
         """Ask the board for its variables."""

@@ -6,6 +6,7 @@ group is formed when all its members are asked for, and otherwise its members st
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
@@ -16,7 +17,7 @@ from numpy.typing import NDArray
 
 from bela_module.config import Settings, StreamSettings
 from bela_module.continuity import Gap
-from bela_module.errors import UnknownVariableError
+from bela_module.errors import RequestError, UnknownVariableError
 from bela_module.protocol import Array, Ticks, ValueType, Variable
 
 
@@ -239,6 +240,11 @@ def plan_streams(
     -------
     tuple of StreamPlan
         Configured groups first, then single variables.
+
+    Raises
+    ------
+    RequestError
+        When a group mixes dense and sparse variables, or two streams would have one name.
     """
     rest = {variable.name: variable for variable in variables}
     prefix = settings.streaming.prefix
@@ -246,20 +252,36 @@ def plan_streams(
     for name, stream in settings.streams.items():
         if all(member in rest for member in stream.variables):
             members = tuple(rest.pop(member) for member in stream.variables)
-            plans += _plans(prefix + name, members, stream, monitor or stream.mode == "monitor")
+            monitored = monitor or stream.mode == "monitor"
+            plans.append(_plan(prefix + name, members, stream, monitored))
     for variable in rest.values():
-        plans += _plans(prefix + variable.name, (variable,), None, monitor)
+        plans.append(_plan(prefix + variable.name, (variable,), None, monitor))
+    _check_names([settings.streaming.events_stream, *(plan.name for plan in plans)])
     return tuple(plans)
 
 
-def _plans(
+def _check_names(names: Sequence[str]) -> None:
+    for name, count in Counter(names).items():
+        if count > 1:
+            raise RequestError(
+                f"two streams would be called {name!r}; give a group, the prefix or the event "
+                "stream another name in the configuration"
+            )
+
+
+def _plan(
     name: str, members: tuple[Variable, ...], settings: StreamSettings | None, monitor: bool
-) -> list[StreamPlan]:
+) -> StreamPlan:
     mode = StreamMode.MONITOR
     if not monitor:
+        if len({member.sparse for member in members}) > 1:
+            raise RequestError(
+                f"the stream {name!r} mixes dense and sparse variables, whose rows do not fit; "
+                "put them in separate streams of the configuration"
+            )
         mode = StreamMode.SPARSE if members[0].sparse else StreamMode.DENSE
     target = sample_format([member.value_type for member in members])
     may_lack = mode is not StreamMode.DENSE and len(members) > 1
     if may_lack and target in (SampleFormat.INT8, SampleFormat.INT32):
         target = SampleFormat.DOUBLE64  # rows of irregular members lack values: NaN is needed
-    return [StreamPlan(name, members, mode, target, settings)]
+    return StreamPlan(name, members, mode, target, settings)

@@ -90,7 +90,15 @@ class StepSurvey:
             asked.first_spacing_ticks = spacing
             asked.period_ticks = spacing + 1
             return self._monitor([asked])
-        asked.step_ticks = spacing - asked.first_spacing_ticks
+        step_ticks = spacing - asked.first_spacing_ticks
+        first = asked.first_spacing_ticks
+        off_grid = any((tick - block.tick) % step_ticks for tick in asked.ticks)
+        if off_grid or first - self._period_ticks >= step_ticks:
+            asked.first_spacing_ticks = 0  # an uneven variable, equal spacings by chance: again
+            asked.period_ticks = self._period_ticks
+            asked.ticks.clear()
+            return self._monitor([asked])
+        asked.step_ticks = step_ticks
         return [monitor_command([asked.variable.name], [0])]
 
     def _monitor(self, asked: Iterable[_Asked]) -> Sequence[Json]:

@@ -154,6 +154,9 @@ class Timeline:
         since = start - self._origin
         start_s = float(self._evaluate(np.array([since]))[0])
         keep = int(np.searchsorted(self._begins[: self._n_pieces], since, side="left"))
+        if keep == 0:  # all that was stamped lies before the first piece: let it begin earlier
+            self._begins[0], self._times_s[0] = since - 1, start_s - self._s_per_tick[0]
+            keep = 1
         if clock.discontinuities != self._discontinuities:
             self._discontinuities = clock.discontinuities
             self._landing = start + 1

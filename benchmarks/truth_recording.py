@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import multiprocessing
 import struct
 import time
 import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from multiprocessing.connection import Connection
 from typing import Final
 
 import numpy as np
@@ -15,14 +19,13 @@ from numpy.typing import NDArray
 from bela_module.config import parse_settings
 from bela_module.network import NO_DELAY, Network
 from bela_module.outlets import LslOutlets, local_clock
-from bela_module.protocol import PAYLOAD_BYTES
+from bela_module.protocol import PAYLOAD_BYTES, ValueType
 from bela_module.requests import StartRequest
 from bela_module.simulator import SimulatedBoard
-from bela_module.sketches import SKETCHES, Sketch
+from bela_module.sketches import Sketch, SketchVariable, true_time
 from bela_module.streaming import Session
 
-VARIABLE: Final = "truth"
-
+_VARIABLE: Final = "truth"
 _PATIENCE_S: Final = 20.0
 _POLL_S: Final = 0.01
 _PULLED_AT_ONCE: Final = 8192
@@ -42,15 +45,19 @@ class Condition:
         How much too fast the board's clock runs.
     network : Network
         The two directions.
-    sketch : Sketch
-        What the board runs; its double variable ``truth`` is what is streamed.
+    tick_rate_hz, declared_rate_hz : float
+        Nominal rate of the sketch's ticks, and what it tells Watcher.
+    burst_ticks : int
+        Ticks in one audio block.
     """
 
     table: str
     name: str
     drift_ppm: float = 0.0
     network: Network = NO_DELAY
-    sketch: Sketch = SKETCHES["truth"]
+    tick_rate_hz: float = 44100.0
+    declared_rate_hz: float = 44100.0
+    burst_ticks: int = 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,23 +144,56 @@ def measure(condition: Condition, seconds: float) -> Recording:
     """
     prefix = f"bench_{uuid.uuid4().hex}_"
     arrivals = _Arrivals()
-    with SimulatedBoard(
-        condition.sketch,
-        drift_ppm=condition.drift_ppm,
-        network=condition.network,
-        clock=local_clock,
-    ) as board:
-        streaming = {"prefix": prefix, "events_stream": f"{prefix}events"}
-        where = {"host": "127.0.0.1", "port": board.port}
-        settings = parse_settings({"board": where, "streaming": streaming}, "benchmark")
+    with _board(condition) as port:
+        sections = {
+            "board": {"host": "127.0.0.1", "port": port},
+            "streaming": {"prefix": prefix, "events_stream": f"{prefix}events"},
+        }
+        settings = parse_settings(sections, "benchmark")
         with Session(settings, sink=LslOutlets, now=local_clock, recorder=arrivals) as session:
-            session.start(StartRequest(variables=(VARIABLE,))).result(_PATIENCE_S)
-            (info,) = pylsl.resolve_byprop("name", prefix + VARIABLE, 1, _PATIENCE_S)
+            session.start(StartRequest(variables=(_VARIABLE,))).result(_PATIENCE_S)
+            (info,) = pylsl.resolve_byprop("name", prefix + _VARIABLE, 1, _PATIENCE_S)
             samples = _pull(session, info, seconds)
     arrival_s, last_truth_s = arrivals.between(samples[0, 0], samples[0, -1])
     truth_s, stamp_s, stated_s = samples[:, samples[0] <= last_truth_s[-1]]
     rate_hz = info.nominal_srate()
     return Recording(truth_s, stamp_s, stated_s, arrival_s, last_truth_s, rate_hz)
+
+
+@contextmanager
+def _board(condition: Condition) -> Iterator[int]:
+    """Run a condition's board in a process of its own, as a real one would; give its port."""
+    spawn = multiprocessing.get_context("spawn")
+    ours, theirs = spawn.Pipe()
+    process = spawn.Process(target=_serve, args=(condition, theirs), daemon=True)
+    process.start()
+    theirs.close()  # so that a board that dies is the end of the pipe
+    try:
+        yield ours.recv()
+    finally:
+        ours.close()
+        process.join()
+
+
+def _serve(condition: Condition, pipe: Connection) -> None:
+    """Be the board until the other end of the pipe is closed."""
+    truth = SketchVariable(_VARIABLE, ValueType.DOUBLE, true_time)
+    sketch = Sketch(
+        _VARIABLE,
+        "the time at which the board took each value",
+        (truth,),
+        declared_rate_hz=condition.declared_rate_hz,
+        tick_rate_hz=condition.tick_rate_hz,
+        burst_ticks=condition.burst_ticks,
+    )
+    with (
+        SimulatedBoard(
+            sketch, drift_ppm=condition.drift_ppm, network=condition.network, clock=local_clock
+        ) as board,
+        suppress(EOFError),
+    ):
+        pipe.send(board.port)
+        pipe.recv()
 
 
 def _pull(session: Session, info: pylsl.StreamInfo, seconds: float) -> Floats:

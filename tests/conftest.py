@@ -8,6 +8,7 @@ import socket
 import threading
 import time
 import uuid
+import weakref
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -49,30 +50,38 @@ def _only_loopback(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.delenv(name, raising=False)
 
 
+_sockets: weakref.WeakSet[socket.socket] = weakref.WeakSet()
+_init_socket = socket.socket.__init__
+
+
+def _register(self: socket.socket, *args: Any, **kwargs: Any) -> None:
+    _init_socket(self, *args, **kwargs)
+    _sockets.add(self)
+
+
+socket.socket.__init__ = _register  # type: ignore[method-assign]
+
+
 @pytest.fixture(autouse=True)
 def _nothing_left_behind() -> Iterator[None]:
-    """Fail a test that leaves a thread or a socket of ours."""
+    """Fail a test that leaves a thread or a socket; LSL's own, in its library, are not counted."""
     threads = set(threading.enumerate())
-    sockets = _open_sockets()
+    sockets = set(_open_sockets())
     yield
     deadline_s = time.monotonic() + 5.0
-    while time.monotonic() < deadline_s:
+    while True:
         left = [t for t in threading.enumerate() if t not in threads and t.is_alive()]
-        gc.collect()
-        open_now = _open_sockets() - sockets
+        open_now = [item for item in _open_sockets() if item not in sockets]
         if not left and not open_now:
             return
+        if time.monotonic() > deadline_s:
+            pytest.fail(f"left behind: threads {left}, sockets {open_now}")
+        gc.collect()
         time.sleep(0.02)
-    pytest.fail(f"left behind: threads {left}, sockets {sorted(open_now)}")
 
 
-def _open_sockets() -> set[str]:
-    """List this process's Python sockets; LSL's own, in its library, are not ours to count."""
-    return {
-        repr(item)
-        for item in gc.get_objects()
-        if isinstance(item, socket.socket) and item.fileno() != -1
-    }
+def _open_sockets() -> list[socket.socket]:
+    return [item for item in list(_sockets) if item.fileno() != -1]
 
 
 @pytest.fixture

@@ -570,7 +570,8 @@ def test_a_buffer_id_out_of_range_is_refused(buffer_id: int) -> None:
 @pytest.mark.parametrize(
     ("kind", "value"),
     [("c", 256), ("c", -1), ("j", -1), ("j", 2**32), ("i", 2**31), ("i", -(2**31) - 1)]
-    + [(kind, float("nan")) for kind in "cji"],
+    + [(kind, float("nan")) for kind in "cji"]
+    + [("f", 1e39), ("f", -1e300)],
 )
 def test_a_value_out_of_its_types_range_is_refused(kind: str, value: float) -> None:
     with pytest.raises(RequestError, match="the range of a"):
