@@ -1,1 +1,23 @@
-"""Publishes the variables of a Bela board to the Lab Streaming Layer."""
+"""Publishes the variables of a Bela board to the Lab Streaming Layer, or streams them to Python.
+
+``Streamer``, ``Monitor`` and ``Controller`` are found here; each is loaded when it is first used.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from bela_module.controller import Controller
+    from bela_module.monitor import Monitor
+    from bela_module.streamer import Streamer
+
+__all__ = ["Controller", "Monitor", "Streamer"]
+
+
+def __getattr__(name: str) -> Any:
+    """Load a class of the Python interface, so that what does not use it stays light."""
+    if name not in __all__:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f"{__name__}.{name.lower()}"), name)

@@ -13,11 +13,12 @@ import numpy as np
 from bela_module.client import Reply
 from bela_module.clock import DeviceClock, ProbeVerdict
 from bela_module.control import VariableList
-from bela_module.protocol import Block, DataDecoder, Refusal, Ticks, Variable
+from bela_module.protocol import Block, DataDecoder, Refusal, Ticks, ValueType, Variable
 from bela_module.streams import Origin, Stamps, StreamFacts, StreamMode, StreamPlan
 from bela_module.timeline import Timeline
 
 _FUTURE_S: Final = 1.0  # beyond all doubt of the clock
+_BEHIND_S: Final = 1.0  # after a reconnect: no clock drifts so far
 
 
 class BoardNews(StrEnum):
@@ -55,6 +56,10 @@ class Board:
     variables: tuple[Variable, ...] = ()
     declared_rate_hz: float = math.nan
     tick: int = 0
+    ended_tick: int = 0
+    """The last tick that is known to have happened before the latest restart."""
+    reconnecting: bool = False
+    """Whether the connection was lost since the last reply."""
     clock: DeviceClock | None = None
     timeline: Timeline = field(default_factory=Timeline)
     decoder: DataDecoder = field(default_factory=DataDecoder)
@@ -72,8 +77,8 @@ class Board:
         """
         listed = reply.variable_list
         news = BoardNews.NOTHING
-        clock = self.clock
-        if clock is None or self._is_another(listed, project):
+        clock, last_tick = self.clock, self.tick
+        if clock is None or self._is_another(listed, project) or self._is_behind(reply, clock):
             if clock is not None:
                 news = BoardNews.RESTARTED
             clock = self._new_clock(listed)
@@ -90,12 +95,28 @@ class Board:
             self.steps.clear()
         if clock.ready:
             self.timeline.steer(clock, listed.tick)
+        self.reconnecting = False
         if news is BoardNews.RESTARTED:
+            self.ended_tick = last_tick
             self.counters.restarts += 1
         return news
 
     def _is_another(self, listed: VariableList, project: str) -> bool:
-        return project != self.project or listed.sample_rate_hz != self.declared_rate_hz
+        return (
+            project != self.project
+            or listed.sample_rate_hz != self.declared_rate_hz
+            or _shape(listed.variables) != _shape(self.variables)
+        )
+
+    def _is_behind(self, reply: Reply, clock: DeviceClock) -> bool:
+        """Tell whether ticks are missing, after a connection was lost: the board began anew.
+
+        Its ticks may by then be later than the last one that was seen.
+        """
+        if not (self.reconnecting and clock.ready):
+            return False
+        behind = clock.tick_at(reply.sent_s) - reply.variable_list.tick
+        return behind > _BEHIND_S * clock.tick_rate_hz
 
     def _new_clock(self, listed: VariableList) -> DeviceClock:
         generation = self.clock.generation if self.clock is not None else 0
@@ -184,6 +205,10 @@ class Board:
     def find(self, names: Container[str]) -> tuple[Variable, ...]:
         """Return the variables of some names that the board still has."""
         return tuple(variable for variable in self.variables if variable.name in names)
+
+
+def _shape(variables: tuple[Variable, ...]) -> list[tuple[str, ValueType, bool]]:
+    return [(variable.name, variable.value_type, variable.sparse) for variable in variables]
 
 
 def last_tick(block: Block, step_ticks: float | None) -> int:

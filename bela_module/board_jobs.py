@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
@@ -43,9 +43,23 @@ _LEAD_S: Final = 0.1
 _DEFAULT_MONITOR_PERIOD_S: Final = 0.1
 
 
-async def clear(client: BoardClient, board: Board) -> None:
-    """End what an earlier client left watched: its blocks would be splices of then and now."""
-    stale = [variable.name for variable in reachable(board.variables) if variable.watched]
+async def clear(client: BoardClient, board: Board, names: Container[str] | None = None) -> None:
+    """End what an earlier client left: blocks of its watches would be splices of then and now.
+
+    Parameters
+    ----------
+    client : BoardClient
+        The connection, on which a list was just received.
+    board : Board
+        What that list said.
+    names : container of str, optional
+        The variables to look at; by default all.
+    """
+    left = [v for v in reachable(board.variables) if names is None or v.name in names]
+    monitored = [variable.name for variable in left if variable.monitor_period_ticks]
+    if monitored:
+        await client.send(monitor_command(monitored, [0] * len(monitored)))
+    stale = [variable.name for variable in left if variable.watched]
     if not stale:
         return
     try:
@@ -189,6 +203,7 @@ def _delivery(
         driver.sink,
         driver.now,
         driver.mark,
+        driver.note_error,
         driver.probe,
         driver.measure,
         plans,
@@ -202,7 +217,7 @@ async def _begin(driver: Driver, client: BoardClient, delivery: Delivery) -> Non
     try:
         await delivery.begin(client)
     except BaseException:
-        driver.drop(delivery)
+        driver.drop(delivery, left_on_board=True)
         raise
 
 
@@ -215,10 +230,12 @@ async def resume(driver: Driver, client: BoardClient, *, anew: bool) -> None:
 
 async def end(driver: Driver, client: BoardClient, delivery: Delivery) -> None:
     """Stop a delivery and collect its tail."""
+    left_on_board = True
     try:
         still_watched = await delivery.end(client)
+        left_on_board = False
     finally:
-        driver.drop(delivery)
+        driver.drop(delivery, left_on_board=left_on_board)
     if still_watched:
         logger.warning(
             "%s: the board ends it with its next value, and keeps up to one block till then",
@@ -255,6 +272,7 @@ async def abandon(driver: Driver, client: BoardClient) -> None:
         if monitored:
             await client.send(monitor_command(monitored, [0] * len(monitored)))
         driver.drop(delivery)
+        driver.mark("stopped", driver.now())
 
 
 # ---- SET, RELEASE, SEND, LIST ----------------------------------------------------------------

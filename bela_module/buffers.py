@@ -110,26 +110,38 @@ class _Lane:
 
     parts: deque[BufferData] = field(default_factory=deque)
     n_values: int = 0
+    last_tick: int = _BEFORE_ALL
     known_tick: int = _BEFORE_ALL
     lost: int = 0
+
+    def put(self, buffer: BufferData) -> None:
+        """Let a buffer wait."""
+        self.parts.append(buffer)
+        self.n_values += buffer["data"].size
+        self.lost += buffer["lost"]
+        self.last_tick = _last_tick(buffer)
+        self.known_tick = max(self.known_tick, self.last_tick)
 
     def take(self, last_tick: int, empty: BufferData) -> BufferData:
         """Remove what waits up to a tick, inclusive, as one buffer."""
         taken: list[BufferData] = []
         while self.parts and self.parts[0]["ref_timestamp"] <= last_tick:
             part = self.parts.popleft()
-            at = int(np.searchsorted(part["rel_timestamps"], last_tick - part["ref_timestamp"], "right"))
+            last = last_tick - part["ref_timestamp"]
+            at = int(np.searchsorted(part["rel_timestamps"], last, "right"))
             if at < part["data"].size:
                 self.parts.appendleft(_slice(part, at, None))
                 part = _slice(part, 0, at)
             taken.append(part)
         lost, self.lost = self.lost, 0
-        if not taken:
-            return BufferData(**{**empty, "lost": lost})
-        whole = taken[0] if len(taken) == 1 else _join(taken)
+        whole = _join(taken) if taken else empty
         self.n_values -= whole["data"].size
         whole["lost"] = lost
         return whole
+
+
+def _last_tick(buffer: BufferData) -> int:
+    return buffer["ref_timestamp"] + int(buffer["rel_timestamps"][-1])
 
 
 def _slice(part: BufferData, start: int, stop: int | None) -> BufferData:
@@ -138,6 +150,8 @@ def _slice(part: BufferData, start: int, stop: int | None) -> BufferData:
 
 
 def _join(parts: Sequence[BufferData]) -> BufferData:
+    if len(parts) == 1:
+        return parts[0].copy()
     return make_buffer(
         np.concatenate([part["rel_timestamps"] + part["ref_timestamp"] for part in parts]),
         np.concatenate([part["data"] for part in parts]),
@@ -172,15 +186,13 @@ class BlockAligner:
         Returns
         -------
         list of list of StreamBuffer
-            The blocks that are complete now: none or one.
+            The blocks that are complete now, of which there are two only when the board restarted.
         """
         lane = self._lanes[name]
-        # A copy: what is given away may be cut, and counts its losses anew.
-        lane.parts.append(BufferData(**buffer))
-        lane.n_values += buffer["data"].size
-        lane.lost += buffer["lost"]
-        last_tick = buffer["ref_timestamp"] + int(buffer["rel_timestamps"][-1])
-        return self._known(lane, last_tick)
+        # Ticks never go back but when the board counts them anew.
+        blocks = self._begin_anew() if buffer["ref_timestamp"] < lane.last_tick else []
+        lane.put(buffer)
+        return blocks + self._give_known(lane)
 
     def lose(self, name: str, last_tick: int) -> list[Block]:
         """Learn that of a variable nothing more comes up to a tick; its next buffer says why.
@@ -190,7 +202,9 @@ class BlockAligner:
         list of list of StreamBuffer
             The blocks that are complete now: none or one.
         """
-        return self._known(self._lanes[name], last_tick)
+        lane = self._lanes[name]
+        lane.known_tick = max(lane.known_tick, last_tick)
+        return self._give_known(lane)
 
     def finish(self) -> list[Block]:
         """Give all that still waits, as one block.
@@ -202,19 +216,17 @@ class BlockAligner:
         """
         return self._give(max(lane.known_tick for lane in self._lanes.values()))
 
-    def begin_anew(self) -> list[Block]:
-        """Learn that the board counts its ticks anew; give all that still waits."""
+    def _begin_anew(self) -> list[Block]:
         blocks = self.finish()
         self._given_tick = _BEFORE_ALL
         for lane in self._lanes.values():
-            lane.known_tick = _BEFORE_ALL
+            lane.last_tick = lane.known_tick = _BEFORE_ALL
         return blocks
 
-    def _known(self, lane: _Lane, tick: int) -> list[Block]:
-        lane.known_tick = max(lane.known_tick, tick)
-        last_tick = min(other.known_tick for other in self._lanes.values())
-        if lane.n_values > self._max_waiting_values:
-            last_tick = max(last_tick, lane.parts[0]["ref_timestamp"] + int(lane.parts[0]["rel_timestamps"][-1]))
+    def _give_known(self, changed: _Lane) -> list[Block]:
+        last_tick = min(lane.known_tick for lane in self._lanes.values())
+        if changed.n_values > self._max_waiting_values:
+            last_tick = max(last_tick, _last_tick(changed.parts[0]))
         return self._give(last_tick)
 
     def _give(self, last_tick: int) -> list[Block]:

@@ -25,6 +25,7 @@ _MAX_DATA_BYTES: Final = 2**20
 _CLOSE_TIMEOUT_S: Final = 0.2  # the board closes TCP instead of answering a close frame
 _POLL_S: Final = 0.02
 _TIMEOUT_SLICES: Final = 8
+_LIST_ATTEMPTS: Final = 3
 
 Clock = Callable[[], float]
 
@@ -89,7 +90,7 @@ class BoardClient:
     now : callable
         The clock of all stamps, LSL seconds.
     reply_timeout_s : float
-        How long a reply may take.
+        How long a reply may take, and all of connecting.
     on_data : callable
         Given each message of the data channel and the LSL time at which it arrived; it must
         return at once and not raise.
@@ -117,6 +118,7 @@ class BoardClient:
         self._on_data = on_data
         self._recorder = recorder
         self._pending: asyncio.Future[tuple[control.VariableList, float]] | None = None
+        self._unreadable: asyncio.Future[None] | None = None
         self._connected = asyncio.Event()
         self._one_request = asyncio.Lock()
         self._readers: list[asyncio.Task[None]] = []
@@ -144,12 +146,14 @@ class BoardClient:
             When it listens but does not say which project runs.
         """
         address = f"ws://{host}:{port}"
+        deadline_s = now() + reply_timeout_s
         if recorder is not None:
             recorder.begin_connection()
         sockets: list[_StampedConnection] = []
         try:
             for path, limit in (("gui_control", _MAX_CONTROL_BYTES), ("gui_data", _MAX_DATA_BYTES)):
-                sockets.append(await _open(f"{address}/{path}", limit, now, reply_timeout_s))
+                left_s = max(deadline_s - now(), _POLL_S)
+                sockets.append(await _open(f"{address}/{path}", limit, now, left_s))
             client = cls(
                 address,
                 (sockets[0], sockets[1]),
@@ -163,13 +167,13 @@ class BoardClient:
                 await _close(socket)
             raise
         try:
-            await client._handshake()
+            await client._handshake(max(deadline_s - now(), _POLL_S))
         except BaseException:
             await client.close()
             raise
         return client
 
-    async def _handshake(self) -> None:
+    async def _handshake(self, timeout_s: float) -> None:
         self._readers = [
             asyncio.create_task(self._read_control(), name="bela-control"),
             asyncio.create_task(self._read_data(), name="bela-data"),
@@ -178,7 +182,7 @@ class BoardClient:
             reader.add_done_callback(self._reader_ended)
         waiter = asyncio.ensure_future(self._connected.wait())
         try:
-            await self._first_of(waiter)
+            await self._first_of(timeout_s, waiter)
         finally:
             waiter.cancel()
         if self.lost.done():
@@ -194,26 +198,38 @@ class BoardClient:
     async def list(self) -> Reply:
         """Ask for the board's variables and tick; one request at a time is under way.
 
+        It is asked again when something unreadable comes instead, which may have been the reply.
+
         Raises
         ------
         NoReplyError, DisconnectedError
             When no reply came in time, or the connection ended.
         """
         async with self._one_request:
-            self._pending = asyncio.get_running_loop().create_future()
+            pending = self._pending = asyncio.get_running_loop().create_future()
             (message,) = control.encode_commands([control.list_command()])
             sent_s = self._now()
             try:
-                await self._send_text(message)
-                await self._first_of(self._pending)
-                if self._pending.done():
-                    variable_list, received_s = self._pending.result()
-                    return Reply(variable_list, sent_s, received_s)
-                if self.lost.done():
-                    raise DisconnectedError(f"{self.address} is gone: {self.lost.result()}")
-                raise NoReplyError("list", self._control_url, self._reply_timeout_s)
+                for _ in range(_LIST_ATTEMPTS):
+                    await self._send_text(message)
+                    if not await self._was_unreadable(pending):
+                        break
             finally:
                 self._pending = None
+            if pending.done():
+                variable_list, received_s = pending.result()
+                return Reply(variable_list, sent_s, received_s)
+            if self.lost.done():
+                raise DisconnectedError(f"{self.address} is gone: {self.lost.result()}")
+            raise NoReplyError("list", self._control_url, self._reply_timeout_s)
+
+    async def _was_unreadable(self, pending: asyncio.Future[Any]) -> bool:
+        """Wait for a reply, and tell whether something else came that may have been it."""
+        unreadable = self._unreadable = asyncio.get_running_loop().create_future()
+        await self._first_of(self._reply_timeout_s, pending, unreadable)
+        if unreadable.done() and not pending.done():
+            await self._first_of(_POLL_S, pending)
+        return unreadable.done() and not pending.done() and not self.lost.done()
 
     async def send(self, *commands: control.Json) -> None:
         """Send commands, which the board carries out in this order.
@@ -274,16 +290,16 @@ class BoardClient:
         await asyncio.gather(*self._readers, return_exceptions=True)
         self._lose("it was closed here")
 
-    async def _first_of(self, awaited: asyncio.Future[Any]) -> None:
+    async def _first_of(self, timeout_s: float, *awaited: asyncio.Future[Any]) -> None:
         """Wait for an answer, or the end of the connection, or until it takes too long.
 
         It is waited in slices: while this process is stopped, only one of them can run out.
         """
-        futures: set[asyncio.Future[Any]] = {awaited, self.lost}
+        futures: set[asyncio.Future[Any]] = {*awaited, self.lost}
         for _ in range(_TIMEOUT_SLICES):
-            slice_s = self._reply_timeout_s / _TIMEOUT_SLICES
+            slice_s = timeout_s / _TIMEOUT_SLICES
             await asyncio.wait(futures, timeout=slice_s, return_when=asyncio.FIRST_COMPLETED)
-            if awaited.done() or self.lost.done():
+            if any(future.done() for future in futures):
                 return
 
     async def _send_text(self, message: str) -> None:
@@ -309,6 +325,8 @@ class BoardClient:
                     parsed = control.parse_control_message(message)
                 except FrameError:
                     self.counters.bad_frames += 1
+                    if self._unreadable is not None and not self._unreadable.done():
+                        self._unreadable.set_result(None)
                     continue
                 self._take(parsed, received_s)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import math
 from collections.abc import Awaitable, Callable, Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -13,21 +14,21 @@ from bela_module.board import Board, last_tick
 from bela_module.client import BoardClient
 from bela_module.continuity import Gap, GapReason
 from bela_module.control import Json, monitor_command, unwatch_command, watch_command
-from bela_module.errors import NoReplyError
+from bela_module.errors import BoardError, NoReplyError
 from bela_module.live_stream import LiveStream
 from bela_module.protocol import Block, Variable
-from bela_module.streams import Sink, StreamMode, StreamPlan
-from bela_module.survey import StepSurvey
-from bela_module.watchdog import Finding, Watchdog
+from bela_module.streams import Sink, StreamMode, StreamPlan, reachable
+from bela_module.surveyor import Surveyor
+from bela_module.watchdog import Cause, Finding, Watchdog
 
 _LEAD_S: Final = 0.05  # a command for a tick this far ahead reaches the board in time
 _GRACE_S: Final = 0.3  # after the end of a stream, for its last block to arrive
 _CONFIRM_S: Final = 0.4
 _POLL_S: Final = 0.005
 _RATE_PATIENCE_S: Final = 3.0
-_SURVEY_PATIENCE_S: Final = 0.15  # a monitor's first message comes at once
-_SURVEY_PERIOD_S: Final = 0.003
-_SURVEY_VALUES_PER_S: Final = 2000
+_OPENING_S: Final = 0.1  # after the start of a window, for its variables to show as watched
+
+logger = logging.getLogger(__name__)
 
 
 class DeliveryKind(StrEnum):
@@ -62,6 +63,8 @@ class Delivery:
         LSL seconds.
     mark : callable
         Is told events: their text and when they happened.
+    report : callable
+        Is told errors, in words for people.
     probe : callable
         Asks the board for its list once, which also measures its clock.
     measure : callable
@@ -79,6 +82,7 @@ class Delivery:
     sink: Sink
     now: Callable[[], float]
     mark: Callable[[str, float], None]
+    report: Callable[[str], None]
     probe: Callable[[BoardClient], Awaitable[object]]
     measure: Callable[[BoardClient], Awaitable[object]]
     plans: Sequence[StreamPlan]
@@ -86,9 +90,11 @@ class Delivery:
     periods: Mapping[str, int] = field(default_factory=dict)
     streams: tuple[LiveStream, ...] = ()
     running: bool = False
-    _routes: dict[tuple[int, bool], LiveStream] = field(default_factory=dict)
-    _survey: StepSurvey | None = None
-    _survey_sends: list[Json] = field(default_factory=list)
+    gone: dict[str, Cause] = field(default_factory=dict)
+    _routes: dict[tuple[int, bool], tuple[LiveStream, Variable]] = field(default_factory=dict)
+    _surveyor: Surveyor = field(init=False)
+    _ends_known: bool = False
+    _is_void: bool = False
     _begun_s: float = 0.0
     _watchdog: Watchdog = field(default_factory=Watchdog)
     _last_block_s: dict[str, float] = field(default_factory=dict)
@@ -97,35 +103,42 @@ class Delivery:
     def __post_init__(self) -> None:
         """Make the streams ready to take blocks."""
         self.streams = tuple(
-            LiveStream(plan, self.sink, self.board.stamps, self.now, self._on_gap)
+            LiveStream(
+                plan, self.sink, self.board.stamps, self.now, self._on_gap, self._on_stream_error
+            )
             for plan in self.plans
         )
+        self._surveyor = Surveyor(self.board, self.now, self.probe)
+        self._find_variables()
+
+    def _find_variables(self) -> None:
+        """Find our variables in the board's list by their names: their numbers may be new."""
+        self._routes.clear()
+        self.gone.clear()
+        listed = {variable.name: variable for variable in reachable(self.board.variables)}
         for stream in self.streams:
             monitored = stream.plan.mode is StreamMode.MONITOR
             for variable in stream.plan.variables:
-                self._routes[variable.index, monitored] = stream
+                there = listed.get(variable.name)
+                if there is None:
+                    self.gone[variable.name] = Cause.VANISHED
+                elif (there.value_type, there.sparse) != (variable.value_type, variable.sparse):
+                    self.gone[variable.name] = Cause.RETYPED
+                else:
+                    self._routes[there.index, monitored] = stream, variable
 
     # ---- what it streams ------------------------------------------------------------------
 
     @property
     def watched(self) -> tuple[Variable, ...]:
         """Variables of which whole blocks come."""
-        return tuple(
-            variable
-            for stream in self.streams
-            if stream.plan.mode is not StreamMode.MONITOR
-            for variable in stream.plan.variables
-        )
+        members = self._members(StreamMode.DENSE, StreamMode.SPARSE)
+        return tuple(variable for _, variable in members)
 
     @property
     def monitored(self) -> tuple[Variable, ...]:
         """Variables of which single values come."""
-        return tuple(
-            variable
-            for stream in self.streams
-            if stream.plan.mode is StreamMode.MONITOR
-            for variable in stream.plan.variables
-        )
+        return tuple(variable for _, variable in self._members(StreamMode.MONITOR))
 
     def take(self, block: Block, arrived_s: float) -> bool:
         """Take a block when it belongs here.
@@ -135,14 +148,15 @@ class Delivery:
         bool
             Whether it did.
         """
-        if block.monitor and self._survey is not None:
-            self._survey_sends += self._survey.add(block)
+        if self._surveyor.take(block):
             return True
-        stream = self._routes.get((block.variable.index, block.monitor))
-        if stream is None or not self.running:
+        route = self._routes.get((block.variable.index, block.monitor))
+        if route is None or not self.running:
             return False
+        stream, variable = route
         if self.board.is_from_the_future(block, arrived_s):
             self.board.counters.impossible_blocks += 1
+            stream.missed_block(variable)
             return True
         self._last_block_s[block.variable.name] = arrived_s
         stream.add(block, self.board.possible_tick(arrived_s), arrived_s)
@@ -153,9 +167,10 @@ class Delivery:
 
     def missed_block(self, variable_index: int) -> None:
         """Learn that the header of a block came without its payload."""
-        stream = self._routes.get((variable_index, False))
-        if stream is not None and self.running:
-            stream.missed_block(variable_index)
+        route = self._routes.get((variable_index, False))
+        if route is not None and self.running:
+            stream, variable = route
+            stream.missed_block(variable)
 
     # ---- its beginning --------------------------------------------------------------------
 
@@ -168,7 +183,7 @@ class Delivery:
             When the board does not do as it is told.
         """
         await self._free_watched(client)
-        await self._find_steps(client)
+        await self._surveyor.find_steps(client, self.watched)
         await self.measure(client)
         await self._watch(client, resumed=False)
         await self._monitor(client)
@@ -186,9 +201,13 @@ class Delivery:
         anew : bool
             Whether the board has begun to count anew, so that nothing connects to what was.
         """
+        self._find_variables()
+        for stream in self.streams:
+            for variable in stream.plan.variables:
+                if variable.name in self.gone:
+                    stream.give_up(variable)
         if anew:
-            for stream in self.streams:
-                stream.begin_anew()
+            self._begun_s = self.now()
         await self._watch(client, resumed=not anew)
         await self._monitor(client)
 
@@ -196,56 +215,32 @@ class Delivery:
         """End what others left watched: a second watch would lose a block in mid-stream."""
         wanted = {variable.name for variable in self.watched}
         stale = [v.name for v in self.board.find(wanted) if v.watched]
-        if stale:
-            await client.unwatch(stale, _CONFIRM_S)
-
-    async def _find_steps(self, client: BoardClient) -> None:
-        """Ask the board how far the values of dense variables are apart, where not known."""
-        board = self.board
-        unknown = [
-            variable
-            for variable in self.watched
-            if not variable.sparse
-            and variable.name not in board.steps
-            and variable.monitor_period_ticks == 0
-        ]
-        if not unknown:
+        if not stale:
             return
-        period_s = max(_SURVEY_PERIOD_S, len(unknown) / _SURVEY_VALUES_PER_S)
-        survey = self._survey = StepSurvey(unknown, round(period_s * board.declared_rate_hz))
-        begun_s = self.now()
-        try:
-            await client.send(*survey.first_commands())
-            while not survey.done and not client.lost.done():
-                sends, self._survey_sends = self._survey_sends, []
-                await client.send(*sends)
-                await asyncio.sleep(_POLL_S)
-                await self.probe(client)
-                patience_s = 12 * period_s + _SURVEY_PATIENCE_S if survey.answered else 0.0
-                if self.now() > begun_s + _SURVEY_PATIENCE_S + patience_s:
-                    break
-            await client.send(*survey.last_commands())
-            await self.probe(client)  # its reply comes after the last of the monitors' messages
-        finally:
-            self._survey = None
-            self._survey_sends = []
-        for variable in unknown:
-            if variable.index in survey.steps:
-                board.steps[variable.name] = survey.steps[variable.index]
+        await client.send(unwatch_command(stale))
+        for name in await self._confirm_end(client, stale):
+            logger.warning("%s: still watched by an earlier client till its next value", name)
 
     def diagnose(self) -> list[Finding]:
         """Say why values do not come, as of the last reply to ``list``."""
-        if not self.running or self.kind is DeliveryKind.SCHEDULE:
+        if not self.running:
             return []
         rate_hz = self.board.clock.tick_rate_hz if self.board.clock is not None else math.nan
+        gone = [
+            Finding(cause, tuple(name for name, why in self.gone.items() if why is cause))
+            for cause in dict.fromkeys(self.gone.values())
+        ]
         block_s = {
             variable.name: variable.layout.value_count
             * (stream.tracker_of(variable).step_ticks or 1)
             / rate_hz
             for stream, variable in self._members(StreamMode.DENSE)
         }
-        return self._watchdog.look(
-            self.board.find({variable.name for variable in self.watched}),
+        due = {v.name for v in self.watched if self._is_due(v.name, rate_hz)}
+        if not due:
+            return gone
+        return gone + self._watchdog.look(
+            self.board.find(due),
             self.board.tick,
             self.now(),
             self._last_block_s,
@@ -255,8 +250,14 @@ class Delivery:
     async def watch_again(self, client: BoardClient, names: Sequence[str]) -> None:
         """Watch variables of which somebody else ended the watch."""
         soon = self.board.tick_at(self.now() + _LEAD_S)
-        await client.send(watch_command(names, [soon] * len(names)))
+        await client.send(self._watch_command(names, dict.fromkeys(names, soon)))
         self._watchdog.watched(names, self.now())
+
+    def _is_due(self, name: str, rate_hz: float) -> bool:
+        window = self.windows.get(name)
+        if window is None:
+            return True
+        return window.first_tick + _OPENING_S * rate_hz < self.board.tick < window.last_tick
 
     async def _watch(self, client: BoardClient, *, resumed: bool) -> None:
         names = [variable.name for variable in self.watched]
@@ -313,7 +314,8 @@ class Delivery:
         for stream in self.streams:
             if stream.plan.mode in modes:
                 for variable in stream.plan.variables:
-                    yield stream, variable
+                    if variable.name not in self.gone:
+                        yield stream, variable
 
     def _open_ready(self) -> None:
         """Open streams of which the nominal rate is known, or will not be known any better."""
@@ -358,6 +360,12 @@ class Delivery:
         finished = all(stream.finished for stream in self.streams)
         return self._announced and (finished or now_s > self._last_s() + _GRACE_S)
 
+    def _is_completed(self) -> bool:
+        """Tell whether a schedule has come to its end by itself."""
+        if self.kind is not DeliveryKind.SCHEDULE or not self._announced or self._is_void:
+            return False
+        return all(stream.finished for stream in self.streams) or self.now() >= self._last_s()
+
     def _last_s(self) -> float:
         return self.board.time_at(max(window.last_tick for window in self.windows.values()))
 
@@ -383,6 +391,9 @@ class Delivery:
             if monitored:
                 await client.send(monitor_command(monitored, [0] * len(monitored)))
             still_watched = await self._confirm_end(client, names)
+        except BoardError:
+            self.cut(self.board.tick)
+            raise
         finally:
             self.finish()
         return still_watched
@@ -396,10 +407,16 @@ class Delivery:
         for stream, variable in self._members(StreamMode.DENSE, StreamMode.SPARSE):
             window = self.windows.get(variable.name)
             if window is not None and window.first_tick > soon:
-                stream.tracker_of(variable).begin()  # cancelled: nothing is missing
+                # Cancelled: nothing is missing, and what the board says to it is not of the stream.
+                stream.tracker_of(variable).begin()
+                stream.tracker_of(variable).resume(window.first_tick)
             elif self.board.ready and variable.name in watched:
-                # Of what somebody else ended before, the end is not known to be this one.
                 stream.end_at(variable, min(soon, window.last_tick) if window else soon)
+            elif window is None and not variable.sparse:
+                # Somebody else ended it before, at a tick that nobody knows.
+                stream.interrupted_in(variable)
+                stream.end_at(variable, self.board.tick)
+        self._ends_known = True
         if self.board.ready:
             await client.send(unwatch_command(names, [soon] * len(names)))
         else:
@@ -445,9 +462,26 @@ class Delivery:
         for stream in self.streams:
             stream.interrupted()
 
+    def cut(self, last_tick: int) -> None:
+        """Learn that nothing more comes, and which tick is the last that certainly happened."""
+        if self._ends_known:
+            return
+        for stream, variable in self._members(StreamMode.DENSE, StreamMode.SPARSE):
+            window = self.windows.get(variable.name)
+            stream.end_at(variable, min(last_tick, window.last_tick) if window else last_tick)
+
+    def begin_anew(self, last_tick: int) -> None:
+        """Learn that the board restarted, and the last tick that certainly happened before."""
+        self.interrupted()
+        self.cut(last_tick)
+        self._is_void = self.kind is DeliveryKind.SCHEDULE  # its ticks will not come again
+        for stream in self.streams:
+            stream.begin_anew()
+
     def finish(self) -> None:
         """Deliver what is held as far as it is certain; nothing more comes."""
         if self.running:
+            completed = self._is_completed()
             self.running = False
             for stream in self.streams:
                 stream.settle()
@@ -455,11 +489,14 @@ class Delivery:
                     stream.open(self.board.facts(stream.plan, stream.step_ticks))
                 stream.flush()
             ended_s = self.now()
-            if self.kind is DeliveryKind.SCHEDULE and self._announced:
-                last_s = self._last_s()
-                self.mark("schedule_finished", min(last_s, ended_s))
+            if completed:
+                self.mark("schedule_finished", min(self._last_s(), ended_s))
             else:
                 self.mark("stopped", ended_s)
+
+    def _on_stream_error(self, plan: StreamPlan, error: Exception) -> None:
+        logger.error("%s: %r", plan.name, error, exc_info=error)
+        self.report(f"{plan.name}: {error or type(error).__name__}")
 
     def _on_gap(self, variable: Variable, gap: Gap) -> None:
         if gap.reason is GapReason.UNKNOWN_END:

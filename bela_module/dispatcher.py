@@ -46,7 +46,7 @@ class Dispatcher:
         callback: Callable[..., Any],
         arguments: Any,
         on_error: Callable[[str], None],
-        max_waiting: int = 1000,
+        max_waiting: int,
     ) -> None:
         self.dropped = 0
         self.errors = 0

@@ -7,9 +7,9 @@ after another between two probes, so that no two of them ever speak to the board
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
-from collections import deque
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -19,6 +19,7 @@ from bela_module.client import BoardClient, WireRecorder
 from bela_module.config import Settings
 from bela_module.delivery import Delivery, DeliveryKind
 from bela_module.errors import BelaError, BoardError, DisconnectedError, NoReplyError, RequestError
+from bela_module.job_queue import Job, JobQueue
 from bela_module.protocol import Block, Refusal, RefusalReason
 from bela_module.status import SessionState, build_status
 from bela_module.streams import Sink
@@ -31,18 +32,10 @@ _IDLE_PERIOD_S: Final = 0.1
 _BACKOFF_S: Final = (0.1, 5.0)
 _MAX_UNANSWERED: Final = 3  # while data still comes
 _LINGER_S: Final = 0.1  # an outlet that ends takes along what it has not sent yet
-_MAX_JOBS: Final = 64
-
-Job = Callable[[BoardClient], Awaitable[Any]]
-
-
-@dataclass(slots=True)
-class _Pending:
-    job: Job
-    future: asyncio.Future[Any]
-    waiting: asyncio.Future[str] | None
-    """Told when there is no board yet; ``None`` when the job then fails instead."""
-
+_STABLE_S: Final = 1.0  # a connection that lasts so long was a good one
+_TIDY_S: Final = 2.0
+_LEAVE_S: Final = 2.0
+_TIDY_PATIENCE_S: Final = 10.0
 
 @dataclass
 class Driver:
@@ -78,9 +71,12 @@ class Driver:
     controlled: set[str] = field(default_factory=set)
     problems: tuple[str, ...] = ()
     status: dict[str, Any] = field(default_factory=dict)
-    _jobs: deque[_Pending] = field(default_factory=deque)
+    _jobs: JobQueue = field(default_factory=JobQueue)
     _closing: bool = False
     _unanswered: int = 0
+    _left: set[str] = field(default_factory=set)
+    _tidy_until_s: float = 0.0
+    _restarted_s: float = 0.0
     _last_streams: list[dict[str, Any]] = field(default_factory=list)
 
     def __post_init__(self) -> None:
@@ -92,7 +88,9 @@ class Driver:
 
     # ---- what the session calls, in the loop ----------------------------------------------
 
-    async def submit(self, job: Job, *, waits_for_board: bool = False) -> Any:
+    async def submit(
+        self, job: Job, *, waits_for_board: bool = False, only_on: BoardClient | None = None
+    ) -> Any:
         """Have a job done as soon as the board is connected, and return its result.
 
         Parameters
@@ -101,16 +99,14 @@ class Driver:
             Given the connection.
         waits_for_board : bool
             Whether to keep the job until a board is there; otherwise it fails when none is.
+        only_on : BoardClient, optional
+            The only connection on which it makes sense; it fails when that ends.
         """
         if self._closing:
             raise RequestError("the session is closing")
-        if len(self._jobs) >= _MAX_JOBS:
-            raise RequestError(f"{_MAX_JOBS} commands are waiting for the board already")
-        loop = asyncio.get_running_loop()
-        future: asyncio.Future[Any] = loop.create_future()
-        waiting: asyncio.Future[str] | None = loop.create_future() if waits_for_board else None
-        self._jobs.append(_Pending(job, future, waiting))
+        pending = self._jobs.add(job, waits=waits_for_board, only_on=only_on)
         self._wake.set()
+        future, waiting = pending.future, pending.waiting
         answers: set[asyncio.Future[Any]] = {future} if waiting is None else {future, waiting}
         await asyncio.wait(answers, return_when=asyncio.FIRST_COMPLETED)
         if not future.done() and waiting is not None:
@@ -123,21 +119,6 @@ class Driver:
         if not future.cancelled() and (error := future.exception()) is not None:
             logger.warning("%s", error)
             self.note_error(str(error))
-
-    def cancel_waiting(self, reason: str, *, all_jobs: bool = True) -> bool:
-        """Refuse jobs that were not begun: all of them, or those that wait for a board.
-
-        Returns
-        -------
-        bool
-            Whether there were any.
-        """
-        refused = [p for p in self._jobs if all_jobs or p.waiting is not None]
-        self._jobs = deque(p for p in self._jobs if p not in refused)
-        for pending in refused:
-            _fail(pending.future, RequestError(reason))
-        self._wake.set()
-        return bool(refused)
 
     def close(self) -> None:
         """End :meth:`run` as soon as the board is left as it was found."""
@@ -162,7 +143,12 @@ class Driver:
 
     @property
     def _wanted(self) -> bool:
-        return bool(self._jobs or self.delivery or self.monitoring or self.controlled)
+        wanted = self._jobs or self.delivery or self.monitoring or self.controlled
+        return bool(wanted) or self._tidying
+
+    @property
+    def _tidying(self) -> bool:
+        return bool(self._left) and self.now() < self._tidy_until_s
 
     async def run(self) -> None:
         """Serve until :meth:`close`."""
@@ -174,38 +160,56 @@ class Driver:
                     await self._sleep(60.0)
                     continue
                 client = await self._connect()
-                if client is None:
-                    if self._wanted and not self._closing:
-                        await self._sleep(backoff_s)
-                        backoff_s = min(2 * backoff_s, _BACKOFF_S[1])
-                    continue
-                backoff_s = _BACKOFF_S[0]
-                await self._use(client)
+                if client is not None:
+                    await self._use(client)
+                    if self.now() > client.opened_s + _STABLE_S:
+                        backoff_s = _BACKOFF_S[0]
+                if self._wanted and not self._closing:
+                    await self._pause(backoff_s)
+                    backoff_s = min(2 * backoff_s, _BACKOFF_S[1])
         finally:
-            self.cancel_waiting("the session was closed")
-            for delivery in self._deliveries():
-                delivery.finish()
+            self._jobs.refuse("the session was closed")
+            self._give_up()
+            await self._tidy_up()
             if self._last_streams:
                 await asyncio.sleep(_LINGER_S)
             self.sink.close()
             self._enter(SessionState.IDLE)
 
+    def _give_up(self) -> None:
+        """End what runs without the board; what is left on it is to be tidied up."""
+        for delivery in self._deliveries():
+            delivery.cut(self.board.tick)
+            delivery.finish()
+            self.drop(delivery, left_on_board=True)
+
+    async def _tidy_up(self) -> None:
+        """Try once to leave the board as it was found, when the connection was lost before."""
+        if not self._left and not self.controlled:
+            return
+        board = self.settings.board
+        client = None
+        try:
+            async with asyncio.timeout(_TIDY_S):
+                client = await self._open_client(min(board.reply_timeout_s, _TIDY_S))
+                await self.probe(client)
+                await board_jobs.clear(client, self.board, frozenset(self._left))
+                await board_jobs.release(self, client, None)
+        except (BoardError, TimeoutError) as error:
+            names = ", ".join(sorted(self._left | self.controlled))
+            logger.warning("the board could not be left clean (%s): %s", names, error)
+        finally:
+            if client is not None:
+                await client.close()
+
     async def _connect(self) -> BoardClient | None:
         """Try once; jobs that do not wait for a board fail when there is none."""
         resuming = self.delivery is not None or self.monitoring is not None
-        if self.state is not SessionState.WAITING:
+        if not (resuming or self._jobs or self.controlled):
+            self._enter(SessionState.IDLE)  # only to tidy up
+        elif self.state is not SessionState.WAITING:
             self._enter(SessionState.RECONNECTING if resuming else SessionState.CONNECTING)
-        board = self.settings.board
-        attempt = asyncio.ensure_future(
-            BoardClient.connect(
-                board.host,
-                board.port,
-                now=self.now,
-                reply_timeout_s=board.reply_timeout_s,
-                on_data=self._on_data,
-                recorder=self.recorder,
-            )
-        )
+        attempt = asyncio.ensure_future(self._open_client(self.settings.board.reply_timeout_s))
         try:
             while not attempt.done() and self._wanted and not self._closing:
                 self._wake.clear()
@@ -224,20 +228,23 @@ class Driver:
             self._not_there(error, resuming=resuming)
             return None
 
+    async def _open_client(self, reply_timeout_s: float) -> BoardClient:
+        board = self.settings.board
+        return await BoardClient.connect(
+            board.host,
+            board.port,
+            now=self.now,
+            reply_timeout_s=reply_timeout_s,
+            on_data=self._on_data,
+            recorder=self.recorder,
+        )
+
     def _not_there(self, error: BoardError, *, resuming: bool) -> None:
-        if self.state is not SessionState.WAITING and not resuming:
+        if self._jobs and self.state is not SessionState.WAITING and not resuming:
             logger.warning("%s", error)
         self.last_error = str(error)
-        kept: deque[_Pending] = deque()
-        for pending in self._jobs:
-            if pending.waiting is not None:
-                kept.append(pending)
-                if not pending.waiting.done():
-                    pending.waiting.set_result(f"waiting for the board: {error}")
-            else:
-                _fail(pending.future, error)
-        self._jobs = kept
-        if not resuming and kept:
+        self._jobs.no_board(error)
+        if not resuming and self._jobs:
             self._enter(SessionState.WAITING)
 
     async def _use(self, client: BoardClient) -> None:
@@ -249,42 +256,43 @@ class Driver:
         failure = client.failure or (error if not isinstance(error, BoardError) else None)
         if failure is not None:
             self._fail(failure)
-        elif error is not None and not self._closing:
+        elif error is not None:
             self._disconnected(error)
-        await self._leave(client, failed=failure is not None)
+        answers = not client.lost.done() and (error is None or failure is not None)
+        await self._leave(client, answers=answers, failed=failure is not None)
         self.client = None
+        self._jobs.connection_ended(client, error or DisconnectedError("it was closed here"))
         self.publish_status()
 
     def _fail(self, error: BaseException) -> None:
         """Say why a defect, here or in a sink, ends what runs; the session stays alive."""
         logger.error("the session failed: %r", error, exc_info=error)
         self.note_error(f"{type(error).__name__}: {error}")
-        self.cancel_waiting(f"the session failed: {error!r}")
+        self._jobs.refuse(f"the session failed: {error!r}")
 
     def _disconnected(self, error: BaseException) -> None:
         text = str(error)
         logger.warning("disconnected: %s", text)
         self.last_error = text
         self.board.decoder.restart()
+        self.board.reconnecting = True
         for delivery in self._deliveries():
             delivery.interrupted()
-        if self._deliveries():
+        if self._deliveries() and not self._closing:
+            self.problems = (f"disconnected: {text}",)
             self._enter(SessionState.RECONNECTING)
             self.mark("disconnected", self.now())
 
     # ---- connected ------------------------------------------------------------------------
 
     async def _serve(self, client: BoardClient) -> None:
+        self._unanswered = 0
         news = await self.probe(client)
-        resuming = [delivery for delivery in self._deliveries() if delivery.running]
-        if self.exclusive:
-            await board_jobs.clear(client, self.board)
+        resuming = bool(self._deliveries())
+        await self._take_over(client, news)
+        self.problems = ()
         if resuming:
-            await self.measure(client)
             self.board.counters.reconnects += 1
-            if news is BoardNews.RESTARTED:
-                self._board_restarted()
-            await board_jobs.resume(self, client, anew=news is BoardNews.RESTARTED)
             self.mark("reconnected", self.now())
         next_probe_s = 0.0
         while not self._closing:
@@ -298,6 +306,18 @@ class Driver:
                 next_probe_s = self.now() + self.board.next_probe_in_s
             await self._sleep(min(_IDLE_PERIOD_S, max(0.0, next_probe_s - self.now())), client)
 
+    async def _take_over(self, client: BoardClient, news: BoardNews) -> None:
+        """End what is left on the board from before, and go on with what runs."""
+        restarted = news is BoardNews.RESTARTED
+        if restarted:
+            self._board_restarted()
+        if self.exclusive or self._left:
+            await board_jobs.clear(client, self.board, None if self.exclusive else self._left)
+        if self._deliveries():
+            await self.measure(client)
+            await board_jobs.resume(self, client, anew=restarted)
+        self._left.clear()
+
     async def _watch_over(self, client: BoardClient) -> None:
         """Probe, and deal with what the reply says of the board and of our watches."""
         try:
@@ -310,13 +330,7 @@ class Driver:
             return
         self._unanswered = 0
         if news is BoardNews.RESTARTED:
-            self._board_restarted()
-            for delivery in self._deliveries():
-                delivery.interrupted()
-            if self.exclusive:
-                await board_jobs.clear(client, self.board)
-            await self.measure(client)
-            await board_jobs.resume(self, client, anew=True)
+            await self._take_over(client, news)
         findings = [f for delivery in self._deliveries() for f in delivery.diagnose()]
         self._report(findings)
         await board_jobs.mend(self, client, findings)
@@ -335,6 +349,16 @@ class Driver:
     def _board_restarted(self) -> None:
         logger.warning("the board restarted: its ticks began anew")
         self.mark("board_restarted", self.now())
+        self._restarted_s = self.now()
+        if self.controlled:
+            self.note_error(f"control of {', '.join(sorted(self.controlled))} ended: a restart")
+            self.controlled.clear()
+        for delivery in self._deliveries():
+            delivery.begin_anew(self.board.ended_tick)
+            if delivery.kind is DeliveryKind.SCHEDULE:
+                delivery.finish()
+                self.drop(delivery)
+                self.note_error("the schedule is void: the board restarted and counts anew")
 
     async def probe(self, client: BoardClient) -> BoardNews:
         """Ask for the list once: the state of the variables and a bound for the clock."""
@@ -349,24 +373,26 @@ class Driver:
 
     async def measure(self, client: BoardClient) -> None:
         """Probe quickly until the clock is known, so that already the first sample is right."""
-        deadline_s = client.opened_s + _MEASURE_PATIENCE_S
+        deadline_s = max(client.opened_s, self._restarted_s) + _MEASURE_PATIENCE_S
         while self.now() < deadline_s and not self.board.ready and not self._closing:
             await asyncio.sleep(self.board.next_probe_in_s)
             await self.probe(client)
 
     async def _do_jobs(self, client: BoardClient) -> None:
-        while self._jobs:
-            pending = self._jobs.popleft()
-            if pending.future.done():
-                continue
+        while (pending := self._jobs.take()) is not None:
             try:
                 result = await pending.job(client)
             except BelaError as error:
-                _fail(pending.future, error)
-                if isinstance(error, DisconnectedError):
+                gone = _is_gone(error)
+                if gone and pending.waiting is not None:
+                    pending.wait(error)
+                    self._jobs.put_back(pending)  # it still waits for a board that answers
+                else:
+                    pending.fail(error)
+                if gone:
                     raise
             except BaseException as error:
-                _fail(pending.future, BelaError(f"{type(error).__name__}: {error}"))
+                pending.fail(BelaError(f"{type(error).__name__}: {error}"))
                 raise
             else:
                 if not pending.future.done():
@@ -378,17 +404,18 @@ class Driver:
             if delivery.progress():
                 await board_jobs.end(self, client, delivery)
 
-    async def _leave(self, client: BoardClient, *, failed: bool) -> None:
+    async def _leave(self, client: BoardClient, *, answers: bool, failed: bool) -> None:
         """Leave the board as it was found, unless it is to be reconnected, and close."""
         try:
-            if not client.lost.done() and (failed or self._closing):
+            if answers and (failed or self._closing):
                 self._enter(SessionState.STOPPING)
-                if failed:
-                    await board_jobs.abandon(self, client)
-                for delivery in self._deliveries():
-                    await board_jobs.end(self, client, delivery)
-                await board_jobs.release(self, client, None)
-        except BoardError as error:
+                async with asyncio.timeout(_LEAVE_S):
+                    if failed:
+                        await board_jobs.abandon(self, client)
+                    for delivery in self._deliveries():
+                        await board_jobs.end(self, client, delivery)
+                    await board_jobs.release(self, client, None)
+        except (BoardError, TimeoutError) as error:
             logger.warning("the board could not be left clean: %s", error)
         finally:
             if failed:
@@ -414,15 +441,20 @@ class Driver:
 
     async def stop(self) -> str:
         """End everything that runs or waits, with the board or without it."""
-        if self.client is not None and not self.client.lost.done():
-            result: str = await self.submit(lambda client: board_jobs.stop(self, client))
-            return result
-        waited = self.cancel_waiting("stopped before it began", all_jobs=False)
-        deliveries = self._deliveries()
-        for delivery in deliveries:
-            delivery.finish()
-            self.drop(delivery)
-        if deliveries:
+        client, running = self.client, bool(self._deliveries())
+        if client is not None and not client.lost.done():
+            try:
+                result: str = await self.submit(
+                    lambda client: board_jobs.stop(self, client), only_on=client
+                )
+            except BoardError as error:
+                logger.warning("stopped without the board: %s", error)
+            else:
+                return result
+        waited = self._jobs.refuse("stopped before it began", all_jobs=False)
+        self._give_up()
+        self._wake.set()
+        if running:
             return "stopped; the board is not connected"
         return "stopped waiting" if waited else "nothing was running"
 
@@ -442,9 +474,21 @@ class Driver:
         else:
             self.delivery = delivery
 
-    def drop(self, delivery: Delivery) -> None:
-        """Forget a delivery that has ended; STATUS keeps its last figures."""
+    def drop(self, delivery: Delivery, *, left_on_board: bool = False) -> None:
+        """Forget a delivery that has ended; STATUS keeps its last figures.
+
+        Parameters
+        ----------
+        delivery : Delivery
+            What has ended.
+        left_on_board : bool
+            Whether the board could not be told, and should be when it comes back soon.
+        """
         self.stream_status()
+        self.problems = ()
+        if left_on_board:
+            self._left.update(v.name for v in (*delivery.watched, *delivery.monitored))
+            self._tidy_until_s = self.now() + _TIDY_PATIENCE_S
         if self.delivery is delivery:
             self.delivery = None
         if self.monitoring is delivery:
@@ -454,9 +498,9 @@ class Driver:
 
     async def _sleep(self, duration_s: float, client: BoardClient | None = None) -> None:
         """Sleep until the time is over, something is asked, or the connection ends."""
-        self._wake.clear()
         if self._jobs or self._closing:
             return
+        self._wake.clear()
         futures: set[asyncio.Future[Any]] = {asyncio.ensure_future(self._wake.wait())}
         (waker,) = futures
         if client is not None:
@@ -465,6 +509,13 @@ class Driver:
             await asyncio.wait(futures, timeout=duration_s, return_when=asyncio.FIRST_COMPLETED)
         finally:
             waker.cancel()
+
+    async def _pause(self, duration_s: float) -> None:
+        """Wait before the next attempt to connect, or until something else is asked."""
+        self._wake.clear()
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(duration_s):
+                await self._wake.wait()
 
     def _enter(self, state: SessionState) -> None:
         if state is not self.state:
@@ -476,6 +527,7 @@ class Driver:
         self.status = build_status(self)
 
 
-def _fail(future: asyncio.Future[Any], error: BaseException) -> None:
-    if not future.done():
-        future.set_exception(error)
+def _is_gone(error: BelaError) -> bool:
+    """Tell whether an error means that the connection is of no more use."""
+    silent = isinstance(error, NoReplyError) and error.request == "list"
+    return silent or isinstance(error, DisconnectedError)

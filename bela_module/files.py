@@ -62,11 +62,12 @@ def new_paths(folder: Path, filename: str, suffix: str, names: Sequence[str]) ->
 
 
 def _unique(names: Sequence[str]) -> list[str]:
+    """Lengthen names that some file system would take for the same as one before."""
     unique: list[str] = []
     for name in names:
-        while name in unique:
-            name += "_"
-        unique.append(name)
+        taken = [other.casefold() for other in unique]
+        longer = (name + "_" * n for n in itertools.count())
+        unique.append(next(new for new in longer if new.casefold() not in taken))
     return unique
 
 

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 from typing import Any, Final
 
 import numpy as np
 
-from bela_module.continuity import Gap, Run, Tracker, tracker_for
+from bela_module.continuity import Gap, GapReason, Run, Tracker, tracker_for
 from bela_module.grouping import Grouper
 from bela_module.protocol import Array, Block, Ticks, Variable
 from bela_module.streams import (
@@ -25,6 +26,8 @@ Stamper = Callable[[Ticks], Stamps]
 _RATE_WINDOW_S: Final = 10.0
 _MAX_WAITING_VALUES: Final = 4_000_000
 _LISTENER_PATIENCE_S: Final = 2.0
+_SAME_RATE: Final = 1e-3
+_NEVER: Final = 2**62  # no tick is as late
 
 
 class LiveStream:
@@ -46,6 +49,8 @@ class LiveStream:
         LSL seconds.
     on_gap : callable
         Is told every loss: the variable and the gap.
+    on_error : callable
+        Is told the first error of the sink, which ends nothing but what it refused.
     """
 
     def __init__(
@@ -55,6 +60,7 @@ class LiveStream:
         stamps: Stamper,
         now: Callable[[], float],
         on_gap: Callable[[Variable, Gap], None],
+        on_error: Callable[[StreamPlan, Exception], None],
     ) -> None:
         self.plan = plan
         self.trackers: tuple[Tracker, ...] = tuple(
@@ -62,16 +68,20 @@ class LiveStream:
             for variable in plan.variables
         )
         self.facts: StreamFacts | None = None
+        self.error: Exception | None = None
         self.samples = 0
         self.refused = 0
         self.last_lsl_s: float | None = None
         self.delay_s: float | None = None
-        self._members = {variable.index: i for i, variable in enumerate(plan.variables)}
+        self._members = {variable.name: i for i, variable in enumerate(plan.variables)}
         self._sink = sink
         self._stamps = stamps
         self._now = now
         self._opened_s = 0.0
         self._on_gap = on_gap
+        self._on_error = on_error
+        self._is_open = False
+        self._facts_before: StreamFacts | None = None
         self._waiting: deque[tuple[int, Run | Gap]] = deque()
         self._n_waiting = 0
         self._recent: deque[tuple[float, int]] = deque()
@@ -96,23 +106,19 @@ class LiveStream:
         arrived_s : float
             LSL time of its arrival.
         """
-        member = self._members[block.variable.index]
+        member = self._members[block.variable.name]
         self._take(member, self.trackers[member].add(block, possible_tick))
         if self.last_lsl_s is not None:
             self.delay_s = arrived_s - self.last_lsl_s
 
-    def missed_block(self, variable_index: int) -> None:
-        """Learn that a header of one of the members came without its payload."""
-        member = self._members[variable_index]
+    def missed_block(self, variable: Variable) -> None:
+        """Learn that a block of one of the members was lost."""
+        member = self._members[variable.name]
         self._take(member, self.trackers[member].missed_block())
-
-    def has(self, variable_index: int) -> bool:
-        """Tell whether a variable is a member."""
-        return variable_index in self._members
 
     def tracker_of(self, variable: Variable) -> Tracker:
         """Return the tracker of a member."""
-        return self.trackers[self._members[variable.index]]
+        return self.trackers[self._members[variable.name]]
 
     # ---- the course of a run --------------------------------------------------------------
 
@@ -130,13 +136,28 @@ class LiveStream:
 
     def end_at(self, variable: Variable, last_tick: int) -> None:
         """Learn the last tick of a member, inclusive."""
-        member = self._members[variable.index]
+        member = self._members[variable.name]
         self._take(member, self.trackers[member].end_at(last_tick))
 
     def interrupted(self) -> None:
-        """Learn that the connection ended; what is held can no longer be decided."""
-        for member, tracker in enumerate(self.trackers):
-            self._take(member, tracker.interrupted())
+        """Learn that the connection ended; what is held can no longer be decided.
+
+        Until a tracker is told to resume, whatever comes of its variable is a splice.
+        """
+        for variable in self.plan.variables:
+            self.interrupted_in(variable)
+
+    def interrupted_in(self, variable: Variable) -> None:
+        """Learn that the blocks of a member ended before their time."""
+        member = self._members[variable.name]
+        self._take(member, self.trackers[member].interrupted())
+        self.trackers[member].resume(_NEVER)
+
+    def give_up(self, variable: Variable) -> None:
+        """Wait no more for a member that the board no longer has; the others' rows go on."""
+        if self._grouper is not None:
+            nothing_more = Gap(0, _NEVER, 0, GapReason.RECONNECTED)
+            self._wait(self._members[variable.name], nothing_more)
 
     def settle(self) -> None:
         """Decide what is held of each member as far as it is certain; no block comes any more."""
@@ -151,10 +172,17 @@ class LiveStream:
                 self._push(rows.ticks, rows.values)
 
     def begin_anew(self) -> None:
-        """Forget the ticks so far: the board has started to count again."""
+        """Forget the ticks so far: the board has started to count again.
+
+        Samples wait for :meth:`open` anew, for they can be stamped only by the new clock; those
+        that wait for it still could be stamped by the old one alone, and are lost.
+        """
         self.settle()
         self.flush()
+        self._refuse_waiting()
+        self._waiting.clear()
         self._grouper = self._new_grouper()
+        self._facts_before, self.facts = self.facts or self._facts_before, None
 
     @property
     def is_waiting(self) -> bool:
@@ -162,11 +190,25 @@ class LiveStream:
         return bool(self._waiting)
 
     def open(self, facts: StreamFacts) -> None:
-        """Make the stream visible."""
-        self._sink.open(self.plan, facts)
-        self.facts = facts
+        """Make the stream visible, or go on with it after the board has restarted."""
+        self.facts = facts = self._as_before(facts)
         self._opened_s = self._now()
+        try:
+            self._sink.open(self.plan, facts)
+            self._is_open = True
+        except Exception as error:  # noqa: BLE001 - what a sink raises concerns this stream alone
+            self._is_open = False
+            self._note(error)
         self.release()
+
+    def _as_before(self, facts: StreamFacts) -> StreamFacts:
+        """Keep the rate that was announced, where it is the same but for how it was measured."""
+        before = self._facts_before
+        if before is None or before.origin.project != facts.origin.project:
+            return facts
+        if abs(facts.nominal_rate_hz - before.nominal_rate_hz) > _SAME_RATE * facts.nominal_rate_hz:
+            return facts
+        return replace(facts, nominal_rate_hz=before.nominal_rate_hz)
 
     def release(self, *, at_last: bool = False) -> None:
         """Deliver what has been waiting, if there is somebody to receive it, or never will be."""
@@ -213,14 +255,23 @@ class LiveStream:
             return
         self._waiting.append((member, item))
         self._n_waiting += item.values.size if isinstance(item, Run) else 0
-        while self._n_waiting > _MAX_WAITING_VALUES:
+        self._refuse_waiting(keeping=_MAX_WAITING_VALUES)
+
+    def _refuse_waiting(self, *, keeping: int = 0) -> None:
+        """Lose the oldest values that wait, until so many are left."""
+        while self._n_waiting > keeping:
             _, oldest = self._waiting.popleft()
             if isinstance(oldest, Run):
                 self._n_waiting -= oldest.values.size
                 self.refused += oldest.values.size
 
+    def _note(self, error: Exception) -> None:
+        if self.error is None:
+            self.error = error
+            self._on_error(self.plan, error)
+
     def _give(self, member: int, item: Run | Gap) -> None:
-        if isinstance(item, Gap):
+        if isinstance(item, Gap) and item.last_tick != _NEVER:
             self._sink.gap(self.plan, self.plan.variables[member], item)
         if self._grouper is not None:
             for rows in self._grouper.add(member, item):
@@ -230,8 +281,16 @@ class LiveStream:
             self._push(item.ticks, values[:, np.newaxis])
 
     def _push(self, ticks: Ticks, values: Array) -> None:
-        stamps_s = self._stamps(ticks)
-        self._sink.push(self.plan, ticks, values, stamps_s)
+        if not self._is_open:
+            self.refused += _count_values(values)
+            return
+        try:
+            stamps_s = self._stamps(ticks)
+            self._sink.push(self.plan, ticks, values, stamps_s)
+        except Exception as error:  # noqa: BLE001 - what a sink raises concerns this stream alone
+            self.refused += _count_values(values)
+            self._note(error)
+            return
         self.samples += ticks.size
         self.last_lsl_s = float(stamps_s[-1])
         self._recent.append((self.last_lsl_s, self.samples))
@@ -254,6 +313,13 @@ class LiveStream:
             "last_lsl_s": _rounded(self.last_lsl_s, 6),
             "delay_s": _rounded(self.delay_s, 4),
         }
+
+
+def _count_values(rows: Array) -> int:
+    """Count the values in rows; in those of a group NaN stands for one that was lost before."""
+    if rows.shape[1] == 1 or rows.dtype.kind != "f":
+        return rows.size
+    return rows.size - int(np.count_nonzero(np.isnan(rows)))
 
 
 def _rounded(value: float | None, digits: int) -> float | None:

@@ -16,7 +16,8 @@ import logging
 import queue
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO, Final, Literal, Protocol, TextIO
@@ -217,9 +218,7 @@ class Recorder:
         names = [track.name for track in tracks]
         try:
             self.paths = new_paths(Path(folder), filename, _SUFFIXES[file_format], names)
-            self._writers = {
-                track.name: _writer(self.paths[track.name], track, file_format) for track in tracks
-            }
+            self._writers = _open_writers(self.paths, tracks, file_format)
         except OSError as error:
             raise RequestError(f"cannot save to {folder}: {error.strerror or error}") from error
         self._thread = threading.Thread(target=self._run, name="bela-recorder", daemon=True)
@@ -287,5 +286,15 @@ class Recorder:
         self._on_error(text)
 
 
-def _writer(path: Path, track: Track, file_format: FileFormat) -> _Writer:
-    return TextWriter(path) if file_format == "text" else CompactWriter(path, track)
+def _open_writers(
+    paths: Mapping[str, Path], tracks: Sequence[Track], file_format: FileFormat
+) -> dict[str, _Writer]:
+    with ExitStack() as opened:
+        writers: dict[str, _Writer] = {}
+        for track in tracks:
+            path = paths[track.name]
+            writer = TextWriter(path) if file_format == "text" else CompactWriter(path, track)
+            opened.callback(writer.close)
+            writers[track.name] = writer
+        opened.pop_all()
+    return writers

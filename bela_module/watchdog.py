@@ -18,6 +18,7 @@ _STANDSTILL_S: Final = 1.5
 _SILENCE_S: Final = 1.5
 _UNWATCHED_PROBES: Final = 3
 _IGNORED_WATCH_S: Final = 2.0
+_STALL_S: Final = 1.0  # without a look: this process, or the network, stood still
 
 
 class Cause(StrEnum):
@@ -27,6 +28,8 @@ class Cause(StrEnum):
     UNWATCHED = "another client ended the watch; it is watched again"
     IGNORED = "the watch had no effect; it is watched again"
     UNASSIGNED = "watched, but nothing comes: does the sketch still assign it?"
+    VANISHED = "the board no longer has it"
+    RETYPED = "the board has it with another type now: STOP and START to stream it"
     SILENT = "the board sends no data at all, though it answers; it is asked again"
 
 
@@ -70,6 +73,7 @@ class Watchdog:
     _watches: dict[str, _Watch] = field(default_factory=dict)
     _tick: int = -1
     _tick_since_s: float = 0.0
+    _looked_s: float = 0.0
 
     def watched(self, names: Iterable[str], now_s: float) -> None:
         """Learn that some variables are to stream from now on."""
@@ -105,6 +109,9 @@ class Watchdog:
         list of Finding
             Nothing when all is well.
         """
+        if now_s - self._looked_s > _STALL_S:
+            self._forgive(now_s)
+        self._looked_s = now_s
         if tick != self._tick:
             self._tick, self._tick_since_s = tick, now_s
         elif now_s - self._tick_since_s > _STANDSTILL_S:
@@ -142,6 +149,12 @@ class Watchdog:
                 Finding(Cause.SILENT) if everything else Finding(Cause.UNASSIGNED, tuple(silent))
             )
         return findings
+
+    def _forgive(self, now_s: float) -> None:
+        """Wait from now on: what was due meanwhile may still be on its way."""
+        self._tick_since_s = now_s
+        for watch in self._watches.values():
+            watch.since_s, watch.missing = now_s, 0
 
     @staticmethod
     def _was_ignored(variable: Variable, watch: _Watch, now_s: float) -> bool:

@@ -1,0 +1,128 @@
+"""The commands that wait for the driver: each is done once, in order, or refused with a reason."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from bela_module.client import BoardClient
+from bela_module.errors import RequestError
+
+_MAX_JOBS: Final = 64
+
+Job = Callable[[BoardClient], Awaitable[Any]]
+
+
+@dataclass(slots=True, eq=False)
+class PendingJob:
+    """A command that is not carried out yet.
+
+    Parameters
+    ----------
+    job : callable
+        Given the connection.
+    future : Future
+        Gets its result.
+    waiting : Future or None
+        Told when there is no board yet; ``None`` when the job then fails instead.
+    only_on : BoardClient or None
+        The only connection on which it makes sense.
+    """
+
+    job: Job
+    future: asyncio.Future[Any]
+    waiting: asyncio.Future[str] | None = None
+    only_on: BoardClient | None = None
+
+    def fail(self, error: BaseException) -> None:
+        """Let it end with an error, if it has not ended."""
+        if not self.future.done():
+            self.future.set_exception(error)
+
+    def wait(self, reason: BaseException) -> None:
+        """Answer that it waits for the board, and why."""
+        if self.waiting is not None and not self.waiting.done():
+            self.waiting.set_result(f"waiting for the board: {reason}")
+
+
+@dataclass(slots=True)
+class JobQueue:
+    """Jobs in the order in which they were asked for; at most 64."""
+
+    _jobs: deque[PendingJob] = field(default_factory=deque)
+
+    def __len__(self) -> int:
+        """Count the jobs that were not begun."""
+        return len(self._jobs)
+
+    def add(self, job: Job, *, waits: bool, only_on: BoardClient | None = None) -> PendingJob:
+        """Append a job.
+
+        Parameters
+        ----------
+        job : callable
+            Given the connection.
+        waits : bool
+            Whether it is kept until a board is there.
+        only_on : BoardClient, optional
+            The only connection on which it makes sense.
+
+        Raises
+        ------
+        RequestError
+            When too many wait already.
+        """
+        if len(self._jobs) >= _MAX_JOBS:
+            raise RequestError(f"{_MAX_JOBS} commands are waiting for the board already")
+        loop = asyncio.get_running_loop()
+        waiting: asyncio.Future[str] | None = loop.create_future() if waits else None
+        pending = PendingJob(job, loop.create_future(), waiting, only_on)
+        self._jobs.append(pending)
+        return pending
+
+    def take(self) -> PendingJob | None:
+        """Remove and return the next job that still matters, if there is one."""
+        while self._jobs:
+            pending = self._jobs.popleft()
+            if not pending.future.done():
+                return pending
+        return None
+
+    def put_back(self, pending: PendingJob) -> None:
+        """Have a job be the next again."""
+        self._jobs.appendleft(pending)
+
+    def no_board(self, error: BaseException) -> None:
+        """Answer all when a board could not be reached: those that wait for it are kept."""
+        kept: deque[PendingJob] = deque()
+        for pending in self._jobs:
+            if pending.waiting is not None:
+                pending.wait(error)
+                kept.append(pending)
+            else:
+                pending.fail(error)
+        self._jobs = kept
+
+    def connection_ended(self, client: BoardClient, error: BaseException) -> None:
+        """Fail the jobs that made sense on one connection alone."""
+        self._refuse([p for p in self._jobs if p.only_on is client], error)
+
+    def refuse(self, reason: str, *, all_jobs: bool = True) -> bool:
+        """Refuse all jobs, or those that wait for a board.
+
+        Returns
+        -------
+        bool
+            Whether there were any.
+        """
+        refused = [p for p in self._jobs if all_jobs or p.waiting is not None]
+        self._refuse(refused, RequestError(reason))
+        return bool(refused)
+
+    def _refuse(self, refused: list[PendingJob], error: BaseException) -> None:
+        self._jobs = deque(p for p in self._jobs if p not in refused)
+        for pending in refused:
+            pending.fail(error)

@@ -1,0 +1,93 @@
+"""Carries out the survey of steps on a connected board, before its variables are watched."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Iterable
+from dataclasses import dataclass, field
+from typing import Final
+
+from bela_module.board import Board
+from bela_module.client import BoardClient
+from bela_module.control import Json
+from bela_module.protocol import Block, Variable
+from bela_module.survey import StepSurvey
+
+_POLL_S: Final = 0.005
+_PATIENCE_S: Final = 0.15  # a monitor's first message comes at once
+_PERIOD_S: Final = 0.003
+_VALUES_PER_S: Final = 2000
+
+
+@dataclass(slots=True)
+class Surveyor:
+    """Asks the board how far the values of dense variables are apart.
+
+    Parameters
+    ----------
+    board : Board
+        Which of them are known already, and where the answers are kept.
+    now : callable
+        LSL seconds.
+    probe : callable
+        Asks the board for its list once.
+    """
+
+    board: Board
+    now: Callable[[], float]
+    probe: Callable[[BoardClient], Awaitable[object]]
+    _survey: StepSurvey | None = None
+    _sends: list[Json] = field(default_factory=list)
+
+    def take(self, block: Block) -> bool:
+        """Take a block when a survey is under way and it is a monitor's.
+
+        Returns
+        -------
+        bool
+            Whether it was.
+        """
+        if self._survey is None or not block.monitor:
+            return False
+        self._sends += self._survey.add(block)
+        return True
+
+    async def find_steps(self, client: BoardClient, variables: Iterable[Variable]) -> None:
+        """Find the steps of those variables of which they are not known.
+
+        Raises
+        ------
+        BoardError
+            When the board does not answer.
+        """
+        board = self.board
+        unknown = [
+            variable
+            for variable in variables
+            if not variable.sparse
+            and variable.name not in board.steps
+            and variable.monitor_period_ticks == 0
+        ]
+        if not unknown:
+            return
+        period_s = max(_PERIOD_S, len(unknown) / _VALUES_PER_S)
+        survey = self._survey = StepSurvey(unknown, round(period_s * board.declared_rate_hz))
+        begun_s = self.now()
+        try:
+            await client.send(*survey.first_commands())
+            while not survey.done and not client.lost.done():
+                sends, self._sends = self._sends, []
+                await client.send(*sends)
+                await asyncio.sleep(_POLL_S)
+                await self.probe(client)
+                patience_s = 12 * period_s + _PATIENCE_S if survey.answered else 0.0
+                if self.now() > begun_s + _PATIENCE_S + patience_s:
+                    break
+            await client.send(*survey.last_commands())
+            await self.probe(client)  # its reply comes after the last of the monitors' messages
+        finally:
+            self._survey = None
+            self._sends = []
+        for variable in unknown:
+            if variable.index in survey.steps:
+                board.steps[variable.name] = survey.steps[variable.index]

@@ -1,0 +1,249 @@
+"""What can be asked of a board besides streams: MONITOR, SET, RELEASE, SEND and LIST."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import pytest
+from session_helpers import (
+    Running,
+    WaitUntil,
+    answer,
+    assert_times_are_true,
+    board_of,
+    left_on,
+    session_on,
+    variable,
+    written_ticks,
+)
+
+from bela_module.errors import RequestError
+from bela_module.outlets import local_clock
+from bela_module.protocol import ValueType
+from bela_module.simulator import SimulatedBoard
+
+TOUCH_STEP = 500
+SKETCH = (
+    variable("ramp"),
+    variable("whole", ValueType.INT),
+    variable("unsigned", ValueType.UNSIGNED_INT),
+    variable("byte", ValueType.CHAR),
+    variable("short", ValueType.FLOAT),
+    variable("touch", ValueType.INT, step=TOUCH_STEP, sparse=True),
+)
+
+
+@pytest.fixture
+def board() -> Iterator[SimulatedBoard]:
+    with board_of(*SKETCH) as board:
+        yield board
+
+
+@pytest.fixture
+def one(board: SimulatedBoard) -> Iterator[Running]:
+    with session_on(board) as one:
+        yield one
+
+
+# ---- MONITOR -----------------------------------------------------------------------------------
+
+
+def test_monitored_values_come_one_by_one_at_their_period(
+    board: SimulatedBoard, one: Running, wait_until: WaitUntil
+) -> None:
+    said = one.monitor(variables=["ramp", "byte", "touch"], periods=[441, 4410, 1000])
+    assert said == "monitoring ramp, byte, touch"
+    assert board.monitored() == {"ramp": 441, "byte": 4410, "touch": 1000}
+    names = {"bela_ramp": 441, "bela_byte": 4410, "bela_touch": 1000}
+    wait_until(lambda: all(one.samples(name) >= 5 for name in names), "some values")
+    assert one.stop() == "stopped"
+    assert left_on(board) == ([], {}, {})
+    for name, period in names.items():
+        kept, stream = one.sink[name], one.streams[name]
+        assert stream["mode"] == "monitor"
+        assert stream["nominal_rate_hz"] == 0.0
+        assert stream["lost"] == 0
+        expected = kept.ticks.astype(np.int8) if name == "bela_byte" else kept.ticks
+        np.testing.assert_array_equal(kept.values, expected)
+        assert (np.diff(kept.ticks) >= period).all()
+        assert_times_are_true(board, one.sink, name)
+    assert np.all(np.diff(one.sink["bela_ramp"].ticks) == 441)
+
+
+def test_a_period_in_seconds_is_counted_in_ticks(board: SimulatedBoard, one: Running) -> None:
+    one.monitor(variables="ramp", period_s=0.02)
+    assert board.monitored()["ramp"] == pytest.approx(882, abs=2)
+    one.monitor(variables="ramp")  # ten times a second unless it is said
+    assert board.monitored()["ramp"] == pytest.approx(4410, abs=5)
+    one.monitor(variables="ramp", period_s=1e-9)  # a period of 1 would mean once
+    assert board.monitored() == {"ramp": 2}
+
+
+def test_another_monitor_replaces_the_first(board: SimulatedBoard, one: Running) -> None:
+    one.monitor(variables=["ramp", "byte"], periods=100)
+    one.monitor(variables="whole", periods=200)
+    assert board.monitored() == {"whole": 200}
+    assert set(one.streams) == {"bela_whole"}
+
+
+def test_a_variable_can_be_monitored_while_it_streams(
+    board: SimulatedBoard, one: Running, wait_until: WaitUntil
+) -> None:
+    one.start("ramp")
+    one.monitor(variables="ramp", periods=441)
+    assert set(one.streams) == {"bela_ramp", "bela_ramp_monitor"}
+    wait_until(lambda: one.samples("bela_ramp_monitor") > 5, "monitored values")
+    wait_until(lambda: board.account("ramp").sent, "a block")
+    one.stop()
+    np.testing.assert_array_equal(one.sink["bela_ramp"].ticks, written_ticks(board, "ramp"))
+    monitored = one.sink["bela_ramp_monitor"]
+    np.testing.assert_array_equal(monitored.values, monitored.ticks)
+    assert one.session.status()["counters"]["foreign_blocks"] == 0
+
+
+def test_a_stream_can_be_configured_to_be_monitored(
+    board: SimulatedBoard, wait_until: WaitUntil
+) -> None:
+    slow = {"variables": ["ramp", "short"], "mode": "monitor", "period_s": 0.01}
+    with session_on(board, streams={"slow": slow}) as one:
+        assert one.start("ramp", "short", "byte") == "streaming bela_slow, bela_byte"
+        wait_until(board.monitored, "monitored variables")
+        assert board.monitored() == pytest.approx({"ramp": 441, "short": 441}, abs=2)
+        with pytest.raises(RequestError, match="already; STOP first"):
+            one.schedule(variables=["ramp", "short"], start_in_s=1, duration_s=1)
+        wait_until(lambda: one.samples("bela_slow") > 5, "rows")
+        one.stop()
+        with pytest.raises(RequestError, match="bela_slow is monitored, which cannot be scheduled"):
+            one.schedule(variables=["ramp", "short"], start_in_s=1, duration_s=1)
+        kept = one.sink["bela_slow"]
+        for column in kept.rows.T:
+            known = np.isfinite(column)
+            np.testing.assert_array_equal(column[known], kept.ticks[known])
+        assert np.isfinite(kept.rows).any(axis=0).all()
+
+
+def test_what_cannot_be_monitored_is_refused(board: SimulatedBoard, one: Running) -> None:
+    with pytest.raises(RequestError, match="no variable 'nothing'"):
+        one.monitor(variables=["ramp", "nothing"], periods=100)
+    with pytest.raises(RequestError, match="2 periods|periods must be one for all"):
+        one.monitor(periods=[100, 200])
+    assert left_on(board) == ([], {}, {})
+
+
+# ---- SET and RELEASE ---------------------------------------------------------------------------
+
+
+def test_values_are_set_confirmed_marked_and_released(board: SimulatedBoard, one: Running) -> None:
+    before_s = local_clock()
+    values = {"ramp": 0.1, "whole": -5, "unsigned": 2**32 - 1, "short": 0.1, "touch": 7}
+    said = one.set(**values)
+    assert said == "set ramp=0.1, whole=-5, unsigned=4294967295, short=0.1, touch=7"
+    expected = {**values, "short": float(np.float32(0.1))}
+    assert board.controlled_values() == pytest.approx(expected, rel=1e-12)
+    assert one.sink.events == [f"set {item}" for item in said.removeprefix("set ").split(", ")]
+    assert all(before_s < lsl_s < local_clock() for _, lsl_s in one.sink.marks)
+    assert one.session.status()["controlled"] == sorted(values)
+
+    one.set(ramp=0.2)  # what is controlled already is just set
+    assert board.controlled_values()["ramp"] == 0.2
+    assert one.release("ramp", "touch") == "released ramp, touch"
+    assert sorted(board.controlled_values()) == ["short", "unsigned", "whole"]
+    assert one.release().startswith("released ")
+    assert board.controlled_values() == {}
+    assert one.release() == "nothing was controlled"
+    assert one.session.status()["controlled"] == []
+
+
+def test_what_is_controlled_streams_the_sketchs_own_values(
+    board: SimulatedBoard, one: Running, wait_until: WaitUntil
+) -> None:
+    one.set(ramp=3.0)
+    one.start("ramp")
+    wait_until(lambda: board.account("ramp").sent, "a block")
+    one.stop()
+    kept = one.sink["bela_ramp"]
+    np.testing.assert_array_equal(kept.values, kept.ticks)
+    assert board.controlled_values() == {"ramp": 3.0}  # STOP does not release
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "words"),
+    [
+        ("whole", 2**31, "it is int, which takes whole numbers from -2147483648 to 2147483647"),
+        ("whole", 0.5, "whole = 0.5: it is int"),
+        ("unsigned", -1, "from 0 to 4294967295"),
+        ("byte", 1000, "byte = 1000"),
+        ("short", 1e39, "a float holds up to"),
+        ("nothing", 1, "no variable 'nothing'; it offers 'ramp'"),
+    ],
+)
+def test_what_cannot_be_set_is_refused(
+    name: str, value: float, words: str, board: SimulatedBoard, one: Running
+) -> None:
+    with pytest.raises(RequestError, match=words):
+        one.set(**{"ramp": 1.0, name: value})
+    assert board.controlled_values() == {}
+    assert one.sink.events == []
+
+
+def test_control_without_a_value_keeps_the_sketchs(board: SimulatedBoard, one: Running) -> None:
+    assert answer(one.session.control(["byte"])) == "controlling byte"
+    assert list(board.controlled_values()) == ["byte"]
+    with pytest.raises(RequestError, match="no variable 'nothing'"):
+        one.release("nothing")
+    assert list(board.controlled_values()) == ["byte"]
+
+
+# ---- SEND and LIST -----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("code", "data"),
+    [
+        ("f", [0.5, -1.25]),
+        ("d", [1e300, -0.25]),
+        ("i", [-(2**31), 2**31 - 1]),
+        ("j", [2**32 - 1]),
+        ("c", [0, 127, 255, -1]),
+    ],
+)
+def test_buffers_reach_the_sketch(
+    code: str, data: list[float], board: SimulatedBoard, one: Running, wait_until: WaitUntil
+) -> None:
+    assert one.send(buffer_id=3, type=code, data=data) == f"sent {len(data)} values to buffer 3"
+    wait_until(lambda: board.received_buffers, "a buffer")
+    (buffer,) = board.received_buffers
+    assert (buffer.buffer_id, buffer.value_type) == (3, ValueType(code))
+    expected = [value % 256 for value in data] if code == "c" else data
+    np.testing.assert_array_equal(buffer.values, expected)
+
+
+def test_list_describes_the_variables(board: SimulatedBoard, one: Running) -> None:
+    one.set(short=0.5)
+    one.monitor(variables="byte", periods=100)
+    listed: dict[str, Any] = json.loads(json.dumps(one.list(), allow_nan=False))
+    assert listed["project"] == "test"
+    assert listed["sample_rate_hz"] == 44100.0
+    assert 0 < listed["tick"] <= board.tick_now()
+    described = {each["name"]: each for each in listed["variables"]}
+    assert list(described) == [v.name for v in SKETCH]
+    types = ["double", "int", "unsigned int", "char", "float", "int"]
+    assert [each["type"] for each in listed["variables"]] == types
+    assert described["touch"]["mode"] == "sparse"
+    assert {each["mode"] for name, each in described.items() if name != "touch"} == {"dense"}
+    assert described["short"]["controlled"]
+    assert described["short"]["value"] == 0.5
+    assert described["byte"]["monitor_period_ticks"] == 100
+    assert not any(each["watched"] or each["logged"] for each in listed["variables"])
+
+
+def test_a_look_for_python_has_the_measured_rate(board: SimulatedBoard, one: Running) -> None:
+    one.monitor(variables="ramp", periods=100)  # which measures the clock
+    view = answer(one.session.look())
+    assert [v.name for v in view.variables] == [v.name for v in SKETCH]
+    assert (view.project, view.declared_rate_hz) == ("test", 44100.0)
+    assert view.tick_rate_hz == pytest.approx(44100.0, rel=0.1)
+    assert view.tick <= board.tick_now()

@@ -1,0 +1,111 @@
+"""Recording on the way to another sink."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from bela_module.continuity import Gap, GapReason
+from bela_module.errors import RequestError
+from bela_module.files import load_buffers
+from bela_module.protocol import ValueType, Variable
+from bela_module.recording_sink import RecordingSink
+from bela_module.streams import Origin, SampleFormat, StreamFacts, StreamMode, StreamPlan
+
+COUNT = Variable(0, "count", ValueType.UNSIGNED_INT)
+POT1, POT2 = Variable(1, "pot1", ValueType.FLOAT), Variable(2, "pot2", ValueType.FLOAT)
+SINGLE = StreamPlan("bela_count", (COUNT,), StreamMode.DENSE, SampleFormat.DOUBLE64)
+GROUP = StreamPlan("bela_pots", (POT1, POT2), StreamMode.DENSE, SampleFormat.FLOAT32)
+OTHER = StreamPlan("bela_pot1_monitor", (POT1,), StreamMode.MONITOR, SampleFormat.FLOAT32)
+ORIGIN = Origin("bela", "test", 44100.0, 44100.0, 0.001, 0.0)
+
+
+class Notes:
+    """A sink that notes the name of everything it is told."""
+
+    def __init__(self) -> None:
+        self.told: list[str] = []
+
+    def has_listeners(self, plan: StreamPlan) -> bool:
+        return False
+
+    def __getattr__(self, name: str) -> Any:
+        return lambda *_arguments: self.told.append(name)
+
+
+def never(text: str) -> None:
+    pytest.fail(f"an error was reported: {text}")
+
+
+def push(sink: RecordingSink, plan: StreamPlan, first_tick: int) -> None:
+    ticks = np.arange(first_tick, first_tick + 3)
+    rows = np.column_stack([ticks + column / 4 for column in range(len(plan.variables))])
+    sink.push(plan, ticks, rows.astype(plan.sample_format.dtype), ticks / 10)
+
+
+def test_everything_is_passed_on() -> None:
+    inner = Notes()
+    sink = RecordingSink(inner)
+    sink.identify(ORIGIN)
+    sink.open(SINGLE, StreamFacts(ORIGIN, 44100.0))
+    assert not sink.has_listeners(SINGLE)
+    push(sink, SINGLE, 0)
+    sink.gap(SINGLE, COUNT, Gap(3, 5, 3, GapReason.LOST))
+    sink.mark("stopped", 1.0)
+    sink.stop()
+    sink.close()
+    assert inner.told == ["identify", "open", "push", "gap", "mark", "close"]
+
+
+@pytest.mark.parametrize("file_format", ["text", "compact"])
+def test_what_passes_between_start_and_stop_is_recorded(tmp_path: Path, file_format: Any) -> None:
+    inner = Notes()
+    sink = RecordingSink(inner)
+    push(sink, SINGLE, 0)
+    paths = sink.start([SINGLE, GROUP], tmp_path, "run", file_format, never)
+    assert list(paths) == ["bela_count", "bela_pots"]
+    push(sink, SINGLE, 3)
+    sink.gap(SINGLE, COUNT, Gap(6, 7, 2, GapReason.LOST))
+    sink.gap(SINGLE, COUNT, Gap(8, 8, 1, GapReason.UNKNOWN_END))
+    push(sink, SINGLE, 8)
+    push(sink, GROUP, 3)
+    push(sink, OTHER, 3)
+    sink.stop()
+    push(sink, SINGLE, 11)
+    sink.close()
+    assert inner.told.count("push") == 6
+    count = load_buffers(paths["bela_count"])
+    assert np.concatenate([buffer["data"] for buffer in count]).tolist() == [3, 4, 5, 8, 9, 10]
+    if file_format == "text":
+        assert [buffer["lost"] for buffer in count] == [0, 2]
+    else:
+        assert count[0]["data"].dtype == np.uint32
+        assert np.load(paths["bela_pots"]).dtype.names == ("tick", "lsl_s", "pot1", "pot2")
+    (pots,) = load_buffers(paths["bela_pots"])
+    np.testing.assert_array_equal(pots["data"], [[3, 3.25], [4, 4.25], [5, 5.25]])
+
+
+def test_a_new_recording_ends_the_one_before(tmp_path: Path) -> None:
+    sink = RecordingSink(Notes())
+    first = sink.start([SINGLE], tmp_path, "run", "text", never)
+    push(sink, SINGLE, 0)
+    second = sink.start([SINGLE], tmp_path, "run", "text", never)
+    push(sink, SINGLE, 3)
+    sink.close()
+    assert [load_buffers(paths["bela_count"])[0]["ref_timestamp"] for paths in (first, second)] == [
+        0,
+        3,
+    ]
+
+
+def test_what_cannot_be_recorded_is_refused_and_still_passed_on(tmp_path: Path) -> None:
+    inner = Notes()
+    sink = RecordingSink(inner)
+    with pytest.raises(RequestError, match="saving_filename"):
+        sink.start([SINGLE], tmp_path, "a/b", "text", never)
+    push(sink, SINGLE, 0)
+    sink.close()
+    assert inner.told == ["push", "close"]
