@@ -18,7 +18,10 @@ from typing import Final
 from bela_module.errors import ConnectError
 
 _ADDRESS: Final = re.compile(r"(\d+\.\d+\.\d+\.\d+|localhost):(\d+)")
-_COMMAND: Final = (sys.executable, "-u", "-m", "bela_module.simulator", "--port", "0")
+# It ends with its standard input, and so with this process even when that is killed.
+_COMMAND: Final = (
+    sys.executable, "-u", "-m", "bela_module.simulator", "--port", "0", "--until-stdin-ends",
+)  # fmt: skip
 _END_TIMEOUT_S: Final = 0.5
 
 
@@ -58,7 +61,7 @@ class BoardProcess:
         process = subprocess.Popen(
             self._command,
             cwd=Path(__file__).resolve().parent.parent,  # where bela_module is, in a checkout
-            stdin=subprocess.DEVNULL,
+            stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,

@@ -57,7 +57,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 0
     try:
         faults = [parse_fault(text) for text in options.fault]
-        _serve(_make_board(options), faults)
+        _serve(_make_board(options), faults, until_stdin_ends=options.until_stdin_ends)
     except RequestError as error:
         sys.stderr.write(f"{error}\n")
         return 2
@@ -80,9 +80,19 @@ def _make_board(options: argparse.Namespace) -> SimulatedBoard | ReplayedBoard:
     return ReplayedBoard(options.replay, speed=options.speed, network=network, **where)
 
 
-def _serve(board: SimulatedBoard | ReplayedBoard, faults: Sequence[Fault]) -> None:
-    """Run a board until Ctrl-C or SIGTERM."""
+def _serve(
+    board: SimulatedBoard | ReplayedBoard, faults: Sequence[Fault], *, until_stdin_ends: bool
+) -> None:
+    """Run a board until Ctrl-C or SIGTERM, or until whoever started it is gone."""
     ended = threading.Event()
+
+    def wait_for_the_end_of_stdin() -> None:
+        while sys.stdin.buffer.read(1024):
+            pass
+        ended.set()
+
+    if until_stdin_ends:
+        threading.Thread(target=wait_for_the_end_of_stdin, name="stdin", daemon=True).start()
 
     def end(_signal: int, _frame: FrameType | None) -> None:
         ended.set()
@@ -132,6 +142,9 @@ def _parser() -> argparse.ArgumentParser:
         help="a fault, as drop-header:p=0.01 or disconnect:at_s=10; may be repeated",
     )
     parser.add_argument("--list-faults", action="store_true", help="list the faults and end")
+    parser.add_argument(
+        "--until-stdin-ends", action="store_true", help="end with the program that started it"
+    )
     parser.add_argument("--list-sketches", action="store_true", help="list the sketches and end")
     return parser
 

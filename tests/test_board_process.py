@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import socket
+import subprocess
 import sys
+import time
+from pathlib import Path
 
 import pytest
 
@@ -49,3 +52,25 @@ def test_a_process_that_ignores_sigterm_is_killed() -> None:
     board = BoardProcess((sys.executable, "-c", stubborn))
     board.start(timeout_s=30)
     board.end()
+
+
+def test_it_ends_with_a_process_that_is_killed() -> None:
+    starter = (
+        "from api.board_process import BoardProcess\n"
+        "import os, signal\n"
+        "print(BoardProcess().start(30)[1], flush=True)\n"
+        "os.kill(os.getpid(), signal.SIGKILL)\n"
+    )
+    root = Path(__file__).resolve().parents[1]
+    killed = subprocess.run(
+        [sys.executable, "-c", starter], cwd=root, capture_output=True, text=True, timeout=50
+    )
+    port = int(killed.stdout)
+    deadline_s = time.monotonic() + 20
+    while time.monotonic() < deadline_s:
+        try:
+            socket.create_connection(("127.0.0.1", port), timeout=5).close()
+        except ConnectionRefusedError:
+            return
+        time.sleep(0.05)
+    pytest.fail("the simulated board outlived the process that started it")

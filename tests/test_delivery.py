@@ -187,8 +187,9 @@ def test_stop_before_a_schedule_cancels_it(board: SimulatedBoard, one: Running) 
     assert one.stop() == "stopped"
     assert one.state == "idle"
     assert one.sink.events == ["stopped"]
-    # The board answers with a block of one value each, which nobody asked for.
-    assert all(board.account(name).sent == 1 for name in DENSE)
+    # The board answers with a few values of now, which nobody asked for.
+    assert all(board.account(name).sent > 0 for name in DENSE)
+    assert one.sink.gaps == []
     assert [(stream["samples"], stream["lost"]) for stream in one.streams.values()] == [
         (0, 0)
     ] * len(SKETCH)
