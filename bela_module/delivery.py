@@ -93,6 +93,7 @@ class Delivery:
     gone: dict[str, Cause] = field(default_factory=dict)
     _routes: dict[tuple[int, bool], tuple[LiveStream, Variable]] = field(default_factory=dict)
     _surveyor: Surveyor = field(init=False)
+    _starts: dict[str, int] = field(default_factory=dict)
     _ends_known: bool = False
     _is_void: bool = False
     _begun_s: float = 0.0
@@ -270,6 +271,7 @@ class Delivery:
         starts = {name: soon for name in names}
         for name, window in self.windows.items():
             starts[name] = max(soon, window.first_tick)
+        self._starts = starts
         for stream, variable in self._members(StreamMode.DENSE, StreamMode.SPARSE):
             tracker = stream.tracker_of(variable)
             if resumed:
@@ -410,12 +412,14 @@ class Delivery:
                 # Cancelled: nothing is missing, and what the board says to it is not of the stream.
                 stream.tracker_of(variable).begin()
                 stream.tracker_of(variable).resume(window.first_tick)
-            elif self.board.ready and variable.name in watched:
+            elif self.board.ready and (
+                variable.name in watched or self._starts[variable.name] > self.board.tick
+            ):
                 stream.end_at(variable, min(soon, window.last_tick) if window else soon)
             elif window is None and not variable.sparse:
                 # Somebody else ended it before, at a tick that nobody knows.
                 stream.interrupted_in(variable)
-                stream.end_at(variable, self.board.tick)
+                stream.end_at(variable, soon)
         self._ends_known = True
         if self.board.ready:
             await client.send(unwatch_command(names, [soon] * len(names)))

@@ -10,13 +10,13 @@ import asyncio
 import inspect
 import logging
 import threading
+from collections import deque
 from collections.abc import Callable
 from typing import Any, Final
 
 logger = logging.getLogger(__name__)
 
 _START_TIMEOUT_S: Final = 10.0
-_END: Final = object()
 
 
 class Dispatcher:
@@ -55,10 +55,11 @@ class Dispatcher:
         self._on_error = on_error
         self._max_waiting = max_waiting
         self._lock = threading.Lock()
-        self._n_waiting = 0
-        self._abandoned = False
+        self._waiting: deque[object] = deque()
+        self._ended = False
+        self._waking = False
         self._last_error = ""
-        self._items: asyncio.Queue[Any] = asyncio.Queue()
+        self._news = asyncio.Event()
         self._loop: asyncio.AbstractEventLoop | None = None
         self._ready = threading.Event()
         self._thread = threading.Thread(target=self._run, name="bela-callbacks", daemon=True)
@@ -68,11 +69,12 @@ class Dispatcher:
     def put(self, item: object) -> None:
         """Have an item handed on, from any thread; returns at once."""
         with self._lock:
-            full = self._n_waiting >= self._max_waiting
-            self._n_waiting += not full
+            full = len(self._waiting) >= self._max_waiting
             self.dropped += full
+            if not full:
+                self._waiting.append(item)
         if not full:
-            self._tell(item)
+            self._wake()
         elif self.dropped == 1:
             self._report("the callback is too slow: it is not given all buffers")
 
@@ -84,23 +86,28 @@ class Dispatcher:
         timeout_s : float
             How long to wait. Called by the callback itself, it does not wait.
         """
-        self._tell(_END)
+        self._ended = True
+        self._wake()
         if self._thread is threading.current_thread():
             return
         self._thread.join(timeout_s)
         if self._thread.is_alive():
             with self._lock:
-                self._abandoned = True
-                self.dropped += self._n_waiting
-            self._report(f"the callback did not keep up: {self._n_waiting} calls were left out")
+                n_left_out = len(self._waiting)
+                self._waiting.clear()
+                self.dropped += n_left_out
+            self._report(f"the callback did not keep up: {n_left_out} calls were left out")
         elif self.dropped:
             self._report(f"the callback was too slow for {self.dropped} buffers or blocks")
 
-    def _tell(self, item: object) -> None:
-        if self._loop is None:
+    def _wake(self) -> None:
+        """Wake the loop once for all that it has not looked at yet: it costs a system call."""
+        with self._lock:
+            waking, self._waking = self._waking, True
+        if waking or self._loop is None:
             return
         try:
-            self._loop.call_soon_threadsafe(self._items.put_nowait, item)
+            self._loop.call_soon_threadsafe(self._news.set)
         except RuntimeError:
             logger.debug("the callbacks have ended already")
 
@@ -110,10 +117,16 @@ class Dispatcher:
     async def _serve(self) -> None:
         self._loop = asyncio.get_running_loop()
         self._ready.set()
-        while (item := await self._items.get()) is not _END and not self._abandoned:
-            await self._call(item)
+        while not self._ended or self._waiting:
+            await self._news.wait()
+            self._news.clear()
             with self._lock:
-                self._n_waiting -= 1
+                self._waking = False
+            while self._waiting:
+                await self._call(self._waiting[0])
+                with self._lock:
+                    if self._waiting:  # or it was abandoned meanwhile
+                        self._waiting.popleft()
 
     async def _call(self, item: object) -> None:
         try:

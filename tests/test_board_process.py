@@ -63,7 +63,12 @@ def test_it_ends_with_a_process_that_is_killed() -> None:
     )
     root = Path(__file__).resolve().parents[1]
     killed = subprocess.run(
-        [sys.executable, "-c", starter], cwd=root, capture_output=True, text=True, timeout=50
+        [sys.executable, "-c", starter],
+        check=False,
+        cwd=root,
+        capture_output=True,
+        text=True,
+        timeout=50,
     )
     port = int(killed.stdout)
     deadline_s = time.monotonic() + 20
