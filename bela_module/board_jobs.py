@@ -23,14 +23,23 @@ from bela_module.control import (
 from bela_module.delivery import Delivery, DeliveryKind, Window
 from bela_module.errors import NoReplyError, RequestError, UnknownVariableError
 from bela_module.protocol import Buffer, ValueType, Variable, encode_buffer
+from bela_module.recording_sink import RecordingSink
 from bela_module.requests import (
     MonitorRequest,
     ScheduleRequest,
     SendRequest,
     SetRequest,
     StartRequest,
+    saving_folder,
 )
-from bela_module.streams import StreamMode, StreamPlan, choose_variables, plan_streams, reachable
+from bela_module.streams import (
+    Sink,
+    StreamMode,
+    StreamPlan,
+    choose_variables,
+    plan_streams,
+    reachable,
+)
 from bela_module.watchdog import Cause, Finding
 
 if TYPE_CHECKING:
@@ -78,9 +87,26 @@ async def start(driver: Driver, client: BoardClient, request: StartRequest) -> s
     if driver.delivery is not None:
         return _already(driver.delivery, variables)
     plans = plan_streams(variables, driver.settings)
-    delivery = _delivery(driver, DeliveryKind.START, plans, periods=_periods(driver, plans))
+    if any(plan.mode is StreamMode.MONITOR for plan in plans):
+        await driver.measure(client)  # periods are configured in seconds
+    sink = _recording(driver, request, plans) if request.saving_enabled else driver.sink
+    delivery = _delivery(
+        driver, DeliveryKind.START, plans, periods=_periods(driver, plans), sink=sink
+    )
     await _begin(driver, client, delivery)
     return f"streaming {', '.join(plan.name for plan in plans)}"
+
+
+def _recording(driver: Driver, request: StartRequest, plans: Sequence[StreamPlan]) -> Sink:
+    """Have the streams of a START saved on their way to where they go."""
+    settings = driver.settings.recording
+    folder = saving_folder(settings.dir, request.saving_dir)
+    if driver.recording is None:
+        driver.recording = RecordingSink(driver.sink)
+    filename = request.saving_filename or driver.board.project or "bela"
+    paths = driver.recording.start(plans, folder, filename, settings.format, driver.note_soon)
+    logger.info("saving to %s", ", ".join(str(path) for path in paths.values()))
+    return driver.recording
 
 
 def _already(running: Delivery, variables: Sequence[Variable]) -> str:
@@ -183,7 +209,8 @@ def _periods(driver: Driver, plans: Sequence[StreamPlan]) -> dict[str, int]:
 
 def _period_ticks(driver: Driver, period_s: float) -> int:
     clock = driver.board.clock
-    rate_hz = clock.tick_rate_hz if clock is not None else math.nan
+    measured = clock is not None and clock.ready
+    rate_hz = clock.tick_rate_hz if clock and measured else driver.board.declared_rate_hz
     if not math.isfinite(rate_hz):
         raise RequestError("the board's tick rate is not known yet; give periods in ticks")
     return max(2, round(period_s * rate_hz))  # 1 would mean once
@@ -196,11 +223,12 @@ def _delivery(
     *,
     windows: Mapping[str, Window] | None = None,
     periods: Mapping[str, int] | None = None,
+    sink: Sink | None = None,
 ) -> Delivery:
     return Delivery(
         kind,
         driver.board,
-        driver.sink,
+        sink or driver.sink,
         driver.now,
         driver.mark,
         driver.note_error,

@@ -277,6 +277,26 @@ class BoardClient:
             timeout_s,
         )
 
+    async def still_watched(self, names: Sequence[str], timeout_s: float) -> tuple[str, ...]:
+        """Wait until some variables are no longer watched, and return those that still are.
+
+        Sparse ones end with their next value, whenever that is.
+        """
+        wanted = frozenset(names)
+        listed: tuple[str, ...] = ()
+
+        def ended(reply: control.VariableList) -> bool:
+            nonlocal listed
+            listed = tuple(v.name for v in reply.variables if v.watched and v.name in wanted)
+            return not listed
+
+        try:
+            await self.confirm(ended, "unwatch", timeout_s)
+        except NoReplyError as error:
+            if not listed or error.request != "unwatch":
+                raise
+        return listed
+
     async def activate(self) -> None:
         """Ask for data again, in case it was paused for this connection."""
         await self._send_text(control.ACTIVE)

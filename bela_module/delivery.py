@@ -14,7 +14,7 @@ from bela_module.board import Board, last_tick
 from bela_module.client import BoardClient
 from bela_module.continuity import Gap, GapReason
 from bela_module.control import Json, monitor_command, unwatch_command, watch_command
-from bela_module.errors import BoardError, NoReplyError
+from bela_module.errors import BoardError
 from bela_module.live_stream import LiveStream
 from bela_module.protocol import Block, Variable
 from bela_module.streams import Sink, StreamMode, StreamPlan, reachable
@@ -93,7 +93,6 @@ class Delivery:
     gone: dict[str, Cause] = field(default_factory=dict)
     _routes: dict[tuple[int, bool], tuple[LiveStream, Variable]] = field(default_factory=dict)
     _surveyor: Surveyor = field(init=False)
-    _starts: dict[str, int] = field(default_factory=dict)
     _ends_known: bool = False
     _is_void: bool = False
     _begun_s: float = 0.0
@@ -219,7 +218,7 @@ class Delivery:
         if not stale:
             return
         await client.send(unwatch_command(stale))
-        for name in await self._confirm_end(client, stale):
+        for name in await client.still_watched(stale, _CONFIRM_S):
             logger.warning("%s: still watched by an earlier client till its next value", name)
 
     def diagnose(self) -> list[Finding]:
@@ -271,7 +270,6 @@ class Delivery:
         starts = {name: soon for name in names}
         for name, window in self.windows.items():
             starts[name] = max(soon, window.first_tick)
-        self._starts = starts
         for stream, variable in self._members(StreamMode.DENSE, StreamMode.SPARSE):
             tracker = stream.tracker_of(variable)
             if resumed:
@@ -289,6 +287,10 @@ class Delivery:
         self._open_ready()
         await client.send(self._watch_command(names, starts if ready or self.windows else None))
         self._watchdog.watched(names, self.now())
+        await self.probe(client)  # its reply says that the board has read the command
+        for stream, variable in self._members(StreamMode.DENSE, StreamMode.SPARSE):
+            if ready and self.board.tick < starts[variable.name]:
+                stream.tracker_of(variable).confirm_start()
 
     def _watch_command(self, names: Sequence[str], starts: Mapping[str, int] | None) -> Json:
         if starts is None:
@@ -311,6 +313,7 @@ class Delivery:
         self._open_ready()
         if names:
             await client.send(monitor_command(names, [self.periods[name] for name in names]))
+            await self.probe(client)  # its reply says that the board has read the command
 
     def _members(self, *modes: StreamMode) -> Iterable[tuple[LiveStream, Variable]]:
         for stream in self.streams:
@@ -349,9 +352,11 @@ class Delivery:
         Returns
         -------
         bool
-            Whether a schedule has come to its end, so that :meth:`end` is due.
+            Whether :meth:`end` is due: a schedule has come to its end, or no sink takes any more.
         """
         self._open_ready()
+        if all(stream.broken for stream in self.streams):
+            return True
         if self.kind is not DeliveryKind.SCHEDULE or not self.windows or not self.board.ready:
             return False
         now_s = self.now()
@@ -373,7 +378,7 @@ class Delivery:
 
     # ---- its end --------------------------------------------------------------------------
 
-    async def end(self, client: BoardClient) -> list[str]:
+    async def end(self, client: BoardClient) -> tuple[str, ...]:
         """Stop the streams, collect what the board still holds, and confirm that it stopped.
 
         The stop is set to a tick slightly ahead, which makes the true end of every padded last
@@ -381,18 +386,18 @@ class Delivery:
 
         Returns
         -------
-        list of str
+        tuple of str
             Variables that the board still calls watched: sparse ones end with their next value.
         """
         names = [variable.name for variable in self.watched]
-        still_watched: list[str] = []
+        still_watched: tuple[str, ...] = ()
         try:
             if names:
                 await self._stop_watching(client, names)
             monitored = [variable.name for variable in self.monitored]
             if monitored:
                 await client.send(monitor_command(monitored, [0] * len(monitored)))
-            still_watched = await self._confirm_end(client, names)
+            still_watched = await client.still_watched(names, _CONFIRM_S)
         except BoardError:
             self.cut(self.board.tick)
             raise
@@ -412,14 +417,12 @@ class Delivery:
                 # Cancelled: nothing is missing, and what the board says to it is not of the stream.
                 stream.tracker_of(variable).begin()
                 stream.tracker_of(variable).resume(window.first_tick)
-            elif self.board.ready and (
-                variable.name in watched or self._starts[variable.name] > self.board.tick
-            ):
+            elif self.board.ready:
+                came = variable.name in self._last_block_s
+                if came and variable.name not in watched and not variable.sparse:
+                    # Somebody else ended it before, at a tick that nobody knows.
+                    stream.interrupted_in(variable)
                 stream.end_at(variable, min(soon, window.last_tick) if window else soon)
-            elif window is None and not variable.sparse:
-                # Somebody else ended it before, at a tick that nobody knows.
-                stream.interrupted_in(variable)
-                stream.end_at(variable, soon)
         self._ends_known = True
         if self.board.ready:
             await client.send(unwatch_command(names, [soon] * len(names)))
@@ -447,22 +450,9 @@ class Delivery:
             ):
                 return
 
-    async def _confirm_end(self, client: BoardClient, names: Sequence[str]) -> list[str]:
-        wanted = frozenset(names)
-        listed: list[Variable] = []
-
-        def ended(variables: Iterable[Variable]) -> bool:
-            listed[:] = [v for v in variables if v.watched and v.name in wanted]
-            return not listed
-
-        try:
-            await client.confirm(lambda reply: ended(reply.variables), "unwatch", _CONFIRM_S)
-        except NoReplyError:
-            return [variable.name for variable in listed]
-        return []
-
     def interrupted(self) -> None:
         """Learn that the connection ended."""
+        self._last_block_s.clear()
         for stream in self.streams:
             stream.interrupted()
 

@@ -249,7 +249,7 @@ class DenseTracker(Tracker):
             return self._dropped[0].tick - math.ceil(step)
         if self._start_tick is None or self.uneven:
             return just_before
-        if self._interrupted:
+        if self._interrupted or self._start_is_certain:
             return self._start_tick - math.ceil(step)
         # A start in time is within a step; whole blocks later, those were lost; else it was late.
         blocks, late = divmod(tick - self._start_tick, self._size * int(step))

@@ -13,7 +13,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from bela_module import board_jobs
+from bela_module import board_jobs, recovery
 from bela_module.board import Board, BoardNews
 from bela_module.client import BoardClient, WireRecorder
 from bela_module.config import Settings
@@ -21,6 +21,7 @@ from bela_module.delivery import Delivery, DeliveryKind
 from bela_module.errors import BelaError, BoardError, DisconnectedError, NoReplyError, RequestError
 from bela_module.job_queue import Job, JobQueue
 from bela_module.protocol import Block, Refusal, RefusalReason
+from bela_module.recording_sink import RecordingSink
 from bela_module.status import SessionState, build_status
 from bela_module.streams import Sink
 from bela_module.watchdog import Finding
@@ -33,9 +34,9 @@ _BACKOFF_S: Final = (0.1, 5.0)
 _MAX_UNANSWERED: Final = 3  # while data still comes
 _LINGER_S: Final = 0.1  # an outlet that ends takes along what it has not sent yet
 _STABLE_S: Final = 1.0  # a connection that lasts so long was a good one
-_TIDY_S: Final = 2.0
 _LEAVE_S: Final = 2.0
 _TIDY_PATIENCE_S: Final = 10.0
+
 
 @dataclass
 class Driver:
@@ -68,15 +69,17 @@ class Driver:
     client: BoardClient | None = None
     delivery: Delivery | None = None
     monitoring: Delivery | None = None
+    recording: RecordingSink | None = None
     controlled: set[str] = field(default_factory=set)
     problems: tuple[str, ...] = ()
+    left: set[str] = field(default_factory=set)
+    """What may still be watched or monitored on a board that went away."""
+    restarted_s: float = 0.0
     status: dict[str, Any] = field(default_factory=dict)
     _jobs: JobQueue = field(default_factory=JobQueue)
     _closing: bool = False
     _unanswered: int = 0
-    _left: set[str] = field(default_factory=set)
     _tidy_until_s: float = 0.0
-    _restarted_s: float = 0.0
     _last_streams: list[dict[str, Any]] = field(default_factory=list)
 
     def __post_init__(self) -> None:
@@ -84,6 +87,7 @@ class Driver:
         board = self.settings.board
         self.board = Board(board.name, board.input_delay_s)
         self._wake = asyncio.Event()
+        self._loop = asyncio.get_running_loop()
         self.publish_status()
 
     # ---- what the session calls, in the loop ----------------------------------------------
@@ -134,6 +138,10 @@ class Driver:
         self.last_error = text
         self.mark(f"error {text}", self.now())
 
+    def note_soon(self, text: str) -> None:
+        """Do the same from another thread."""
+        self._loop.call_soon_threadsafe(self.note_error, text)
+
     def mark(self, text: str, lsl_s: float) -> None:
         """Publish an event with the time at which it happened."""
         self.sink.mark(text, lsl_s)
@@ -148,7 +156,7 @@ class Driver:
 
     @property
     def _tidying(self) -> bool:
-        return bool(self._left) and self.now() < self._tidy_until_s
+        return bool(self.left) and self.now() < self._tidy_until_s
 
     async def run(self) -> None:
         """Serve until :meth:`close`."""
@@ -170,37 +178,20 @@ class Driver:
         finally:
             self._jobs.refuse("the session was closed")
             self._give_up()
-            await self._tidy_up()
+            await recovery.tidy_up(self)
             if self._last_streams:
                 await asyncio.sleep(_LINGER_S)
+            if self.recording is not None:
+                self.recording.complete()
             self.sink.close()
             self._enter(SessionState.IDLE)
 
     def _give_up(self) -> None:
         """End what runs without the board; what is left on it is to be tidied up."""
-        for delivery in self._deliveries():
+        for delivery in self.deliveries:
             delivery.cut(self.board.tick)
             delivery.finish()
             self.drop(delivery, left_on_board=True)
-
-    async def _tidy_up(self) -> None:
-        """Try once to leave the board as it was found, when the connection was lost before."""
-        if not self._left and not self.controlled:
-            return
-        board = self.settings.board
-        client = None
-        try:
-            async with asyncio.timeout(_TIDY_S):
-                client = await self._open_client(min(board.reply_timeout_s, _TIDY_S))
-                await self.probe(client)
-                await board_jobs.clear(client, self.board, frozenset(self._left))
-                await board_jobs.release(self, client, None)
-        except (BoardError, TimeoutError) as error:
-            names = ", ".join(sorted(self._left | self.controlled))
-            logger.warning("the board could not be left clean (%s): %s", names, error)
-        finally:
-            if client is not None:
-                await client.close()
 
     async def _connect(self) -> BoardClient | None:
         """Try once; jobs that do not wait for a board fail when there is none."""
@@ -209,7 +200,7 @@ class Driver:
             self._enter(SessionState.IDLE)  # only to tidy up
         elif self.state is not SessionState.WAITING:
             self._enter(SessionState.RECONNECTING if resuming else SessionState.CONNECTING)
-        attempt = asyncio.ensure_future(self._open_client(self.settings.board.reply_timeout_s))
+        attempt = asyncio.ensure_future(self.open_client(self.settings.board.reply_timeout_s))
         try:
             while not attempt.done() and self._wanted and not self._closing:
                 self._wake.clear()
@@ -228,7 +219,8 @@ class Driver:
             self._not_there(error, resuming=resuming)
             return None
 
-    async def _open_client(self, reply_timeout_s: float) -> BoardClient:
+    async def open_client(self, reply_timeout_s: float) -> BoardClient:
+        """Connect to the board of the settings."""
         board = self.settings.board
         return await BoardClient.connect(
             board.host,
@@ -276,9 +268,9 @@ class Driver:
         self.last_error = text
         self.board.decoder.restart()
         self.board.reconnecting = True
-        for delivery in self._deliveries():
+        for delivery in self.deliveries:
             delivery.interrupted()
-        if self._deliveries() and not self._closing:
+        if self.deliveries and not self._closing:
             self.problems = (f"disconnected: {text}",)
             self._enter(SessionState.RECONNECTING)
             self.mark("disconnected", self.now())
@@ -288,8 +280,8 @@ class Driver:
     async def _serve(self, client: BoardClient) -> None:
         self._unanswered = 0
         news = await self.probe(client)
-        resuming = bool(self._deliveries())
-        await self._take_over(client, news)
+        resuming = bool(self.deliveries)
+        await recovery.take_over(self, client, news)
         self.problems = ()
         if resuming:
             self.board.counters.reconnects += 1
@@ -300,23 +292,11 @@ class Driver:
                 raise DisconnectedError(f"{client.address} is gone: {client.lost.result()}")
             await self._do_jobs(client)
             await self._progress(client)
-            self._enter(SessionState.STREAMING if self._deliveries() else SessionState.IDLE)
+            self._enter(SessionState.STREAMING if self.deliveries else SessionState.IDLE)
             if self.now() >= next_probe_s:
                 await self._watch_over(client)
                 next_probe_s = self.now() + self.board.next_probe_in_s
             await self._sleep(min(_IDLE_PERIOD_S, max(0.0, next_probe_s - self.now())), client)
-
-    async def _take_over(self, client: BoardClient, news: BoardNews) -> None:
-        """End what is left on the board from before, and go on with what runs."""
-        restarted = news is BoardNews.RESTARTED
-        if restarted:
-            self._board_restarted()
-        if self.exclusive or self._left:
-            await board_jobs.clear(client, self.board, None if self.exclusive else self._left)
-        if self._deliveries():
-            await self.measure(client)
-            await board_jobs.resume(self, client, anew=restarted)
-        self._left.clear()
 
     async def _watch_over(self, client: BoardClient) -> None:
         """Probe, and deal with what the reply says of the board and of our watches."""
@@ -330,8 +310,8 @@ class Driver:
             return
         self._unanswered = 0
         if news is BoardNews.RESTARTED:
-            await self._take_over(client, news)
-        findings = [f for delivery in self._deliveries() for f in delivery.diagnose()]
+            await recovery.take_over(self, client, news)
+        findings = [f for delivery in self.deliveries for f in delivery.diagnose()]
         self._report(findings)
         await board_jobs.mend(self, client, findings)
 
@@ -346,20 +326,6 @@ class Driver:
             logger.info("data comes as it should again")
         self.problems = problems
 
-    def _board_restarted(self) -> None:
-        logger.warning("the board restarted: its ticks began anew")
-        self.mark("board_restarted", self.now())
-        self._restarted_s = self.now()
-        if self.controlled:
-            self.note_error(f"control of {', '.join(sorted(self.controlled))} ended: a restart")
-            self.controlled.clear()
-        for delivery in self._deliveries():
-            delivery.begin_anew(self.board.ended_tick)
-            if delivery.kind is DeliveryKind.SCHEDULE:
-                delivery.finish()
-                self.drop(delivery)
-                self.note_error("the schedule is void: the board restarted and counts anew")
-
     async def probe(self, client: BoardClient) -> BoardNews:
         """Ask for the list once: the state of the variables and a bound for the clock."""
         foreign = client.counters.foreign_replies
@@ -373,7 +339,7 @@ class Driver:
 
     async def measure(self, client: BoardClient) -> None:
         """Probe quickly until the clock is known, so that already the first sample is right."""
-        deadline_s = max(client.opened_s, self._restarted_s) + _MEASURE_PATIENCE_S
+        deadline_s = max(client.opened_s, self.restarted_s) + _MEASURE_PATIENCE_S
         while self.now() < deadline_s and not self.board.ready and not self._closing:
             await asyncio.sleep(self.board.next_probe_in_s)
             await self.probe(client)
@@ -400,7 +366,7 @@ class Driver:
             self.publish_status()
 
     async def _progress(self, client: BoardClient) -> None:
-        for delivery in self._deliveries():
+        for delivery in self.deliveries:
             if delivery.progress():
                 await board_jobs.end(self, client, delivery)
 
@@ -412,7 +378,7 @@ class Driver:
                 async with asyncio.timeout(_LEAVE_S):
                     if failed:
                         await board_jobs.abandon(self, client)
-                    for delivery in self._deliveries():
+                    for delivery in self.deliveries:
                         await board_jobs.end(self, client, delivery)
                     await board_jobs.release(self, client, None)
         except (BoardError, TimeoutError) as error:
@@ -427,21 +393,23 @@ class Driver:
     def _on_data(self, message: bytes | str, arrived_s: float) -> None:
         result = self.board.receive(message)
         if isinstance(result, Block):
-            for delivery in self._deliveries():
+            for delivery in self.deliveries:
                 if delivery.take(result, arrived_s):
                     return
             self.board.counters.foreign_blocks += 1
         elif isinstance(result, Refusal) and result.reason is RefusalReason.ORPHAN_HEADER:
             index = int(result.detail.split("/", 1)[0])
-            for delivery in self._deliveries():
+            for delivery in self.deliveries:
                 delivery.missed_block(index)
 
-    def _deliveries(self) -> list[Delivery]:
+    @property
+    def deliveries(self) -> list[Delivery]:
+        """What runs."""
         return [d for d in (self.delivery, self.monitoring) if d is not None]
 
     async def stop(self) -> str:
         """End everything that runs or waits, with the board or without it."""
-        client, running = self.client, bool(self._deliveries())
+        client, running = self.client, bool(self.deliveries)
         if client is not None and not client.lost.done():
             try:
                 result: str = await self.submit(
@@ -460,7 +428,7 @@ class Driver:
 
     def stream_status(self) -> list[dict[str, Any]]:
         """Describe the streams that run, and those that ran last."""
-        deliveries = self._deliveries()
+        deliveries = self.deliveries
         if deliveries:
             self._last_streams = [
                 stream.status() for delivery in deliveries for stream in delivery.streams
@@ -477,17 +445,14 @@ class Driver:
     def drop(self, delivery: Delivery, *, left_on_board: bool = False) -> None:
         """Forget a delivery that has ended; STATUS keeps its last figures.
 
-        Parameters
-        ----------
-        delivery : Delivery
-            What has ended.
-        left_on_board : bool
-            Whether the board could not be told, and should be when it comes back soon.
+        What is left on the board, since it could not be told, is ended when it comes back soon.
         """
         self.stream_status()
         self.problems = ()
+        if self.recording is not None and delivery is self.delivery:
+            self.recording.stop()
         if left_on_board:
-            self._left.update(v.name for v in (*delivery.watched, *delivery.monitored))
+            self.left.update(v.name for v in (*delivery.watched, *delivery.monitored))
             self._tidy_until_s = self.now() + _TIDY_PATIENCE_S
         if self.delivery is delivery:
             self.delivery = None

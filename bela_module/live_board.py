@@ -123,9 +123,9 @@ class LiveBoard:
         BoardError
             When the board cannot be reached, or does not answer.
         """
-        if self.is_connected():
+        if self._is_open:
+            self._look()  # a lost connection is found again for it, and what streams goes on
             return True
-        self.disconnect()
         sink = self._sink = RunSink()
         session = Session(
             self.settings, sink=lambda: sink, now=local_clock, exclusive=self._exclusive

@@ -10,6 +10,7 @@ from typing import Any, Final
 import numpy as np
 
 from bela_module.continuity import Gap, GapReason, Run, Tracker, tracker_for
+from bela_module.errors import StreamError
 from bela_module.grouping import Grouper
 from bela_module.protocol import Array, Block, Ticks, Variable
 from bela_module.streams import (
@@ -50,7 +51,14 @@ class LiveStream:
     on_gap : callable
         Is told every loss: the variable and the gap.
     on_error : callable
-        Is told the first error of the sink, which ends nothing but what it refused.
+        Is told the first error of the sink, which ends no other stream.
+
+    Attributes
+    ----------
+    error : Exception or None
+        The first error of the sink.
+    broken : bool
+        Whether the sink takes no more: what comes is counted as lost.
     """
 
     def __init__(
@@ -80,7 +88,7 @@ class LiveStream:
         self._opened_s = 0.0
         self._on_gap = on_gap
         self._on_error = on_error
-        self._is_open = False
+        self.broken = False
         self._facts_before: StreamFacts | None = None
         self._waiting: deque[tuple[int, Run | Gap]] = deque()
         self._n_waiting = 0
@@ -195,9 +203,8 @@ class LiveStream:
         self._opened_s = self._now()
         try:
             self._sink.open(self.plan, facts)
-            self._is_open = True
         except Exception as error:  # noqa: BLE001 - what a sink raises concerns this stream alone
-            self._is_open = False
+            self.broken = True
             self._note(error)
         self.release()
 
@@ -281,7 +288,7 @@ class LiveStream:
             self._push(item.ticks, values[:, np.newaxis])
 
     def _push(self, ticks: Ticks, values: Array) -> None:
-        if not self._is_open:
+        if self.broken:
             self.refused += _count_values(values)
             return
         try:
@@ -289,6 +296,7 @@ class LiveStream:
             self._sink.push(self.plan, ticks, values, stamps_s)
         except Exception as error:  # noqa: BLE001 - what a sink raises concerns this stream alone
             self.refused += _count_values(values)
+            self.broken = not isinstance(error, StreamError)  # these samples alone, or a defect
             self._note(error)
             return
         self.samples += ticks.size

@@ -97,10 +97,14 @@ class RecordingSink:
         """Pass on an event."""
         self._sink.mark(text, lsl_s)
 
-    def close(self) -> None:
-        """End the recording and wait for its files, then end all streams."""
+    def complete(self) -> None:
+        """End the recording and wait for its files."""
         if self._recorder is not None:
             self._recorder.close()
+
+    def close(self) -> None:
+        """End the recording and wait for its files, then end all streams."""
+        self.complete()
         self._sink.close()
 
 

@@ -108,6 +108,7 @@ class Tracker(ABC):
         self.last_tick: int | None = None
         self._floor_tick: int | None = None
         self._end_tick: int | None = None
+        self._start_is_certain = False
         self._interrupted = False
 
     @property
@@ -144,7 +145,16 @@ class Tracker(ABC):
         self.last_tick = None
         self._floor_tick = first_tick
         self._end_tick = last_tick
+        self._start_is_certain = False
         self._interrupted = False
+
+    def confirm_start(self) -> None:
+        """Take note that the board knew of the start in time.
+
+        Then whatever is missing between the start and the first block was lost; otherwise the
+        board may have begun late.
+        """
+        self._start_is_certain = True
 
     @abstractmethod
     def add(self, block: Block, possible_tick: float = math.inf) -> list[Item]:

@@ -37,9 +37,7 @@ from tests.session_helpers import Recorder, variable
 RATE_HZ = 88200.0
 NAMES = ("a", "b")
 
-SKETCH = Sketch(
-    "faulty", "made for a test", (variable("a"), variable("b")), tick_rate_hz=RATE_HZ
-)
+SKETCH = Sketch("faulty", "made for a test", (variable("a"), variable("b")), tick_rate_hz=RATE_HZ)
 RENUMBERED = Sketch(
     "rebuilt",
     "the same variables, and others before them",

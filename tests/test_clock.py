@@ -40,7 +40,7 @@ def test_stamps_are_near_the_truth_and_inside_what_is_stated(jitter: str, drift_
     ("rate_hz", "declared_hz", "burst", "p99_us"),
     [
         (22050.0, 44100.0, 8, 250),
-        (2756.25, 44100.0, 1, 250),
+        (2756.25, 44100.0, 1, 350),  # few blocks: see the decision on what arrivals may say
         (96000.0, 96000.0, 32, 250),
         (96000.0, 44100.0, 32, 400),
         (43000.0, 44100.0, 16, 400),

@@ -92,6 +92,10 @@ def test_a_lost_connection_is_found_again_when_it_is_needed(
     wait_until(lambda: not live.is_connected(), "the end of the connection")
     assert live.get_latest_timestamp() >= 0
     assert live.is_connected()
+    board.restart()
+    wait_until(lambda: not live.is_connected(), "the end of the connection")
+    assert live.connect() is True
+    assert live.is_connected()
 
 
 def test_what_is_forgotten_ends_its_connection(

@@ -13,7 +13,6 @@ from dareplane_utils.stream_watcher.lsl_stream_watcher import StreamWatcher
 from session_helpers import (
     RATE_HZ,
     Recorder,
-    Running,
     WaitUntil,
     answer,
     assert_received,
@@ -31,15 +30,16 @@ from session_helpers import (
 )
 from test_conformance import formula
 
+from bela_module import live_stream
 from bela_module.errors import BelaError, RequestError
 from bela_module.outlets import local_clock
 from bela_module.protocol import Array, Ticks, ValueType
 from bela_module.replay import ReplayedBoard
-from bela_module.requests import Request, StartRequest
+from bela_module.requests import StartRequest
 from bela_module.simulator import SimulatedBoard
 from bela_module.sketches import SKETCHES
 from bela_module.streaming import Session
-from bela_module.streams import StreamPlan
+from bela_module.streams import Stamps, StreamPlan
 
 CapturePath = Callable[[str], Path]
 
@@ -95,8 +95,10 @@ def test_each_value_of_a_ramp_arrives_with_its_own_tick_and_time(
 
 
 def test_every_sample_of_the_capture_of_all_types_is_its_formula(
-    capture_path: CapturePath, unique: str
+    capture_path: CapturePath, unique: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    # However slow this machine is: the last inlet to be opened still gets the first sample.
+    monkeypatch.setattr(live_stream, "_LISTENER_PATIENCE_S", 60.0)
     names = [variable.name for variable in SKETCHES["alltypes"].variables]
     with ReplayedBoard(capture_path("alltypes"), clock=local_clock) as board:
         with published_on(board, unique) as one:
@@ -107,7 +109,7 @@ def test_every_sample_of_the_capture_of_all_types_is_its_formula(
                 for name in names:
                     kept, inlet = one.sink[unique + name], inlets[unique + name]
                     inlet.pull(float(kept.stamps_s[-1]))
-                    assert_received(inlet, kept)
+                    assert assert_received(inlet, kept).size == kept.n_samples
                     expected = formula(name, kept.ticks)
                     if name.endswith("c"):
                         expected = expected.astype(np.int8)
@@ -290,11 +292,14 @@ def test_it_can_be_closed_from_its_own_thread(
         wait_until(lambda: one.sink.closed, "the end of the session")
 
 
-def test_events_are_told_to_whoever_subscribed(board: SimulatedBoard) -> None:
+def test_events_are_told_to_whoever_subscribed(
+    board: SimulatedBoard, wait_until: WaitUntil
+) -> None:
     told: list[tuple[str, str]] = []
     with session_on(board) as one:
         one.session.subscribe(lambda name, text: told.append((name, text)))
         one.start("ramp_d")
+        wait_until(lambda: board.account("ramp_d").sent, "a block")
         one.stop()
         one.session.note_error("a message of several words")
         one.list()
@@ -308,33 +313,29 @@ def test_events_are_told_to_whoever_subscribed(board: SimulatedBoard) -> None:
 
 
 class FailingRecorder(Recorder):
-    """A sink with a defect: it cannot take what is pushed."""
+    """A sink with a defect: it cannot take what is pushed to one stream."""
 
-    def push(self, plan: StreamPlan, *_: object) -> None:
-        raise ZeroDivisionError(f"no room for {plan.name}")
+    def push(self, plan: StreamPlan, ticks: Ticks, values: Array, stamps_s: Stamps) -> None:
+        if plan.name == "bela_ramp_d":
+            raise ZeroDivisionError("no room")
+        super().push(plan, ticks, values, stamps_s)
 
 
-def test_a_failing_sink_is_told_and_the_board_left_clean(
+def test_a_failing_stream_is_told_and_counted_and_the_others_go_on(
     board: SimulatedBoard, wait_until: WaitUntil
 ) -> None:
     with running(settings_for(board.port), FailingRecorder()) as one:
-        one.start("ramp_d")
+        one.start("ramp_d", "ramp_i")
         wait_until(lambda: one.session.status()["last_error"], "an error")
-        assert "no room for bela_ramp_d" in one.session.status()["last_error"]
-        wait_until(lambda: left_on(board) == ([], {}, {}), "a clean board")
-        assert one.list()["project"] == "ramps"  # it can still be commanded
-
-
-def test_a_sink_that_cannot_be_made_ends_the_session(board: SimulatedBoard) -> None:
-    def make() -> Recorder:
-        raise BelaError("no LSL here")
-
-    session = Session(settings_for(board.port), sink=make, now=local_clock)
-    session.open()
-    try:
-        refused(lambda: answer(session.stop()), "the session has ended")
-    finally:
-        session.close()
+        one.stop()
+        assert one.session.status()["last_error"] == "bela_ramp_d: no room"
+        assert one.sink.events == ["started", "error bela_ramp_d: no room", "stopped"]
+        assert one.streams["bela_ramp_d"]["lost"] == board.account("ramp_d").sent > 0
+        assert one.streams["bela_ramp_i"]["lost"] == 0
+        np.testing.assert_array_equal(
+            one.sink["bela_ramp_i"].ticks, written_ticks(board, "ramp_i")
+        )
+        assert left_on(board) == ([], {}, {})
 
 
 @pytest.mark.parametrize("command", ["start", "stop", "list_variables"])

@@ -103,9 +103,7 @@ class FuzzedChannel:
 
 
 @pytest.mark.parametrize("name", CAPTURES)
-def test_mutated_data_never_raises_nor_runs_backwards(
-    name: str, capture_path: CapturePath
-) -> None:
+def test_mutated_data_never_raises_nor_runs_backwards(name: str, capture_path: CapturePath) -> None:
     path = capture_path(name)
     channel = FuzzedChannel(variables_of(path))
     count = N_MESSAGES // len(CAPTURES)

@@ -1,0 +1,114 @@
+"""What is diagnosed, from made-up replies; a stall of our own is never blamed on the board."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from bela_module.protocol import ValueType, Variable
+from bela_module.watchdog import Cause, Finding, Watchdog
+
+PROBE_S = 0.5
+BLOCK_S = 0.02
+NAMES = ("pot1", "pot2", "touch")
+
+
+@dataclass
+class Scene:
+    """A board that is probed regularly; touch is sparse."""
+
+    watchdog: Watchdog = field(default_factory=Watchdog)
+    now_s: float = 100.0
+    tick: int = 1000
+    ticking: bool = True
+    watched: set[str] = field(default_factory=lambda: set(NAMES))
+    sending: set[str] = field(default_factory=lambda: {"pot1", "pot2"})
+    last_block_s: dict[str, float] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.watchdog.watched(NAMES, self.now_s)
+
+    def look(self, after_s: float = PROBE_S) -> list[Finding]:
+        self.now_s += after_s
+        self.tick += round(after_s * 44100) * self.ticking
+        for name in self.sending & self.watched:
+            self.last_block_s[name] = self.now_s - BLOCK_S
+        variables = [
+            Variable(k, name, ValueType.FLOAT, name == "touch", watched=name in self.watched)
+            for k, name in enumerate(NAMES)
+        ]
+        block_s = {"pot1": BLOCK_S, "pot2": BLOCK_S}
+        return self.watchdog.look(variables, self.tick, self.now_s, self.last_block_s, block_s)
+
+    def first_finding(self, within: int) -> tuple[int, list[Finding]]:
+        """Look until something is found; give the number of looks and what it was."""
+        for count in range(1, within + 1):
+            if findings := self.look():
+                return count, findings
+        return within, []
+
+
+def test_nothing_is_found_while_all_is_well() -> None:
+    scene = Scene()
+    assert scene.first_finding(within=50) == (50, [])
+
+
+def test_ticks_that_stand_still() -> None:
+    scene = Scene()
+    scene.look()
+    scene.ticking = False
+    count, findings = scene.first_finding(within=10)
+    assert findings == [Finding(Cause.STANDSTILL)]
+    assert 1.5 < count * PROBE_S <= 2.5
+    scene.ticking = True
+    assert scene.look() == []
+
+
+def test_a_watch_that_another_client_ended() -> None:
+    scene = Scene()
+    scene.look()
+    scene.watched.remove("pot1")
+    assert scene.first_finding(within=10) == (3, [Finding(Cause.UNWATCHED, ("pot1",))])
+    scene.watchdog.watched(["pot1"], scene.now_s)
+    scene.watched.add("pot1")
+    assert scene.first_finding(within=10) == (10, [])
+
+
+def test_a_watch_that_never_took_effect() -> None:
+    scene = Scene(watched={"pot1"})
+    count, findings = scene.first_finding(within=10)
+    assert findings == [Finding(Cause.IGNORED, ("pot2",))]
+    assert count * PROBE_S > 2.0
+    # A sparse variable shows as watched only with its next value, which may never come.
+    assert all("touch" not in finding.names for finding in findings)
+
+
+def test_one_of_several_that_sends_nothing() -> None:
+    scene = Scene(sending={"pot1"})
+    count, findings = scene.first_finding(within=10)
+    assert findings == [Finding(Cause.UNASSIGNED, ("pot2",))]
+    assert count * PROBE_S > 1.5
+    scene.sending.add("pot2")
+    assert scene.look() == []
+
+
+def test_a_board_that_sends_nothing_at_all() -> None:
+    scene = Scene(sending=set())
+    assert scene.first_finding(within=10)[1] == [Finding(Cause.SILENT)]
+
+
+def test_a_stall_of_this_process_accuses_nobody() -> None:
+    scene = Scene()
+    scene.look()
+    scene.sending = set()
+    assert scene.look(after_s=30.0) == []  # blocks may still be on their way
+    scene.sending = {"pot1", "pot2"}
+    assert scene.first_finding(within=10) == (10, [])
+
+
+def test_findings_in_words() -> None:
+    assert str(Finding(Cause.SILENT)) == Cause.SILENT.value
+    assert str(Finding(Cause.UNWATCHED, ("a", "b"))) == (
+        "a, b: another client ended the watch; it is watched again"
+    )
+    many = Finding(Cause.UNASSIGNED, tuple(f"v{k}" for k in range(100)))
+    assert str(many).startswith("v0, v1, v2, v3, v4, v5, v6, v7, ...: watched, but nothing comes")
