@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import math
 from collections.abc import Container, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
@@ -25,6 +25,7 @@ from bela_module.errors import NoReplyError, RequestError, UnknownVariableError
 from bela_module.protocol import Buffer, ValueType, Variable, encode_buffer
 from bela_module.recording_sink import RecordingSink
 from bela_module.requests import (
+    MAX_TICK,
     MonitorRequest,
     ScheduleRequest,
     SendRequest,
@@ -50,6 +51,7 @@ logger = logging.getLogger(__name__)
 _CONFIRM_S: Final = 1.0
 _LEAD_S: Final = 0.1
 _DEFAULT_MONITOR_PERIOD_S: Final = 0.1
+_MIN_MONITOR_PERIOD_S: Final = 0.0005
 
 
 async def clear(client: BoardClient, board: Board, names: Container[str] | None = None) -> None:
@@ -93,7 +95,7 @@ async def start(driver: Driver, client: BoardClient, request: StartRequest) -> s
     delivery = _delivery(
         driver, DeliveryKind.START, plans, periods=_periods(driver, plans), sink=sink
     )
-    await _begin(driver, client, delivery)
+    await _begin_beside_monitor(driver, client, delivery)
     return f"streaming {', '.join(plan.name for plan in plans)}"
 
 
@@ -133,7 +135,7 @@ async def schedule(driver: Driver, client: BoardClient, request: ScheduleRequest
         raise RequestError(f"{', '.join(monitored)} is monitored, which cannot be scheduled")
     windows = _windows(driver, request, variables)
     delivery = _delivery(driver, DeliveryKind.SCHEDULE, plans, windows=windows)
-    await _begin(driver, client, delivery)
+    await _begin_beside_monitor(driver, client, delivery)
     first = min(window.first_tick for window in windows.values())
     last = max(window.last_tick for window in windows.values())
     return f"scheduled from tick {first} to {last}"
@@ -155,6 +157,8 @@ def _windows(
             start_s = request.start_lsl_s + board.input_delay_s
         duration = max(1, round((request.duration_s or 0.0) * rate_hz))
         asked = ((board.tick_at(start_s), duration),) * len(names)
+    if max(first + duration for first, duration in asked) > MAX_TICK:
+        raise RequestError("the schedule would end beyond the last tick that a board can count to")
     # The board starts a schedule whose time has passed at once, and counts from there.
     soon = board.tick_at(now_s + _LEAD_S)
     starts = [(max(first, soon), duration) for first, duration in asked]
@@ -166,35 +170,49 @@ def _windows(
 
 async def monitor(driver: Driver, client: BoardClient, request: MonitorRequest) -> str:
     """Send single values at a low rate."""
-    if driver.monitoring is not None:
-        await end(driver, client, driver.monitoring)
     variables = choose_variables(driver.board.variables, request.variables, driver.settings)
     names = [variable.name for variable in variables]
+    if driver.delivery is not None:
+        # The board has one monitor for each variable, which START uses where it is configured.
+        shared = sorted({v.name for v in driver.delivery.monitored} & set(names))
+        if shared:
+            raise RequestError(f"{', '.join(shared)} is monitored by START already; STOP first")
+    if driver.monitoring is not None:
+        await end(driver, client, driver.monitoring)
     await driver.measure(client)
-    plans = _apart(plan_streams(variables, driver.settings, monitor=True), driver.delivery)
     if request.periods is not None:
         periods = dict(zip(names, request.periods_for(names), strict=True))
     else:
         ticks = _period_ticks(driver, request.period_s or _DEFAULT_MONITOR_PERIOD_S)
         periods = dict.fromkeys(names, ticks)
-    delivery = _delivery(driver, DeliveryKind.MONITOR, plans, periods=periods)
-    await _begin(driver, client, delivery)
+    await _begin(driver, client, _monitor_delivery(driver, variables, periods))
     return f"monitoring {', '.join(names)}"
 
 
-def _apart(plans: Sequence[StreamPlan], running: Delivery | None) -> list[StreamPlan]:
-    """Give another name to the monitor of a variable that streams under its own already."""
-    taken = {stream.plan.name for stream in running.streams} if running is not None else set()
-    return [
-        StreamPlan(
-            f"{plan.name}_monitor" if plan.name in taken else plan.name,
-            plan.variables,
-            plan.mode,
-            plan.sample_format,
-            plan.settings,
-        )
+def _monitor_delivery(
+    driver: Driver, variables: Sequence[Variable], periods: Mapping[str, int]
+) -> Delivery:
+    plans = plan_streams(variables, driver.settings, monitor=True)
+    # A stream that START has made stays what it is; its monitor gets a name of its own.
+    named = [
+        replace(plan, name=f"{plan.name}_monitor") if plan.name in driver.streamed else plan
         for plan in plans
     ]
+    return _delivery(driver, DeliveryKind.MONITOR, named, periods=periods)
+
+
+async def _begin_beside_monitor(driver: Driver, client: BoardClient, delivery: Delivery) -> None:
+    """Begin a START or SCHEDULE; a monitor that has one of its names goes on under another."""
+    names = {plan.name for plan in delivery.plans}
+    driver.streamed |= names
+    monitoring = driver.monitoring
+    if monitoring is None or names.isdisjoint(plan.name for plan in monitoring.plans):
+        await _begin(driver, client, delivery)
+        return
+    variables, periods = monitoring.monitored, monitoring.periods
+    await end(driver, client, monitoring)
+    await _begin(driver, client, delivery)
+    await _begin(driver, client, _monitor_delivery(driver, variables, periods))
 
 
 def _periods(driver: Driver, plans: Sequence[StreamPlan]) -> dict[str, int]:
@@ -213,6 +231,10 @@ def _period_ticks(driver: Driver, period_s: float) -> int:
     rate_hz = clock.tick_rate_hz if clock and measured else driver.board.declared_rate_hz
     if not math.isfinite(rate_hz):
         raise RequestError("the board's tick rate is not known yet; give periods in ticks")
+    if period_s < _MIN_MONITOR_PERIOD_S:
+        raise RequestError(
+            f"a period of {period_s} s is below {_MIN_MONITOR_PERIOD_S} s; START streams all values"
+        )
     return max(2, round(period_s * rate_hz))  # 1 would mean once
 
 

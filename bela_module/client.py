@@ -12,6 +12,7 @@ import contextlib
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, Protocol
+from urllib.parse import urlsplit
 
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import WebSocketException
@@ -19,6 +20,7 @@ from websockets.exceptions import WebSocketException
 from bela_module import control
 from bela_module.errors import ConnectError, DisconnectedError, FrameError, NoReplyError
 from bela_module.protocol import Buffer, encode_buffer
+from bela_module.resolver import resolve
 
 _MAX_CONTROL_BYTES: Final = 2**24
 _MAX_DATA_BYTES: Final = 2**20
@@ -403,6 +405,7 @@ async def _open(url: str, max_bytes: int, now: Clock, timeout_s: float) -> _Stam
     try:
         socket = await connect(
             url,
+            host=await resolve(urlsplit(url).hostname or "", timeout_s),
             create_connection=stamped,  # type: ignore[arg-type]
             compression=None,  # the board negotiates no extension
             proxy=None,

@@ -70,6 +70,7 @@ class Driver:
     delivery: Delivery | None = None
     monitoring: Delivery | None = None
     recording: RecordingSink | None = None
+    streamed: set[str] = field(default_factory=set)
     controlled: set[str] = field(default_factory=set)
     problems: tuple[str, ...] = ()
     left: set[str] = field(default_factory=set)

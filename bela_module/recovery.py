@@ -40,6 +40,7 @@ async def take_over(driver: Driver, client: BoardClient, news: BoardNews) -> Non
     restarted = news is BoardNews.RESTARTED
     if restarted:
         _begin_anew(driver)
+    _check_control(driver)
     if driver.exclusive or driver.left:
         names = None if driver.exclusive else driver.left
         await board_jobs.clear(client, driver.board, names)
@@ -54,16 +55,21 @@ def _begin_anew(driver: Driver) -> None:
     logger.warning("the board restarted: its ticks began anew")
     driver.restarted_s = driver.now()
     driver.mark("board_restarted", driver.restarted_s)
-    if driver.controlled:
-        names = ", ".join(sorted(driver.controlled))
-        driver.note_error(f"{names}: no longer controlled, since the board restarted")
-        driver.controlled.clear()
     for delivery in driver.deliveries:
         delivery.begin_anew(driver.board.ended_tick)
         if delivery.kind is DeliveryKind.SCHEDULE:
             delivery.finish()
             driver.drop(delivery)
             driver.note_error("the schedule is void: the board restarted and counts anew")
+
+
+def _check_control(driver: Driver) -> None:
+    """Report what was controlled and is not any more: a board that restarted has forgotten it."""
+    there = {variable.name for variable in driver.board.variables if variable.controlled}
+    lost = driver.controlled - there
+    if lost:
+        driver.controlled -= lost
+        driver.note_error(f"{', '.join(sorted(lost))}: no longer controlled; SET it again")
 
 
 async def tidy_up(driver: Driver) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future
 from contextlib import contextmanager
 from typing import Any, TypeVar
@@ -236,7 +236,9 @@ def published_on(board: BoardServer, prefix: str, /, **tables: Any) -> Iterator[
         yield one
 
 
-def board_of(*variables: SketchVariable, rate_hz: float = RATE_HZ, **options: Any) -> SimulatedBoard:
+def board_of(
+    *variables: SketchVariable, rate_hz: float = RATE_HZ, **options: Any
+) -> SimulatedBoard:
     """Make a board that runs a sketch of these variables."""
     sketch = Sketch("test", "made for a test", variables, tick_rate_hz=rate_hz)
     return SimulatedBoard(sketch, clock=local_clock, **options)

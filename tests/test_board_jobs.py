@@ -78,8 +78,27 @@ def test_a_period_in_seconds_is_counted_in_ticks(board: SimulatedBoard, one: Run
     assert board.monitored()["ramp"] == pytest.approx(882, abs=2)
     one.monitor(variables="ramp")  # ten times a second unless it is said
     assert board.monitored()["ramp"] == pytest.approx(4410, abs=5)
-    one.monitor(variables="ramp", period_s=1e-9)  # a period of 1 would mean once
-    assert board.monitored() == {"ramp": 2}
+    with pytest.raises(RequestError, match="a period of 1e-09 s is below 0.0005 s"):
+        one.monitor(variables="ramp", period_s=1e-9)
+
+
+def test_a_monitor_gives_way_to_a_start_and_goes_on_under_another_name(
+    board: SimulatedBoard, one: Running, wait_until: WaitUntil
+) -> None:
+    one.monitor(variables=["ramp", "byte"], periods=441)
+    one.start("ramp")
+    assert set(one.streams) == {"bela_ramp", "bela_ramp_monitor", "bela_byte"}
+    wait_until(lambda: one.samples("bela_ramp_monitor") > 5, "monitored values")
+    wait_until(lambda: one.samples("bela_ramp") > 5, "streamed values")
+    one.stop()
+    one.monitor(variables="ramp", periods=441)  # the stream of START stays what it is
+    assert set(one.streams) == {"bela_ramp_monitor"}
+
+
+def test_a_schedule_beyond_the_last_tick_is_refused(one: Running) -> None:
+    for too_late in ({"start_in_s": 1e15, "duration_s": 1}, {"start_in_s": 0, "duration_s": 1e300}):
+        with pytest.raises(RequestError, match="beyond the last tick"):
+            one.schedule(**too_late)
 
 
 def test_another_monitor_replaces_the_first(board: SimulatedBoard, one: Running) -> None:

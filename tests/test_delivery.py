@@ -24,7 +24,7 @@ from bela_module.errors import RequestError
 from bela_module.outlets import local_clock
 from bela_module.protocol import Array, ValueType
 from bela_module.simulator import SimulatedBoard
-from bela_module.sketches import Ticks, Times
+from bela_module.sketches import Signal, Ticks, Times, ramp
 
 AHEAD_TICKS = 44100
 """How far ahead a schedule is made: no stall of this machine may take as long."""
@@ -67,7 +67,8 @@ def one(board: SimulatedBoard) -> Iterator[Running]:
 
 
 def value_of(name: str, ticks: Ticks) -> Array:
-    return {"saw": saw, "zero": zero, "byte": zero}.get(name, lambda t, _: t)(ticks, ticks * 0.0)
+    signals: dict[str, Signal] = {"saw": saw, "zero": zero, "byte": zero}
+    return signals.get(name, ramp)(ticks, np.zeros(ticks.size))
 
 
 def until_idle(one: Running, wait_until: WaitUntil) -> None:
@@ -123,9 +124,7 @@ def test_each_variable_has_its_own_time(
     for name in ("ramp", "saw", "zero"):
         assert_exactly(one, name, windows[name][0], sum(windows[name]))
     assert_exactly(one, "half", first + 10, first + 10 + 1000, step=2)
-    assert_exactly(
-        one, "touch", first + TOUCH_STEP, first + 3 * TOUCH_STEP, step=TOUCH_STEP
-    )
+    assert_exactly(one, "touch", first + TOUCH_STEP, first + 3 * TOUCH_STEP, step=TOUCH_STEP)
     assert_times_are_true(board, one.sink, "bela_ramp")
     started_s, finished_s = (one.sink.time_of(f"schedule_{e}") for e in ("started", "finished"))
     last_tick = max(map(sum, windows.values()))

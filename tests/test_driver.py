@@ -8,6 +8,7 @@ import time
 from collections.abc import Iterator
 from concurrent.futures import Future
 from contextlib import contextmanager
+from typing import Any
 
 import numpy as np
 import pytest
@@ -51,13 +52,13 @@ def close_s(one: Running) -> float:
 # ---- before there is a board -------------------------------------------------------------------
 
 
-def test_start_waits_for_the_board_and_then_streams(
-    free_port: int, wait_until: WaitUntil
-) -> None:
+def test_start_waits_for_the_board_and_then_streams(free_port: int, wait_until: WaitUntil) -> None:
     with session_at(free_port) as one:
         assert one.state == "idle"
         said = one.start("ramp_d", "ramp_i")
-        assert said.startswith(f"waiting for the board: cannot connect to ws://127.0.0.1:{free_port}")
+        assert said.startswith(
+            f"waiting for the board: cannot connect to ws://127.0.0.1:{free_port}"
+        )
         wait_until(lambda: one.state == "waiting", "state waiting")
         assert "cannot connect" in one.session.status()["last_error"]
         assert one.streams == {}
@@ -129,11 +130,8 @@ def test_stop_while_connecting(wait_until: WaitUntil) -> None:
 @pytest.mark.parametrize("started", [True, False])
 def test_close_while_connecting(started: bool, wait_until: WaitUntil) -> None:
     with mute_board() as port, session_at(port) as one:
-        asked: Future[object]
-        if started:
-            asked = one.session.start(StartRequest())  # type: ignore[assignment]
-        else:
-            asked = one.session.list_variables()  # type: ignore[assignment]
+        start, ask = one.session.start, one.session.list_variables
+        asked: Future[Any] = start(StartRequest()) if started else ask()
         wait_until(lambda: one.state == "connecting", "state connecting")
         assert close_s(one) < 3.0  # within 1 s, but for a machine that stalls
         with pytest.raises(RequestError, match="the session was closed"):

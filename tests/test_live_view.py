@@ -70,6 +70,11 @@ def shown(status: dict[str, Any]) -> str:
     return console.file.getvalue()
 
 
+def words(line: str) -> str:
+    """Give a line without its columns."""
+    return " ".join(line.split())
+
+
 # ---- the table ---------------------------------------------------------------------------------
 
 
@@ -79,13 +84,9 @@ def test_a_session_in_a_few_lines() -> None:
         "dp-bela streaming  potentiometers at ws://127.0.0.1:5555  22050.12 ticks/s"
     )
     assert "times within 400 µs, drift +12.3 ppm, round trip 1.10 ms, 100 blocks" in lines[1]
-    assert lines[2].split() == (
-        "stream mode format nominal Hz measured Hz samples lost gaps delay s".split()
-    )
-    assert lines[3].split() == (
-        "bela_pot1 dense float32 22050.00 22049.80 102400 0 0 0.050".split()
-    )
-    assert lines[4].split()[:2] == ["bela_touch", "sparse"]
+    assert words(lines[2]) == "stream mode format nominal Hz measured Hz samples lost gaps delay s"
+    assert words(lines[3]) == "bela_pot1 dense float32 22050.00 22049.80 102400 0 0 0.050"
+    assert words(lines[4]).startswith("bela_touch sparse ")
 
 
 def test_what_is_not_known_yet_is_left_open() -> None:
@@ -100,9 +101,7 @@ def test_what_is_not_known_yet_is_left_open() -> None:
         )
     )
     assert "dp-bela waiting  no project yet at ws://bela.local:5555" in text
-    assert "bela_pot1 dense float32 - - 102400 0 0 -".split() in [
-        line.split() for line in text.splitlines()
-    ]
+    assert "bela_pot1 dense float32 - - 102400 0 0 -" in map(words, text.splitlines())
     assert "None" not in text
 
 

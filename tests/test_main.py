@@ -41,13 +41,12 @@ def _signals() -> Iterator[None]:
         signal.signal(number, handler)
 
 
-class Launched:
+class Program:
     """The program in a process of its own."""
 
     def __init__(self, folder: Path, *arguments: str) -> None:
         lsl_config = folder / "lsl_api.cfg"
         lsl_config.write_text(LSL_ON_THIS_MACHINE)
-        folder.mkdir(exist_ok=True)
         self._output = (folder / "output.txt").open("w+")
         self._errors = (folder / "errors.txt").open("w+")
         self.process = subprocess.Popen(
@@ -77,17 +76,17 @@ class Launched:
 
 
 @pytest.fixture
-def launch(tmp_path: Path) -> Iterator[Callable[..., Launched]]:
-    launched: list[Launched] = []
+def launch(tmp_path: Path) -> Iterator[Callable[..., Program]]:
+    programs: list[Program] = []
 
-    def start(*arguments: str) -> Launched:
-        folder = tmp_path / f"run{len(launched)}"
+    def start(*arguments: str) -> Program:
+        folder = tmp_path / f"run{len(programs)}"
         folder.mkdir()
-        launched.append(Launched(folder, *arguments))
-        return launched[-1]
+        programs.append(Program(folder, *arguments))
+        return programs[-1]
 
     yield start
-    for program in launched:
+    for program in programs:
         program.close()
 
 
@@ -141,9 +140,7 @@ def test_wrong_arguments(arguments: list[str], capsys: pytest.CaptureFixture[str
         (["--variables", " , "], "--variables names none"),
     ],
 )
-def test_wrong_values(
-    arguments: list[str], words: str, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_wrong_values(arguments: list[str], words: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert run(*arguments) == 2
     shown = capsys.readouterr().err
     assert re.fullmatch(rf"dp-bela: .*{re.escape(words)}.*\n", shown)
@@ -191,7 +188,7 @@ def test_a_port_in_use(capsys: pytest.CaptureFixture[str]) -> None:
 # ---- the main job ------------------------------------------------------------------------------
 
 
-def test_simulate_record_and_replay(launch: Callable[..., Launched], tmp_path: Path) -> None:
+def test_simulate_record_and_replay(launch: Callable[..., Program], tmp_path: Path) -> None:
     wire = tmp_path / "wire.jsonl.gz"
     simulated = launch("--simulate", "--duration", "3", "--json", f"--record-wire={wire}")
     assert simulated.wait() == 0, simulated.errors()
@@ -219,7 +216,7 @@ def test_simulate_record_and_replay(launch: Callable[..., Launched], tmp_path: P
 
 @pytest.mark.parametrize("name", ["alltypes", "potentiometers", "manyvars"])
 def test_replays_of_a_real_board_deliver_all(
-    name: str, capture_path: CapturePath, launch: Callable[..., Launched]
+    name: str, capture_path: CapturePath, launch: Callable[..., Program]
 ) -> None:
     replayed = launch("--replay", str(capture_path(name)), "--json")
     assert replayed.wait() == 0, replayed.errors()
@@ -253,14 +250,14 @@ def test_a_table_and_the_board_of_the_environment(
 # ---- its end -----------------------------------------------------------------------------------
 
 
-def served_port(program: Launched) -> int:
+def served_port(program: Program) -> int:
     found = re.search(r"PCOMMs are served at 127\.0\.0\.1:(\d+)", program.errors())
     return int(found[1]) if found else 0
 
 
 @pytest.mark.parametrize("way", ["SIGINT", "SIGTERM", "CLOSE"])
 def test_each_end_is_quick_and_clean(
-    way: str, launch: Callable[..., Launched], wait_until: WaitUntil
+    way: str, launch: Callable[..., Program], wait_until: WaitUntil
 ) -> None:
     if way != "CLOSE" and sys.platform == "win32":
         pytest.skip("Windows has no such signals")

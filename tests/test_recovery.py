@@ -16,6 +16,7 @@ import numpy as np
 import pytest
 
 from bela_module.errors import StreamError
+from bela_module.faults import OtherClient
 from bela_module.outlets import local_clock
 from bela_module.protocol import Array, Ticks, ValueType
 from bela_module.requests import StartRequest
@@ -94,7 +95,7 @@ def test_what_the_board_no_longer_has_is_reported_and_the_rest_goes_on(
         session_at(board.port, streams=groups) as one,
     ):
         one.start("a", "b", "c", "d")
-        flow(one, wait_until)
+        wait_until(lambda: one.samples("bela_pair") > 0, "rows")
         board.restart(ANOTHER)
         wait_until(lambda: board.watched_names() == ["c", "d"], "what is left is watched")
         wait_until(lambda: "a: the board no longer has it" in problems_of(one), "a report")
@@ -154,7 +155,7 @@ def test_the_same_outlets_go_on_after_a_reconnect_and_a_restart(
     with published_on(board, unique) as one:
         one.start("a")
         wait_until(lambda: one.samples(f"{unique}a") > 0, "samples", 20.0)
-        with listening([f"{unique}a"]) as listeners:
+        with listening(f"{unique}a", 1) as listeners:
             listener = listeners[f"{unique}a"]
             for trouble in (board.disconnect, board.restart):
                 before = len(events_of(one, "reconnected"))
@@ -330,7 +331,7 @@ def test_a_listener_that_never_reads_holds_nothing_up(
     with published_on(board, unique) as one:
         one.start("a")
         wait_until(lambda: one.samples(f"{unique}a") > 0, "samples")
-        with listening([f"{unique}a"]):
+        with listening(f"{unique}a", 1):
             there = one.samples(f"{unique}a")
             wait_until(lambda: one.samples(f"{unique}a") > there + RATE_HZ, "a second more")
         one.stop()
@@ -394,3 +395,38 @@ def test_a_process_that_stands_still_for_five_seconds_loses_nothing(board: Simul
     assert lost == 0
     assert delivered == taken(board, "a")
     assert SKETCH.tick_rate_hz * STOPPED_S < delivered
+
+
+# ---- a board that answers, and yet sends nothing -----------------------------------------------
+
+
+def test_another_clients_unwatch_is_diagnosed_and_mended(
+    board: SimulatedBoard, one: Running, wait_until: WaitUntil
+) -> None:
+    one.start(*NAMES)
+    flow(one, wait_until)
+    board.inject(OtherClient(cmd="unwatch", variables="a"))
+    diagnosis = "a: another client ended the watch; it is watched again"
+    wait_until(lambda: f"error {diagnosis}" in one.sink.events, "the diagnosis")
+    wait_until(lambda: board.watched_names() == ["a", "b"], "both are watched")
+    wait_until(lambda: not problems_of(one), "all is well")
+    flow(one, wait_until)
+    one.stop()
+    for name in NAMES:
+        counts = check_values(board, one.sink, f"bela_{name}", worst_s=0.05)
+        assert counts[name] + one.streams[f"bela_{name}"]["lost"] == taken(board, name)
+    assert one.streams["bela_a"]["lost"] > 512
+    assert one.streams["bela_b"]["lost"] == 0
+
+
+def test_a_board_that_stands_still_is_diagnosed(
+    board: SimulatedBoard, one: Running, wait_until: WaitUntil
+) -> None:
+    one.start("a")
+    flow(one, wait_until)
+    board.step_clock(-3.0)  # until then no tick happens
+    wait_until(lambda: "its ticks stand still" in problems_of(one), "the diagnosis")
+    assert any("its ticks stand still" in text for text in events_of(one, "error"))
+    wait_until(lambda: not problems_of(one), "all is well")
+    flow(one, wait_until)
+    one.stop()

@@ -93,8 +93,10 @@ def test_while_it_streams(wait_until: WaitUntil) -> None:
         one.start("pot1", "pot2", "counter", "touch")
         one.monitor(variables="sine", periods=1000)
         wait_until(
-            lambda: one.streams["bela_pots"]["effective_rate_hz"]
-            and one.streams["bela_sine"]["effective_rate_hz"],
+            lambda: (
+                one.streams["bela_pots"]["effective_rate_hz"]
+                and one.streams["bela_sine"]["effective_rate_hz"]
+            ),
             "samples",
         )
         one.set(noise=0.5)

@@ -31,7 +31,7 @@ from session_helpers import (
 from test_conformance import formula
 
 from bela_module import live_stream
-from bela_module.errors import BelaError, RequestError
+from bela_module.errors import BelaError
 from bela_module.outlets import local_clock
 from bela_module.protocol import Array, Ticks, ValueType
 from bela_module.replay import ReplayedBoard
@@ -100,20 +100,22 @@ def test_every_sample_of_the_capture_of_all_types_is_its_formula(
     # However slow this machine is: the last inlet to be opened still gets the first sample.
     monkeypatch.setattr(live_stream, "_LISTENER_PATIENCE_S", 60.0)
     names = [variable.name for variable in SKETCHES["alltypes"].variables]
-    with ReplayedBoard(capture_path("alltypes"), clock=local_clock) as board:
-        with published_on(board, unique) as one:
-            one.start()
-            with listening(unique, len(names) + 1) as inlets:
-                assert board.finished.wait(20)
-                one.stop()
-                for name in names:
-                    kept, inlet = one.sink[unique + name], inlets[unique + name]
-                    inlet.pull(float(kept.stamps_s[-1]))
-                    assert assert_received(inlet, kept).size == kept.n_samples
-                    expected = formula(name, kept.ticks)
-                    if name.endswith("c"):
-                        expected = expected.astype(np.int8)
-                    np.testing.assert_array_equal(kept.values, expected)
+    with (
+        ReplayedBoard(capture_path("alltypes"), clock=local_clock) as board,
+        published_on(board, unique) as one,
+    ):
+        one.start()
+        with listening(unique, len(names) + 1) as inlets:
+            assert board.finished.wait(20)
+            one.stop()
+            for name in names:
+                kept, inlet = one.sink[unique + name], inlets[unique + name]
+                inlet.pull(float(kept.stamps_s[-1]))
+                assert assert_received(inlet, kept).size == kept.n_samples
+                expected = formula(name, kept.ticks)
+                if name.endswith("c"):
+                    expected = expected.astype(np.int8)
+                np.testing.assert_array_equal(kept.values, expected)
     assert one.sink[f"{unique}dj"].values.min() >= 2**31
     assert one.sink[f"{unique}dc"].values.min() < 0  # bytes above 127 keep their bits
     formats = {name: one.streams[unique + name]["format"] for name in names}
@@ -258,9 +260,7 @@ def test_before_open_and_after_close_commands_are_refused(board: SimulatedBoard)
     assert session.status()["state"] == "idle"
 
 
-def test_closing_leaves_nothing_on_the_board(
-    board: SimulatedBoard, wait_until: WaitUntil
-) -> None:
+def test_closing_leaves_nothing_on_the_board(board: SimulatedBoard, wait_until: WaitUntil) -> None:
     with session_at(board.port) as one:
         one.start("ramp_d", "ramp_i")
         one.monitor(variables="ramp_c", periods=100)
@@ -278,14 +278,10 @@ def test_closing_leaves_nothing_on_the_board(
     wait_until(lambda: board.n_clients == 0, "closed connections")
     assert one.sink.events[-1] == "stopped"
     for name in ("ramp_d", "ramp_i"):
-        np.testing.assert_array_equal(
-            one.sink[f"bela_{name}"].ticks, written_ticks(board, name)
-        )
+        np.testing.assert_array_equal(one.sink[f"bela_{name}"].ticks, written_ticks(board, name))
 
 
-def test_it_can_be_closed_from_its_own_thread(
-    board: SimulatedBoard, wait_until: WaitUntil
-) -> None:
+def test_it_can_be_closed_from_its_own_thread(board: SimulatedBoard, wait_until: WaitUntil) -> None:
     with session_on(board) as one:
         one.session.subscribe(lambda name, _text: one.session.close() if name == "set" else None)
         one.set(ramp_f=1.0)
@@ -332,9 +328,7 @@ def test_a_failing_stream_is_told_and_counted_and_the_others_go_on(
         assert one.sink.events == ["started", "error bela_ramp_d: no room", "stopped"]
         assert one.streams["bela_ramp_d"]["lost"] == board.account("ramp_d").sent > 0
         assert one.streams["bela_ramp_i"]["lost"] == 0
-        np.testing.assert_array_equal(
-            one.sink["bela_ramp_i"].ticks, written_ticks(board, "ramp_i")
-        )
+        np.testing.assert_array_equal(one.sink["bela_ramp_i"].ticks, written_ticks(board, "ramp_i"))
         assert left_on(board) == ([], {}, {})
 
 

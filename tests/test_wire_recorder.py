@@ -133,9 +133,9 @@ def test_what_a_session_recorded_can_be_replayed(tmp_path: Path, wait_until: Wai
     assert tap.dropped == 0
     np.testing.assert_array_equal(sink["bela_ramp_d"].ticks, written)
 
-    with ReplayedBoard(path, clock=local_clock) as board, session_at(board.port) as one:
+    with ReplayedBoard(path, clock=local_clock) as replayed, session_at(replayed.port) as one:
         one.start("ramp_d", "ramp_i")
-        assert board.finished.wait(TIMEOUT_S)
+        assert replayed.finished.wait(TIMEOUT_S)
         one.stop()
         again = one.sink["bela_ramp_d"]
     np.testing.assert_array_equal(again.values, again.ticks)
