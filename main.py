@@ -20,15 +20,14 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from api.logs import start_logging
-from api.server import BelaServer
-from bela_module.config import Settings, load_settings, with_board_address, with_overrides
 from bela_module.errors import BelaError, ConfigError
-from bela_module.requests import MonitorRequest, StartRequest, make_request
 
+# All else is imported where it is used: --help answers at once, and Ctrl-C ends it at any moment.
 if TYPE_CHECKING:
     from rich.console import Console
 
+    from bela_module.config import Settings
+    from bela_module.requests import MonitorRequest, StartRequest
     from bela_module.streaming import Session
 
 _STOP_TIMEOUT_S = 5.0
@@ -56,15 +55,20 @@ def main(arguments: Sequence[str] | None = None) -> int:
         settings, request = _settings(options), _request(options)
     except BelaError as error:
         return _complain(error, 2)
+    except KeyboardInterrupt:
+        return _complain("interrupted before it began", 1)
     try:
         return _run(options, settings, request)
     except BelaError as error:
         return _complain(error, 1)
+    except KeyboardInterrupt:
+        return _complain("interrupted before it began", 1)
 
 
 def _run(
     options: argparse.Namespace, settings: Settings, request: StartRequest | MonitorRequest
 ) -> int:
+    from api.logs import start_logging
     from bela_module.live_view import shortcoming
     from bela_module.outlets import LslOutlets, keep_on_this_machine, local_clock
     from bela_module.streaming import Session
@@ -86,13 +90,21 @@ def _run(
             stack.callback(recorder.close)
         streaming = settings.streaming
         sink = partial(LslOutlets, streaming.events_stream, streaming.max_buffered_s)
-        session = Session(settings, sink=sink, now=local_clock, recorder=recorder)
+        session = Session(
+            settings,
+            sink=sink,
+            now=local_clock,
+            recorder=recorder,
+            obeys_ticks=options.replay is None,
+        )
         stack.enter_context(session)
         _serve(settings, session, ended, stack, screen)
         started = _begin(session, request)
         with screen:
             _watch(options, session, started, ended, finished, screen)
         status = _stop(session)
+        if finished():
+            ended.wait(_ON_THE_WAY_S)
         screen.summary(status)
         reason = _refusal(started) or shortcoming(status)
     return 0 if reason is None else _complain(reason, 1)
@@ -105,6 +117,9 @@ def _simulated(
     stack: ExitStack,
 ) -> tuple[Settings, Callable[[], bool], StartRequest | MonitorRequest]:
     """Start a board on a free loopback port; tell where it is, when it has said all, and what."""
+    from bela_module.config import with_overrides
+    from bela_module.requests import MonitorRequest, StartRequest
+
     if options.replay:
         from bela_module.replay import ReplayedBoard
 
@@ -131,6 +146,8 @@ def _serve(
     stack: ExitStack,
     screen: _Screen,
 ) -> None:
+    from api.server import BelaServer
+
     server = BelaServer(settings, lambda: session)
     stack.callback(server.shutdown)
     server.init_server()
@@ -165,11 +182,12 @@ def _watch(
         if _refusal(started) is not None:
             return
         if finished():
-            ended.wait(_ON_THE_WAY_S)
-            return
+            return  # at once: what the board seems to do after a recording means nothing
 
 
 def _begin(session: Session, request: StartRequest | MonitorRequest) -> Future[str]:
+    from bela_module.requests import MonitorRequest
+
     if isinstance(request, MonitorRequest):
         return session.monitor(request)
     return session.start(request)
@@ -247,6 +265,8 @@ def _console() -> Console:
 
 
 def _settings(options: argparse.Namespace) -> Settings:
+    from bela_module.config import load_settings, with_board_address, with_overrides
+
     settings = load_settings(options.config)
     settings = with_overrides(
         settings,
@@ -257,6 +277,8 @@ def _settings(options: argparse.Namespace) -> Settings:
 
 
 def _request(options: argparse.Namespace) -> StartRequest:
+    from bela_module.requests import StartRequest, make_request
+
     if options.variables is None:
         return StartRequest()
     names = [name.strip() for name in options.variables.split(",") if name.strip()]

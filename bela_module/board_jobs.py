@@ -259,6 +259,7 @@ def _delivery(
         plans,
         windows or {},
         periods or {},
+        driver.obeys_ticks,
     )
 
 

@@ -75,6 +75,9 @@ class Delivery:
         SCHEDULE only: when each variable streams.
     periods : mapping of str to int
         Period in ticks of each monitored variable.
+    obeys_ticks : bool
+        Whether the board begins and ends where it is told, as a recording does not: what that
+        lacks before and after is no loss.
     """
 
     kind: DeliveryKind
@@ -88,12 +91,13 @@ class Delivery:
     plans: Sequence[StreamPlan]
     windows: Mapping[str, Window] = field(default_factory=dict)
     periods: Mapping[str, int] = field(default_factory=dict)
+    obeys_ticks: bool = True
     streams: tuple[LiveStream, ...] = ()
     running: bool = False
     gone: dict[str, Cause] = field(default_factory=dict)
     _routes: dict[tuple[int, bool], tuple[LiveStream, Variable]] = field(default_factory=dict)
     _surveyor: Surveyor = field(init=False)
-    _ends_known: bool = False
+    _starts: dict[str, int] = field(default_factory=dict)
     _is_void: bool = False
     _begun_s: float = 0.0
     _watchdog: Watchdog = field(default_factory=Watchdog)
@@ -132,8 +136,7 @@ class Delivery:
     @property
     def watched(self) -> tuple[Variable, ...]:
         """Variables of which whole blocks come."""
-        members = self._members(StreamMode.DENSE, StreamMode.SPARSE)
-        return tuple(variable for _, variable in members)
+        return tuple(v for _, v in self._members(StreamMode.DENSE, StreamMode.SPARSE))
 
     @property
     def monitored(self) -> tuple[Variable, ...]:
@@ -160,8 +163,8 @@ class Delivery:
             return True
         self._last_block_s[block.variable.name] = arrived_s
         stream.add(block, self.board.possible_tick(arrived_s), arrived_s)
-        tracker = stream.tracker_of(block.variable)
-        self.board.add_arrival(last_tick(block, tracker.step_ticks), arrived_s)
+        step_ticks = stream.tracker_of(variable).step_ticks
+        self.board.add_arrival(last_tick(block, step_ticks), arrived_s)
         self._open_ready()
         return True
 
@@ -213,8 +216,7 @@ class Delivery:
 
     async def _free_watched(self, client: BoardClient) -> None:
         """End what others left watched: a second watch would lose a block in mid-stream."""
-        wanted = {variable.name for variable in self.watched}
-        stale = [v.name for v in self.board.find(wanted) if v.watched]
+        stale = [v.name for v in self.board.find({v.name for v in self.watched}) if v.watched]
         if not stale:
             return
         await client.send(unwatch_command(stale))
@@ -255,9 +257,8 @@ class Delivery:
 
     def _is_due(self, name: str, rate_hz: float) -> bool:
         window = self.windows.get(name)
-        if window is None:
-            return True
-        return window.first_tick + _OPENING_S * rate_hz < self.board.tick < window.last_tick
+        opening = _OPENING_S * rate_hz
+        return window is None or window.first_tick + opening < self.board.tick < window.last_tick
 
     async def _watch(self, client: BoardClient, *, resumed: bool) -> None:
         names = [variable.name for variable in self.watched]
@@ -266,10 +267,11 @@ class Delivery:
             return
         # A start at one tick aligns all variables, and makes even a lost first block show.
         soon = self.board.tick_at(self.now() + _LEAD_S)
-        ready = self.board.ready
+        ready = self.board.ready and self.obeys_ticks
         starts = {name: soon for name in names}
         for name, window in self.windows.items():
             starts[name] = max(soon, window.first_tick)
+        self._starts = starts
         for stream, variable in self._members(StreamMode.DENSE, StreamMode.SPARSE):
             tracker = stream.tracker_of(variable)
             if resumed:
@@ -295,9 +297,8 @@ class Delivery:
     def _watch_command(self, names: Sequence[str], starts: Mapping[str, int] | None) -> Json:
         if starts is None:
             return watch_command(names)
-        first = [starts[name] for name in names]
         if not self.windows:
-            return watch_command(names, first)
+            return watch_command(names, [starts[name] for name in names])
         alive = [name for name in names if self.windows[name].last_tick > starts[name]]
         return watch_command(
             alive,
@@ -338,11 +339,10 @@ class Delivery:
                 self._remember_steps(stream)
 
     def _remember_steps(self, stream: LiveStream) -> None:
-        if stream.plan.mode is StreamMode.DENSE:
-            for variable in stream.plan.variables:
-                step = stream.tracker_of(variable).step_ticks
-                if step is not None:
-                    self.board.steps[variable.name] = step
+        for variable in stream.plan.variables:
+            step = stream.tracker_of(variable).step_ticks
+            if step is not None:
+                self.board.steps[variable.name] = step
 
     # ---- its course -----------------------------------------------------------------------
 
@@ -360,12 +360,18 @@ class Delivery:
         if self.kind is not DeliveryKind.SCHEDULE or not self.windows or not self.board.ready:
             return False
         now_s = self.now()
-        first_s = self.board.time_at(min(window.first_tick for window in self.windows.values()))
-        if not self._announced and now_s >= first_s:
-            self._announced = True
-            self.mark("schedule_started", first_s)
+        self._announce(now_s)
         finished = all(stream.finished for stream in self.streams)
         return self._announced and (finished or now_s > self._last_s() + _GRACE_S)
+
+    def _announce(self, now_s: float) -> None:
+        """Tell that a schedule has begun, once, as soon as it has."""
+        if self._announced or not self.windows or not self.board.ready:
+            return
+        first_s = self.board.time_at(min(window.first_tick for window in self.windows.values()))
+        if now_s >= first_s:
+            self._announced = True
+            self.mark("schedule_started", first_s)
 
     def _is_completed(self) -> bool:
         """Tell whether a schedule has come to its end by itself."""
@@ -390,7 +396,6 @@ class Delivery:
             Variables that the board still calls watched: sparse ones end with their next value.
         """
         names = [variable.name for variable in self.watched]
-        still_watched: tuple[str, ...] = ()
         try:
             if names:
                 await self._stop_watching(client, names)
@@ -398,17 +403,21 @@ class Delivery:
             if monitored:
                 await client.send(monitor_command(monitored, [0] * len(monitored)))
             still_watched = await client.still_watched(names, _CONFIRM_S)
+            await self.measure(client)  # what came before the clock was known waits for it
+            return still_watched
         except BoardError:
             self.cut(self.board.tick)
             raise
         finally:
             self.finish()
-        return still_watched
 
     async def _stop_watching(self, client: BoardClient, names: Sequence[str]) -> None:
         if all(stream.finished for stream in self.streams):
             return
-        await self.probe(client)
+        if not self.obeys_ticks:
+            await client.send(unwatch_command(names))
+            return
+        await self._await_starts(client)
         soon = self.board.tick_at(self.now() + _LEAD_S)
         watched = {variable.name for variable in self.board.variables if variable.watched}
         for stream, variable in self._members(StreamMode.DENSE, StreamMode.SPARSE):
@@ -423,19 +432,26 @@ class Delivery:
                     # Somebody else ended it before, at a tick that nobody knows.
                     stream.interrupted_in(variable)
                 stream.end_at(variable, min(soon, window.last_tick) if window else soon)
-        self._ends_known = True
         if self.board.ready:
             await client.send(unwatch_command(names, [soon] * len(names)))
         else:
             await client.send(unwatch_command(names))
         await self._wait_finished(client, watched, self.now() + _LEAD_S + _GRACE_S)
-        unfinished = [
-            variable.name
-            for stream, variable in self._members(StreamMode.DENSE, StreamMode.SPARSE)
-            if not stream.tracker_of(variable).finished
-        ]
-        if unfinished:
+        if unfinished := self._unfinished():
             await client.send(unwatch_command(unfinished))
+
+    def _unfinished(self) -> list[str]:
+        members = self._members(StreamMode.DENSE, StreamMode.SPARSE)
+        return [v.name for stream, v in members if not stream.tracker_of(v).finished]
+
+    async def _await_starts(self, client: BoardClient) -> None:
+        """Wait for starts that are close: an end set before them makes the board begin at once."""
+        await self.probe(client)
+        soon = self.board.tick_at(self.now() + _LEAD_S)
+        close = [tick for tick in self._starts.values() if tick <= soon]
+        while self.board.ready and any(tick > self.board.tick for tick in close):
+            await asyncio.sleep(_POLL_S)
+            await self.probe(client)
 
     async def _wait_finished(
         self, client: BoardClient, names: Container[str], deadline_s: float
@@ -443,11 +459,7 @@ class Delivery:
         """Wait for the last blocks of some variables, as long as they can be on their way."""
         while self.now() < deadline_s and not client.lost.done():
             await asyncio.sleep(_POLL_S)
-            if all(
-                stream.tracker_of(variable).finished
-                for stream, variable in self._members(StreamMode.DENSE, StreamMode.SPARSE)
-                if variable.name in names
-            ):
+            if not any(name in names for name in self._unfinished()):
                 return
 
     def interrupted(self) -> None:
@@ -458,8 +470,6 @@ class Delivery:
 
     def cut(self, last_tick: int) -> None:
         """Learn that nothing more comes, and which tick is the last that certainly happened."""
-        if self._ends_known:
-            return
         for stream, variable in self._members(StreamMode.DENSE, StreamMode.SPARSE):
             window = self.windows.get(variable.name)
             stream.end_at(variable, min(last_tick, window.last_tick) if window else last_tick)
@@ -475,6 +485,7 @@ class Delivery:
     def finish(self) -> None:
         """Deliver what is held as far as it is certain; nothing more comes."""
         if self.running:
+            self._announce(self.now())  # it may have begun since the last look
             completed = self._is_completed()
             self.running = False
             for stream in self.streams:
@@ -495,5 +506,4 @@ class Delivery:
     def _on_gap(self, variable: Variable, gap: Gap) -> None:
         if gap.reason is GapReason.UNKNOWN_END:
             return  # zeros that are padding, as far as anybody can tell
-        happened_s = self.board.time_at(gap.first_tick)
-        self.mark(f"gap {variable.name} {gap.n_values}", happened_s)
+        self.mark(f"gap {variable.name} {gap.n_values}", self.board.time_at(gap.first_tick))

@@ -1,8 +1,9 @@
 """Dense variables: values at a regular distance, one tick per block. Pure, no I/O.
 
 The board pads a block that ends early with zeros and does not say where they begin, so the zeros
-at the end of a block are held back until what follows proves them. The rules, and why each of
-them is safe, are in ``docs/decisions/0003-what-a-block-proves.md``.
+at the end of a block are held back until what follows proves them; so is a block that begins where
+none should, until it shows whether values were lost or are assigned unevenly. The rules, and why
+each of them is safe, are in ``docs/decisions/0003-what-a-block-proves.md``.
 """
 
 from __future__ import annotations
@@ -16,7 +17,15 @@ import numpy as np
 
 from bela_module.protocol import Array, Block, Ticks, Variable
 from bela_module.runs import GapReason, Item, Tracker
-from bela_module.steps import MAX_EVIDENCE, Evidence, infer_step, steady_step
+from bela_module.steps import (
+    DOUBTS_TO_DECIDE,
+    MAX_EVIDENCE,
+    Evidence,
+    count_doubts,
+    infer_step,
+    mean_step,
+    steady_step,
+)
 
 _RELEARN_AFTER: Final = 32
 """Distances in a row that were not expected, after which the step is taken to have changed. An
@@ -190,6 +199,8 @@ class DenseTracker(Tracker):
             new = infer_step([evidence], self._size)
         elif before is not None and self._contradicts(arrival, step):
             new = infer_step([before, evidence], self._size)
+        elif self._prove_uneven(evidence, step):
+            new = mean_step([*self._newest_row(), evidence], self._size)
         elif len(recent) == recent.maxlen:
             new = steady_step(recent, self._size) or step
         if new != step:
@@ -201,7 +212,7 @@ class DenseTracker(Tracker):
 
     def _contradicts(self, arrival: _Arrival, step: int) -> bool:
         """Tell whether a block begins among values that the one before held for certain."""
-        previous = self._previous
+        previous = self._newest
         if previous is None or self._interrupted:
             return False
         at, off_lattice = divmod(arrival.tick - previous.tick, step)
@@ -215,6 +226,13 @@ class DenseTracker(Tracker):
         )
         return bool(off_lattice) or not again
 
+    def _prove_uneven(self, evidence: Evidence, step: int) -> bool:
+        """Tell whether one more block makes enough doubtful distances in a row."""
+        if len(self._waiting) + 1 < DOUBTS_TO_DECIDE:
+            return False
+        row = [*self._newest_row(), evidence]
+        return count_doubts(row, step, self._size) >= DOUBTS_TO_DECIDE
+
     # Placing blocks
 
     def _place_waiting(self, *, final: bool = False) -> list[Item]:
@@ -227,6 +245,8 @@ class DenseTracker(Tracker):
                 self._step = infer_step(evidence, self._size, final=enough)
             if self._step is None or (self.uneven and len(self._waiting) == 1 and not final):
                 break
+            if isinstance(self._step, int) and not final and self._is_open(self._step):
+                break
             arrival = self._waiting.pop(0)
             if not self._begun:
                 self._begin_after(self._before_first(arrival.tick, self._step))
@@ -238,6 +258,16 @@ class DenseTracker(Tracker):
             self._previous = arrival
             self._interrupted = self._step_is_new = False
         return items
+
+    def _is_open(self, step: int) -> bool:
+        """Tell whether all blocks that wait may be an uneven variable's, or follow losses."""
+        n_waiting = len(self._waiting)
+        return count_doubts(self._newest_row(), step, self._size) == n_waiting
+
+    def _newest_row(self) -> list[Evidence]:
+        """Give what is proved by the blocks that wait and by the one placed before them."""
+        placed = [] if self._previous is None or self._interrupted else [self._previous]
+        return [arrival.evidence for arrival in (*placed, *self._waiting)]
 
     def _begin_after(self, tick: int) -> None:
         self._begun, self._accounted = True, tick

@@ -56,6 +56,8 @@ class Driver:
         Is told every message.
     exclusive : bool
         Whether to end, on connecting, what other clients have left watched.
+    obeys_ticks : bool
+        Whether the board begins and ends streams where it is told; a recording does not.
     """
 
     settings: Settings
@@ -64,6 +66,7 @@ class Driver:
     notify: Callable[[str, str], None]
     recorder: WireRecorder | None = None
     exclusive: bool = True
+    obeys_ticks: bool = True
     state: SessionState = SessionState.IDLE
     last_error: str | None = None
     client: BoardClient | None = None
@@ -75,13 +78,12 @@ class Driver:
     problems: tuple[str, ...] = ()
     left: set[str] = field(default_factory=set)
     """What may still be watched or monitored on a board that went away."""
-    restarted_s: float = 0.0
     status: dict[str, Any] = field(default_factory=dict)
     _jobs: JobQueue = field(default_factory=JobQueue)
     _closing: bool = False
     _unanswered: int = 0
     _tidy_until_s: float = 0.0
-    _last_streams: list[dict[str, Any]] = field(default_factory=list)
+    _last_streams: dict[str, dict[str, Any]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         """Start with a board of which nothing is known yet."""
@@ -128,10 +130,6 @@ class Driver:
     def close(self) -> None:
         """End :meth:`run` as soon as the board is left as it was found."""
         self._closing = True
-        self._wake.set()
-
-    def wake(self) -> None:
-        """Look again at what is to be done."""
         self._wake.set()
 
     def note_error(self, text: str) -> None:
@@ -233,7 +231,7 @@ class Driver:
         )
 
     def _not_there(self, error: BoardError, *, resuming: bool) -> None:
-        if self._jobs and self.state is not SessionState.WAITING and not resuming:
+        if str(error) != self.last_error:
             logger.warning("%s", error)
         self.last_error = str(error)
         self._jobs.no_board(error)
@@ -286,6 +284,7 @@ class Driver:
         self.problems = ()
         if resuming:
             self.board.counters.reconnects += 1
+            logger.info("reconnected")
             self.mark("reconnected", self.now())
         next_probe_s = 0.0
         while not self._closing:
@@ -340,7 +339,7 @@ class Driver:
 
     async def measure(self, client: BoardClient) -> None:
         """Probe quickly until the clock is known, so that already the first sample is right."""
-        deadline_s = max(client.opened_s, self.restarted_s) + _MEASURE_PATIENCE_S
+        deadline_s = self.now() + _MEASURE_PATIENCE_S
         while self.now() < deadline_s and not self.board.ready and not self._closing:
             await asyncio.sleep(self.board.next_probe_in_s)
             await self.probe(client)
@@ -420,7 +419,8 @@ class Driver:
                 logger.warning("stopped without the board: %s", error)
             else:
                 return result
-        waited = self._jobs.refuse("stopped before it began", all_jobs=False)
+        reason = f": {self.last_error}" if self.last_error else ""
+        waited = self._jobs.refuse(f"stopped before it began{reason}", all_jobs=False)
         self._give_up()
         self._wake.set()
         if running:
@@ -429,15 +429,15 @@ class Driver:
 
     def stream_status(self) -> list[dict[str, Any]]:
         """Describe the streams that run, and those that ran last."""
-        deliveries = self.deliveries
-        if deliveries:
-            self._last_streams = [
-                stream.status() for delivery in deliveries for stream in delivery.streams
-            ]
-        return self._last_streams
+        for delivery in self.deliveries:
+            for stream in delivery.streams:
+                self._last_streams[stream.plan.name] = stream.status()
+        return list(self._last_streams.values())
 
     def adopt(self, delivery: Delivery) -> None:
         """Take a delivery as the one that runs."""
+        if not self.deliveries:
+            self._last_streams.clear()
         if delivery.kind is DeliveryKind.MONITOR:
             self.monitoring = delivery
         else:

@@ -110,6 +110,8 @@ class Grouper:
         Values that came after their row had been released, and were dropped.
     superseded : int
         Values dropped for a later one of the same member at the same tick.
+    left_out : int
+        Values in the rows that were left out.
 
     Raises
     ------
@@ -126,10 +128,16 @@ class Grouper:
         self.incomplete = 0
         self.late = 0
         self.superseded = 0
+        self.left_out = 0
         self._dtype: np.dtype[Any] = np.dtype(dtype)
         self._max_held = max_held_rows
         self._members = tuple(_Member() for _ in range(n_members))
         self._released_tick = _BEFORE_ALL
+
+    @property
+    def dropped(self) -> int:
+        """Values that came and were not given, whatever the reason."""
+        return self.left_out + self.late + self.superseded
 
     @property
     def mixed_steps(self) -> bool:
@@ -217,6 +225,7 @@ class Grouper:
         if not floating:
             complete = ~missing.any(axis=1)
             self.incomplete += ticks.size - int(np.count_nonzero(complete))
+            self.left_out += int(np.count_nonzero(~missing[~complete]))
             ticks, rows = ticks[complete], rows[complete]
         return [Rows(ticks, rows)] if ticks.size else []
 

@@ -42,6 +42,13 @@ class PendingJob:
         if not self.future.done():
             self.future.set_exception(error)
 
+    def refuse(self, error: BaseException) -> None:
+        """Let it end before it was begun; nobody waits any more for one that waits for a board."""
+        if self.waiting is not None and self.waiting.done():
+            self.future.cancel()
+        else:
+            self.fail(error)
+
     def wait(self, reason: BaseException) -> None:
         """Answer that it waits for the board, and why."""
         if self.waiting is not None and not self.waiting.done():
@@ -125,4 +132,4 @@ class JobQueue:
     def _refuse(self, refused: list[PendingJob], error: BaseException) -> None:
         self._jobs = deque(p for p in self._jobs if p not in refused)
         for pending in refused:
-            pending.fail(error)
+            pending.refuse(error)

@@ -173,8 +173,13 @@ class LiveStream:
             self._take(member, tracker.finish())
 
     def flush(self) -> None:
-        """Deliver all that still waits, for listeners or for rows of other members."""
+        """Deliver all that still waits, for listeners or for rows of other members.
+
+        What could not be opened by now never will be: its values are lost.
+        """
         self.release(at_last=True)
+        self._refuse_waiting()
+        self._waiting.clear()
         if self._grouper is not None and self.facts is not None:
             for rows in self._grouper.finish():
                 self._push(rows.ticks, rows.values)
@@ -187,8 +192,7 @@ class LiveStream:
         """
         self.settle()
         self.flush()
-        self._refuse_waiting()
-        self._waiting.clear()
+        self.refused += self._grouper.dropped if self._grouper is not None else 0
         self._grouper = self._new_grouper()
         self._facts_before, self.facts = self.facts or self._facts_before, None
 
@@ -232,7 +236,8 @@ class LiveStream:
     @property
     def lost(self) -> int:
         """Values that the board took and that were not delivered."""
-        return sum(tracker.lost for tracker in self.trackers) + self.refused
+        dropped = self._grouper.dropped if self._grouper is not None else 0
+        return sum(tracker.lost for tracker in self.trackers) + self.refused + dropped
 
     @property
     def gaps(self) -> int:

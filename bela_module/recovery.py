@@ -53,8 +53,7 @@ async def take_over(driver: Driver, client: BoardClient, news: BoardNews) -> Non
 def _begin_anew(driver: Driver) -> None:
     """Account for what ran before a restart, of which the board knows nothing any more."""
     logger.warning("the board restarted: its ticks began anew")
-    driver.restarted_s = driver.now()
-    driver.mark("board_restarted", driver.restarted_s)
+    driver.mark("board_restarted", driver.now())
     for delivery in driver.deliveries:
         delivery.begin_anew(driver.board.ended_tick)
         if delivery.kind is DeliveryKind.SCHEDULE:

@@ -7,6 +7,10 @@ lost block looks like a larger step, and a block cut short like a smaller one. W
   and all before it) were taken by the time the block arrived;
 - nor do blocks overlap: they were taken before the next block began;
 - it is a whole number, at least 1, if the sketch assigns the variable regularly.
+
+Whether it does so shows from where blocks begin: what the board loses are whole blocks, so that the
+distance of those that are left is a multiple of a full one. A single other distance is the work of
+another client, which made the board begin its block again; several in a row are an uneven variable.
 """
 
 from __future__ import annotations
@@ -21,6 +25,9 @@ from typing import Final
 
 MAX_EVIDENCE: Final = 5
 """Blocks after which a step is decided, be it by the most frequent distance."""
+
+DOUBTS_TO_DECIDE: Final = 4
+"""Doubtful distances in a row after which a variable is taken to be assigned unevenly."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,8 +92,8 @@ def infer_step(
     Some blocks alone cannot tell a step of 2 from a step of 1 with every other block lost, which
     an overflowing board does for nine blocks in a row. A step of 1 is certain as soon as nothing
     larger is possible, or two distances say so; a larger one is decided when no more blocks are
-    to be waited for. With no regular distance to go by, 1 is taken then, for sketches rarely
-    assign a dense variable otherwise.
+    to be waited for. With but one distance to go by, which is not regular, 1 is taken then, for
+    sketches rarely assign a dense variable otherwise.
     """
     limit = largest_step(evidence)
     if 1 <= limit < 2:
@@ -108,7 +115,7 @@ def infer_step(
         return None
     if distances and limit < 1:
         return median(distances) / block_values
-    if len(distances) < MAX_EVIDENCE - 1:
+    if len(distances) < 2:
         return 1
     largest = int(min(limit, *distances))
     if all(distance % largest == 0 for distance in distances) and largest > 1:
@@ -141,8 +148,76 @@ def steady_step(evidence: Sequence[Evidence], block_values: int) -> int | float 
     """
     distances = [after.tick - before.tick for before, after in pairwise(evidence)]
     if all(distance % block_values for distance in distances):
-        return median(distances) / block_values
+        return mean_step(evidence, block_values)
     step = distances[0] // block_values
     alike = all(distance == step * block_values for distance in distances)
     limit = min(block.step_limit for block in evidence)
     return step if alike and step <= limit < math.inf else None
+
+
+def is_doubtful(before: Evidence, after: Evidence, step: int, block_values: int) -> bool:
+    """Tell whether the time between two blocks may be an uneven variable's instead of a loss.
+
+    Parameters
+    ----------
+    before, after : Evidence
+        Two successive blocks.
+    step : int
+        The step in ticks, if the variable is regular.
+    block_values : int
+        Number of values that a full block holds.
+
+    Returns
+    -------
+    bool
+        True when the first block is full for certain, the second begins later than it should but
+        not by whole blocks, and the surplus may lie among the first block's values: it did not
+        arrive before half of the surplus had passed. Otherwise the surplus is a hole after it.
+    """
+    block_ticks = block_values * step
+    distance = after.tick - before.tick
+    if distance <= block_ticks or distance % block_ticks == 0 or before.n_certain < block_values:
+        return False
+    surplus = distance - block_ticks
+    return before.possible_tick >= before.tick + block_ticks - step + surplus / 2
+
+
+def count_doubts(evidence: Sequence[Evidence], step: int, block_values: int) -> int:
+    """Count the distances at the head of a row of blocks that are doubtful one after the other.
+
+    Parameters
+    ----------
+    evidence : sequence of Evidence
+        Successive blocks, in order.
+    step : int
+        The step in ticks, if the variable is regular.
+    block_values : int
+        Number of values that a full block holds.
+
+    Returns
+    -------
+    int
+        A number in [0, len(evidence)).
+    """
+    for count, (before, after) in enumerate(pairwise(evidence)):
+        if not is_doubtful(before, after, step, block_values):
+            return count
+    return max(len(evidence) - 1, 0)
+
+
+def mean_step(evidence: Sequence[Evidence], block_values: int) -> float:
+    """Give the usual mean distance of an uneven variable's values.
+
+    Parameters
+    ----------
+    evidence : sequence of Evidence
+        Successive blocks, in order, at least two.
+    block_values : int
+        Number of values that a full block holds.
+
+    Returns
+    -------
+    float
+        Ticks; the median over the blocks, for one of them may have been lost.
+    """
+    return median(after.tick - before.tick for before, after in pairwise(evidence)) / block_values

@@ -51,6 +51,8 @@ class Session:
         Is told every message from and to the board.
     exclusive : bool
         Whether to end, on connecting, what other clients have left watched.
+    obeys_ticks : bool
+        Whether the board begins and ends streams where it is told; a recording does not.
     """
 
     def __init__(
@@ -61,12 +63,14 @@ class Session:
         now: Callable[[], float],
         recorder: WireRecorder | None = None,
         exclusive: bool = True,
+        obeys_ticks: bool = True,
     ) -> None:
         self.settings = settings
         self._make_sink = sink
         self._now = now
         self._recorder = recorder
         self._exclusive = exclusive
+        self._obeys_ticks = obeys_ticks
         self._subscribers: list[Subscriber] = []
         self._thread: threading.Thread | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -129,21 +133,25 @@ class Session:
 
     async def _main(self) -> None:
         self._loop = asyncio.get_running_loop()
-        self._driver = Driver(
+        task = asyncio.ensure_future(self._drive())
+        await asyncio.wait({task})
+        error = task.exception()
+        if error is not None:
+            self._failure = error
+            logger.error("the session ended: %r", error, exc_info=error)
+
+    async def _drive(self) -> None:
+        driver = self._driver = Driver(
             self.settings,
             self._make_sink(),
             self._now,
             self._notify,
             self._recorder,
             self._exclusive,
+            self._obeys_ticks,
         )
         self._started.set()
-        task = asyncio.ensure_future(self._driver.run())
-        await asyncio.wait({task})
-        error = task.exception()
-        if error is not None:
-            self._failure = error
-            logger.error("the session ended: %r", error, exc_info=error)
+        await driver.run()
 
     # ---- commands -------------------------------------------------------------------------
 

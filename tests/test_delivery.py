@@ -265,6 +265,16 @@ def test_a_stream_can_be_started_again_and_again(
     assert one.sink.gaps == []
 
 
+def test_a_stop_right_after_the_start_invents_no_loss(board: SimulatedBoard, one: Running) -> None:
+    for _ in range(4):
+        one.start("ramp", "zero")
+        one.stop()
+    for name in ("ramp", "zero"):
+        np.testing.assert_array_equal(one.sink[f"bela_{name}"].ticks, written_ticks(board, name))
+    assert one.sink.events == ["started", "stopped"] * 4
+    assert one.sink.gaps == []
+
+
 def test_events_lie_where_it_happened(
     board: SimulatedBoard, one: Running, wait_until: WaitUntil
 ) -> None:

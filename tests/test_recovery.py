@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 
 from bela_module.errors import StreamError
-from bela_module.faults import OtherClient
+from bela_module.faults import DropPair, OtherClient
 from bela_module.outlets import local_clock
 from bela_module.protocol import Array, Ticks, ValueType
 from bela_module.requests import StartRequest
@@ -127,6 +127,24 @@ def test_a_restart_is_seen_though_the_ticks_are_beyond_those_known(
     assert one.session.status()["clock"]["generation"] == 2
 
 
+def test_what_a_restart_certainly_lost_is_counted(
+    board: SimulatedBoard, one: Running, wait_until: WaitUntil
+) -> None:
+    one.start("a")
+    wait_until(lambda: one.samples("bela_a") > 0, "samples")
+    board.inject(DropPair())
+    time.sleep(1.0)
+    board.restart()
+    wait_until(lambda: events_of(one, "reconnected"), "reconnect")
+    board.end_faults()
+    flow(one, wait_until)
+    one.stop()
+    lost = one.streams["bela_a"]["lost"]
+    missing = taken(board, "a") - one.samples("bela_a") - lost
+    assert missing >= 0
+    assert lost > 0.4 * RATE_HZ  # a reply comes at least every 0.3 s, and proves its tick
+
+
 def test_a_schedule_is_void_after_a_restart(
     board: SimulatedBoard, one: Running, wait_until: WaitUntil
 ) -> None:
@@ -167,6 +185,26 @@ def test_the_same_outlets_go_on_after_a_reconnect_and_a_restart(
             assert len(listener.stamps_s) > 1000
             assert np.all(np.diff(listener.stamps_s) >= 0)
         one.stop()
+
+
+def test_a_group_of_integers_counts_the_rows_that_it_must_leave_out(wait_until: WaitUntil) -> None:
+    members = (variable("i", ValueType.INT), variable("k", ValueType.INT))
+    sketch = Sketch("whole", "made for a test", members, tick_rate_hz=RATE_HZ)
+    groups = {"pair": {"variables": ["i", "k"]}}
+    with (
+        SimulatedBoard(sketch, clock=local_clock) as board,
+        session_at(board.port, streams=groups) as one,
+    ):
+        one.start()
+        wait_until(lambda: one.samples("bela_pair") > 0, "rows")
+        board.inject(DropPair(n=2, variable="i"))
+        wait_until(lambda: len(board.losses) == 2, "losses")
+        flow(one, wait_until, 8)
+        one.stop()
+        total = taken(board, "i") + taken(board, "k")
+        lost = one.streams["bela_pair"]["lost"]
+        assert lost == 2 * sum(loss.n_values for loss in board.losses)
+        assert 2 * one.samples("bela_pair") + lost == total
 
 
 # ---- a board that is away --------------------------------------------------------------------

@@ -6,7 +6,15 @@ import math
 
 import pytest
 
-from bela_module.steps import Evidence, infer_step, largest_step, steady_step
+from bela_module.steps import (
+    Evidence,
+    count_doubts,
+    infer_step,
+    is_doubtful,
+    largest_step,
+    mean_step,
+    steady_step,
+)
 
 SIZE = 512
 
@@ -39,6 +47,8 @@ def test_what_blocks_prove(evidence: list[Evidence], step: int | None) -> None:
     [
         (row(0), 1),
         (row(0, 700), 1),
+        (row(0, 26_094), 1),
+        (row(0, 26_094, 52_287), 26_143.5 / SIZE),
         (row(0, 2 * SIZE), 2),
         (row(0, 6 * SIZE, late=3 * SIZE), 3),
         (row(0, 16 * SIZE, 48 * SIZE, 64 * SIZE), 16),
@@ -75,3 +85,43 @@ def test_values_limit_the_step_by_when_they_arrived_and_by_the_next_block() -> N
 )
 def test_step_of_a_long_row(evidence: list[Evidence], step: float | None) -> None:
     assert steady_step(evidence, SIZE) == step
+
+
+@pytest.mark.parametrize(
+    ("distance", "certain", "late", "doubtful"),
+    [
+        (2 * SIZE + 60, SIZE, math.inf, True),
+        (4 * SIZE + 60, SIZE, math.inf, True),
+        (2 * SIZE, SIZE, math.inf, False),
+        (6 * SIZE, SIZE, math.inf, False),
+        (2 * SIZE - 60, SIZE, math.inf, False),
+        (2 * SIZE + 60, SIZE - 1, math.inf, False),
+        # The last value may lie half of the 60 ticks behind its tick, but no less.
+        (2 * SIZE + 60, SIZE, 2 * SIZE - 2 + 30, True),
+        (2 * SIZE + 60, SIZE, 2 * SIZE - 2 + 29, False),
+    ],
+)
+def test_distance_that_may_be_an_uneven_variable(
+    distance: int, certain: int, late: float, doubtful: bool
+) -> None:
+    before, after = row(100, 100 + distance, certain=certain, late=late)
+    assert is_doubtful(before, after, 2, SIZE) is doubtful
+
+
+@pytest.mark.parametrize(
+    ("evidence", "count"),
+    [
+        (row(0), 0),
+        (row(0, SIZE, 2 * SIZE + 9), 0),
+        (row(0, SIZE + 9, 2 * SIZE + 9, 3 * SIZE + 10), 1),
+        (row(0, SIZE + 9, 2 * SIZE + 19, 3 * SIZE + 20), 3),
+    ],
+)
+def test_doubts_are_counted_up_to_the_first_that_is_none(
+    evidence: list[Evidence], count: int
+) -> None:
+    assert count_doubts(evidence, 1, SIZE) == count
+
+
+def test_mean_step_is_not_led_astray_by_a_lost_block() -> None:
+    assert mean_step(row(0, 700, 1402, 2800), SIZE) == 702 / SIZE

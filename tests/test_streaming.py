@@ -332,6 +332,18 @@ def test_a_failing_stream_is_told_and_counted_and_the_others_go_on(
         assert left_on(board) == ([], {}, {})
 
 
+def test_a_sink_that_cannot_be_made_ends_the_session(board: SimulatedBoard) -> None:
+    def make() -> Recorder:
+        raise BelaError("no LSL here")
+
+    session = Session(settings_for(board.port), sink=make, now=local_clock)
+    session.open()
+    try:
+        refused(lambda: answer(session.stop()), "the session has ended.*no LSL here")
+    finally:
+        session.close()
+
+
 @pytest.mark.parametrize("command", ["start", "stop", "list_variables"])
 def test_commands_return_at_once(command: str) -> None:
     """Nothing listens at the discard port, and nobody waits for that."""
