@@ -70,7 +70,8 @@ def _run(
 ) -> int:
     from api.logs import start_logging
     from bela_module.live_view import shortcoming
-    from bela_module.outlets import LslOutlets, keep_on_this_machine, local_clock
+    from bela_module.lsl_clock import local_clock
+    from bela_module.outlets import LslOutlets, keep_on_this_machine
     from bela_module.streaming import Session
     from bela_module.wire_recorder import WireTap
 

@@ -73,7 +73,8 @@ def _serve(settings: Settings, *, simulate: bool) -> None:
 
 def _open_session(settings: Settings, board: BoardProcess | None) -> SessionApi:
     # Imported here, when the socket is bound: numpy, pylsl and websockets take their time.
-    from bela_module.outlets import LslOutlets, keep_on_this_machine, local_clock
+    from bela_module.lsl_clock import local_clock
+    from bela_module.outlets import LslOutlets, keep_on_this_machine
     from bela_module.streaming import Session
 
     if board is not None:

@@ -1,4 +1,4 @@
-"""LSL outlets: the only place that knows pylsl.
+"""LSL outlets: the only place that publishes with pylsl.
 
 Every sample is pushed with its own stamp, since the nominal rate of a stream is never exactly
 the board's: stamps that LSL deduces from it would jump by microseconds at each block.
@@ -36,17 +36,6 @@ _LSL_FORMATS: Final = {
 _MACHINE_ONLY: Final = (
     "[log]\nlevel = -2\n[multicast]\nResolveScope = machine\n[ports]\nIPv6 = disable\n"
 )
-
-
-def local_clock() -> float:
-    """Read the clock of all stamps.
-
-    Returns
-    -------
-    float
-        Seconds of ``pylsl.local_clock()``.
-    """
-    return float(pylsl.local_clock())
 
 
 def keep_on_this_machine() -> None:

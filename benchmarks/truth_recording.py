@@ -17,8 +17,9 @@ import pylsl
 from numpy.typing import NDArray
 
 from bela_module.config import parse_settings
+from bela_module.lsl_clock import local_clock
 from bela_module.network import NO_DELAY, Network
-from bela_module.outlets import LslOutlets, local_clock
+from bela_module.outlets import LslOutlets
 from bela_module.protocol import PAYLOAD_BYTES, ValueType
 from bela_module.requests import StartRequest
 from bela_module.simulator import SimulatedBoard

@@ -28,7 +28,7 @@ from bela_module.faults import (
     TimedFault,
     WrongReply,
 )
-from bela_module.outlets import local_clock
+from bela_module.lsl_clock import local_clock
 from bela_module.protocol import Ticks
 from bela_module.simulator import SimulatedBoard
 from bela_module.sketches import Sketch

@@ -14,7 +14,8 @@ import pytest
 from bela_module.board_server import BoardServer
 from bela_module.config import Settings, parse_settings
 from bela_module.continuity import Gap
-from bela_module.outlets import LslOutlets, local_clock
+from bela_module.lsl_clock import local_clock
+from bela_module.outlets import LslOutlets
 from bela_module.protocol import Array, Ticks, ValueType, Variable
 from bela_module.requests import (
     MonitorRequest,

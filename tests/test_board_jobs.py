@@ -21,7 +21,7 @@ from session_helpers import (
 )
 
 from bela_module.errors import RequestError
-from bela_module.outlets import local_clock
+from bela_module.lsl_clock import local_clock
 from bela_module.protocol import ValueType
 from bela_module.simulator import SimulatedBoard
 

@@ -25,7 +25,7 @@ from bela_module.control import (
     watch_command,
 )
 from bela_module.errors import BoardError, ConnectError, DisconnectedError, NoReplyError
-from bela_module.outlets import local_clock
+from bela_module.lsl_clock import local_clock
 from bela_module.protocol import Block, Buffer, DataDecoder, ValueType
 from bela_module.simulator import SimulatedBoard
 

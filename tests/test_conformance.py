@@ -28,7 +28,7 @@ from bela_module.control import (
     parse_control_message,
     watch_command,
 )
-from bela_module.outlets import local_clock
+from bela_module.lsl_clock import local_clock
 from bela_module.protocol import (
     PAYLOAD_BYTES,
     Array,

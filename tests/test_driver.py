@@ -24,7 +24,7 @@ from session_helpers import (
 )
 
 from bela_module.errors import BelaError, ConnectError, RequestError
-from bela_module.outlets import local_clock
+from bela_module.lsl_clock import local_clock
 from bela_module.requests import StartRequest
 from bela_module.simulator import SimulatedBoard
 

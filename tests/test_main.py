@@ -20,7 +20,7 @@ from session_helpers import TIMEOUT_S, WaitUntil, left_on
 
 import main as command_line
 from bela_module.capture import read_capture
-from bela_module.outlets import local_clock
+from bela_module.lsl_clock import local_clock
 from bela_module.simulator import SimulatedBoard
 from bela_module.sketches import SKETCHES
 

@@ -15,7 +15,8 @@ from dareplane_utils.stream_watcher.lsl_stream_watcher import StreamWatcher
 
 from bela_module.config import Settings, parse_settings
 from bela_module.errors import StreamError
-from bela_module.outlets import LslOutlets, local_clock, source_id
+from bela_module.lsl_clock import local_clock
+from bela_module.outlets import LslOutlets, source_id
 from bela_module.protocol import Array, ValueType, Variable
 from bela_module.streams import Origin, Stamps, StreamFacts, StreamPlan, plan_streams
 from bela_module.version import __version__

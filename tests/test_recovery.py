@@ -17,7 +17,7 @@ import pytest
 
 from bela_module.errors import StreamError
 from bela_module.faults import DropPair, OtherClient
-from bela_module.outlets import local_clock
+from bela_module.lsl_clock import local_clock
 from bela_module.protocol import Array, Ticks, ValueType
 from bela_module.requests import StartRequest
 from bela_module.simulator import SimulatedBoard
@@ -380,7 +380,7 @@ STREAMING = """
 import json, sys, time
 import numpy as np
 from bela_module.config import parse_settings
-from bela_module.outlets import local_clock
+from bela_module.lsl_clock import local_clock
 from bela_module.requests import StartRequest
 from bela_module.streaming import Session
 

@@ -32,7 +32,7 @@ from test_conformance import formula
 
 from bela_module import live_stream
 from bela_module.errors import BelaError
-from bela_module.outlets import local_clock
+from bela_module.lsl_clock import local_clock
 from bela_module.protocol import Array, Ticks, ValueType
 from bela_module.replay import ReplayedBoard
 from bela_module.requests import StartRequest

@@ -6,7 +6,7 @@ import asyncio
 
 from bela_module.board import Board
 from bela_module.client import BoardClient
-from bela_module.outlets import local_clock
+from bela_module.lsl_clock import local_clock
 from bela_module.protocol import Block
 from bela_module.simulator import SimulatedBoard
 from bela_module.surveyor import Surveyor

@@ -23,7 +23,7 @@ from session_helpers import (
 from bela_module import wire_recorder
 from bela_module.capture import CapturedMessage, CaptureWriter, read_capture
 from bela_module.errors import CaptureError
-from bela_module.outlets import local_clock
+from bela_module.lsl_clock import local_clock
 from bela_module.replay import ReplayedBoard
 from bela_module.simulator import SimulatedBoard
 from bela_module.streaming import Session

@@ -21,7 +21,8 @@ from numpy.typing import NDArray
 
 from bela_module.config import parse_settings
 from bela_module.faults import DropPair
-from bela_module.outlets import LslOutlets, local_clock
+from bela_module.lsl_clock import local_clock
+from bela_module.outlets import LslOutlets
 from bela_module.requests import StartRequest
 from bela_module.simulator import SimulatedBoard
 from bela_module.streaming import Session
