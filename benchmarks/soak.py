@@ -29,7 +29,7 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path[:0] = [str(ROOT)]
 
 from bela_module.config import parse_settings  # noqa: E402
-from bela_module.lsl_clock import local_clock
+from bela_module.lsl_clock import local_clock  # noqa: E402
 from bela_module.outlets import LslOutlets, keep_on_this_machine  # noqa: E402
 from bela_module.protocol import Array, Ticks, ValueType  # noqa: E402
 from bela_module.requests import StartRequest  # noqa: E402
