@@ -64,6 +64,7 @@ class Board:
     timeline: Timeline = field(default_factory=Timeline)
     decoder: DataDecoder = field(default_factory=DataDecoder)
     counters: BoardCounters = field(default_factory=BoardCounters)
+    _rate_told: int = 0
     steps: dict[str, float] = field(default_factory=dict)
     """Ticks between two values of a dense variable, by its name, as far as known."""
 
@@ -133,6 +134,19 @@ class Board:
     def ready(self) -> bool:
         """Whether samples can be stamped."""
         return self.clock is not None and self.clock.ready and self.timeline.started
+
+    def odd_rate(self) -> str | None:
+        """Say, once for each boot of the board, that it ticks at another rate than declared."""
+        clock = self.clock
+        if clock is None or not self.rate_settled or self._rate_told == clock.generation:
+            return None
+        self._rate_told = clock.generation
+        if math.isclose(clock.snapped_rate_hz, self.declared_rate_hz, rel_tol=1e-6):
+            return None
+        return (
+            f"the board ticks {clock.snapped_rate_hz:g} times a second, though its sketch declares "
+            f"{self.declared_rate_hz:g}; streams and durations follow the ticks"
+        )
 
     @property
     def rate_settled(self) -> bool:

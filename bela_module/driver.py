@@ -164,6 +164,7 @@ class Driver:
             while not self._closing:
                 if not self._wanted:
                     self._enter(SessionState.IDLE)
+                    backoff_s = _BACKOFF_S[0]
                     await self._sleep(60.0)
                     continue
                 client = await self._connect()
@@ -175,22 +176,21 @@ class Driver:
                     await self._pause(backoff_s)
                     backoff_s = min(2 * backoff_s, _BACKOFF_S[1])
         finally:
+            await self._end()
+
+    async def _end(self) -> None:
+        """End what still runs, and the sink in any case."""
+        try:
             self._jobs.refuse("the session was closed")
-            self._give_up()
+            recovery.give_up(self)
             await recovery.tidy_up(self)
             if self._last_streams:
                 await asyncio.sleep(_LINGER_S)
+        finally:
             if self.recording is not None:
                 self.recording.complete()
             self.sink.close()
             self._enter(SessionState.IDLE)
-
-    def _give_up(self) -> None:
-        """End what runs without the board; what is left on it is to be tidied up."""
-        for delivery in self.deliveries:
-            delivery.cut(self.board.tick)
-            delivery.finish()
-            self.drop(delivery, left_on_board=True)
 
     async def _connect(self) -> BoardClient | None:
         """Try once; jobs that do not wait for a board fail when there is none."""
@@ -334,6 +334,8 @@ class Driver:
         if client.counters.foreign_replies != foreign and self.board.clock is not None:
             self.board.clock.distrust_last_probe()
         self.sink.identify(self.board.origin())
+        if (told := self.board.odd_rate()) is not None:
+            logger.warning("%s", told)
         self.publish_status()
         return news
 
@@ -421,7 +423,7 @@ class Driver:
                 return result
         reason = f": {self.last_error}" if self.last_error else ""
         waited = self._jobs.refuse(f"stopped before it began{reason}", all_jobs=False)
-        self._give_up()
+        recovery.give_up(self)
         self._wake.set()
         if running:
             return "stopped; the board is not connected"

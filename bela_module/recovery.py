@@ -1,4 +1,4 @@
-"""What is done when a board comes back: end what was left on it, go on with what runs."""
+"""What is done when a board comes back, or does not: what was left on it, and what runs."""
 
 from __future__ import annotations
 
@@ -69,6 +69,14 @@ def _check_control(driver: Driver) -> None:
     if lost:
         driver.controlled -= lost
         driver.note_error(f"{', '.join(sorted(lost))}: no longer controlled; SET it again")
+
+
+def give_up(driver: Driver) -> None:
+    """End what runs without the board; what is left on it is to be tidied up."""
+    for delivery in driver.deliveries:
+        delivery.cut(driver.board.tick)
+        delivery.finish()
+        driver.drop(delivery, left_on_board=True)
 
 
 async def tidy_up(driver: Driver) -> None:

@@ -258,3 +258,11 @@ def test_the_last_tick_that_a_block_proves(
     block: Block, step_ticks: float | None, expected: int
 ) -> None:
     assert last_tick(block, step_ticks) == expected
+
+
+def test_another_rate_than_the_declared_one_is_told_once(board: Board) -> None:
+    assert board.odd_rate() == (
+        "the board ticks 22050 times a second, though its sketch declares 44100; "
+        "streams and durations follow the ticks"
+    )
+    assert board.odd_rate() is None
