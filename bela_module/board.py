@@ -235,4 +235,6 @@ def last_tick(block: Block, step_ticks: float | None) -> int:
         return int(block.ticks[-1])
     if step_ticks is None or not np.any(block.values[-1:]):
         return block.tick
-    return block.tick + math.floor((block.values.size - 1) * step_ticks)
+    # A step that is no whole number is a mean: the values of this block may lie closer.
+    proven = step_ticks if float(step_ticks).is_integer() else min(1.0, step_ticks)
+    return block.tick + math.floor((block.values.size - 1) * proven)

@@ -25,6 +25,28 @@ def gaps_of(items: Iterable[Item]) -> list[Gap]:
     return [item for item in items if isinstance(item, Gap)]
 
 
+def ramp(ticks: Ticks) -> Array:
+    """A value that tells its tick, and is never zero."""
+    return ticks + 1.0
+
+
+def block_of(tick: int, n_valid: int = SIZE, step: int = 1) -> Block:
+    values = np.zeros(SIZE)
+    values[:n_valid] = ramp(tick + step * np.arange(n_valid))
+    return Block(RAMP, tick, values)
+
+
+def zeros_at(tick: int, n_head: int = 0) -> Block:
+    """A block whose values after the head are zero: written so, or padding."""
+    return block_of(tick, n_head)
+
+
+def tracker(step: float | None = 1, **begin: int) -> DenseTracker:
+    made = DenseTracker(RAMP)
+    made.begin(step_ticks=step, **begin)
+    return made
+
+
 @dataclass(frozen=True)
 class Signal:
     """A ramp that crosses zero at one tick and is zero for whole stretches."""

@@ -243,6 +243,7 @@ def dense(last_value: float) -> Block:
         (dense(1.0), 1.0, 1123),
         (dense(1.0), 2.0, 2146),
         (dense(1.0), 0.5, 611),
+        (dense(1.0), 1.6, 1123),  # a mean: at least one tick lies between two values
         (dense(1.0), None, 100),
         (dense(0.0), 1.0, 100),
         (decode_payload(POT, encode_monitor(POT, 100, 0.0)), None, 100),
@@ -252,7 +253,7 @@ def dense(last_value: float) -> Block:
             130,
         ),
     ],
-    ids=["step 1", "step 2", "step 1/2", "no step", "maybe padded", "monitor", "sparse"],
+    ids=["step 1", "step 2", "step 1/2", "uneven", "no step", "maybe padded", "monitor", "sparse"],
 )
 def test_the_last_tick_that_a_block_proves(
     block: Block, step_ticks: float | None, expected: int
