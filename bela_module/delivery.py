@@ -286,13 +286,13 @@ class Delivery:
             if not ready:
                 tracker.resume(self.board.tick)
         self.running = True
-        self._open_ready()
         await client.send(self._watch_command(names, starts if ready or self.windows else None))
         self._watchdog.watched(names, self.now())
         await self.probe(client)  # its reply says that the board has read the command
         for stream, variable in self._members(StreamMode.DENSE, StreamMode.SPARSE):
             if ready and self.board.tick < starts[variable.name]:
                 stream.tracker_of(variable).confirm_start()
+        self._open_ready()  # not before: to make outlets takes longer than the lead of the start
 
     def _watch_command(self, names: Sequence[str], starts: Mapping[str, int] | None) -> Json:
         if starts is None:

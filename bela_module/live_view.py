@@ -30,7 +30,8 @@ def render(status: Status) -> RenderableType:
     parts: list[RenderableType] = [_headline(status), _clock_line(status)]
     if status["streams"]:
         parts.append(_table(status["streams"]))
-    if status["last_error"]:
+    parts += [Text(problem, style="bold yellow") for problem in status.get("problems", ())]
+    if status["last_error"] and status["last_error"] not in status.get("problems", ()):
         parts.append(Text(str(status["last_error"]), style="yellow"))
     return Group(*parts)
 

@@ -149,3 +149,11 @@ def test_what_was_not_delivered(
     streams: list[dict[str, Any]], error: str | None, reason: str | None
 ) -> None:
     assert shortcoming(status_of(*streams, last_error=error)) == reason
+
+
+def test_a_problem_shows_once_even_when_it_is_the_last_error_too() -> None:
+    problem = "a: watched, but nothing comes: does the sketch still assign it?"
+    assert shown(status_of(problems=[problem], last_error=problem)).count(problem) == 1
+    both = shown(status_of(problems=[problem], last_error="something else"))
+    assert problem in both
+    assert "something else" in both
