@@ -81,6 +81,7 @@ class Driver:
     status: dict[str, Any] = field(default_factory=dict)
     _jobs: JobQueue = field(default_factory=JobQueue)
     _closing: bool = False
+    _is_up: bool = False
     _unanswered: int = 0
     _tidy_until_s: float = 0.0
     _last_streams: dict[str, dict[str, Any]] = field(default_factory=dict)
@@ -240,13 +241,15 @@ class Driver:
 
     async def _use(self, client: BoardClient) -> None:
         """Serve one connection from its handshake to its end, whatever ends it."""
-        self.client = client
+        self.client, self._is_up = client, False
         serving = asyncio.ensure_future(self._serve(client))
         await asyncio.wait({serving})
         error = serving.exception()
         failure = client.failure or (error if not isinstance(error, BoardError) else None)
         if failure is not None:
             self._fail(failure)
+        elif isinstance(error, BoardError) and not (self._is_up or self.deliveries):
+            self._not_there(error, resuming=False)  # connected, but it never answered
         elif error is not None:
             self._disconnected(error)
         answers = not client.lost.done() and (error is None or failure is not None)
@@ -281,7 +284,7 @@ class Driver:
         news = await self.probe(client)
         resuming = bool(self.deliveries)
         await recovery.take_over(self, client, news)
-        self.problems = ()
+        self.problems, self._is_up = (), True
         if resuming:
             self.board.counters.reconnects += 1
             logger.info("reconnected")

@@ -18,6 +18,7 @@ _STANDSTILL_S: Final = 1.5
 _SILENCE_S: Final = 1.5
 _UNWATCHED_PROBES: Final = 3
 _IGNORED_WATCH_S: Final = 2.0
+_TRIES: Final = 2
 _STALL_S: Final = 1.0  # without a look: this process, or the network, stood still
 
 
@@ -59,6 +60,7 @@ class Finding:
 @dataclass(slots=True)
 class _Watch:
     since_s: float
+    tries: int = 1
     seen: bool = False
     missing: int = 0
 
@@ -78,7 +80,9 @@ class Watchdog:
     def watched(self, names: Iterable[str], now_s: float) -> None:
         """Learn that some variables are to stream from now on."""
         for name in names:
-            self._watches[name] = _Watch(now_s)
+            before = self._watches.get(name)
+            again = before is not None and not before.seen
+            self._watches[name] = _Watch(now_s, before.tries + 1 if before and again else 1)
 
     def look(
         self,
@@ -113,6 +117,8 @@ class Watchdog:
             self._forgive(now_s)
         self._looked_s = now_s
         if tick != self._tick:
+            if now_s - self._tick_since_s > _STANDSTILL_S:
+                self._forgive(now_s)
             self._tick, self._tick_since_s = tick, now_s
         elif now_s - self._tick_since_s > _STANDSTILL_S:
             return [Finding(Cause.STANDSTILL)]
@@ -129,7 +135,8 @@ class Watchdog:
                 if watch.seen and watch.missing >= _UNWATCHED_PROBES:
                     unwatched.append(variable.name)
                 elif not watch.seen and self._was_ignored(variable, watch, now_s):
-                    ignored.append(variable.name)
+                    # Watching it once more is enough: what then does not begin is not assigned.
+                    (ignored if watch.tries < _TRIES else silent).append(variable.name)
                 continue
             watch.seen, watch.missing = True, 0
             if variable.name in block_s:
@@ -144,7 +151,7 @@ class Watchdog:
             if names
         ]
         if silent:
-            everything = fine == 0 and len(silent) > 1
+            everything = fine == 0 and len(silent) > 1 and not ignored
             findings.append(
                 Finding(Cause.SILENT) if everything else Finding(Cause.UNASSIGNED, tuple(silent))
             )

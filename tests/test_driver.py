@@ -24,6 +24,7 @@ from session_helpers import (
 )
 
 from bela_module.errors import BelaError, ConnectError, RequestError
+from bela_module.faults import parse_fault
 from bela_module.lsl_clock import local_clock
 from bela_module.requests import StartRequest
 from bela_module.simulator import SimulatedBoard
@@ -101,6 +102,20 @@ def test_other_commands_do_not_wait(free_port: int) -> None:
             with pytest.raises(ConnectError, match=f"cannot connect to ws://127.0.0.1:{free_port}"):
                 command()
         assert one.stop() == "nothing was running"
+
+
+def test_a_board_that_connects_but_never_answers_is_waited_for(wait_until: WaitUntil) -> None:
+    with SimulatedBoard("ramps", clock=local_clock) as board:
+        silenced = parse_fault("wrong-reply")  # every reply is cut short
+        board.inject(silenced)
+        with session_at(board.port, board={"reply_timeout_s": 0.3}) as one:
+            said = one.start("ramp_d")
+            assert said.startswith("waiting for the board: ")
+            wait_until(lambda: one.state == "waiting", "state waiting")
+            with pytest.raises(BelaError):
+                answer(one.session.list_variables())
+            board.end_faults()
+            wait_until(lambda: one.samples("bela_ramp_d") > 0, "samples")
 
 
 def test_stop_ends_the_waiting(free_port: int, wait_until: WaitUntil) -> None:

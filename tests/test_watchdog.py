@@ -82,6 +82,29 @@ def test_a_watch_that_never_took_effect() -> None:
     assert all("touch" not in finding.names for finding in findings)
 
 
+def test_a_variable_that_is_never_assigned_is_watched_once_more_and_then_said_to_be_so() -> None:
+    scene = Scene(watched={"pot1"})
+    scene.first_finding(within=10)
+    scene.watchdog.watched(["pot2"], scene.now_s)
+    assert scene.first_finding(within=10)[1] == [Finding(Cause.UNASSIGNED, ("pot2",))]
+    for _ in range(20):  # it stands until it is seen watched, without being told anew
+        assert scene.look() == [Finding(Cause.UNASSIGNED, ("pot2",))]
+    scene.watched.add("pot2")
+    assert scene.look() == []
+
+
+def test_after_ticks_stood_still_nobody_is_blamed_for_the_silence() -> None:
+    scene = Scene()
+    scene.look()
+    scene.ticking, sending, scene.sending = False, scene.sending, set()
+    scene.first_finding(within=10)
+    scene.look(after_s=0.9)
+    scene.ticking = True
+    assert scene.look(after_s=0.9) == []
+    scene.sending = sending
+    assert scene.first_finding(within=10) == (10, [])
+
+
 def test_one_of_several_that_sends_nothing() -> None:
     scene = Scene(sending={"pot1"})
     count, findings = scene.first_finding(within=10)
