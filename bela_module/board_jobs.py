@@ -279,11 +279,13 @@ async def resume(driver: Driver, client: BoardClient, *, anew: bool) -> None:
             await delivery.resume(client, anew=anew)
 
 
-async def end(driver: Driver, client: BoardClient, delivery: Delivery) -> None:
+async def end(
+    driver: Driver, client: BoardClient, delivery: Delivery, *, hurried: bool = False
+) -> None:
     """Stop a delivery and collect its tail."""
     left_on_board = True
     try:
-        still_watched = await delivery.end(client)
+        still_watched = await delivery.end(client, hurried=hurried)
         left_on_board = False
     finally:
         driver.drop(delivery, left_on_board=left_on_board)

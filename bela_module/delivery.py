@@ -23,6 +23,7 @@ from bela_module.watchdog import Cause, Finding, Watchdog
 
 _LEAD_S: Final = 0.05  # a command for a tick this far ahead reaches the board in time
 _GRACE_S: Final = 0.3  # after the end of a stream, for its last block to arrive
+_HURRY_S: Final = 0.12  # whoever ends this process kills it a second later
 _CONFIRM_S: Final = 0.4
 _POLL_S: Final = 0.005
 _RATE_PATIENCE_S: Final = 3.0
@@ -384,11 +385,18 @@ class Delivery:
 
     # ---- its end --------------------------------------------------------------------------
 
-    async def end(self, client: BoardClient) -> tuple[str, ...]:
+    async def end(self, client: BoardClient, *, hurried: bool = False) -> tuple[str, ...]:
         """Stop the streams, collect what the board still holds, and confirm that it stopped.
 
         The stop is set to a tick slightly ahead, which makes the true end of every padded last
         block known.
+
+        Parameters
+        ----------
+        client : BoardClient
+            The connection.
+        hurried : bool
+            Whether to wait only shortly for sparse variables, which end with their next value.
 
         Returns
         -------
@@ -398,11 +406,12 @@ class Delivery:
         names = [variable.name for variable in self.watched]
         try:
             if names:
-                await self._stop_watching(client, names)
+                await self._stop_watching(client, names, _HURRY_S if hurried else _GRACE_S)
             monitored = [variable.name for variable in self.monitored]
             if monitored:
                 await client.send(monitor_command(monitored, [0] * len(monitored)))
-            still_watched = await client.still_watched(names, _CONFIRM_S)
+            patience_s = _HURRY_S if hurried else _CONFIRM_S
+            still_watched = await client.still_watched(names, patience_s)
             await self.measure(client)  # what came before the clock was known waits for it
             return still_watched
         except BoardError:
@@ -411,7 +420,9 @@ class Delivery:
         finally:
             self.finish()
 
-    async def _stop_watching(self, client: BoardClient, names: Sequence[str]) -> None:
+    async def _stop_watching(
+        self, client: BoardClient, names: Sequence[str], grace_s: float
+    ) -> None:
         if all(stream.finished for stream in self.streams):
             return
         if not self.obeys_ticks:
@@ -436,7 +447,7 @@ class Delivery:
             await client.send(unwatch_command(names, [soon] * len(names)))
         else:
             await client.send(unwatch_command(names))
-        await self._wait_finished(client, watched, self.now() + _LEAD_S + _GRACE_S)
+        await self._wait_finished(client, watched, self.now() + _LEAD_S + grace_s)
         if unfinished := self._unfinished():
             await client.send(unwatch_command(unfinished))
 

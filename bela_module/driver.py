@@ -384,7 +384,7 @@ class Driver:
                     if failed:
                         await board_jobs.abandon(self, client)
                     for delivery in self.deliveries:
-                        await board_jobs.end(self, client, delivery)
+                        await board_jobs.end(self, client, delivery, hurried=True)
                     await board_jobs.release(self, client, None)
         except (BoardError, TimeoutError) as error:
             logger.warning("the board could not be left clean: %s", error)

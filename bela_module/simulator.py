@@ -14,6 +14,7 @@ ticks within a burst.
 from __future__ import annotations
 
 import argparse
+import os
 import signal
 import sys
 import threading
@@ -87,7 +88,8 @@ def _serve(
     ended = threading.Event()
 
     def wait_for_the_end_of_stdin() -> None:
-        while sys.stdin.buffer.read(1024):
+        # Not sys.stdin's own reader, whose lock the end of the interpreter would wait for.
+        while os.read(sys.stdin.fileno(), 1024):
             pass
         ended.set()
 

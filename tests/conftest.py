@@ -17,6 +17,8 @@ import pylsl
 import pytest
 from hypothesis import HealthCheck, settings
 
+from api.logs import revive_loggers
+
 pylsl.set_config_content(
     "[log]\nlevel = -2\n[multicast]\nResolveScope = machine\n[ports]\nIPv6 = disable\n"
 )
@@ -32,6 +34,12 @@ settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "tests"))
 _OWN_CAPTURES = Path(__file__).parent / "captures"
 _SHARED_CAPTURES = Path(__file__).resolve().parents[2] / "shared" / "captures"
 _LOOPBACK = ("127.", "::1", "localhost")
+
+
+@pytest.fixture(autouse=True)
+def _loggers_alive() -> None:
+    """Undo what the platform's logging configuration does to loggers that were there before it."""
+    revive_loggers()
 
 
 @pytest.fixture(autouse=True)
