@@ -8,28 +8,21 @@ from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Final
 
-import numpy as np
-
 from bela_module.board import Board
 from bela_module.client import BoardClient
 from bela_module.control import (
-    VariableList,
-    control_command,
     monitor_command,
-    set_command,
-    uncontrol_command,
     unwatch_command,
 )
 from bela_module.delivery import Delivery, DeliveryKind, Window
-from bela_module.errors import NoReplyError, RequestError, UnknownVariableError
-from bela_module.protocol import Buffer, ValueType, Variable, encode_buffer
+from bela_module.ending import end_on_board
+from bela_module.errors import NoReplyError, RequestError
+from bela_module.protocol import Variable
 from bela_module.recording_sink import RecordingSink
 from bela_module.requests import (
     MAX_TICK,
     MonitorRequest,
     ScheduleRequest,
-    SendRequest,
-    SetRequest,
     StartRequest,
     saving_folder,
 )
@@ -285,7 +278,7 @@ async def end(
     """Stop a delivery and collect its tail."""
     left_on_board = True
     try:
-        still_watched = await delivery.end(client, hurried=hurried)
+        still_watched = await end_on_board(delivery, client, hurried=hurried)
         left_on_board = False
     finally:
         driver.drop(delivery, left_on_board=left_on_board)
@@ -328,105 +321,7 @@ async def abandon(driver: Driver, client: BoardClient) -> None:
         driver.mark("stopped", driver.now())
 
 
-# ---- SET, RELEASE, SEND, LIST ----------------------------------------------------------------
-
-
-async def set_values(driver: Driver, client: BoardClient, request: SetRequest) -> str:
-    """Take control of variables and set them, confirmed by the board."""
-    known = {variable.name: variable for variable in reachable(driver.board.variables)}
-    missing = [name for name in request.values if name not in known]
-    if missing:
-        raise UnknownVariableError(missing, known)
-    values = {name: _settable(known[name], value) for name, value in request.values.items()}
-    names = list(values)
-    # Taking control copies the sketch's value, so that a set before it would be lost.
-    await _take_control(driver, client, [name for name in names if name not in driver.controlled])
-    await client.send(set_command(names, list(values.values())))
-    wanted = {known[name].index: value for name, value in values.items()}
-    await client.confirm(
-        lambda listed: _have(listed, wanted), f"set {', '.join(names)}", _CONFIRM_S
-    )
-    set_s = driver.now()
-    for name, value in values.items():
-        driver.mark(f"set {name}={value:.15g}", set_s)
-    return "set " + ", ".join(f"{name}={value:.15g}" for name, value in values.items())
-
-
-async def control(driver: Driver, client: BoardClient, names: Sequence[str] | None) -> str:
-    """Take control of some variables, or of all, which keep their values until they are set."""
-    chosen = [v.name for v in choose_variables(driver.board.variables, names, driver.settings)]
-    await _take_control(driver, client, chosen)
-    return f"controlling {', '.join(chosen)}"
-
-
-async def _take_control(driver: Driver, client: BoardClient, names: Sequence[str]) -> None:
-    if not names:
-        return
-    driver.controlled.update(names)
-    await client.send(control_command(names))
-    await client.confirm(
-        lambda listed: all(v.controlled for v in listed.variables if v.name in names),
-        f"control of {', '.join(names)}",
-        _CONFIRM_S,
-    )
-
-
-def _settable(variable: Variable, value: float) -> float:
-    dtype = variable.value_type.dtype
-    if dtype.kind == "f":
-        limits = np.finfo(dtype)
-        if abs(value) > float(limits.max):
-            raise RequestError(f"{variable.name} = {value}: a float holds up to {limits.max}")
-        return value
-    low, high = int(np.iinfo(dtype).min), int(np.iinfo(dtype).max)
-    if not (low <= value <= high and float(value).is_integer()):
-        raise RequestError(
-            f"{variable.name} = {value}: it is {variable.value_type.label}, "
-            f"which takes whole numbers from {low} to {high}"
-        )
-    return value
-
-
-def _have(listed: VariableList, wanted: Mapping[int, float]) -> bool:
-    return all(_same(listed.variables[index], value) for index, value in wanted.items())
-
-
-def _same(variable: Variable, value: float) -> bool:
-    stored = float(np.float64(value).astype(variable.value_type.dtype))
-    # The board writes 15 significant digits.
-    return math.isclose(variable.value, stored, rel_tol=1e-13, abs_tol=1e-300)
-
-
-async def release(driver: Driver, client: BoardClient, names: Sequence[str] | None) -> str:
-    """Give control back to the sketch: of some variables, or of all that we control."""
-    known = {variable.name for variable in driver.board.variables}
-    chosen = list(driver.controlled if names is None else names)
-    missing = [name for name in chosen if name not in known]
-    if missing and names is not None:
-        raise UnknownVariableError(missing, sorted(known))
-    chosen = [name for name in chosen if name in known]
-    driver.controlled.difference_update(chosen if names is not None else set(driver.controlled))
-    if not chosen:
-        return "nothing was controlled"
-    await client.send(uncontrol_command(chosen))
-    await client.confirm(
-        lambda listed: not any(v.controlled for v in listed.variables if v.name in chosen),
-        f"uncontrol of {', '.join(chosen)}",
-        _CONFIRM_S,
-    )
-    return f"released {', '.join(chosen)}"
-
-
-async def send(client: BoardClient, request: SendRequest) -> str:
-    """Send a buffer of numbers to the sketch."""
-    value_type = ValueType(request.type)
-    data = np.asarray(request.data, dtype=np.float64)
-    if value_type is ValueType.CHAR:
-        data = np.mod(data, 256)  # a char is 8 bits, signed or not
-    buffer = Buffer(request.buffer_id, value_type, data)
-    encode_buffer(buffer)
-    await client.send_buffer(buffer)
-    return f"sent {data.size} values to buffer {request.buffer_id}"
+# ---- LIST --------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True, slots=True)

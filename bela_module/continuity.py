@@ -14,7 +14,7 @@ from typing import Literal
 import numpy as np
 
 from bela_module.dense import DenseTracker
-from bela_module.protocol import Block, Variable
+from bela_module.protocol import Block, Ticks, Variable
 from bela_module.runs import Gap, GapReason, Item, Run, Tracker
 
 __all__ = [
@@ -81,14 +81,20 @@ class SparseTracker(Tracker):
         if n_old == ticks.size:
             return []
         items = self._close(block.tick - 1)
-        n_kept = ticks.size
-        if self._end_tick is not None:
-            n_kept = int(np.searchsorted(ticks, self._end_tick, "right"))
+        n_kept = self._count_before_end(ticks)
         self._newest_tick = int(ticks[-1])
         self._newest_block_tick = block.tick
         if n_kept > n_old:
             items.append(self._run(ticks[n_old:n_kept], block.values[n_old:n_kept]))
         return items
+
+    def _count_before_end(self, ticks: Ticks) -> int:
+        """Count how many of a block's values belong to the stream."""
+        if self._end_tick is None:
+            return ticks.size
+        if self._next_too and not self.finished:
+            return min(int(np.searchsorted(ticks, self._end_tick)) + 1, ticks.size)
+        return int(np.searchsorted(ticks, self._end_tick, "right"))
 
     def missed_block(self) -> list[Item]:
         """Take note that a block was lost for certain: see the base class."""

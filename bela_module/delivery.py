@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import logging
 import math
 from collections.abc import Awaitable, Callable, Container, Iterable, Mapping, Sequence
@@ -14,18 +13,19 @@ from bela_module.board import Board, last_tick
 from bela_module.client import BoardClient
 from bela_module.continuity import Gap, GapReason
 from bela_module.control import Json, monitor_command, unwatch_command, watch_command
-from bela_module.errors import BoardError
 from bela_module.live_stream import LiveStream
 from bela_module.protocol import Block, Variable
 from bela_module.streams import Sink, StreamMode, StreamPlan, reachable
 from bela_module.surveyor import Surveyor
 from bela_module.watchdog import Cause, Finding, Watchdog
 
-_LEAD_S: Final = 0.05  # a command for a tick this far ahead reaches the board in time
-_GRACE_S: Final = 0.3  # after the end of a stream, for its last block to arrive
-_HURRY_S: Final = 0.12  # whoever ends this process kills it a second later
+LEAD_S: Final = 0.05
+"""A command for a tick this far ahead reaches the board in time."""
+
+GRACE_S: Final = 0.3
+"""After the end of a stream, for its last block to arrive."""
+
 _CONFIRM_S: Final = 0.4
-_POLL_S: Final = 0.005
 _RATE_PATIENCE_S: Final = 3.0
 _OPENING_S: Final = 0.1  # after the start of a window, for its variables to show as watched
 
@@ -98,7 +98,7 @@ class Delivery:
     gone: dict[str, Cause] = field(default_factory=dict)
     _routes: dict[tuple[int, bool], tuple[LiveStream, Variable]] = field(default_factory=dict)
     _surveyor: Surveyor = field(init=False)
-    _starts: dict[str, int] = field(default_factory=dict)
+    starts: dict[str, int] = field(default_factory=dict)
     _is_void: bool = False
     _begun_s: float = 0.0
     _watchdog: Watchdog = field(default_factory=Watchdog)
@@ -137,12 +137,12 @@ class Delivery:
     @property
     def watched(self) -> tuple[Variable, ...]:
         """Variables of which whole blocks come."""
-        return tuple(v for _, v in self._members(StreamMode.DENSE, StreamMode.SPARSE))
+        return tuple(v for _, v in self.members(StreamMode.DENSE, StreamMode.SPARSE))
 
     @property
     def monitored(self) -> tuple[Variable, ...]:
         """Variables of which single values come."""
-        return tuple(variable for _, variable in self._members(StreamMode.MONITOR))
+        return tuple(variable for _, variable in self.members(StreamMode.MONITOR))
 
     def take(self, block: Block, arrived_s: float) -> bool:
         """Take a block when it belongs here.
@@ -166,7 +166,7 @@ class Delivery:
         stream.add(block, self.board.possible_tick(arrived_s), arrived_s)
         step_ticks = stream.tracker_of(variable).step_ticks
         self.board.add_arrival(last_tick(block, step_ticks), arrived_s)
-        self._open_ready()
+        self._open_ready(stream)
         return True
 
     def missed_block(self, variable_index: int) -> None:
@@ -212,6 +212,7 @@ class Delivery:
                     stream.give_up(variable)
         if anew:
             self._begun_s = self.now()
+            await self._surveyor.find_steps(client, self.watched)
         await self._watch(client, resumed=not anew)
         await self._monitor(client)
 
@@ -237,7 +238,7 @@ class Delivery:
             variable.name: variable.layout.value_count
             * (stream.tracker_of(variable).step_ticks or 1)
             / rate_hz
-            for stream, variable in self._members(StreamMode.DENSE)
+            for stream, variable in self.members(StreamMode.DENSE)
         }
         due = {v.name for v in self.watched if self._is_due(v.name, rate_hz)}
         if not due:
@@ -252,7 +253,7 @@ class Delivery:
 
     async def watch_again(self, client: BoardClient, names: Sequence[str]) -> None:
         """Watch variables of which somebody else ended the watch."""
-        soon = self.board.tick_at(self.now() + _LEAD_S)
+        soon = self.board.tick_at(self.now() + LEAD_S)
         await client.send(self._watch_command(names, dict.fromkeys(names, soon)))
         self._watchdog.watched(names, self.now())
 
@@ -267,13 +268,13 @@ class Delivery:
             self.running = True
             return
         # A start at one tick aligns all variables, and makes even a lost first block show.
-        soon = self.board.tick_at(self.now() + _LEAD_S)
+        soon = self.board.tick_at(self.now() + LEAD_S)
         ready = self.board.ready and self.obeys_ticks
         starts = {name: soon for name in names}
         for name, window in self.windows.items():
             starts[name] = max(soon, window.first_tick)
-        self._starts = starts
-        for stream, variable in self._members(StreamMode.DENSE, StreamMode.SPARSE):
+        self.starts = starts
+        for stream, variable in self.members(StreamMode.DENSE, StreamMode.SPARSE):
             tracker = stream.tracker_of(variable)
             if resumed:
                 tracker.resume(starts[variable.name])
@@ -290,10 +291,11 @@ class Delivery:
         await client.send(self._watch_command(names, starts if ready or self.windows else None))
         self._watchdog.watched(names, self.now())
         await self.probe(client)  # its reply says that the board has read the command
-        for stream, variable in self._members(StreamMode.DENSE, StreamMode.SPARSE):
+        for stream, variable in self.members(StreamMode.DENSE, StreamMode.SPARSE):
             if ready and self.board.tick < starts[variable.name]:
                 stream.tracker_of(variable).confirm_start()
-        self._open_ready()  # not before: to make outlets takes longer than the lead of the start
+        # Not before: to make outlets takes longer than the lead of the start.
+        self._open_ready(*self.streams)
 
     def _watch_command(self, names: Sequence[str], starts: Mapping[str, int] | None) -> Json:
         if starts is None:
@@ -309,38 +311,39 @@ class Delivery:
 
     async def _monitor(self, client: BoardClient) -> None:
         names = [variable.name for variable in self.monitored]
-        for stream, variable in self._members(StreamMode.MONITOR):
+        for stream, variable in self.members(StreamMode.MONITOR):
             stream.tracker_of(variable).begin(first_tick=self.board.tick)
         self.running = True
-        self._open_ready()
+        self._open_ready(*self.streams)
         if names:
             await client.send(monitor_command(names, [self.periods[name] for name in names]))
             await self.probe(client)  # its reply says that the board has read the command
 
-    def _members(self, *modes: StreamMode) -> Iterable[tuple[LiveStream, Variable]]:
+    def members(self, *modes: StreamMode) -> Iterable[tuple[LiveStream, Variable]]:
+        """Give the variables of some modes that the board has, and their streams."""
         for stream in self.streams:
             if stream.plan.mode in modes:
                 for variable in stream.plan.variables:
                     if variable.name not in self.gone:
                         yield stream, variable
 
-    def _open_ready(self) -> None:
+    def _open_ready(self, *streams: LiveStream) -> None:
         """Open streams of which the nominal rate is known, or will not be known any better."""
         if not self.board.ready:
             return
         waited = self._begun_s > 0 and self.now() > self._begun_s + _RATE_PATIENCE_S
         settled = self.board.rate_settled or waited
-        for stream in self.streams:
+        for stream in streams:
             if stream.facts is not None:
                 stream.release()
                 continue
             dense = stream.plan.mode is StreamMode.DENSE
             if not dense or (settled and stream.step_ticks is not None):
                 stream.open(self.board.facts(stream.plan, stream.step_ticks))
-                self._remember_steps(stream)
 
-    def _remember_steps(self, stream: LiveStream) -> None:
-        for variable in stream.plan.variables:
+    def _remember_steps(self) -> None:
+        """Keep what was learned, so that the next run of a variable has the right step at once."""
+        for stream, variable in self.members(StreamMode.DENSE):
             step = stream.tracker_of(variable).step_ticks
             if step is not None:
                 self.board.steps[variable.name] = step
@@ -355,7 +358,7 @@ class Delivery:
         bool
             Whether :meth:`end` is due: a schedule has come to its end, or no sink takes any more.
         """
-        self._open_ready()
+        self._open_ready(*self.streams)
         if all(stream.broken for stream in self.streams):
             return True
         if self.kind is not DeliveryKind.SCHEDULE or not self.windows or not self.board.ready:
@@ -363,7 +366,7 @@ class Delivery:
         now_s = self.now()
         self._announce(now_s)
         finished = all(stream.finished for stream in self.streams)
-        return self._announced and (finished or now_s > self._last_s() + _GRACE_S)
+        return self._announced and (finished or now_s > self._last_s() + GRACE_S)
 
     def _announce(self, now_s: float) -> None:
         """Tell that a schedule has begun, once, as soon as it has."""
@@ -385,55 +388,25 @@ class Delivery:
 
     # ---- its end --------------------------------------------------------------------------
 
-    async def end(self, client: BoardClient, *, hurried: bool = False) -> tuple[str, ...]:
-        """Stop the streams, collect what the board still holds, and confirm that it stopped.
+    @property
+    def unfinished(self) -> list[str]:
+        """Watched variables of which the last block has not come."""
+        members = self.members(StreamMode.DENSE, StreamMode.SPARSE)
+        return [v.name for stream, v in members if not stream.tracker_of(v).finished]
 
-        The stop is set to a tick slightly ahead, which makes the true end of every padded last
-        block known.
+    def set_ends(self, last_tick: int, watched: Container[str]) -> None:
+        """Learn that the board is being told to stop, if its clock is known.
 
         Parameters
         ----------
-        client : BoardClient
-            The connection.
-        hurried : bool
-            Whether to wait only shortly for sparse variables, which end with their next value.
-
-        Returns
-        -------
-        tuple of str
-            Variables that the board still calls watched: sparse ones end with their next value.
+        last_tick : int
+            The tick that it is told.
+        watched : container of str
+            Variables that it has called watched until now.
         """
-        names = [variable.name for variable in self.watched]
-        try:
-            if names:
-                await self._stop_watching(client, names, _HURRY_S if hurried else _GRACE_S)
-            monitored = [variable.name for variable in self.monitored]
-            if monitored:
-                await client.send(monitor_command(monitored, [0] * len(monitored)))
-            patience_s = _HURRY_S if hurried else _CONFIRM_S
-            still_watched = await client.still_watched(names, patience_s)
-            await self.measure(client)  # what came before the clock was known waits for it
-            return still_watched
-        except BoardError:
-            self.cut(self.board.tick)
-            raise
-        finally:
-            self.finish()
-
-    async def _stop_watching(
-        self, client: BoardClient, names: Sequence[str], grace_s: float
-    ) -> None:
-        if all(stream.finished for stream in self.streams):
-            return
-        if not self.obeys_ticks:
-            await client.send(unwatch_command(names))
-            return
-        await self._await_starts(client)
-        soon = self.board.tick_at(self.now() + _LEAD_S)
-        watched = {variable.name for variable in self.board.variables if variable.watched}
-        for stream, variable in self._members(StreamMode.DENSE, StreamMode.SPARSE):
+        for stream, variable in self.members(StreamMode.DENSE, StreamMode.SPARSE):
             window = self.windows.get(variable.name)
-            if window is not None and window.first_tick > soon:
+            if window is not None and window.first_tick > last_tick:
                 # Cancelled: nothing is missing, and what the board says to it is not of the stream.
                 stream.tracker_of(variable).begin()
                 stream.tracker_of(variable).resume(window.first_tick)
@@ -442,36 +415,10 @@ class Delivery:
                 if came and variable.name not in watched and not variable.sparse:
                     # Somebody else ended it before, at a tick that nobody knows.
                     stream.interrupted_in(variable)
-                stream.end_at(variable, min(soon, window.last_tick) if window else soon)
-        if self.board.ready:
-            await client.send(unwatch_command(names, [soon] * len(names)))
-        else:
-            await client.send(unwatch_command(names))
-        await self._wait_finished(client, watched, self.now() + _LEAD_S + grace_s)
-        if unfinished := self._unfinished():
-            await client.send(unwatch_command(unfinished))
-
-    def _unfinished(self) -> list[str]:
-        members = self._members(StreamMode.DENSE, StreamMode.SPARSE)
-        return [v.name for stream, v in members if not stream.tracker_of(v).finished]
-
-    async def _await_starts(self, client: BoardClient) -> None:
-        """Wait for starts that are close: an end set before them makes the board begin at once."""
-        await self.probe(client)
-        soon = self.board.tick_at(self.now() + _LEAD_S)
-        close = [tick for tick in self._starts.values() if tick <= soon]
-        while self.board.ready and any(tick > self.board.tick for tick in close):
-            await asyncio.sleep(_POLL_S)
-            await self.probe(client)
-
-    async def _wait_finished(
-        self, client: BoardClient, names: Container[str], deadline_s: float
-    ) -> None:
-        """Wait for the last blocks of some variables, as long as they can be on their way."""
-        while self.now() < deadline_s and not client.lost.done():
-            await asyncio.sleep(_POLL_S)
-            if not any(name in names for name in self._unfinished()):
-                return
+                if window is None or last_tick < window.last_tick:
+                    stream.end_at(variable, last_tick, next_too=True)
+                else:
+                    stream.end_at(variable, window.last_tick)
 
     def interrupted(self) -> None:
         """Learn that the connection ended."""
@@ -481,7 +428,7 @@ class Delivery:
 
     def cut(self, last_tick: int) -> None:
         """Learn that nothing more comes, and which tick is the last that certainly happened."""
-        for stream, variable in self._members(StreamMode.DENSE, StreamMode.SPARSE):
+        for stream, variable in self.members(StreamMode.DENSE, StreamMode.SPARSE):
             window = self.windows.get(variable.name)
             stream.end_at(variable, min(last_tick, window.last_tick) if window else last_tick)
 
@@ -499,6 +446,8 @@ class Delivery:
             self._announce(self.now())  # it may have begun since the last look
             completed = self._is_completed()
             self.running = False
+            if not self._is_void:
+                self._remember_steps()
             for stream in self.streams:
                 stream.settle()
                 if stream.facts is None and stream.is_waiting and self.board.ready:

@@ -144,12 +144,21 @@ class DenseTracker(Tracker):
         self._waiting.append(arrival)
         return self._place_waiting()
 
-    def end_at(self, last_tick: int) -> list[Item]:
+    def end_at(self, last_tick: int, *, next_too: bool = False) -> list[Item]:
         """Set the end, inclusive, now that it is known: see the base class."""
-        if self._step is not None:
-            n_before_end = int((last_tick - self._accounted) // self._step)
+        items = super().end_at(last_tick, next_too=next_too)
+        self._complete_end()
+        if self._step is not None and self._end_tick is not None:
+            n_before_end = int((self._end_tick - self._accounted) // self._step)
             self._n_zeros = min(self._n_zeros, max(n_before_end, 0))
-        return super().end_at(last_tick)
+        return items
+
+    def _complete_end(self) -> None:
+        """Move the end to the value that the board ends with, once values' ticks are known."""
+        if self._next_too and self._begun and self._end_tick is not None:
+            n_more_ticks = self._end_tick - self._accounted
+            if isinstance(self._step, int) and n_more_ticks > 0:
+                self._end_tick = self._accounted + math.ceil(n_more_ticks / self._step) * self._step
 
     def interrupted(self) -> list[Item]:
         """Take note that the connection was lost: see the base class."""
@@ -271,6 +280,7 @@ class DenseTracker(Tracker):
 
     def _begin_after(self, tick: int) -> None:
         self._begun, self._accounted = True, tick
+        self._complete_end()
 
     def _before_first(self, tick: int, step: float) -> int:
         """Give the last tick before those that count, given the first block of the run."""
@@ -397,6 +407,9 @@ class DenseTracker(Tracker):
         n_given, spacing, reason = self._size, step, None
         if following is None:
             n_given = arrival.n_certain
+            if self._end_tick is not None and n_given > 1:  # by then all of them were assigned
+                longest = max(self._end_tick - arrival.tick, 0) / (n_given - 1)
+                spacing = min(step, longest)
         else:
             distance = following - arrival.tick
             blocks = distance / (self._size * step)

@@ -13,7 +13,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from bela_module import board_jobs, recovery
+from bela_module import board_jobs, control_jobs, recovery
 from bela_module.board import Board, BoardNews
 from bela_module.client import BoardClient, WireRecorder
 from bela_module.config import Settings
@@ -385,7 +385,7 @@ class Driver:
                         await board_jobs.abandon(self, client)
                     for delivery in self.deliveries:
                         await board_jobs.end(self, client, delivery, hurried=True)
-                    await board_jobs.release(self, client, None)
+                    await control_jobs.release(self, client, None)
         except (BoardError, TimeoutError) as error:
             logger.warning("the board could not be left clean: %s", error)
         finally:

@@ -142,10 +142,10 @@ class LiveStream:
         """Whether everything up to the known end has come."""
         return all(tracker.finished for tracker in self.trackers)
 
-    def end_at(self, variable: Variable, last_tick: int) -> None:
-        """Learn the last tick of a member, inclusive."""
+    def end_at(self, variable: Variable, last_tick: int, *, next_too: bool = False) -> None:
+        """Learn the last tick of a member, inclusive: see :meth:`Tracker.end_at`."""
         member = self._members[variable.name]
-        self._take(member, self.trackers[member].end_at(last_tick))
+        self._take(member, self.trackers[member].end_at(last_tick, next_too=next_too))
 
     def interrupted(self) -> None:
         """Learn that the connection ended; what is held can no longer be decided.

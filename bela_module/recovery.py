@@ -6,7 +6,7 @@ import asyncio
 import logging
 from typing import TYPE_CHECKING, Final
 
-from bela_module import board_jobs
+from bela_module import board_jobs, control_jobs
 from bela_module.board import BoardNews
 from bela_module.client import BoardClient
 from bela_module.delivery import DeliveryKind
@@ -89,7 +89,7 @@ async def tidy_up(driver: Driver) -> None:
             client = await driver.open_client(_TIDY_S)
             await driver.probe(client)
             await board_jobs.clear(client, driver.board, frozenset(driver.left))
-            await board_jobs.release(driver, client, None)
+            await control_jobs.release(driver, client, None)
     except (BoardError, TimeoutError) as error:
         names = ", ".join(sorted(driver.left | driver.controlled))
         logger.warning("the board could not be left clean (%s): %s", names, error)

@@ -108,6 +108,7 @@ class Tracker(ABC):
         self.last_tick: int | None = None
         self._floor_tick: int | None = None
         self._end_tick: int | None = None
+        self._next_too = False
         self._start_is_certain = False
         self._interrupted = False
 
@@ -145,6 +146,7 @@ class Tracker(ABC):
         self.last_tick = None
         self._floor_tick = first_tick
         self._end_tick = last_tick
+        self._next_too = False
         self._start_is_certain = False
         self._interrupted = False
 
@@ -174,8 +176,16 @@ class Tracker(ABC):
             What is now known, in the order of ticks.
         """
 
-    def end_at(self, last_tick: int) -> list[Item]:
+    def end_at(self, last_tick: int, *, next_too: bool = False) -> list[Item]:
         """Set the end, inclusive, now that it is known; blocks may still be to come.
+
+        Parameters
+        ----------
+        last_tick : int
+            The end.
+        next_too : bool, optional
+            Whether a value that has no value at that tick is to end with its next one: so does
+            the board, which looks at the time only when a value is assigned.
 
         Returns
         -------
@@ -183,6 +193,7 @@ class Tracker(ABC):
             What is now known, in the order of ticks.
         """
         self._end_tick = last_tick
+        self._next_too = next_too
         return []
 
     def missed_block(self) -> list[Item]:

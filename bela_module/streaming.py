@@ -13,7 +13,7 @@ from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from concurrent.futures import Future
 from typing import Any, Final, TypeVar
 
-from bela_module import board_jobs
+from bela_module import board_jobs, control_jobs
 from bela_module.client import BoardClient, WireRecorder
 from bela_module.config import Settings
 from bela_module.driver import Driver
@@ -177,21 +177,21 @@ class Session:
 
     def set_values(self, request: SetRequest) -> Future[str]:
         """Take control of variables and set them."""
-        return self._job(lambda driver, client: board_jobs.set_values(driver, client, request))
+        return self._job(lambda driver, client: control_jobs.set_values(driver, client, request))
 
     def release(self, request: ReleaseRequest) -> Future[str]:
         """Give control of variables back to the sketch."""
         return self._job(
-            lambda driver, client: board_jobs.release(driver, client, request.variables)
+            lambda driver, client: control_jobs.release(driver, client, request.variables)
         )
 
     def send(self, request: SendRequest) -> Future[str]:
         """Send a buffer of numbers to the sketch."""
-        return self._job(lambda driver, client: board_jobs.send(client, request))
+        return self._job(lambda driver, client: control_jobs.send(client, request))
 
     def control(self, names: Sequence[str] | None = None) -> Future[str]:
         """Take control of variables, all by default, without setting them yet."""
-        return self._job(lambda driver, client: board_jobs.control(driver, client, names))
+        return self._job(lambda driver, client: control_jobs.control(driver, client, names))
 
     def look(self) -> Future[board_jobs.BoardView]:
         """Ask the board for its variables and the present tick, as they are used in Python."""

@@ -87,6 +87,14 @@ class TestSparse:
         assert ticks_of(made.add(block_at(25, 31))) == [25]
         assert made.finished
 
+    def test_end_with_the_next_value(self) -> None:
+        made = sparse()
+        made.add(block_at(10, 20))
+        assert made.end_at(30, next_too=True) == []
+        assert ticks_of(made.add(block_at(25, 31, 31, 32))) == [25, 31]
+        assert made.finished
+        assert made.add(block_at(33)) == []
+
     def test_lost_block_is_reported_with_the_block_that_ends_the_gap(self) -> None:
         made = sparse()
         made.add(block_at(10, 20))

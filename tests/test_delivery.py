@@ -180,36 +180,6 @@ def test_a_sparse_variable_that_is_not_assigned_again_ends_as_well(
         assert one.session.status()["last_error"] is None
 
 
-def test_stop_before_a_schedule_cancels_it(board: SimulatedBoard, one: Running) -> None:
-    one.schedule(timestamps=board.tick_now() + 100 * AHEAD_TICKS, durations=1000)
-    assert one.state == "streaming"
-    assert one.stop() == "stopped"
-    assert one.state == "idle"
-    assert one.sink.events == ["stopped"]
-    # The board answers with a few values of now, which nobody asked for.
-    assert all(board.account(name).sent > 0 for name in DENSE)
-    assert one.sink.gaps == []
-    assert [(stream["samples"], stream["lost"]) for stream in one.streams.values()] == [
-        (0, 0)
-    ] * len(SKETCH)
-
-
-def test_stop_during_a_schedule_collects_its_tail(
-    board: SimulatedBoard, one: Running, wait_until: WaitUntil
-) -> None:
-    one.schedule(variables=("ramp", "zero"), start_in_s=0.1, duration_s=1000)
-    wait_until(lambda: board.account("zero").sent and one.sink.events, "a block")
-    stopped_at = board.tick_now()
-    one.stop()
-    for name in ("ramp", "zero"):
-        kept, written = one.sink[f"bela_{name}"], written_ticks(board, name)
-        np.testing.assert_array_equal(kept.ticks, written)
-        np.testing.assert_array_equal(kept.values, value_of(name, written))
-        assert kept.ticks[-1] >= stopped_at
-    assert one.sink.events[0] == "schedule_started"
-    assert len(one.sink.events) == 2
-
-
 @pytest.mark.parametrize(
     ("fields", "words"),
     [
@@ -229,27 +199,6 @@ def test_a_schedule_of_what_is_not_there_is_refused(
 # ---- START and STOP ----------------------------------------------------------------------------
 
 
-def test_stop_collects_everything_and_invents_no_zero(
-    board: SimulatedBoard, one: Running, wait_until: WaitUntil
-) -> None:
-    one.start()
-    wait_until(lambda: all(board.account(v.name).sent for v in SKETCH[:-1]), "blocks")
-    stopped_at = board.tick_now()
-    assert one.stop() == "stopped"
-    for name in DENSE:
-        kept, written = one.sink[f"bela_{name}"], written_ticks(board, name)
-        np.testing.assert_array_equal(kept.ticks, written)
-        np.testing.assert_array_equal(kept.values, value_of(name, written))
-        assert kept.ticks[-1] >= stopped_at
-        assert board.account(name).discarded == 0
-    kept, written = one.sink["bela_touch"], written_ticks(board, "touch", TOUCH_STEP)
-    np.testing.assert_array_equal(kept.ticks, written[: kept.n_samples])
-    assert written.size - kept.n_samples <= 1  # the one that ended it, after the stop
-    assert kept.ticks[-1] > stopped_at - TOUCH_STEP
-    assert one.sink.gaps == []
-    assert all(stream["lost"] == 0 for stream in one.streams.values())
-
-
 def test_a_stream_can_be_started_again_and_again(
     board: SimulatedBoard, one: Running, wait_until: WaitUntil
 ) -> None:
@@ -262,16 +211,6 @@ def test_a_stream_can_be_started_again_and_again(
     np.testing.assert_array_equal(one.sink["bela_ramp"].ticks, written_ticks(board, "ramp"))
     assert_times_are_true(board, one.sink, "bela_ramp")
     assert one.sink.events == ["started", "stopped"] * 3
-    assert one.sink.gaps == []
-
-
-def test_a_stop_right_after_the_start_invents_no_loss(board: SimulatedBoard, one: Running) -> None:
-    for _ in range(4):
-        one.start("ramp", "zero")
-        one.stop()
-    for name in ("ramp", "zero"):
-        np.testing.assert_array_equal(one.sink[f"bela_{name}"].ticks, written_ticks(board, name))
-    assert one.sink.events == ["started", "stopped"] * 4
     assert one.sink.gaps == []
 
 

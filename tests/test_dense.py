@@ -181,6 +181,27 @@ class TestEnds:
         assert made.finished
         assert ticks_of(items + made.finish()) == list(range(12))
 
+    @pytest.mark.parametrize("end_tick", [16, 17, 18])
+    @pytest.mark.parametrize("known", ["before the block", "after it"])
+    def test_end_with_the_next_value(self, end_tick: int, known: str) -> None:
+        made = tracker(3)
+        items: list[Item] = []
+        if known == "before the block":
+            made.end_at(end_tick, next_too=True)
+        items += made.add(zeros_at(0, 7))
+        if known == "after it":
+            made.end_at(end_tick, next_too=True)
+        assert made.finished
+        assert ticks_of(items + made.finish()) == [0, 3, 6, 9, 12, 15, 18]
+        assert made.lost == 0
+
+    def test_uneven_values_lie_before_the_end(self) -> None:
+        made = tracker(11.5)
+        made.end_at(1000, next_too=True)
+        items = made.add(zeros_at(0, 100)) + made.finish()
+        assert len(ticks_of(items)) == 100
+        assert ticks_of(items)[-1] in (999, 1000)
+
     def test_missing_last_block_is_lost(self) -> None:
         made = tracker(last_tick=SIZE + 9)
         made.add(block_of(0))

@@ -35,6 +35,7 @@ from tests.session_helpers import (
     session_at,
     settings_for,
     variable,
+    written_ticks,
 )
 
 STOPPED_S = 5.0
@@ -44,6 +45,12 @@ ANOTHER = Sketch(
     "rebuilt",
     "one is gone, one has another type, one another number",
     (variable("new"), variable("b", ValueType.FLOAT), variable("c"), variable("d")),
+    tick_rate_hz=RATE_HZ,
+)
+SLOWER = Sketch(
+    "slower",
+    "the same variable, assigned less often",
+    (variable("a", step=4),),
     tick_rate_hz=RATE_HZ,
 )
 FOUR = Sketch(
@@ -143,6 +150,22 @@ def test_what_a_restart_certainly_lost_is_counted(
     missing = taken(board, "a") - one.samples("bela_a") - lost
     assert missing >= 0
     assert lost > 0.4 * RATE_HZ  # a reply comes at least every 0.3 s, and proves its tick
+
+
+def test_a_variable_that_is_assigned_less_often_after_a_restart_has_its_own_ticks(
+    board: SimulatedBoard, one: Running, wait_until: WaitUntil
+) -> None:
+    one.start("a")
+    wait_until(lambda: one.samples("bela_a") > 0, "samples")
+    board.restart(SLOWER)
+    wait_until(lambda: events_of(one, "reconnected"), "reconnect")
+    flow(one, wait_until)
+    one.stop()
+    ticks, values = one.sink["bela_a"].ticks, one.sink["bela_a"].values
+    since = int(np.flatnonzero(np.diff(ticks) < 0)[-1]) + 1
+    np.testing.assert_array_equal(values, ticks)
+    np.testing.assert_array_equal(ticks[since:], written_ticks(board, "a", 4))
+    assert len(events_of(one, "gap")) <= 1  # what the restart cost
 
 
 def test_a_schedule_is_void_after_a_restart(

@@ -1,0 +1,103 @@
+"""How a delivery ends on a connected board: at a tick, with its last blocks, confirmed."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Container, Sequence
+from typing import Final
+
+from bela_module.client import BoardClient
+from bela_module.control import monitor_command, unwatch_command
+from bela_module.delivery import GRACE_S, LEAD_S, Delivery
+from bela_module.errors import BoardError
+
+_HURRY_S: Final = 0.12  # whoever ends this process kills it a second later
+_CONFIRM_S: Final = 0.4
+_POLL_S: Final = 0.005
+
+
+async def end_on_board(
+    delivery: Delivery, client: BoardClient, *, hurried: bool = False
+) -> tuple[str, ...]:
+    """Stop the streams, collect what the board still holds, and confirm that it stopped.
+
+    The stop is set to a tick slightly ahead, which makes the true end of every padded last
+    block known. Whatever happens, the delivery has ended afterwards.
+
+    Parameters
+    ----------
+    delivery : Delivery
+        What is to end.
+    client : BoardClient
+        The connection.
+    hurried : bool
+        Whether to wait only shortly for sparse variables, which end with their next value.
+
+    Returns
+    -------
+    tuple of str
+        Variables that the board still calls watched: sparse ones end with their next value.
+
+    Raises
+    ------
+    BoardError
+        When the connection does not last; the account then ends at the last tick that is known.
+    """
+    names = [variable.name for variable in delivery.watched]
+    try:
+        if names:
+            await _stop_watching(delivery, client, names, _HURRY_S if hurried else GRACE_S)
+        monitored = [variable.name for variable in delivery.monitored]
+        if monitored:
+            await client.send(monitor_command(monitored, [0] * len(monitored)))
+        still_watched = await client.still_watched(names, _HURRY_S if hurried else _CONFIRM_S)
+        await delivery.measure(client)  # what came before the clock was known waits for it
+        return still_watched
+    except BoardError:
+        delivery.cut(delivery.board.tick)
+        raise
+    finally:
+        delivery.finish()
+
+
+async def _stop_watching(
+    delivery: Delivery, client: BoardClient, names: Sequence[str], grace_s: float
+) -> None:
+    if all(stream.finished for stream in delivery.streams):
+        return
+    if not delivery.obeys_ticks:
+        await client.send(unwatch_command(names))
+        return
+    board = delivery.board
+    await _await_starts(delivery, client)
+    soon = board.tick_at(delivery.now() + LEAD_S)
+    watched = {variable.name for variable in board.variables if variable.watched}
+    delivery.set_ends(soon, watched)
+    if board.ready:
+        await client.send(unwatch_command(names, [soon] * len(names)))
+    else:
+        await client.send(unwatch_command(names))
+    await _wait_finished(delivery, client, watched, delivery.now() + LEAD_S + grace_s)
+    if unfinished := delivery.unfinished:
+        await client.send(unwatch_command(unfinished))
+
+
+async def _await_starts(delivery: Delivery, client: BoardClient) -> None:
+    """Wait for starts that are close: an end set before them makes the board begin at once."""
+    board = delivery.board
+    await delivery.probe(client)
+    soon = board.tick_at(delivery.now() + LEAD_S)
+    close = [tick for tick in delivery.starts.values() if tick <= soon]
+    while board.ready and any(tick > board.tick for tick in close):
+        await asyncio.sleep(_POLL_S)
+        await delivery.probe(client)
+
+
+async def _wait_finished(
+    delivery: Delivery, client: BoardClient, names: Container[str], deadline_s: float
+) -> None:
+    """Wait for the last blocks of some variables, as long as they can be on their way."""
+    while delivery.now() < deadline_s and not client.lost.done():
+        await asyncio.sleep(_POLL_S)
+        if not any(name in names for name in delivery.unfinished):
+            return

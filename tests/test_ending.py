@@ -1,0 +1,124 @@
+"""A STOP collects all that the board took until then, and invents nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+import pytest
+from session_helpers import (
+    Running,
+    WaitUntil,
+    board_of,
+    session_on,
+    variable,
+    written_ticks,
+)
+
+from bela_module.protocol import Array, ValueType
+from bela_module.simulator import SimulatedBoard
+from bela_module.sketches import Signal, Ticks, Times, ramp
+
+AHEAD_TICKS = 44100
+"""How far ahead a schedule is made: no stall of this machine may take as long."""
+
+TOUCH_STEP = 1000
+
+
+def saw(ticks: Ticks, _times_s: Times) -> Array:
+    """Give a ramp that crosses 0 all the time, and stays there for a while."""
+    value: Array = np.maximum(ticks % 97 - 40, 0)
+    return value
+
+
+def zero(ticks: Ticks, _times_s: Times) -> Array:
+    return np.zeros(ticks.size)
+
+
+SKETCH = (
+    variable("ramp"),
+    variable("saw", ValueType.INT, saw),
+    variable("zero", ValueType.FLOAT, zero),
+    variable("byte", ValueType.CHAR, zero),
+    variable("seventh", step=7),
+    variable("touch", ValueType.INT, step=TOUCH_STEP, sparse=True),
+)
+DENSE = {"ramp": 1, "saw": 1, "zero": 1, "byte": 1, "seventh": 7}
+
+
+@pytest.fixture
+def board() -> Iterator[SimulatedBoard]:
+    with board_of(*SKETCH) as board:
+        yield board
+
+
+@pytest.fixture
+def one(board: SimulatedBoard) -> Iterator[Running]:
+    with session_on(board) as one:
+        one.list()
+        yield one
+
+
+def value_of(name: str, ticks: Ticks) -> Array:
+    signals: dict[str, Signal] = {"saw": saw, "zero": zero, "byte": zero}
+    return signals.get(name, ramp)(ticks, np.zeros(ticks.size))
+
+
+def test_stop_before_a_schedule_cancels_it(board: SimulatedBoard, one: Running) -> None:
+    one.schedule(timestamps=board.tick_now() + 100 * AHEAD_TICKS, durations=1000)
+    assert one.state == "streaming"
+    assert one.stop() == "stopped"
+    assert one.state == "idle"
+    assert one.sink.events == ["stopped"]
+    # The board answers with a few values of now, which nobody asked for.
+    assert all(board.account(name).sent > 0 for name in DENSE)
+    assert one.sink.gaps == []
+    assert [(stream["samples"], stream["lost"]) for stream in one.streams.values()] == [
+        (0, 0)
+    ] * len(SKETCH)
+
+
+def test_stop_during_a_schedule_collects_its_tail(
+    board: SimulatedBoard, one: Running, wait_until: WaitUntil
+) -> None:
+    one.schedule(variables=("ramp", "zero"), start_in_s=0.1, duration_s=1000)
+    wait_until(lambda: board.account("zero").sent and one.sink.events, "a block")
+    stopped_at = board.tick_now()
+    one.stop()
+    for name in ("ramp", "zero"):
+        kept, written = one.sink[f"bela_{name}"], written_ticks(board, name)
+        np.testing.assert_array_equal(kept.ticks, written)
+        np.testing.assert_array_equal(kept.values, value_of(name, written))
+        assert kept.ticks[-1] >= stopped_at
+    assert one.sink.events[0] == "schedule_started"
+    assert len(one.sink.events) == 2
+
+
+def test_stop_collects_everything_and_invents_no_zero(
+    board: SimulatedBoard, one: Running, wait_until: WaitUntil
+) -> None:
+    one.start()
+    wait_until(lambda: all(board.account(v.name).sent for v in SKETCH[:-1]), "blocks")
+    stopped_at = board.tick_now()
+    assert one.stop() == "stopped"
+    for name, step in DENSE.items():
+        kept, written = one.sink[f"bela_{name}"], written_ticks(board, name, step)
+        np.testing.assert_array_equal(kept.ticks, written)
+        np.testing.assert_array_equal(kept.values, value_of(name, written))
+        assert kept.ticks[-1] >= stopped_at
+        assert board.account(name).discarded == 0
+    kept, written = one.sink["bela_touch"], written_ticks(board, "touch", TOUCH_STEP)
+    np.testing.assert_array_equal(kept.ticks, written)
+    assert kept.ticks[-1] >= stopped_at  # the value that ended it is part of it
+    assert one.sink.gaps == []
+    assert all(stream["lost"] == 0 for stream in one.streams.values())
+
+
+def test_a_stop_right_after_the_start_invents_no_loss(board: SimulatedBoard, one: Running) -> None:
+    for _ in range(4):
+        one.start("ramp", "zero")
+        one.stop()
+    for name in ("ramp", "zero"):
+        np.testing.assert_array_equal(one.sink[f"bela_{name}"].ticks, written_ticks(board, name))
+    assert one.sink.events == ["started", "stopped"] * 4
+    assert one.sink.gaps == []
