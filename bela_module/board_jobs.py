@@ -16,7 +16,7 @@ from bela_module.control import (
 )
 from bela_module.delivery import Delivery, DeliveryKind, Window
 from bela_module.ending import end_on_board
-from bela_module.errors import NoReplyError, RequestError
+from bela_module.errors import BoardError, NoReplyError, RequestError
 from bela_module.protocol import Variable
 from bela_module.recording_sink import RecordingSink
 from bela_module.requests import (
@@ -261,7 +261,8 @@ async def _begin(driver: Driver, client: BoardClient, delivery: Delivery) -> Non
     try:
         await delivery.begin(client)
     except BaseException:
-        driver.drop(delivery, left_on_board=True)
+        driver.note_left(delivery)
+        driver.drop(delivery)
         raise
 
 
@@ -275,13 +276,18 @@ async def resume(driver: Driver, client: BoardClient, *, anew: bool) -> None:
 async def end(
     driver: Driver, client: BoardClient, delivery: Delivery, *, hurried: bool = False
 ) -> None:
-    """Stop a delivery and collect its tail."""
-    left_on_board = True
+    """Stop a delivery and collect its tail; when the connection ends first, it goes on waiting."""
     try:
         still_watched = await end_on_board(delivery, client, hurried=hurried)
-        left_on_board = False
-    finally:
-        driver.drop(delivery, left_on_board=left_on_board)
+    except BoardError:
+        driver.note_left(delivery)
+        raise
+    except BaseException:
+        delivery.finish()
+        driver.note_left(delivery)
+        driver.drop(delivery)
+        raise
+    driver.drop(delivery)
     if still_watched:
         logger.warning(
             "%s: the board ends it with its next value, and keeps up to one block till then",

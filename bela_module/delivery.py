@@ -95,6 +95,8 @@ class Delivery:
     obeys_ticks: bool = True
     streams: tuple[LiveStream, ...] = ()
     running: bool = False
+    ending: bool = False
+    """Whether its end is set, on the board and here."""
     gone: dict[str, Cause] = field(default_factory=dict)
     _routes: dict[tuple[int, bool], tuple[LiveStream, Variable]] = field(default_factory=dict)
     _surveyor: Surveyor = field(init=False)
@@ -210,6 +212,8 @@ class Delivery:
             for variable in stream.plan.variables:
                 if variable.name in self.gone:
                     stream.give_up(variable)
+        if self.ending:
+            return  # nothing more is to come
         if anew:
             self._begun_s = self.now()
             await self._surveyor.find_steps(client, self.watched)
@@ -227,7 +231,7 @@ class Delivery:
 
     def diagnose(self) -> list[Finding]:
         """Say why values do not come, as of the last reply to ``list``."""
-        if not self.running:
+        if not self.running or self.ending:
             return []
         rate_hz = self.board.clock.tick_rate_hz if self.board.clock is not None else math.nan
         gone = [
@@ -404,6 +408,7 @@ class Delivery:
         watched : container of str
             Variables that it has called watched until now.
         """
+        self.ending = self.board.ready
         for stream, variable in self.members(StreamMode.DENSE, StreamMode.SPARSE):
             window = self.windows.get(variable.name)
             if window is not None and window.first_tick > last_tick:

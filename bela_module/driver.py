@@ -79,7 +79,7 @@ class Driver:
     left: set[str] = field(default_factory=set)
     """What may still be watched or monitored on a board that went away."""
     status: dict[str, Any] = field(default_factory=dict)
-    _jobs: JobQueue = field(default_factory=JobQueue)
+    jobs: JobQueue = field(default_factory=JobQueue)
     _closing: bool = False
     _is_up: bool = False
     _unanswered: int = 0
@@ -112,8 +112,8 @@ class Driver:
         """
         if self._closing:
             raise RequestError("the session is closing")
-        pending = self._jobs.add(job, waits=waits_for_board, only_on=only_on)
-        self._wake.set()
+        pending = self.jobs.add(job, waits=waits_for_board, only_on=only_on)
+        self.wake()
         future, waiting = pending.future, pending.waiting
         answers: set[asyncio.Future[Any]] = {future} if waiting is None else {future, waiting}
         await asyncio.wait(answers, return_when=asyncio.FIRST_COMPLETED)
@@ -128,10 +128,14 @@ class Driver:
             logger.warning("%s", error)
             self.note_error(str(error))
 
+    def wake(self) -> None:
+        """See at once to what has just been asked."""
+        self._wake.set()
+
     def close(self) -> None:
         """End :meth:`run` as soon as the board is left as it was found."""
         self._closing = True
-        self._wake.set()
+        self.wake()
 
     def note_error(self, text: str) -> None:
         """Keep an error for STATUS and tell the event stream."""
@@ -151,7 +155,7 @@ class Driver:
 
     @property
     def _wanted(self) -> bool:
-        wanted = self._jobs or self.delivery or self.monitoring or self.controlled
+        wanted = self.jobs or self.delivery or self.monitoring or self.controlled
         return bool(wanted) or self._tidying
 
     @property
@@ -182,7 +186,7 @@ class Driver:
     async def _end(self) -> None:
         """End what still runs, and the sink in any case."""
         try:
-            self._jobs.refuse("the session was closed")
+            self.jobs.refuse("the session was closed")
             recovery.give_up(self)
             await recovery.tidy_up(self)
             if self._last_streams:
@@ -196,7 +200,7 @@ class Driver:
     async def _connect(self) -> BoardClient | None:
         """Try once; jobs that do not wait for a board fail when there is none."""
         resuming = self.delivery is not None or self.monitoring is not None
-        if not (resuming or self._jobs or self.controlled):
+        if not (resuming or self.jobs or self.controlled):
             self._enter(SessionState.IDLE)  # only to tidy up
         elif self.state is not SessionState.WAITING:
             self._enter(SessionState.RECONNECTING if resuming else SessionState.CONNECTING)
@@ -235,8 +239,8 @@ class Driver:
         if str(error) != self.last_error:
             logger.warning("%s", error)
         self.last_error = str(error)
-        self._jobs.no_board(error)
-        if not resuming and self._jobs:
+        self.jobs.no_board(error)
+        if not resuming and self.jobs:
             self._enter(SessionState.WAITING)
 
     async def _use(self, client: BoardClient) -> None:
@@ -255,14 +259,14 @@ class Driver:
         answers = not client.lost.done() and (error is None or failure is not None)
         await self._leave(client, answers=answers, failed=failure is not None)
         self.client = None
-        self._jobs.connection_ended(client, error or DisconnectedError("it was closed here"))
+        self.jobs.connection_ended(client, error or DisconnectedError("it was closed here"))
         self.publish_status()
 
     def _fail(self, error: BaseException) -> None:
         """Say why a defect, here or in a sink, ends what runs; the session stays alive."""
         logger.error("the session failed: %r", error, exc_info=error)
         self.note_error(f"{type(error).__name__}: {error}")
-        self._jobs.refuse(f"the session failed: {error!r}")
+        self.jobs.refuse(f"the session failed: {error!r}")
 
     def _disconnected(self, error: BaseException) -> None:
         text = str(error)
@@ -350,14 +354,14 @@ class Driver:
             await self.probe(client)
 
     async def _do_jobs(self, client: BoardClient) -> None:
-        while (pending := self._jobs.take()) is not None:
+        while (pending := self.jobs.take()) is not None:
             try:
                 result = await pending.job(client)
             except BelaError as error:
                 gone = _is_gone(error)
                 if gone and pending.waiting is not None:
                     pending.wait(error)
-                    self._jobs.put_back(pending)  # it still waits for a board that answers
+                    self.jobs.put_back(pending)  # it still waits for a board that answers
                 else:
                     pending.fail(error)
                 if gone:
@@ -412,26 +416,6 @@ class Driver:
         """What runs."""
         return [d for d in (self.delivery, self.monitoring) if d is not None]
 
-    async def stop(self) -> str:
-        """End everything that runs or waits, with the board or without it."""
-        client, running = self.client, bool(self.deliveries)
-        if client is not None and not client.lost.done():
-            try:
-                result: str = await self.submit(
-                    lambda client: board_jobs.stop(self, client), only_on=client
-                )
-            except BoardError as error:
-                logger.warning("stopped without the board: %s", error)
-            else:
-                return result
-        reason = f": {self.last_error}" if self.last_error else ""
-        waited = self._jobs.refuse(f"stopped before it began{reason}", all_jobs=False)
-        recovery.give_up(self)
-        self._wake.set()
-        if running:
-            return "stopped; the board is not connected"
-        return "stopped waiting" if waited else "nothing was running"
-
     def stream_status(self) -> list[dict[str, Any]]:
         """Describe the streams that run, and those that ran last."""
         for delivery in self.deliveries:
@@ -448,18 +432,17 @@ class Driver:
         else:
             self.delivery = delivery
 
-    def drop(self, delivery: Delivery, *, left_on_board: bool = False) -> None:
-        """Forget a delivery that has ended; STATUS keeps its last figures.
+    def note_left(self, delivery: Delivery) -> None:
+        """Keep in mind what the board could not be told to end, for when it comes back soon."""
+        self.left.update(v.name for v in (*delivery.watched, *delivery.monitored))
+        self._tidy_until_s = self.now() + _TIDY_PATIENCE_S
 
-        What is left on the board, since it could not be told, is ended when it comes back soon.
-        """
+    def drop(self, delivery: Delivery) -> None:
+        """Forget a delivery that has ended; STATUS keeps its last figures."""
         self.stream_status()
         self.problems = ()
         if self.recording is not None and delivery is self.delivery:
             self.recording.stop()
-        if left_on_board:
-            self.left.update(v.name for v in (*delivery.watched, *delivery.monitored))
-            self._tidy_until_s = self.now() + _TIDY_PATIENCE_S
         if self.delivery is delivery:
             self.delivery = None
         if self.monitoring is delivery:
@@ -469,7 +452,7 @@ class Driver:
 
     async def _sleep(self, duration_s: float, client: BoardClient | None = None) -> None:
         """Sleep until the time is over, something is asked, or the connection ends."""
-        if self._jobs or self._closing:
+        if self.jobs or self._closing:
             return
         self._wake.clear()
         futures: set[asyncio.Future[Any]] = {asyncio.ensure_future(self._wake.wait())}

@@ -9,7 +9,6 @@ from typing import Final
 from bela_module.client import BoardClient
 from bela_module.control import monitor_command, unwatch_command
 from bela_module.delivery import GRACE_S, LEAD_S, Delivery
-from bela_module.errors import BoardError
 
 _HURRY_S: Final = 0.12  # whoever ends this process kills it a second later
 _CONFIRM_S: Final = 0.4
@@ -22,7 +21,8 @@ async def end_on_board(
     """Stop the streams, collect what the board still holds, and confirm that it stopped.
 
     The stop is set to a tick slightly ahead, which makes the true end of every padded last
-    block known. Whatever happens, the delivery has ended afterwards.
+    block known. When the connection ends first, call this again on the next one: the streams
+    end at that tick all the same.
 
     Parameters
     ----------
@@ -41,23 +41,18 @@ async def end_on_board(
     Raises
     ------
     BoardError
-        When the connection does not last; the account then ends at the last tick that is known.
+        When the connection does not last; the delivery has not ended then.
     """
     names = [variable.name for variable in delivery.watched]
-    try:
-        if names:
-            await _stop_watching(delivery, client, names, _HURRY_S if hurried else GRACE_S)
-        monitored = [variable.name for variable in delivery.monitored]
-        if monitored:
-            await client.send(monitor_command(monitored, [0] * len(monitored)))
-        still_watched = await client.still_watched(names, _HURRY_S if hurried else _CONFIRM_S)
-        await delivery.measure(client)  # what came before the clock was known waits for it
-        return still_watched
-    except BoardError:
-        delivery.cut(delivery.board.tick)
-        raise
-    finally:
-        delivery.finish()
+    if names and not delivery.ending:
+        await _stop_watching(delivery, client, names, _HURRY_S if hurried else GRACE_S)
+    monitored = [variable.name for variable in delivery.monitored]
+    if monitored:
+        await client.send(monitor_command(monitored, [0] * len(monitored)))
+    still_watched = await client.still_watched(names, _HURRY_S if hurried else _CONFIRM_S)
+    await delivery.measure(client)  # what came before the clock was known waits for it
+    delivery.finish()
+    return still_watched
 
 
 async def _stop_watching(

@@ -76,7 +76,8 @@ def give_up(driver: Driver) -> None:
     for delivery in driver.deliveries:
         delivery.cut(driver.board.tick)
         delivery.finish()
-        driver.drop(delivery, left_on_board=True)
+        driver.note_left(delivery)
+        driver.drop(delivery)
 
 
 async def tidy_up(driver: Driver) -> None:

@@ -13,7 +13,7 @@ from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from concurrent.futures import Future
 from typing import Any, Final, TypeVar
 
-from bela_module import board_jobs, control_jobs
+from bela_module import board_jobs, control_jobs, stopping
 from bela_module.client import BoardClient, WireRecorder
 from bela_module.config import Settings
 from bela_module.driver import Driver
@@ -169,7 +169,7 @@ class Session:
 
     def stop(self) -> Future[str]:
         """End what streams, is scheduled, is monitored, or waits for the board."""
-        return self._submit(lambda driver: driver.stop())
+        return self._submit(stopping.stop)
 
     def monitor(self, request: MonitorRequest) -> Future[str]:
         """Send single values at a low rate."""

@@ -97,16 +97,11 @@ def test_fault(case: Case, moment: str, wait_until: WaitUntil) -> None:
         play = Play(board, one, wait_until, case)
         getattr(play, "streaming" if moment == "grouped" else moment)()
         streams = dict(one.streams)
-        check_account(play, streams, told_the_board=told_the_board(case, moment))
+        check_account(play, streams)
         check_still_controllable(play)
 
 
-def told_the_board(case: Case, moment: str) -> bool:
-    """Tell whether the session could end its streams on the board, so that their end is known."""
-    return not case.restarts and not (case.disconnects and moment == "stopping")
-
-
-def check_account(play: Play, streams: dict[str, Any], *, told_the_board: bool) -> None:
+def check_account(play: Play, streams: dict[str, Any]) -> None:
     """Check values, times and the account: delivered + counted lost = taken by the sketch."""
     known_s = [u for u in play.one.sink.uncertainties_s if math.isfinite(u)]
     worst_s = max([0.005, *known_s[-20:]]) + (STEP_S if play.case.steps else 0.0)
@@ -119,7 +114,7 @@ def check_account(play: Play, streams: dict[str, Any], *, told_the_board: bool) 
         members = status["variables"]
         total = sum(taken(play.board, name) for name in members)
         missing = total - sum(counts.values()) - status["lost"]
-        if told_the_board:
+        if not play.case.restarts:
             assert missing == 0, f"{stream}: {counts} delivered, {status['lost']} lost of {total}"
         else:
             assert missing >= 0, f"{stream}: {counts} delivered, {status['lost']} lost of {total}"

@@ -268,35 +268,6 @@ def test_a_board_that_says_nothing_is_noticed(
         one.stop()
 
 
-def test_stop_without_a_board_tidies_up_when_it_comes_back(
-    board: SimulatedBoard, one: Running, wait_until: WaitUntil
-) -> None:
-    one.start("a")
-    one.monitor(variables="b", periods=1000)
-    flow(one, wait_until)
-    board.refuse_connections(True)
-    board.disconnect()
-    wait_until(lambda: one.state == "reconnecting", "disconnected")
-    assert one.stop() == "stopped; the board is not connected"
-    assert board.watched_names() == ["a"]
-    board.refuse_connections(False)
-    wait_until(lambda: left_on(board) == ([], {}, {}), "a clean board")
-    wait_until(lambda: one.state == "idle", "idle")
-
-
-def test_stop_does_not_wait_for_a_board_that_says_nothing(
-    board: SimulatedBoard, one: Running, wait_until: WaitUntil
-) -> None:
-    one.start("a")
-    flow(one, wait_until)
-    board.go_silent(True)
-    begun_s = time.monotonic()
-    assert one.stop() == "stopped; the board is not connected"
-    assert time.monotonic() - begun_s < 5.0
-    board.go_silent(False)
-    wait_until(lambda: board.watched_names() == [], "a clean board")
-
-
 def test_close_cleans_a_board_that_has_just_been_lost(
     board: SimulatedBoard, wait_until: WaitUntil
 ) -> None:

@@ -1,0 +1,106 @@
+"""STOP in every state of the connection: the account is right, and the board is left clean."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+
+import pytest
+
+from bela_module.simulator import SimulatedBoard
+from tests.fault_cases import check_values, make_board, taken
+from tests.session_helpers import Running, WaitUntil, left_on, session_at
+
+
+@pytest.fixture
+def board() -> Iterator[SimulatedBoard]:
+    with make_board() as board:
+        yield board
+
+
+@pytest.fixture
+def one(board: SimulatedBoard) -> Iterator[Running]:
+    with session_at(board.port, board={"reply_timeout_s": 1.0}) as one:
+        yield one
+
+
+def flow(one: Running, wait_until: WaitUntil, n: int = 4) -> None:
+    def n_blocks() -> int:
+        return int(one.session.status()["counters"]["blocks"])
+
+    there = n_blocks()
+    wait_until(lambda: n_blocks() >= there + n, "blocks")
+
+
+def stop_while_it_comes_back(
+    board: SimulatedBoard, one: Running, wait_until: WaitUntil, lose: Callable[[], None]
+) -> None:
+    one.start("a")
+    flow(one, wait_until)
+    lose()
+    assert one.stop() == "stopped"
+    assert left_on(board) == ([], {}, {})
+    n_samples = check_values(board, one.sink, "bela_a", worst_s=0.01)["a"]
+    assert n_samples + one.streams["bela_a"]["lost"] == taken(board, "a")
+
+
+def test_a_board_that_is_back_at_once_is_stopped_with_its_true_end(
+    board: SimulatedBoard, one: Running, wait_until: WaitUntil
+) -> None:
+    stop_while_it_comes_back(board, one, wait_until, board.disconnect)
+    assert one.sink.events[-1] == "stopped"
+
+
+def test_a_board_that_is_back_soon_is_stopped_with_its_true_end(
+    board: SimulatedBoard, one: Running, wait_until: WaitUntil
+) -> None:
+    def lose() -> None:
+        board.refuse_connections(True)
+        board.disconnect()
+        wait_until(lambda: one.state == "reconnecting", "disconnected")
+        board.later(0.1, lambda: board.refuse_connections(False))
+
+    stop_while_it_comes_back(board, one, wait_until, lose)
+
+
+def test_a_board_that_is_lost_twice_is_stopped_without(
+    board: SimulatedBoard, one: Running, wait_until: WaitUntil
+) -> None:
+    one.start("a")
+    flow(one, wait_until)
+    stopped = one.session.stop()
+    for _ in range(40):
+        board.disconnect()
+        time.sleep(0.05)
+    assert stopped.result(5).startswith("stopped")
+    wait_until(lambda: left_on(board) == ([], {}, {}), "a clean board")
+    assert one.sink.events.count("stopped") == 1
+
+
+def test_stop_without_a_board_tidies_up_when_it_comes_back(
+    board: SimulatedBoard, one: Running, wait_until: WaitUntil
+) -> None:
+    one.start("a")
+    one.monitor(variables="b", periods=1000)
+    flow(one, wait_until)
+    board.refuse_connections(True)
+    board.disconnect()
+    wait_until(lambda: one.state == "reconnecting", "disconnected")
+    assert one.stop() == "stopped; the board is not connected"
+    assert board.watched_names() == ["a"]
+    board.refuse_connections(False)
+    wait_until(lambda: left_on(board) == ([], {}, {}), "a clean board")
+    wait_until(lambda: one.state == "idle", "idle")
+
+
+def test_stop_does_not_wait_for_a_board_that_says_nothing(
+    board: SimulatedBoard, one: Running, wait_until: WaitUntil
+) -> None:
+    one.start("a")
+    flow(one, wait_until)
+    board.go_silent(True)
+    begun_s = time.monotonic()
+    assert one.stop() == "stopped; the board is not connected"
+    assert time.monotonic() - begun_s < 5.0
+    board.go_silent(False)
+    wait_until(lambda: board.watched_names() == [], "a clean board")
