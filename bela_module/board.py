@@ -34,6 +34,8 @@ class BoardCounters:
 
     foreign_blocks: int = 0
     impossible_blocks: int = 0
+    repeated_values: int = 0
+    bad_replies: int = 0
     reconnects: int = 0
     restarts: int = 0
 
@@ -101,6 +103,14 @@ class Board:
             self.ended_tick = last_tick
             self.counters.restarts += 1
         return news
+
+    def is_strange(self, reply: Reply, project: str) -> bool:
+        """Tell whether a reply says that the board began anew: worth to be asked again."""
+        if self.clock is None:
+            return False
+        listed = reply.variable_list
+        back = listed.tick < self.tick - listed.tick_granularity
+        return back or self._is_another(listed, project)
 
     def _is_another(self, listed: VariableList, project: str) -> bool:
         return (

@@ -12,7 +12,6 @@ from bela_module.board import Board
 from bela_module.client import BoardClient
 from bela_module.control import (
     monitor_command,
-    unwatch_command,
 )
 from bela_module.delivery import Delivery, DeliveryKind, Window
 from bela_module.ending import end_on_board
@@ -34,7 +33,6 @@ from bela_module.streams import (
     plan_streams,
     reachable,
 )
-from bela_module.watchdog import Cause, Finding
 
 if TYPE_CHECKING:
     from bela_module.driver import Driver
@@ -68,7 +66,9 @@ async def clear(client: BoardClient, board: Board, names: Container[str] | None 
         return
     try:
         await client.unwatch(stale, _CONFIRM_S)
-    except NoReplyError:
+    except NoReplyError as error:
+        if error.request == "list":
+            raise
         # A sparse variable ends only with its next value, which may never come.
         logger.warning("still watched by an earlier client: %s", ", ".join(stale))
 
@@ -245,8 +245,7 @@ def _delivery(
         driver.board,
         sink or driver.sink,
         driver.now,
-        driver.mark,
-        driver.note_error,
+        driver.notices,
         driver.probe,
         driver.measure,
         plans,
@@ -264,13 +263,6 @@ async def _begin(driver: Driver, client: BoardClient, delivery: Delivery) -> Non
         driver.note_left(delivery)
         driver.drop(delivery)
         raise
-
-
-async def resume(driver: Driver, client: BoardClient, *, anew: bool) -> None:
-    """Go on with what ran before the connection was lost."""
-    for delivery in (driver.delivery, driver.monitoring):
-        if delivery is not None:
-            await delivery.resume(client, anew=anew)
 
 
 async def end(
@@ -301,30 +293,6 @@ async def stop(driver: Driver, client: BoardClient) -> str:
     for delivery in deliveries:
         await end(driver, client, delivery)
     return "stopped" if deliveries else "nothing was running"
-
-
-async def mend(driver: Driver, client: BoardClient, findings: Sequence[Finding]) -> None:
-    """Do what can be done about a diagnosis."""
-    for finding in findings:
-        if finding.cause in (Cause.UNWATCHED, Cause.IGNORED) and driver.delivery is not None:
-            await driver.delivery.watch_again(client, finding.names)
-        elif finding.cause is Cause.SILENT:
-            await client.activate()
-
-
-async def abandon(driver: Driver, client: BoardClient) -> None:
-    """Stop everything on the board without collecting what it still holds."""
-    for delivery in (driver.delivery, driver.monitoring):
-        if delivery is None:
-            continue
-        watched = [variable.name for variable in delivery.watched]
-        monitored = [variable.name for variable in delivery.monitored]
-        if watched:
-            await client.send(unwatch_command(watched))
-        if monitored:
-            await client.send(monitor_command(monitored, [0] * len(monitored)))
-        driver.drop(delivery)
-        driver.mark("stopped", driver.now())
 
 
 # ---- LIST --------------------------------------------------------------------------------------

@@ -38,7 +38,7 @@ async def set_values(driver: Driver, client: BoardClient, request: SetRequest) -
     )
     set_s = driver.now()
     for name, value in values.items():
-        driver.mark(f"set {name}={value:.15g}", set_s)
+        driver.notices.mark(f"set {name}={value:.15g}", set_s)
     return "set " + ", ".join(f"{name}={value:.15g}" for name, value in values.items())
 
 

@@ -14,10 +14,11 @@ from bela_module.client import BoardClient
 from bela_module.continuity import Gap, GapReason
 from bela_module.control import Json, monitor_command, unwatch_command, watch_command
 from bela_module.live_stream import LiveStream
+from bela_module.notices import Notices
 from bela_module.protocol import Block, Variable
 from bela_module.streams import Sink, StreamMode, StreamPlan, reachable
 from bela_module.surveyor import Surveyor
-from bela_module.watchdog import Cause, Finding, Watchdog
+from bela_module.watchdog import Cause, Watchdog
 
 LEAD_S: Final = 0.05
 """A command for a tick this far ahead reaches the board in time."""
@@ -62,10 +63,8 @@ class Delivery:
         Where the samples go.
     now : callable
         LSL seconds.
-    mark : callable
-        Is told events: their text and when they happened.
-    report : callable
-        Is told errors, in words for people.
+    notices : Notices
+        Are told what happens.
     probe : callable
         Asks the board for its list once, which also measures its clock.
     measure : callable
@@ -85,8 +84,7 @@ class Delivery:
     board: Board
     sink: Sink
     now: Callable[[], float]
-    mark: Callable[[str, float], None]
-    report: Callable[[str], None]
+    notices: Notices
     probe: Callable[[BoardClient], Awaitable[object]]
     measure: Callable[[BoardClient], Awaitable[object]]
     plans: Sequence[StreamPlan]
@@ -97,15 +95,18 @@ class Delivery:
     running: bool = False
     ending: bool = False
     """Whether its end is set, on the board and here."""
+    is_interrupted: bool = False
+    """Whether it waits for :meth:`resume`."""
     gone: dict[str, Cause] = field(default_factory=dict)
     _routes: dict[tuple[int, bool], tuple[LiveStream, Variable]] = field(default_factory=dict)
     _surveyor: Surveyor = field(init=False)
     starts: dict[str, int] = field(default_factory=dict)
     _is_void: bool = False
     _begun_s: float = 0.0
-    _watchdog: Watchdog = field(default_factory=Watchdog)
-    _last_block_s: dict[str, float] = field(default_factory=dict)
+    watchdog: Watchdog = field(default_factory=Watchdog)
+    last_block_s: dict[str, float] = field(default_factory=dict)
     _announced: bool = False
+    _anew_tick: int = 0
 
     def __post_init__(self) -> None:
         """Make the streams ready to take blocks."""
@@ -129,7 +130,7 @@ class Delivery:
                 there = listed.get(variable.name)
                 if there is None:
                     self.gone[variable.name] = Cause.VANISHED
-                elif (there.value_type, there.sparse) != (variable.value_type, variable.sparse):
+                elif not _is_same(there, variable):
                     self.gone[variable.name] = Cause.RETYPED
                 else:
                     self._routes[there.index, monitored] = stream, variable
@@ -160,14 +161,18 @@ class Delivery:
         if route is None or not self.running:
             return False
         stream, variable = route
+        if not _is_same(variable, block.variable):
+            return False  # the board's list has changed since
         if self.board.is_from_the_future(block, arrived_s):
             self.board.counters.impossible_blocks += 1
             stream.missed_block(variable)
             return True
-        self._last_block_s[block.variable.name] = arrived_s
+        self.last_block_s[block.variable.name] = arrived_s
+        tracker = stream.tracker_of(variable)
+        repeated = tracker.repeated
         stream.add(block, self.board.possible_tick(arrived_s), arrived_s)
-        step_ticks = stream.tracker_of(variable).step_ticks
-        self.board.add_arrival(last_tick(block, step_ticks), arrived_s)
+        self.board.counters.repeated_values += tracker.repeated - repeated
+        self.board.add_arrival(last_tick(block, tracker.step_ticks), arrived_s)
         self._open_ready(stream)
         return True
 
@@ -195,7 +200,7 @@ class Delivery:
         await self._monitor(client)
         self._begun_s = self.now()
         if self.kind is not DeliveryKind.SCHEDULE:
-            self.mark("started", self._begun_s)
+            self.notices.mark("started", self._begun_s)
 
     async def resume(self, client: BoardClient, *, anew: bool) -> None:
         """Go on after a reconnect.
@@ -207,6 +212,7 @@ class Delivery:
         anew : bool
             Whether the board has begun to count anew, so that nothing connects to what was.
         """
+        self.is_interrupted = False
         self._find_variables()
         for stream in self.streams:
             for variable in stream.plan.variables:
@@ -217,7 +223,10 @@ class Delivery:
         if anew:
             self._begun_s = self.now()
             await self._surveyor.find_steps(client, self.watched)
-        await self._watch(client, resumed=not anew)
+            self._begin_trackers(dict.fromkeys((v.name for v in self.watched), self._anew_tick))
+            for stream in self.streams:
+                stream.interrupted()
+        await self._watch(client, resumed=True)
         await self._monitor(client)
 
     async def _free_watched(self, client: BoardClient) -> None:
@@ -229,40 +238,21 @@ class Delivery:
         for name in await client.still_watched(stale, _CONFIRM_S):
             logger.warning("%s: still watched by an earlier client till its next value", name)
 
-    def diagnose(self) -> list[Finding]:
-        """Say why values do not come, as of the last reply to ``list``."""
-        if not self.running or self.ending:
-            return []
-        rate_hz = self.board.clock.tick_rate_hz if self.board.clock is not None else math.nan
-        gone = [
-            Finding(cause, tuple(name for name, why in self.gone.items() if why is cause))
-            for cause in dict.fromkeys(self.gone.values())
-        ]
-        block_s = {
-            variable.name: variable.layout.value_count
-            * (stream.tracker_of(variable).step_ticks or 1)
-            / rate_hz
-            for stream, variable in self.members(StreamMode.DENSE)
-        }
-        due = {v.name for v in self.watched if self._is_due(v.name, rate_hz)}
-        if not due:
-            return gone
-        return gone + self._watchdog.look(
-            self.board.find(due),
-            self.board.tick,
-            self.now(),
-            self._last_block_s,
-            block_s,
-        )
+    async def ask_again(self, client: BoardClient, names: Sequence[str]) -> None:
+        """Watch or monitor variables once more, which somebody else has ended, or nobody begun."""
+        monitored = [v.name for v in self.monitored if v.name in names]
+        watched = [v.name for v in self.watched if v.name in names]
+        if monitored:
+            await client.send(monitor_command(monitored, [self.periods[n] for n in monitored]))
+        if watched:
+            soon = self.board.tick_at(self.now() + LEAD_S)
+            await client.send(self._watch_command(watched, dict.fromkeys(watched, soon)))
+        self.watchdog.asked(names, self.now())
 
-    async def watch_again(self, client: BoardClient, names: Sequence[str]) -> None:
-        """Watch variables of which somebody else ended the watch."""
-        soon = self.board.tick_at(self.now() + LEAD_S)
-        await client.send(self._watch_command(names, dict.fromkeys(names, soon)))
-        self._watchdog.watched(names, self.now())
-
-    def _is_due(self, name: str, rate_hz: float) -> bool:
+    def is_due(self, name: str) -> bool:
+        """Tell whether something of a watched variable should come now, for all that is known."""
         window = self.windows.get(name)
+        rate_hz = self.board.clock.tick_rate_hz if self.board.clock is not None else math.nan
         opening = _OPENING_S * rate_hz
         return window is None or window.first_tick + opening < self.board.tick < window.last_tick
 
@@ -278,28 +268,36 @@ class Delivery:
         for name, window in self.windows.items():
             starts[name] = max(soon, window.first_tick)
         self.starts = starts
-        for stream, variable in self.members(StreamMode.DENSE, StreamMode.SPARSE):
-            tracker = stream.tracker_of(variable)
-            if resumed:
-                tracker.resume(starts[variable.name])
-                continue
-            end = self.windows.get(variable.name)
-            tracker.begin(
-                first_tick=starts[variable.name] if ready else None,
-                last_tick=end.last_tick if end is not None else None,
-                step_ticks=self.board.steps.get(variable.name),
-            )
-            if not ready:
-                tracker.resume(self.board.tick)
+        if resumed:
+            self._resume_trackers(starts)
+        else:
+            self._begin_trackers(starts if ready else None)
         self.running = True
         await client.send(self._watch_command(names, starts if ready or self.windows else None))
-        self._watchdog.watched(names, self.now())
+        self.watchdog.asked(names, self.now())
         await self.probe(client)  # its reply says that the board has read the command
         for stream, variable in self.members(StreamMode.DENSE, StreamMode.SPARSE):
             if ready and self.board.tick < starts[variable.name]:
                 stream.tracker_of(variable).confirm_start()
         # Not before: to make outlets takes longer than the lead of the start.
         self._open_ready(*self.streams)
+
+    def _begin_trackers(self, starts: Mapping[str, int] | None) -> None:
+        """Have all trackers begin at their start; when there is none, with the next block."""
+        for stream, variable in self.members(StreamMode.DENSE, StreamMode.SPARSE):
+            tracker, window = stream.tracker_of(variable), self.windows.get(variable.name)
+            tracker.begin(
+                first_tick=starts[variable.name] if starts is not None else None,
+                last_tick=window.last_tick if window is not None else None,
+                step_ticks=self.board.steps.get(variable.name),
+            )
+            if starts is None:
+                tracker.resume(self.board.tick)
+
+    def _resume_trackers(self, starts: Mapping[str, int]) -> None:
+        """Have all trackers go on at their start: what is missing before it is lost."""
+        for stream, variable in self.members(StreamMode.DENSE, StreamMode.SPARSE):
+            stream.tracker_of(variable).resume(starts[variable.name])
 
     def _watch_command(self, names: Sequence[str], starts: Mapping[str, int] | None) -> Json:
         if starts is None:
@@ -321,6 +319,7 @@ class Delivery:
         self._open_ready(*self.streams)
         if names:
             await client.send(monitor_command(names, [self.periods[name] for name in names]))
+            self.watchdog.asked(names, self.now())
             await self.probe(client)  # its reply says that the board has read the command
 
     def members(self, *modes: StreamMode) -> Iterable[tuple[LiveStream, Variable]]:
@@ -379,7 +378,7 @@ class Delivery:
         first_s = self.board.time_at(min(window.first_tick for window in self.windows.values()))
         if now_s >= first_s:
             self._announced = True
-            self.mark("schedule_started", first_s)
+            self.notices.mark("schedule_started", first_s)
 
     def _is_completed(self) -> bool:
         """Tell whether a schedule has come to its end by itself."""
@@ -416,7 +415,7 @@ class Delivery:
                 stream.tracker_of(variable).begin()
                 stream.tracker_of(variable).resume(window.first_tick)
             elif self.board.ready:
-                came = variable.name in self._last_block_s
+                came = variable.name in self.last_block_s
                 if came and variable.name not in watched and not variable.sparse:
                     # Somebody else ended it before, at a tick that nobody knows.
                     stream.interrupted_in(variable)
@@ -427,18 +426,39 @@ class Delivery:
 
     def interrupted(self) -> None:
         """Learn that the connection ended."""
-        self._last_block_s.clear()
+        self.is_interrupted = True
+        self.last_block_s.clear()
+        self._routes.clear()  # until it is known which numbers our variables have now
         for stream in self.streams:
             stream.interrupted()
 
-    def cut(self, last_tick: int) -> None:
-        """Learn that nothing more comes, and which tick is the last that certainly happened."""
+    def cut(self, last_tick: int, names: Container[str] | None = None) -> None:
+        """Learn that nothing later comes than a tick, the last that certainly happened.
+
+        Parameters
+        ----------
+        last_tick : int
+            That tick.
+        names : container of str, optional
+            Of which variables; by default of all.
+        """
         for stream, variable in self.members(StreamMode.DENSE, StreamMode.SPARSE):
+            if names is not None and variable.name not in names:
+                continue
             window = self.windows.get(variable.name)
             stream.end_at(variable, min(last_tick, window.last_tick) if window else last_tick)
 
-    def begin_anew(self, last_tick: int) -> None:
-        """Learn that the board restarted, and the last tick that certainly happened before."""
+    def begin_anew(self, last_tick: int, first_tick: int) -> None:
+        """Learn that the board restarted.
+
+        Parameters
+        ----------
+        last_tick : int
+            The last tick that certainly happened before.
+        first_tick : int
+            The first one that is known since.
+        """
+        self._anew_tick = first_tick
         self.interrupted()
         self.cut(last_tick)
         self._is_void = self.kind is DeliveryKind.SCHEDULE  # its ticks will not come again
@@ -460,15 +480,19 @@ class Delivery:
                 stream.flush()
             ended_s = self.now()
             if completed:
-                self.mark("schedule_finished", min(self._last_s(), ended_s))
+                self.notices.mark("schedule_finished", min(self._last_s(), ended_s))
             else:
-                self.mark("stopped", ended_s)
+                self.notices.mark("stopped", ended_s)
 
     def _on_stream_error(self, plan: StreamPlan, error: Exception) -> None:
-        logger.error("%s: %r", plan.name, error, exc_info=error)
-        self.report(f"{plan.name}: {error or type(error).__name__}")
+        self.notices.tell(f"{plan.name}: {str(error) or type(error).__name__}", cause=error)
 
     def _on_gap(self, variable: Variable, gap: Gap) -> None:
         if gap.reason is GapReason.UNKNOWN_END:
             return  # zeros that are padding, as far as anybody can tell
-        self.mark(f"gap {variable.name} {gap.n_values}", self.board.time_at(gap.first_tick))
+        self.notices.gap(variable.name, gap.n_values, self.board.time_at(gap.first_tick))
+
+
+def _is_same(one: Variable, other: Variable) -> bool:
+    """Tell whether two descriptions are of one variable, whatever its number."""
+    return (one.name, one.value_type, one.sparse) == (other.name, other.value_type, other.sparse)

@@ -9,29 +9,29 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from bela_module import board_jobs, control_jobs, recovery
+from bela_module import board_jobs, control_jobs, health, recovery
 from bela_module.board import Board, BoardNews
 from bela_module.client import BoardClient, WireRecorder
 from bela_module.config import Settings
 from bela_module.delivery import Delivery, DeliveryKind
 from bela_module.errors import BelaError, BoardError, DisconnectedError, NoReplyError, RequestError
-from bela_module.job_queue import Job, JobQueue
+from bela_module.job_queue import Job, JobQueue, PendingJob
+from bela_module.notices import Notices
 from bela_module.protocol import Block, Refusal, RefusalReason
 from bela_module.recording_sink import RecordingSink
 from bela_module.status import SessionState, build_status
 from bela_module.streams import Sink
-from bela_module.watchdog import Finding
 
 logger = logging.getLogger(__name__)
 
 _MEASURE_PATIENCE_S: Final = 0.35
 _IDLE_PERIOD_S: Final = 0.1
 _BACKOFF_S: Final = (0.1, 5.0)
-_MAX_UNANSWERED: Final = 3  # while data still comes
+_TIDY_BACKOFF_S: Final = 1.0
 _LINGER_S: Final = 0.1  # an outlet that ends takes along what it has not sent yet
 _STABLE_S: Final = 1.0  # a connection that lasts so long was a good one
 _LEAVE_S: Final = 2.0
@@ -68,7 +68,6 @@ class Driver:
     exclusive: bool = True
     obeys_ticks: bool = True
     state: SessionState = SessionState.IDLE
-    last_error: str | None = None
     client: BoardClient | None = None
     delivery: Delivery | None = None
     monitoring: Delivery | None = None
@@ -76,13 +75,19 @@ class Driver:
     streamed: set[str] = field(default_factory=set)
     controlled: set[str] = field(default_factory=set)
     problems: tuple[str, ...] = ()
+    shortfalls: tuple[str, ...] = ()
+    """What the latest run lacked when it ended, besides what is counted as lost."""
     left: set[str] = field(default_factory=set)
     """What may still be watched or monitored on a board that went away."""
     status: dict[str, Any] = field(default_factory=dict)
     jobs: JobQueue = field(default_factory=JobQueue)
+    restarted: bool = False
+    """Whether a reply has shown that the board began anew, which was not dealt with yet."""
+    unanswered: int = 0
+    looked_s: float = 0.0
     _closing: bool = False
     _is_up: bool = False
-    _unanswered: int = 0
+    _is_away: bool = False
     _tidy_until_s: float = 0.0
     _last_streams: dict[str, dict[str, Any]] = field(default_factory=dict)
 
@@ -92,6 +97,7 @@ class Driver:
         self.board = Board(board.name, board.input_delay_s)
         self._wake = asyncio.Event()
         self._loop = asyncio.get_running_loop()
+        self.notices = Notices(self.sink, self.now, self.notify)
         self.publish_status()
 
     # ---- what the session calls, in the loop ----------------------------------------------
@@ -125,7 +131,6 @@ class Driver:
     def _note_late_error(self, future: asyncio.Future[Any]) -> None:
         """Report a job that failed after it was answered with *waiting*: nobody else would."""
         if not future.cancelled() and (error := future.exception()) is not None:
-            logger.warning("%s", error)
             self.note_error(str(error))
 
     def wake(self) -> None:
@@ -137,19 +142,18 @@ class Driver:
         self._closing = True
         self.wake()
 
+    @property
+    def last_error(self) -> str | None:
+        """The latest of what went wrong."""
+        return self.notices.last_error
+
     def note_error(self, text: str) -> None:
-        """Keep an error for STATUS and tell the event stream."""
-        self.last_error = text
-        self.mark(f"error {text}", self.now())
+        """Keep an error for STATUS and tell the log and the event stream."""
+        self.notices.tell(text)
 
     def note_soon(self, text: str) -> None:
         """Do the same from another thread."""
         self._loop.call_soon_threadsafe(self.note_error, text)
-
-    def mark(self, text: str, lsl_s: float) -> None:
-        """Publish an event with the time at which it happened."""
-        self.sink.mark(text, lsl_s)
-        self.notify(text.split(" ", 1)[0], text)
 
     # ---- connecting -----------------------------------------------------------------------
 
@@ -165,6 +169,7 @@ class Driver:
     async def run(self) -> None:
         """Serve until :meth:`close`."""
         backoff_s = _BACKOFF_S[0]
+        looking = asyncio.ensure_future(self._look())
         try:
             while not self._closing:
                 if not self._wanted:
@@ -172,16 +177,38 @@ class Driver:
                     backoff_s = _BACKOFF_S[0]
                     await self._sleep(60.0)
                     continue
-                client = await self._connect()
-                if client is not None:
-                    await self._use(client)
-                    if self.now() > client.opened_s + _STABLE_S:
-                        backoff_s = _BACKOFF_S[0]
+                try:
+                    lasted = await self._connect_and_use()
+                except Exception as error:  # noqa: BLE001 - a defect ends what runs, not the session
+                    self._fail(error)
+                    lasted = False
+                if lasted:
+                    backoff_s = _BACKOFF_S[0]
                 if self._wanted and not self._closing:
-                    await self._pause(backoff_s)
+                    longest_s = _TIDY_BACKOFF_S if self._tidying else _BACKOFF_S[1]
+                    await self._pause(min(backoff_s, longest_s))
                     backoff_s = min(2 * backoff_s, _BACKOFF_S[1])
         finally:
+            looking.cancel()
             await self._end()
+
+    async def _connect_and_use(self) -> bool:
+        """Connect once, and serve as long as that lasts; tell whether it was a good connection."""
+        client = await self._connect()
+        if client is None:
+            return False
+        await self._use(client)
+        return self._is_up and self.now() > client.opened_s + _STABLE_S
+
+    async def _look(self) -> None:
+        """Keep STATUS fresh, whatever the board is waited for."""
+        self.looked_s = self.now()
+        while True:
+            await asyncio.sleep(health.LOOK_PERIOD_S)
+            try:
+                health.look(self)
+            except Exception:  # what is shown must not end what runs
+                logger.exception("the state could not be shown")
 
     async def _end(self) -> None:
         """End what still runs, and the sink in any case."""
@@ -192,10 +219,11 @@ class Driver:
             if self._last_streams:
                 await asyncio.sleep(_LINGER_S)
         finally:
-            if self.recording is not None:
-                self.recording.complete()
+            self.notices.flush()
             self.sink.close()
             self._enter(SessionState.IDLE)
+            if self.recording is not None:
+                self.recording.complete()
 
     async def _connect(self) -> BoardClient | None:
         """Try once; jobs that do not wait for a board fail when there is none."""
@@ -238,7 +266,7 @@ class Driver:
     def _not_there(self, error: BoardError, *, resuming: bool) -> None:
         if str(error) != self.last_error:
             logger.warning("%s", error)
-        self.last_error = str(error)
+        self.notices.last_error = str(error)
         self.jobs.no_board(error)
         if not resuming and self.jobs:
             self._enter(SessionState.WAITING)
@@ -250,15 +278,16 @@ class Driver:
         await asyncio.wait({serving})
         error = serving.exception()
         failure = client.failure or (error if not isinstance(error, BoardError) else None)
+        answers = not client.lost.done() and (error is None or failure is not None)
         if failure is not None:
-            self._fail(failure)
+            await self._leave_what_failed(client, failure)
         elif isinstance(error, BoardError) and not (self._is_up or self.deliveries):
             self._not_there(error, resuming=False)  # connected, but it never answered
-        elif error is not None:
+        elif isinstance(error, BoardError):
             self._disconnected(error)
-        answers = not client.lost.done() and (error is None or failure is not None)
-        await self._leave(client, answers=answers, failed=failure is not None)
+        await self._leave(client, answers=answers)
         self.client = None
+        self.board.counters.bad_replies += client.counters.bad_frames
         self.jobs.connection_ended(client, error or DisconnectedError("it was closed here"))
         self.publish_status()
 
@@ -267,32 +296,47 @@ class Driver:
         logger.error("the session failed: %r", error, exc_info=error)
         self.note_error(f"{type(error).__name__}: {error}")
         self.jobs.refuse(f"the session failed: {error!r}")
+        recovery.give_up(self, "the session failed")
 
-    def _disconnected(self, error: BaseException) -> None:
-        text = str(error)
-        logger.warning("disconnected: %s", text)
-        self.last_error = text
+    async def _leave_what_failed(self, client: BoardClient, error: BaseException) -> None:
+        """End what runs after a defect, and clean the board if that can be reached."""
+        self._fail(error)
+        try:
+            if not client.lost.done():
+                async with asyncio.timeout(_LEAVE_S):
+                    await recovery.end_what_is_left(self, client)
+        except (BoardError, TimeoutError) as reason:
+            logger.warning("the board is to be left clean later: %s", reason or "no reply in time")
+
+    def _disconnected(self, error: BoardError) -> None:
+        text = f"disconnected: {error}"
         self.board.decoder.restart()
         self.board.reconnecting = True
         for delivery in self.deliveries:
             delivery.interrupted()
-        if self.deliveries and not self._closing:
-            self.problems = (f"disconnected: {text}",)
+        if not self._is_up:
+            self.jobs.no_board(error)
+        if self._closing:
+            return
+        if self.deliveries:
+            self.problems = (text,)
             self._enter(SessionState.RECONNECTING)
-            self.mark("disconnected", self.now())
+        if not self._is_away:
+            self._is_away = True
+            self.notices.tell(text, event="disconnected")
 
     # ---- connected ------------------------------------------------------------------------
 
     async def _serve(self, client: BoardClient) -> None:
-        self._unanswered = 0
-        news = await self.probe(client)
-        resuming = bool(self.deliveries)
-        await recovery.take_over(self, client, news)
+        self.unanswered = 0
+        await self.probe(client)
+        await recovery.take_over(self, client, fresh=True)
         self.problems, self._is_up = (), True
-        if resuming:
+        if self._is_away:
+            self._is_away = False
             self.board.counters.reconnects += 1
             logger.info("reconnected")
-            self.mark("reconnected", self.now())
+            self.notices.mark("reconnected", self.now())
         next_probe_s = 0.0
         while not self._closing:
             if client.lost.done():
@@ -301,50 +345,32 @@ class Driver:
             await self._progress(client)
             self._enter(SessionState.STREAMING if self.deliveries else SessionState.IDLE)
             if self.now() >= next_probe_s:
-                await self._watch_over(client)
+                await health.watch_over(self, client)
                 next_probe_s = self.now() + self.board.next_probe_in_s
+            if self.restarted or self.left:
+                await recovery.take_over(self, client)
             await self._sleep(min(_IDLE_PERIOD_S, max(0.0, next_probe_s - self.now())), client)
 
-    async def _watch_over(self, client: BoardClient) -> None:
-        """Probe, and deal with what the reply says of the board and of our watches."""
-        try:
-            news = await self.probe(client)
-        except NoReplyError:
-            self._unanswered += 1
-            alive = self.now() - client.last_received_s < self.settings.board.reply_timeout_s
-            if not alive or self._unanswered > _MAX_UNANSWERED:
-                raise
-            return
-        self._unanswered = 0
-        if news is BoardNews.RESTARTED:
-            await recovery.take_over(self, client, news)
-        findings = [f for delivery in self.deliveries for f in delivery.diagnose()]
-        self._report(findings)
-        await board_jobs.mend(self, client, findings)
-
-    def _report(self, findings: Sequence[Finding]) -> None:
-        """Tell each diagnosis once, as long as it stands."""
-        problems = tuple(str(finding) for finding in findings)
-        for problem in problems:
-            if problem not in self.problems:
-                logger.warning("%s", problem)
-                self.note_error(problem)
-        if self.problems and not problems:
-            logger.info("data comes as it should again")
-        self.problems = problems
-
-    async def probe(self, client: BoardClient) -> BoardNews:
+    async def probe(self, client: BoardClient) -> None:
         """Ask for the list once: the state of the variables and a bound for the clock."""
         foreign = client.counters.foreign_replies
         reply = await client.list()
+        if self.board.is_strange(reply, client.project):
+            # A board that really began anew says so again; a reply that was cut short does not.
+            strange, reply = reply, await client.list()
+            self.board.counters.bad_replies += not self.board.is_strange(reply, client.project)
+            logger.debug("asked again after %s", strange.variable_list)
+        before = self.board.project
         news = self.board.take_reply(reply, client.project)
+        self.restarted = self.restarted or news is BoardNews.RESTARTED
+        if before and before != client.project:
+            self.note_error(f"the board runs {client.project!r} now; it was {before!r}")
         if client.counters.foreign_replies != foreign and self.board.clock is not None:
             self.board.clock.distrust_last_probe()
         self.sink.identify(self.board.origin())
         if (told := self.board.odd_rate()) is not None:
             logger.warning("%s", told)
         self.publish_status()
-        return news
 
     async def measure(self, client: BoardClient) -> None:
         """Probe quickly until the clock is known, so that already the first sample is right."""
@@ -366,35 +392,39 @@ class Driver:
                     pending.fail(error)
                 if gone:
                     raise
-            except BaseException as error:
-                pending.fail(BelaError(f"{type(error).__name__}: {error}"))
+            except Exception as error:  # noqa: BLE001 - a defect in a job ends that job alone
+                self._fail_job(pending, error)
+            except BaseException:
+                pending.fail(BelaError("the session ended"))
                 raise
             else:
                 if not pending.future.done():
                     pending.future.set_result(result)
             self.publish_status()
 
+    def _fail_job(self, pending: PendingJob, error: Exception) -> None:
+        text = f"{type(error).__name__}: {error}"
+        self.notices.tell(text, cause=error)
+        pending.fail(BelaError(text))
+
     async def _progress(self, client: BoardClient) -> None:
         for delivery in self.deliveries:
             if delivery.progress():
                 await board_jobs.end(self, client, delivery)
 
-    async def _leave(self, client: BoardClient, *, answers: bool, failed: bool) -> None:
+    async def _leave(self, client: BoardClient, *, answers: bool) -> None:
         """Leave the board as it was found, unless it is to be reconnected, and close."""
         try:
-            if answers and (failed or self._closing):
+            if answers and self._closing:
                 self._enter(SessionState.STOPPING)
                 async with asyncio.timeout(_LEAVE_S):
-                    if failed:
-                        await board_jobs.abandon(self, client)
                     for delivery in self.deliveries:
                         await board_jobs.end(self, client, delivery, hurried=True)
                     await control_jobs.release(self, client, None)
         except (BoardError, TimeoutError) as error:
-            logger.warning("the board could not be left clean: %s", error)
+            reason = str(error) or f"it took over {_LEAVE_S} s"
+            logger.warning("the board could not be left clean: %s", reason)
         finally:
-            if failed:
-                self.delivery = self.monitoring = None
             await client.close()
 
     # ---- data -----------------------------------------------------------------------------
@@ -416,6 +446,14 @@ class Driver:
         """What runs."""
         return [d for d in (self.delivery, self.monitoring) if d is not None]
 
+    @property
+    def bad_frames(self) -> int:
+        """Messages that could not be read or cannot be right, over all connections."""
+        counters, decoded = self.board.counters, self.board.decoder.counters
+        blocks = decoded.bad_frames + decoded.unknown_variables + counters.impossible_blocks
+        replies = self.client.counters.bad_frames if self.client is not None else 0
+        return blocks + replies + counters.bad_replies
+
     def stream_status(self) -> list[dict[str, Any]]:
         """Describe the streams that run, and those that ran last."""
         for delivery in self.deliveries:
@@ -427,6 +465,7 @@ class Driver:
         """Take a delivery as the one that runs."""
         if not self.deliveries:
             self._last_streams.clear()
+            self.shortfalls = ()
         if delivery.kind is DeliveryKind.MONITOR:
             self.monitoring = delivery
         else:
@@ -437,9 +476,16 @@ class Driver:
         self.left.update(v.name for v in (*delivery.watched, *delivery.monitored))
         self._tidy_until_s = self.now() + _TIDY_PATIENCE_S
 
+    def note_shortfall(self, text: str) -> None:
+        """Keep for STATUS what is not delivered, though nobody can count it."""
+        if text not in self.shortfalls:
+            self.shortfalls += (text,)
+
     def drop(self, delivery: Delivery) -> None:
         """Forget a delivery that has ended; STATUS keeps its last figures."""
         self.stream_status()
+        for problem in self.problems:
+            self.note_shortfall(problem)
         self.problems = ()
         if self.recording is not None and delivery is self.delivery:
             self.recording.stop()

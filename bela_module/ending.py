@@ -13,6 +13,7 @@ from bela_module.delivery import GRACE_S, LEAD_S, Delivery
 _HURRY_S: Final = 0.12  # whoever ends this process kills it a second later
 _CONFIRM_S: Final = 0.4
 _POLL_S: Final = 0.005
+_TAIL_S: Final = 0.1  # for blocks that come after the reply which says that there are none
 
 
 async def end_on_board(
@@ -74,7 +75,11 @@ async def _stop_watching(
         await client.send(unwatch_command(names))
     await _wait_finished(delivery, client, watched, delivery.now() + LEAD_S + grace_s)
     if unfinished := delivery.unfinished:
+        # The board does not get to that tick, or nothing is assigned any more: end it where it is.
         await client.send(unwatch_command(unfinished))
+        await delivery.probe(client)
+        delivery.cut(min(soon, board.tick), unfinished)
+        await _wait_finished(delivery, client, unfinished, delivery.now() + _TAIL_S)
 
 
 async def _await_starts(delivery: Delivery, client: BoardClient) -> None:

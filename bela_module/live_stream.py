@@ -128,6 +128,10 @@ class LiveStream:
         """Return the tracker of a member."""
         return self.trackers[self._members[variable.name]]
 
+    def step_of(self, variable: Variable) -> float | None:
+        """Return the ticks between two values of a member, if they are known."""
+        return self.tracker_of(variable).step_ticks
+
     # ---- the course of a run --------------------------------------------------------------
 
     @property
@@ -213,10 +217,12 @@ class LiveStream:
         self.release()
 
     def _as_before(self, facts: StreamFacts) -> StreamFacts:
-        """Keep the rate that was announced, where it is the same but for how it was measured."""
+        """Keep who the stream is, and the rate that was announced if that is still right."""
         before = self._facts_before
-        if before is None or before.origin.project != facts.origin.project:
+        if before is None:
             return facts
+        # Inlets find a stream again by the project that it began with.
+        facts = replace(facts, origin=replace(facts.origin, project=before.origin.project))
         if abs(facts.nominal_rate_hz - before.nominal_rate_hz) > _SAME_RATE * facts.nominal_rate_hz:
             return facts
         return replace(facts, nominal_rate_hz=before.nominal_rate_hz)

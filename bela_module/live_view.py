@@ -12,6 +12,7 @@ Status = dict[str, Any]
 
 _STATE_STYLES = {"streaming": "bold green", "idle": "dim", "stopping": "dim"}
 _MAX_ROWS = 40
+_MAX_NOTICES = 8
 
 
 def render(status: Status) -> RenderableType:
@@ -30,8 +31,10 @@ def render(status: Status) -> RenderableType:
     parts: list[RenderableType] = [_headline(status), _clock_line(status)]
     if status["streams"]:
         parts.append(_table(status["streams"]))
-    parts += [Text(problem, style="bold yellow") for problem in status.get("problems", ())]
-    if status["last_error"] and status["last_error"] not in status.get("problems", ()):
+    parts += [Text(problem, style="bold yellow") for problem in status["problems"]]
+    told = [text for text in status["notices"] if text not in status["problems"]]
+    parts += [Text(text, style="yellow") for text in told[-_MAX_NOTICES:]]
+    if status["last_error"] and status["last_error"] not in (*told, *status["problems"]):
         parts.append(Text(str(status["last_error"]), style="yellow"))
     return Group(*parts)
 
@@ -110,6 +113,8 @@ def shortcoming(status: Status) -> str | None:
     silent = [s["name"] for s in streams if s["samples"] == 0 and s["mode"] == "dense"]
     if silent:
         return f"no samples in {', '.join(silent)}"
+    if status["shortfalls"]:
+        return "; ".join(status["shortfalls"])
     samples, lost = totals(status)
     if lost:
         return f"{lost} values were lost, {samples} samples were delivered"

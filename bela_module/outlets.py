@@ -74,7 +74,7 @@ class LslOutlets:
         self._events_stream = events_stream
         self._max_buffered_s = max_buffered_s
         self._outlets: dict[str, _Outlet] = {}
-        self._events: _Outlet | None = None
+        self._events: pylsl.StreamOutlet | None = None
 
     def open(self, plan: StreamPlan, facts: StreamFacts) -> None:
         """Create the outlet of a stream, or keep the one that is there.
@@ -103,16 +103,14 @@ class LslOutlets:
         return max(1, round(configured_s or self._max_buffered_s))
 
     def identify(self, origin: Origin) -> None:
-        """Create the outlet of the markers, or keep the one that is there."""
-        name = self._events_stream
-        key = (name, source_id(origin, name))
-        if self._events is not None and self._events.info_key == key:
+        """Create the outlet of the markers; it stays what it is, whatever the board runs later."""
+        if self._events is not None:
             return
+        name = self._events_stream
         info = pylsl.StreamInfo(name, "Markers", 1, 0.0, pylsl.cf_string, source_id(origin, name))
         _describe_channels(info, (name,), ("",), "Markers")
         _describe_origin(info, origin)
-        self._events = None
-        self._events = _Outlet(key, _create(info, _IRREGULAR_BUFFER_HUNDREDS))
+        self._events = _create(info, _IRREGULAR_BUFFER_HUNDREDS)
 
     def push(self, plan: StreamPlan, ticks: Ticks, values: Array, stamps_s: Stamps) -> None:
         """Publish samples.
@@ -158,7 +156,7 @@ class LslOutlets:
     def mark(self, text: str, lsl_s: float) -> None:
         """Publish a marker, stamped with the time at which it happened."""
         if self._events is not None:
-            self._events.outlet.push_sample([text], lsl_s)
+            self._events.push_sample([text], lsl_s)
 
     def has_listeners(self, plan: StreamPlan) -> bool:
         """Tell whether anybody listens to a stream."""

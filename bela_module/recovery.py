@@ -7,7 +7,6 @@ import logging
 from typing import TYPE_CHECKING, Final
 
 from bela_module import board_jobs, control_jobs
-from bela_module.board import BoardNews
 from bela_module.client import BoardClient
 from bela_module.delivery import DeliveryKind
 from bela_module.errors import BoardError
@@ -20,8 +19,8 @@ logger = logging.getLogger(__name__)
 _TIDY_S: Final = 2.0
 
 
-async def take_over(driver: Driver, client: BoardClient, news: BoardNews) -> None:
-    """End what is left on the board from before, and go on with what runs.
+async def take_over(driver: Driver, client: BoardClient, *, fresh: bool = False) -> None:
+    """End what is left on the board from before, and go on with what was interrupted.
 
     Parameters
     ----------
@@ -29,37 +28,55 @@ async def take_over(driver: Driver, client: BoardClient, news: BoardNews) -> Non
         What runs.
     client : BoardClient
         The connection, on which a list was just received.
-    news : BoardNews
-        What that list said.
+    fresh : bool
+        Whether the connection has just been made.
 
     Raises
     ------
     BoardError
         When the connection does not last.
     """
-    restarted = news is BoardNews.RESTARTED
+    restarted, driver.restarted = driver.restarted, False
     if restarted:
         _begin_anew(driver)
     _check_control(driver)
-    if driver.exclusive or driver.left:
-        names = None if driver.exclusive else driver.left
-        await board_jobs.clear(client, driver.board, names)
-    if driver.deliveries:
+    waiting = [delivery for delivery in driver.deliveries if delivery.is_interrupted]
+    if driver.exclusive and (fresh or restarted):
+        await board_jobs.clear(client, driver.board)
+    else:
+        await end_what_is_left(driver, client)
+    if waiting:
         await driver.measure(client)
-        await board_jobs.resume(driver, client, anew=restarted)
+        for delivery in waiting:
+            await delivery.resume(client, anew=restarted)
     driver.left.clear()
+
+
+async def end_what_is_left(driver: Driver, client: BoardClient) -> None:
+    """End what this session has left watched or monitored, and confirm that it has ended.
+
+    Raises
+    ------
+    BoardError
+        When the board does not answer.
+    """
+    running = {v.name for d in driver.deliveries for v in (*d.watched, *d.monitored)}
+    names = driver.left - running
+    if names:
+        await driver.probe(client)
+        await board_jobs.clear(client, driver.board, names)
+    driver.left -= names
 
 
 def _begin_anew(driver: Driver) -> None:
     """Account for what ran before a restart, of which the board knows nothing any more."""
-    logger.warning("the board restarted: its ticks began anew")
-    driver.mark("board_restarted", driver.now())
+    driver.notices.tell("the board restarted: its ticks began anew", event="board_restarted")
     for delivery in driver.deliveries:
-        delivery.begin_anew(driver.board.ended_tick)
+        delivery.begin_anew(driver.board.ended_tick, driver.board.tick)
         if delivery.kind is DeliveryKind.SCHEDULE:
+            driver.note_error("the schedule is void: the board restarted and counts anew")
             delivery.finish()
             driver.drop(delivery)
-            driver.note_error("the schedule is void: the board restarted and counts anew")
 
 
 def _check_control(driver: Driver) -> None:
@@ -68,16 +85,33 @@ def _check_control(driver: Driver) -> None:
     lost = driver.controlled - there
     if lost:
         driver.controlled -= lost
-        driver.note_error(f"{', '.join(sorted(lost))}: no longer controlled; SET it again")
+        driver.note_error(f"{', '.join(sorted(lost))}: no longer controlled; SET again")
 
 
-def give_up(driver: Driver) -> None:
-    """End what runs without the board; what is left on it is to be tidied up."""
+def give_up(driver: Driver, why: str = "the board was not there") -> None:
+    """End what runs without the board; what is left on it is to be tidied up.
+
+    Parameters
+    ----------
+    driver : Driver
+        What runs.
+    why : str
+        The reason, in words.
+    """
     for delivery in driver.deliveries:
-        delivery.cut(driver.board.tick)
-        delivery.finish()
         driver.note_left(delivery)
-        driver.drop(delivery)
+        known_s = driver.now() - driver.board.time_at(driver.board.tick)
+        names = ", ".join(stream.plan.name for stream in delivery.streams)
+        text = f"{names}: {why}; what was taken in the last {known_s:.1f} s is not counted"
+        driver.note_shortfall(text)
+        driver.note_error(text)
+        try:
+            delivery.cut(driver.board.tick)
+            delivery.finish()
+        except Exception:  # a defect in one stream must not keep the others from their end
+            logger.exception("what was held of %s is lost", delivery.kind)
+        finally:
+            driver.drop(delivery)
 
 
 async def tidy_up(driver: Driver) -> None:
@@ -88,12 +122,12 @@ async def tidy_up(driver: Driver) -> None:
     try:
         async with asyncio.timeout(_TIDY_S):
             client = await driver.open_client(_TIDY_S)
-            await driver.probe(client)
-            await board_jobs.clear(client, driver.board, frozenset(driver.left))
+            await end_what_is_left(driver, client)
             await control_jobs.release(driver, client, None)
     except (BoardError, TimeoutError) as error:
         names = ", ".join(sorted(driver.left | driver.controlled))
-        logger.warning("the board could not be left clean (%s): %s", names, error)
+        reason = str(error) or f"it took over {_TIDY_S} s"
+        logger.warning("the board could not be left clean (%s): %s", names, reason)
     finally:
         if client is not None:
             await client.close()

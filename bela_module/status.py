@@ -28,9 +28,6 @@ def build_status(driver: Driver) -> dict[str, Any]:
     board, clock, client = driver.board, driver.board.clock, driver.client
     address = driver.settings.board
     decoded = board.decoder.counters
-    bad_frames = decoded.bad_frames + decoded.unknown_variables + board.counters.impossible_blocks
-    if client is not None:
-        bad_frames += client.counters.bad_frames
     return {
         "module": "dp-bela",
         "version": __version__,
@@ -56,12 +53,15 @@ def build_status(driver: Driver) -> dict[str, Any]:
             "orphan_headers": decoded.orphan_headers,
             "orphan_payloads": decoded.orphan_payloads,
             "foreign_blocks": board.counters.foreign_blocks,
-            "bad_frames": bad_frames,
+            "bad_frames": driver.bad_frames,
             "reconnects": board.counters.reconnects,
             "restarts": board.counters.restarts,
+            "repeated_values": board.counters.repeated_values,
         },
         "controlled": sorted(driver.controlled),
         "problems": list(driver.problems),
+        "shortfalls": list(driver.shortfalls),
+        "notices": driver.notices.recent,
         "last_error": driver.last_error,
     }
 

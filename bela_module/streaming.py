@@ -87,12 +87,21 @@ class Session:
         ------
         RequestError
             When the session was opened before.
+        BelaError
+            When it could not begin, with the cause.
         """
         if self._thread is not None:
             raise RequestError("the session is open already, or was closed; make a new one")
         self._thread = threading.Thread(target=self._run, name="bela-session", daemon=True)
         self._thread.start()
         self._started.wait(_START_TIMEOUT_S)
+        if self._failure is not None:
+            raise BelaError(f"the session could not begin: {self._failure}") from self._failure
+
+    @property
+    def failure(self) -> BaseException | None:
+        """What ended the session's thread before its time; nothing is done any more then."""
+        return self._failure
 
     def close(self, timeout_s: float = 5.0) -> None:
         """End everything and leave the board as it was found; safe to call more than once.
@@ -208,7 +217,8 @@ class Session:
         driver = self._driver
         if driver is None:
             raise RequestError("the session is not open yet")
-        return driver.status | {"last_error": driver.last_error}
+        error = f"the session has ended: {self._failure!r}" if self._failure else driver.last_error
+        return driver.status | {"last_error": error}
 
     def note_error(self, text: str) -> None:
         """Keep an error for STATUS and the event stream; from any thread."""

@@ -7,18 +7,19 @@ sketch no longer assigns the variable, or the board sends nothing at all.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Final
 
-from bela_module.protocol import Variable
-
 _STANDSTILL_S: Final = 1.5
 _SILENCE_S: Final = 1.5
 _UNWATCHED_PROBES: Final = 3
-_IGNORED_WATCH_S: Final = 2.0
+_IGNORED_S: Final = 2.0
+_AGAIN_S: Final = 5.0
 _TRIES: Final = 2
+_RENEW_S: Final = 3.0
 _STALL_S: Final = 1.0  # without a look: this process, or the network, stood still
 
 
@@ -26,12 +27,16 @@ class Cause(StrEnum):
     """What is wrong."""
 
     STANDSTILL = "the board answers, but its ticks stand still: is the sketch paused?"
-    UNWATCHED = "another client ended the watch; it is watched again"
-    IGNORED = "the watch had no effect; it is watched again"
-    UNASSIGNED = "watched, but nothing comes: does the sketch still assign it?"
-    VANISHED = "the board no longer has it"
-    RETYPED = "the board has it with another type now: STOP and START to stream it"
-    SILENT = "the board sends no data at all, though it answers; it is asked again"
+    UNWATCHED = "another client ended the watch; watched again"
+    UNMONITORED = "another client ended the monitor; monitored again"
+    IGNORED = "the watch had no effect; watched again"
+    UNASSIGNED = "asked for, but nothing comes: still assigned by the sketch?"
+    VANISHED = "not on the board any more"
+    RETYPED = "of another type on the board now: STOP and START to stream again"
+    SILENT = "the board sends no data at all, though it answers; asked for again"
+    DEAF = "no data comes, though the values change; connected anew"
+    UNANSWERED = "the board sends data, but does not answer"
+    QUIET = "nothing has come from the board for a second"
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,27 +62,68 @@ class Finding:
         return f"{shown}: {self.cause.value}"
 
 
+@dataclass(frozen=True, slots=True)
+class Expected:
+    """A variable of which something should come, as the board's last reply describes it.
+
+    Parameters
+    ----------
+    name : str
+        The variable.
+    on : bool
+        Whether the board says that it is watched, or monitored.
+    block_s : float or None
+        How long it takes until the next block, or value of a monitor; ``None`` when it may
+        rightly be silent, as a sparse variable may.
+    input_value : float
+        What the sketch last assigned: when it changes, the sketch assigns it.
+    monitored : bool
+        Whether it is monitored and not watched.
+    """
+
+    name: str
+    on: bool
+    block_s: float | None
+    input_value: float = math.nan
+    monitored: bool = False
+
+
 @dataclass(slots=True)
 class _Watch:
     since_s: float
     tries: int = 1
     seen: bool = False
     missing: int = 0
+    value: float = math.nan
+    changed_s: float = -math.inf
+
+    def note_value(self, value: float, now_s: float) -> None:
+        """Learn what the sketch last assigned; NaN says nothing."""
+        if value != self.value and not math.isnan(value + self.value):
+            self.changed_s = now_s
+        self.value = value
 
 
 @dataclass(slots=True)
 class Watchdog:
-    """Looks at each reply to ``list`` while variables are watched.
+    """Looks at each reply to ``list`` while something is to stream.
 
-    Tell it what was watched with :meth:`watched`, then call :meth:`look` after each reply.
+    Tell it what was asked for with :meth:`asked`, then call :meth:`look` after each reply.
+
+    Attributes
+    ----------
+    to_ask_again : list of str
+        What the last look says should be asked of the board again.
     """
 
+    to_ask_again: list[str] = field(default_factory=list)
     _watches: dict[str, _Watch] = field(default_factory=dict)
     _tick: int = -1
     _tick_since_s: float = 0.0
     _looked_s: float = 0.0
+    _renew_s: float = _RENEW_S
 
-    def watched(self, names: Iterable[str], now_s: float) -> None:
+    def asked(self, names: Iterable[str], now_s: float) -> None:
         """Learn that some variables are to stream from now on."""
         for name in names:
             before = self._watches.get(name)
@@ -86,33 +132,30 @@ class Watchdog:
 
     def look(
         self,
-        variables: Iterable[Variable],
+        expected: Iterable[Expected],
         tick: int,
         now_s: float,
         last_block_s: Mapping[str, float],
-        block_s: Mapping[str, float],
     ) -> list[Finding]:
         """Look for what is wrong.
 
         Parameters
         ----------
-        variables : iterable of Variable
-            The watched variables as the last reply describes them.
+        expected : iterable of Expected
+            Of what something should come by now.
         tick : int
-            Its tick.
+            The last reply's tick.
         now_s : float
             The present time.
         last_block_s : mapping of str to float
-            When the last block of each variable arrived, if any did.
-        block_s : mapping of str to float
-            How long a block of each dense variable takes to fill; sparse ones are not in it,
-            since they may rightly be silent.
+            When the last message of each variable arrived, if any did.
 
         Returns
         -------
         list of Finding
             Nothing when all is well.
         """
+        self.to_ask_again.clear()
         if now_s - self._looked_s > _STALL_S:
             self._forgive(now_s)
         self._looked_s = now_s
@@ -122,48 +165,75 @@ class Watchdog:
             self._tick, self._tick_since_s = tick, now_s
         elif now_s - self._tick_since_s > _STANDSTILL_S:
             return [Finding(Cause.STANDSTILL)]
-        unwatched: list[str] = []
-        ignored: list[str] = []
+        found: dict[Cause, list[str]] = {
+            cause: [] for cause in (Cause.UNWATCHED, Cause.UNMONITORED, Cause.IGNORED)
+        }
         silent: list[str] = []
         fine = 0
-        for variable in variables:
-            watch = self._watches.get(variable.name)
+        heard_s = last_changed_s = -math.inf
+        for each in expected:
+            watch = self._watches.get(each.name)
             if watch is None:
                 continue
-            if not variable.watched:
-                watch.missing += 1
-                if watch.seen and watch.missing >= _UNWATCHED_PROBES:
-                    unwatched.append(variable.name)
-                elif not watch.seen and self._was_ignored(variable, watch, now_s):
-                    # Watching it once more is enough: what then does not begin is not assigned.
-                    (ignored if watch.tries < _TRIES else silent).append(variable.name)
+            watch.note_value(each.input_value, now_s)
+            if not each.on:
+                cause = self._why_off(each, watch, now_s)
+                if cause is Cause.UNASSIGNED:
+                    silent.append(each.name)
+                elif cause is not None:
+                    found[cause].append(each.name)
                 continue
             watch.seen, watch.missing = True, 0
-            if variable.name in block_s:
-                heard_s = max(last_block_s.get(variable.name, 0.0), watch.since_s)
-                if now_s - heard_s > _SILENCE_S + 2 * block_s[variable.name]:
-                    silent.append(variable.name)
-                else:
-                    fine += 1
-        findings = [
-            Finding(cause, tuple(names))
-            for cause, names in ((Cause.UNWATCHED, unwatched), (Cause.IGNORED, ignored))
-            if names
-        ]
+            if each.block_s is None:
+                continue
+            since_s = max(last_block_s.get(each.name, -math.inf), watch.since_s)
+            heard_s = max(heard_s, since_s)
+            if now_s - since_s <= _SILENCE_S + 2 * each.block_s:
+                fine += 1
+                continue
+            silent.append(each.name)
+            if watch.changed_s > since_s:
+                last_changed_s = max(last_changed_s, watch.changed_s)
+        findings = [Finding(cause, tuple(names)) for cause, names in found.items() if names]
+        if fine:
+            self._renew_s = _RENEW_S
         if silent:
-            everything = fine == 0 and len(silent) > 1 and not ignored
-            findings.append(
-                Finding(Cause.SILENT) if everything else Finding(Cause.UNASSIGNED, tuple(silent))
-            )
+            nothing = fine == 0 and not found[Cause.IGNORED]
+            assigned = last_changed_s > heard_s
+            findings.append(self._why_silent(silent, now_s - heard_s, nothing, assigned))
         return findings
+
+    def _why_off(self, each: Expected, watch: _Watch, now_s: float) -> Cause | None:
+        """Say why the board does not call a variable watched or monitored, if it should."""
+        watch.missing += 1
+        if each.monitored or watch.seen:
+            if watch.missing < _UNWATCHED_PROBES:
+                return None
+            self.to_ask_again.append(each.name)
+            return Cause.UNMONITORED if each.monitored else Cause.UNWATCHED
+        # A sparse variable shows as watched only from its next value on, whenever that is.
+        waited_s = now_s - watch.since_s
+        if each.block_s is None or (watch.tries == 1 and waited_s <= _IGNORED_S):
+            return None
+        if waited_s > (_IGNORED_S if watch.tries < _TRIES else _AGAIN_S):
+            self.to_ask_again.append(each.name)
+        # What does not begin when it is asked for once more is not assigned.
+        asked_twice = watch.tries > _TRIES or (watch.tries == _TRIES and waited_s > _IGNORED_S)
+        return Cause.UNASSIGNED if asked_twice else Cause.IGNORED
+
+    def _why_silent(
+        self, names: list[str], silent_s: float, nothing: bool, assigned: bool
+    ) -> Finding:
+        """Say why nothing comes of some variables; of none at all, when so told."""
+        if not nothing or not (assigned or len(names) > 1):
+            return Finding(Cause.UNASSIGNED, tuple(names))
+        if assigned and silent_s > self._renew_s + _SILENCE_S:
+            self._renew_s *= 2.0  # if that does not help either, then ever more rarely
+            return Finding(Cause.DEAF)
+        return Finding(Cause.SILENT)
 
     def _forgive(self, now_s: float) -> None:
         """Wait from now on: what was due meanwhile may still be on its way."""
         self._tick_since_s = now_s
         for watch in self._watches.values():
             watch.since_s, watch.missing = now_s, 0
-
-    @staticmethod
-    def _was_ignored(variable: Variable, watch: _Watch, now_s: float) -> bool:
-        # A sparse variable shows as watched only from its next value on, whenever that is.
-        return not variable.sparse and now_s - watch.since_s > _IGNORED_WATCH_S

@@ -58,6 +58,8 @@ def status_of(*streams: dict[str, Any], **changes: Any) -> dict[str, Any]:
         "counters": COUNTERS,
         "controlled": [],
         "problems": [],
+        "shortfalls": [],
+        "notices": [],
         "last_error": None,
     }
     return status | changes
@@ -152,7 +154,7 @@ def test_what_was_not_delivered(
 
 
 def test_a_problem_shows_once_even_when_it_is_the_last_error_too() -> None:
-    problem = "a: watched, but nothing comes: does the sketch still assign it?"
+    problem = "a: asked for, but nothing comes: still assigned by the sketch?"
     assert shown(status_of(problems=[problem], last_error=problem)).count(problem) == 1
     both = shown(status_of(problems=[problem], last_error="something else"))
     assert problem in both

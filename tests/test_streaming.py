@@ -337,11 +337,10 @@ def test_a_sink_that_cannot_be_made_ends_the_session(board: SimulatedBoard) -> N
         raise BelaError("no LSL here")
 
     session = Session(settings_for(board.port), sink=make, now=local_clock)
-    session.open()
-    try:
-        refused(lambda: answer(session.stop()), "the session has ended.*no LSL here")
-    finally:
-        session.close()
+    refused(session.open, "the session could not begin: no LSL here")
+    assert isinstance(session.failure, BelaError)
+    refused(lambda: answer(session.stop()), "the session has ended.*no LSL here")
+    session.close()
 
 
 @pytest.mark.parametrize("command", ["start", "stop", "list_variables"])

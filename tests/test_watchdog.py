@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
 
-from bela_module.protocol import ValueType, Variable
-from bela_module.watchdog import Cause, Finding, Watchdog
+from bela_module.watchdog import Cause, Expected, Finding, Watchdog
 
 PROBE_S = 0.5
 BLOCK_S = 0.02
@@ -23,21 +23,28 @@ class Scene:
     watched: set[str] = field(default_factory=lambda: set(NAMES))
     sending: set[str] = field(default_factory=lambda: {"pot1", "pot2"})
     last_block_s: dict[str, float] = field(default_factory=dict)
+    values: dict[str, float] = field(default_factory=dict)
+    monitored: bool = False
 
     def __post_init__(self) -> None:
-        self.watchdog.watched(NAMES, self.now_s)
+        self.watchdog.asked(NAMES, self.now_s)
 
     def look(self, after_s: float = PROBE_S) -> list[Finding]:
         self.now_s += after_s
         self.tick += round(after_s * 44100) * self.ticking
         for name in self.sending & self.watched:
             self.last_block_s[name] = self.now_s - BLOCK_S
-        variables = [
-            Variable(k, name, ValueType.FLOAT, name == "touch", watched=name in self.watched)
-            for k, name in enumerate(NAMES)
+        expected = [
+            Expected(
+                name,
+                name in self.watched,
+                None if name == "touch" else BLOCK_S,
+                self.values.get(name, math.nan),
+                self.monitored,
+            )
+            for name in NAMES
         ]
-        block_s = {"pot1": BLOCK_S, "pot2": BLOCK_S}
-        return self.watchdog.look(variables, self.tick, self.now_s, self.last_block_s, block_s)
+        return self.watchdog.look(expected, self.tick, self.now_s, self.last_block_s)
 
     def first_finding(self, within: int) -> tuple[int, list[Finding]]:
         """Look until something is found; give the number of looks and what it was."""
@@ -68,7 +75,7 @@ def test_a_watch_that_another_client_ended() -> None:
     scene.look()
     scene.watched.remove("pot1")
     assert scene.first_finding(within=10) == (3, [Finding(Cause.UNWATCHED, ("pot1",))])
-    scene.watchdog.watched(["pot1"], scene.now_s)
+    scene.watchdog.asked(["pot1"], scene.now_s)
     scene.watched.add("pot1")
     assert scene.first_finding(within=10) == (10, [])
 
@@ -85,10 +92,18 @@ def test_a_watch_that_never_took_effect() -> None:
 def test_a_variable_that_is_never_assigned_is_watched_once_more_and_then_said_to_be_so() -> None:
     scene = Scene(watched={"pot1"})
     scene.first_finding(within=10)
-    scene.watchdog.watched(["pot2"], scene.now_s)
-    assert scene.first_finding(within=10)[1] == [Finding(Cause.UNASSIGNED, ("pot2",))]
-    for _ in range(20):  # it stands until it is seen watched, without being told anew
+    assert scene.watchdog.to_ask_again == ["pot2"]
+    scene.watchdog.asked(["pot2"], scene.now_s)
+    for _ in range(4):
+        assert scene.look() == [Finding(Cause.IGNORED, ("pot2",))]  # till that was in vain, too
+        assert scene.watchdog.to_ask_again == []
+    n_asked = 0
+    for _ in range(40):  # it stands until it is seen watched, without being told anew
         assert scene.look() == [Finding(Cause.UNASSIGNED, ("pot2",))]
+        if scene.watchdog.to_ask_again == ["pot2"]:
+            scene.watchdog.asked(["pot2"], scene.now_s)
+            n_asked += 1
+    assert n_asked in (3, 4)  # every five seconds
     scene.watched.add("pot2")
     assert scene.look() == []
 
@@ -119,6 +134,25 @@ def test_a_board_that_sends_nothing_at_all() -> None:
     assert scene.first_finding(within=10)[1] == [Finding(Cause.SILENT)]
 
 
+def test_a_variable_whose_values_change_is_assigned_so_the_connection_is_deaf() -> None:
+    scene = Scene(sending=set())
+    causes = []
+    for n in range(100):
+        scene.values = {"pot1": float(n)}
+        causes += [finding.cause for finding in scene.look()]
+    assert set(causes) == {Cause.SILENT, Cause.DEAF}
+    assert causes.index(Cause.DEAF) * PROBE_S >= 3.0
+    assert 2 <= causes.count(Cause.DEAF) <= 5  # ever more rarely, if that does not help
+
+
+def test_a_monitor_that_another_client_ended() -> None:
+    scene = Scene(monitored=True)
+    scene.look()
+    scene.watched.remove("pot1")
+    assert scene.first_finding(within=10) == (3, [Finding(Cause.UNMONITORED, ("pot1",))])
+    assert scene.watchdog.to_ask_again == ["pot1"]
+
+
 def test_a_stall_of_this_process_accuses_nobody() -> None:
     scene = Scene()
     scene.look()
@@ -131,7 +165,7 @@ def test_a_stall_of_this_process_accuses_nobody() -> None:
 def test_findings_in_words() -> None:
     assert str(Finding(Cause.SILENT)) == Cause.SILENT.value
     assert str(Finding(Cause.UNWATCHED, ("a", "b"))) == (
-        "a, b: another client ended the watch; it is watched again"
+        "a, b: another client ended the watch; watched again"
     )
     many = Finding(Cause.UNASSIGNED, tuple(f"v{k}" for k in range(100)))
-    assert str(many).startswith("v0, v1, v2, v3, v4, v5, v6, v7, ...: watched, but nothing comes")
+    assert str(many).startswith("v0, v1, v2, v3, v4, v5, v6, v7, ...: asked for, but nothing comes")

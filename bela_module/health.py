@@ -1,0 +1,139 @@
+"""Whether all is well with what runs: what the board says, or does not, and what is done then."""
+
+from __future__ import annotations
+
+import logging
+import math
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, Final
+
+from bela_module.client import BoardClient
+from bela_module.delivery import Delivery
+from bela_module.errors import DisconnectedError, NoReplyError
+from bela_module.streams import StreamMode
+from bela_module.watchdog import Cause, Expected, Finding
+
+if TYPE_CHECKING:
+    from bela_module.driver import Driver
+
+logger = logging.getLogger(__name__)
+
+LOOK_PERIOD_S: Final = 0.25
+_QUIET_S: Final = 1.0  # without any message from the board
+_STANDSTILL_S: Final = 2.0  # beyond what a busy computer takes
+_MAX_UNANSWERED: Final = 3  # while data still comes
+
+
+async def watch_over(driver: Driver, client: BoardClient) -> None:
+    """Probe, and deal with what the reply says of the board and of our watches.
+
+    Raises
+    ------
+    BoardError
+        When the connection is of no more use.
+    """
+    try:
+        await driver.probe(client)
+    except NoReplyError as error:
+        driver.unanswered += 1
+        alive = driver.now() - client.last_received_s < driver.settings.board.reply_timeout_s
+        if not alive or driver.unanswered >= _MAX_UNANSWERED:
+            raise
+        if driver.deliveries:
+            report(driver, [Finding(Cause.UNANSWERED)])
+        logger.debug("%s", error)
+        return
+    driver.unanswered = 0
+    if driver.restarted or not driver.deliveries:
+        return
+    diagnoses = [(delivery, diagnose(delivery)) for delivery in driver.deliveries]
+    report(driver, list(dict.fromkeys(f for _, findings in diagnoses for f in findings)))
+    for delivery, findings in diagnoses:
+        await _mend(delivery, client, findings)
+
+
+def diagnose(delivery: Delivery) -> list[Finding]:
+    """Say why values of a delivery do not come, as of the last reply to ``list``."""
+    if not delivery.running or delivery.ending:
+        return []
+    gone = [
+        Finding(cause, tuple(name for name, why in delivery.gone.items() if why is cause))
+        for cause in dict.fromkeys(delivery.gone.values())
+    ]
+    board = delivery.board
+    found = delivery.watchdog.look(
+        _expected(delivery), board.tick, delivery.now(), delivery.last_block_s
+    )
+    return gone + found
+
+
+def _expected(delivery: Delivery) -> Iterator[Expected]:
+    """Collect of which variables something should come by now, and how often."""
+    clock = delivery.board.clock
+    rate_hz = clock.tick_rate_hz if clock is not None else math.nan
+    listed = {variable.name: variable for variable in delivery.board.variables}
+    for stream, variable in delivery.members(*StreamMode):
+        there = listed.get(variable.name, variable)
+        if stream.plan.mode is StreamMode.MONITOR:
+            ticks = delivery.periods[variable.name]
+            block_s = None if variable.sparse else ticks / rate_hz
+            on = there.monitor_period_ticks > 0
+            yield Expected(variable.name, on, block_s, there.value_input, monitored=True)
+        elif delivery.is_due(variable.name):
+            ticks_per_block = variable.layout.value_count * (stream.step_of(variable) or 1)
+            block_s = None if variable.sparse else ticks_per_block / rate_hz
+            yield Expected(variable.name, there.watched, block_s, there.value_input)
+
+
+async def _mend(delivery: Delivery, client: BoardClient, findings: Sequence[Finding]) -> None:
+    """Do what can be done about a diagnosis."""
+    if names := delivery.watchdog.to_ask_again:
+        await delivery.ask_again(client, tuple(names))
+    causes = {finding.cause for finding in findings}
+    if Cause.DEAF in causes:
+        raise DisconnectedError(Cause.DEAF.value)
+    if causes & {Cause.SILENT, Cause.UNASSIGNED}:
+        await client.activate()
+
+
+def report(driver: Driver, findings: Sequence[Finding]) -> None:
+    """Tell each diagnosis once, as long as it stands."""
+    problems = tuple(str(finding) for finding in findings)
+    for problem in problems:
+        if problem not in driver.problems:
+            driver.notices.tell(problem)
+    if driver.problems and not problems:
+        logger.info("all comes as it should again")
+    driver.problems = problems
+
+
+def look(driver: Driver) -> None:
+    """Look at what needs no reply, some times a second: silence, counts and losses."""
+    now_s, client = driver.now(), driver.client
+    stood_still_s = now_s - driver.looked_s - LOOK_PERIOD_S
+    driver.looked_s = now_s
+    if stood_still_s > _STANDSTILL_S:
+        driver.notices.tell(f"this computer or process stood still for {stood_still_s:.1f} s")
+    elif client is not None and driver.deliveries and not client.lost.done():
+        quiet = now_s - client.last_received_s > _QUIET_S
+        said = str(Finding(Cause.QUIET))
+        if quiet and said not in driver.problems:
+            report(driver, [Finding(Cause.QUIET)])
+        elif not quiet and said in driver.problems:
+            report(driver, [])
+    driver.notices.count(counts(driver))
+    driver.notices.flush()
+    driver.publish_status()
+
+
+def counts(driver: Driver) -> dict[str, int]:
+    """Collect how often what should not have come came, by names for people."""
+    board = driver.board
+    decoded = board.decoder.counters
+    return {
+        "bad frames": driver.bad_frames,
+        "orphan headers": decoded.orphan_headers,
+        "orphan payloads": decoded.orphan_payloads,
+        "repeated values": board.counters.repeated_values,
+        "jumps of the board's clock": board.clock.discontinuities if board.clock else 0,
+    }
