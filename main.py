@@ -6,10 +6,15 @@ and ends on Ctrl-C, on ``CLOSE``, or after ``--duration`` seconds with a summary
 
 from __future__ import annotations
 
+if __name__ == "__main__":
+    # First of all, since the imports take a while: Ctrl-C then ends them without a traceback.
+    import signal
+
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
 import argparse
 import json
 import os
-import signal
 import sys
 import threading
 import time
@@ -20,9 +25,10 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from api.program import complain, end_on_signals, remark, say, writing
 from bela_module.errors import BelaError, ConfigError
 
-# All else is imported where it is used: --help answers at once, and Ctrl-C ends it at any moment.
+# All else is imported where it is used: --help answers at once.
 if TYPE_CHECKING:
     from rich.console import Console
 
@@ -54,15 +60,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         settings, request = _settings(options), _request(options)
     except BelaError as error:
-        return _complain(error, 2)
-    except KeyboardInterrupt:
-        return _complain("interrupted before it began", 1)
+        return complain(error, 2)
     try:
         return _run(options, settings, request)
     except BelaError as error:
-        return _complain(error, 1)
-    except KeyboardInterrupt:
-        return _complain("interrupted before it began", 1)
+        return complain(error, 1)
 
 
 def _run(
@@ -76,8 +78,6 @@ def _run(
     from bela_module.wire_recorder import WireTap
 
     ended = threading.Event()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, lambda *_: ended.set())
     with ExitStack() as stack:
         finished: Callable[[], bool] = lambda: False  # noqa: E731
         if options.simulate or options.replay:
@@ -107,8 +107,8 @@ def _run(
         if finished():
             ended.wait(_ON_THE_WAY_S)
         screen.summary(status)
-        reason = _refusal(started) or shortcoming(status)
-    return 0 if reason is None else _complain(reason, 1)
+        reason = _failure(session) or _refusal(started) or shortcoming(status)
+    return 0 if reason is None else complain(reason, 1)
 
 
 def _simulated(
@@ -152,6 +152,8 @@ def _serve(
     server = BelaServer(settings, lambda: session)
     stack.callback(server.shutdown)
     server.init_server()
+    # Not ended.set: a signal may arrive while this thread holds the lock of the event.
+    end_on_signals(server.stop_soon)
     screen.say(f"PCOMMs are served at {server.ip}:{server.port}")
 
     def listen() -> None:
@@ -180,7 +182,7 @@ def _watch(
         screen.show(session.status())
         if options.duration is not None and time.monotonic() - begun_s >= options.duration:
             return
-        if _refusal(started) is not None:
+        if _refusal(started) is not None or _failure(session) is not None:
             return
         if finished():
             return  # at once: what the board seems to do after a recording means nothing
@@ -199,6 +201,11 @@ def _refusal(started: Future[str]) -> str | None:
     if not started.done() or started.cancelled() or started.exception() is None:
         return None
     return str(started.exception())
+
+
+def _failure(session: Session) -> str | None:
+    """Say what has ended the session before its time, if anything did."""
+    return None if session.failure is None else f"the session has ended: {session.failure!r}"
 
 
 def _stop(session: Session) -> dict[str, Any]:
@@ -227,36 +234,41 @@ class _Screen(AbstractContextManager["_Screen"]):
             from rich.live import Live
 
             self._live = Live(console=self._console, auto_refresh=False, transient=True)
-        self._live.__enter__()
+        with writing():
+            self._live.__enter__()
         return self
 
     def __exit__(self, *exc_info: object) -> None:
-        self._live.__exit__(None, None, None)
+        with writing():
+            self._live.__exit__(None, None, None)
 
     def say(self, line: str) -> None:
         if self._console is None:
-            sys.stderr.write(line + "\n")
+            remark(line)
         else:
-            self._console.print(line)
+            with writing():
+                self._console.print(line)
 
     def show(self, status: dict[str, Any]) -> None:
         if self.live:
             from bela_module.live_view import render
 
-            self._live.update(render(status), refresh=True)
+            with writing():
+                self._live.update(render(status), refresh=True)
         elif self._json_lines and time.monotonic() >= self._next_line_s:
             self._next_line_s = time.monotonic() + 1.0 - _REFRESH_S / 2
-            print(json.dumps(status), flush=True)
+            say(json.dumps(status))
 
     def summary(self, status: dict[str, Any]) -> None:
         from bela_module.live_view import render, totals
 
         if self._console is not None:
-            self._console.print(render(status))
+            with writing():
+                self._console.print(render(status))
             return
         samples, lost = totals(status)
         summary = {**status, "samples": samples, "lost": lost, "final": True}
-        print(json.dumps(summary), flush=True)
+        say(json.dumps(summary))
 
 
 def _console() -> Console:
@@ -286,11 +298,6 @@ def _request(options: argparse.Namespace) -> StartRequest:
     if not names:
         raise ConfigError("--variables names none; give them as a,b or leave the option out")
     return make_request(StartRequest, {"variables": names})
-
-
-def _complain(reason: object, status: int) -> int:
-    sys.stderr.write(f"dp-bela: {' '.join(str(reason).split())}\n")
-    return status
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -22,7 +22,6 @@ _ADDRESS: Final = re.compile(r"(\d+\.\d+\.\d+\.\d+|localhost):(\d+)")
 _COMMAND: Final = (
     sys.executable, "-u", "-m", "bela_module.simulator", "--port", "0", "--until-stdin-ends",
 )  # fmt: skip
-_END_TIMEOUT_S: Final = 0.5
 
 
 class BoardProcess:
@@ -88,12 +87,9 @@ class BoardProcess:
         process, self._process = self._process, None
         if process is None:
             return
-        process.terminate()
-        try:
-            process.wait(_END_TIMEOUT_S)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
+        # Not more gently: it has nothing to tidy up, and when it hangs there is no time to wait.
+        process.kill()
+        process.wait()
         if self._reader is not None:
             self._reader.join()
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import argparse
 import os
-import signal
 import sys
 from collections.abc import Sequence
 from contextlib import ExitStack
@@ -18,16 +17,16 @@ from typing import Final
 from api.board_process import BoardProcess
 from api.logs import start_logging
 from api.pcomms import SessionApi
+from api.program import complain, end_on_signals, say
 from api.server import BelaServer
 from bela_module.config import Settings, load_settings, with_board_address, with_overrides
 from bela_module.errors import BelaError
 
 _FLAGS: Final = {"1": True, "true": True, "yes": True, "0": False, "false": False, "no": False}
-_SIGNALS: Final = ("SIGTERM", "SIGINT", "SIGBREAK")  # the last one on Windows only
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Serve until ``CLOSE``, Ctrl-C or SIGTERM.
+    """Serve until ``CLOSE``, Ctrl-C, SIGTERM or SIGHUP.
 
     Parameters
     ----------
@@ -48,8 +47,7 @@ def main(arguments: Sequence[str]) -> int:
         )
         _serve(settings, simulate=options.simulate)
     except BelaError as error:
-        sys.stderr.write(f"dp-bela: {error}\n")
-        return 1
+        return complain(error, 1)
     return 0
 
 
@@ -63,11 +61,9 @@ def _serve(settings: Settings, *, simulate: bool) -> None:
         server = BelaServer(settings, partial(_open_session, settings, board))
         stack.callback(server.shutdown)
         server.init_server()
-        for name in _SIGNALS:
-            if hasattr(signal, name):
-                signal.signal(getattr(signal, name), lambda *_: server.stop_soon())
-        sys.stdout.write(f"dp-bela listens on {server.ip}:{server.port}\n")
-        sys.stdout.flush()
+        end_on_signals(server.stop_soon)
+        if sys.stdout is not None:  # a service may well have none
+            say(f"dp-bela listens on {server.ip}:{server.port}")
         server.start_listening()
 
 

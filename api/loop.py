@@ -20,6 +20,7 @@ from bela_module.errors import RequestError
 
 _COMMANDS_PER_TURN: Final = 8
 _LINGER_S: Final = 5.0
+_REST_S: Final = 0.5
 
 CarryOut = Callable[[Connection, str | RequestError], None]
 
@@ -63,6 +64,7 @@ class ClientLoop:
         self._wake_receiver.setblocking(False)
         self._wake_sender.setblocking(False)
         self._selector.register(self._wake_receiver, selectors.EVENT_READ, self._wake)
+        self._resting_until_s: float | None = None
 
     def run(self, listener: socket.socket, is_over: Callable[[], bool]) -> None:
         """Serve until it is over, then close the connections.
@@ -74,21 +76,22 @@ class ClientLoop:
         is_over : callable
             Asked in each turn.
         """
-        self._selector.register(listener, selectors.EVENT_READ, partial(self._accept, listener))
         wait_s = 0.0
         try:
             while not is_over():
+                self._watch_listener(listener)
                 for key, events in self._selector.select(wait_s):
                     key.data(events)
                 while self._posted:
-                    self._posted.popleft()()
+                    self._call(self._posted.popleft())
                 for connection in list(self.connections):
-                    self._serve(connection)
+                    self.guard(connection, self._serve, connection)
                 wait_s = self._between(time.monotonic())
                 if any(connection.commands for connection in self.connections):
                     wait_s = 0.0
         finally:
-            self._selector.unregister(listener)
+            if listener in self._selector.get_map():
+                self._selector.unregister(listener)
             for connection in list(self.connections):
                 self._drop(connection, "disconnected by the end of the server")
 
@@ -116,7 +119,7 @@ class ClientLoop:
         connection : Connection
             The connection in question.
         function : callable
-            May raise `OSError`.
+            May raise `OSError`; anything else is a defect, and logged as one.
         *args
             What the function takes.
         """
@@ -124,6 +127,9 @@ class ClientLoop:
             function(*args)
         except OSError as error:
             self._drop(connection, f"lost: {error.strerror or error}")
+        except Exception:
+            self._logger.exception("a defect; %s is disconnected", connection.peer)
+            self._drop(connection, "disconnected by a defect")
 
     def close(self) -> None:
         """Give the loop's own sockets back; it must not run any more."""
@@ -134,13 +140,40 @@ class ClientLoop:
     def _wake(self, _events: int) -> None:
         self._wake_receiver.recv(4096)
 
+    def _call(self, function: Callable[[], object]) -> None:
+        try:
+            function()
+        except Exception:
+            self._logger.exception("a defect in what another thread has posted")
+
+    def _watch_listener(self, listener: socket.socket) -> None:
+        """Have the selector look for clients, unless accepting them has just failed."""
+        wanted = self._resting_until_s is None or time.monotonic() >= self._resting_until_s
+        if wanted == (listener in self._selector.get_map()):
+            return
+        if wanted:
+            self._selector.register(listener, selectors.EVENT_READ, partial(self._accept, listener))
+        else:
+            self._selector.unregister(listener)
+
     def _accept(self, listener: socket.socket, _events: int) -> None:
         try:
             sock, (host, port) = listener.accept()
-        except OSError as error:  # it has gone again, or too many files are open
-            self._logger.warning("a client could not be accepted: %s", error)
+        except (BlockingIOError, ConnectionError):
+            return  # it has gone again
+        except OSError as error:
+            # Too many files are open, say. The client still waits: the next try would fail, too.
+            if self._resting_until_s is None:
+                self._logger.warning("clients cannot be accepted at present: %s", error)
+            self._resting_until_s = time.monotonic() + _REST_S
             return
-        connection = Connection(sock, f"{host}:{port}")
+        self._resting_until_s = None
+        try:
+            connection = Connection(sock, f"{host}:{port}")
+        except OSError as error:  # macOS refuses to set options of a connection that was reset
+            sock.close()
+            self._logger.info("%s:%d has gone again: %s", host, port, error)
+            return
         if len(self.connections) >= self._max_connections:
             words = f"{self._max_connections} connections are open already"
             self.guard(connection, connection.send, f"Refused: {words}\n".encode("ascii"))
@@ -161,7 +194,7 @@ class ClientLoop:
         for _ in range(min(_COMMANDS_PER_TURN, len(connection.commands))):
             if connection.closed:
                 return
-            self.guard(connection, self._carry_out, connection, connection.commands.popleft())
+            self._carry_out(connection, connection.commands.popleft())
         # A client that stopped sending may still read what it asked for.
         if connection.ended_s is not None and not connection.closed:
             lingered_s = time.monotonic() - connection.ended_s

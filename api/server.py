@@ -11,6 +11,12 @@ for ``GET_PCOMMS`` and have ``VERBOSE`` off, the one that has sent the most ``UP
 
 from __future__ import annotations
 
+if __name__ == "__main__":
+    # First of all, since the imports take a while: Ctrl-C then ends them without a traceback.
+    import signal
+
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
 import ipaddress
 import json
 import logging
@@ -183,15 +189,7 @@ class BelaServer(DefaultServer):  # type: ignore[misc]  # dareplane-utils has no
         if pcomm != "UP":
             level = logging.DEBUG if pcomm in _QUERIES else logging.INFO
             self.logger.log(level, "received %s from %s", shown(command), connection.peer)
-        try:
-            outcome = self._handle(connection, pcomm, payload)
-        except BelaError as error:
-            self._fail(connection, pcomm, error)
-        except Exception as error:
-            self.logger.exception("the handler of %s failed", shown(pcomm))
-            self._fail(connection, pcomm, error)
-        else:
-            self._answer(connection, pcomm, outcome)
+        self._answer(connection, pcomm, partial(self._handle, connection, pcomm, payload))
 
     def _handle(self, connection: Connection, pcomm: str, payload: str) -> Outcome | bytes:
         """Begin what a command asks for; bytes are a reply as it stands."""
@@ -226,54 +224,53 @@ class BelaServer(DefaultServer):  # type: ignore[misc]  # dareplane-utils has no
         # The command that switches it off is the last one with an answer.
         return b"OK VERBOSE\n" if was_on and not on else 0
 
-    def _answer(self, connection: Connection, pcomm: str, outcome: Outcome | bytes) -> None:
+    def _answer(
+        self, connection: Connection, pcomm: str, work: Callable[[], Outcome | bytes | str]
+    ) -> None:
+        """Do the work of a command, or take its result, and tell the client."""
+        try:
+            reply = self._reply(connection, pcomm, work())
+        except Exception as error:
+            if not isinstance(error, BelaError | CancelledError):
+                self.logger.exception("a defect in %s", shown(pcomm))
+            self._fail(connection, pcomm, error)
+        else:
+            self._send(connection, reply)
+
+    def _reply(self, connection: Connection, pcomm: str, outcome: Outcome | bytes | str) -> bytes:
+        """Word the outcome of a command; nothing, as long as its work is under way."""
         if isinstance(outcome, Future):
             connection.n_pending += 1
             outcome.add_done_callback(
                 lambda future: self._loop.post(partial(self._finish, connection, pcomm, future))
             )
-        elif isinstance(outcome, bytes):
-            connection.send(outcome)
-        elif isinstance(outcome, int):
-            self._confirm(connection, pcomm)
-        else:
-            connection.send(_json_line(outcome))
+            return b""
+        if isinstance(outcome, bytes):
+            return outcome
+        if isinstance(outcome, dict):
+            return _json_line(outcome)
+        if isinstance(outcome, str):
+            self.logger.info("%s: %s", pcomm, outcome)
+        return f"OK {pcomm}\n".encode("ascii") if connection.verbose else b""
 
     def _finish(self, connection: Connection, pcomm: str, future: Future[Any]) -> None:
         """Report how the work of a command has ended."""
         connection.n_pending -= 1
-        try:
-            result = future.result()
-        except (BelaError, CancelledError) as error:
-            self._loop.guard(connection, self._fail, connection, pcomm, error)
-        except Exception as error:
-            self.logger.exception("%s failed", pcomm)
-            self._loop.guard(connection, self._fail, connection, pcomm, error)
-        else:
-            self._loop.guard(connection, self._report, connection, pcomm, result)
+        self._loop.guard(connection, self._answer, connection, pcomm, future.result)
 
-    def _report(self, connection: Connection, pcomm: str, result: str | Reply) -> None:
-        if isinstance(result, str):
-            self.logger.info("%s: %s", pcomm, result)
-            self._confirm(connection, pcomm)
-        elif not connection.closed:
-            connection.send(_json_line(result))
-
-    def _confirm(self, connection: Connection, pcomm: str) -> None:
-        if connection.verbose and not connection.closed:
-            connection.send(f"OK {pcomm}\n".encode("ascii"))
-
-    def _fail(self, connection: Connection, pcomm: str, error: BaseException) -> None:
+    def _fail(self, connection: Connection, pcomm: str, error: Exception) -> None:
         text = _worded(pcomm, error)
         self.logger.warning("%s (from %s)", text, connection.peer)
         if self.session is not None:
             self.session.note_error(text)
-        if connection.closed:
-            return
         if connection.verbose:
-            connection.send(f"ERROR {text}\n".encode("ascii"))
+            self._send(connection, f"ERROR {text}\n".encode("ascii"))
         elif pcomm in _QUERIES:
-            connection.send(_json_line({"error": text}))
+            self._send(connection, _json_line({"error": text}))
+
+    def _send(self, connection: Connection, reply: bytes) -> None:
+        if reply and not connection.closed:
+            connection.send(reply)
 
     # --- callbacks -----------------------------------------------------------------------------
 
@@ -298,7 +295,7 @@ class BelaServer(DefaultServer):  # type: ignore[misc]  # dareplane-utils has no
         self._loop.guard(room, room.send, message.encode("ascii"))
 
 
-def _worded(pcomm: str, error: BaseException) -> str:
+def _worded(pcomm: str, error: Exception) -> str:
     """Say in one line of ASCII which command failed, and why."""
     name = pcomm if _PCOMM_NAME.fullmatch(pcomm) else "?"
     words = " ".join(str(error).split())

@@ -12,12 +12,14 @@ import numpy as np
 
 from bela_module.client import Reply
 from bela_module.clock import DeviceClock, ProbeVerdict
+from bela_module.clock_fit import simple_rate_hz
 from bela_module.control import VariableList
 from bela_module.protocol import Block, DataDecoder, Refusal, Ticks, ValueType, Variable
 from bela_module.streams import Origin, Stamps, StreamFacts, StreamMode, StreamPlan
 from bela_module.timeline import Timeline
 
 _FUTURE_S: Final = 1.0  # beyond all doubt of the clock
+_RATE_DOUBT: Final = 0.03  # as long as the rate is not settled
 _BEHIND_S: Final = 1.0  # after a reconnect: no clock drifts so far
 
 
@@ -162,6 +164,18 @@ class Board:
     def rate_settled(self) -> bool:
         """Whether the tick rate is known well enough to announce it."""
         return self.ready and self.clock is not None and self.clock.rate_settled
+
+    @property
+    def nominal_rate_hz(self) -> float:
+        """The rate by which durations are counted: while it is not settled, the likely one."""
+        if self.clock is None or not self.clock.ready:
+            return math.nan
+        if not self.clock.rate_settled:
+            measured_hz = self.clock.tick_rate_hz
+            around_hz = (measured_hz * (1 - _RATE_DOUBT), measured_hz * (1 + _RATE_DOUBT))
+            if likely_hz := simple_rate_hz(self.declared_rate_hz, around_hz):
+                return likely_hz
+        return self.clock.snapped_rate_hz
 
     @property
     def next_probe_in_s(self) -> float:

@@ -41,6 +41,7 @@ logger = logging.getLogger(__name__)
 
 _CONFIRM_S: Final = 1.0
 _LEAD_S: Final = 0.1
+_SCHEDULE_PATIENCE_S: Final = 2.0
 _DEFAULT_MONITOR_PERIOD_S: Final = 0.1
 _MIN_MONITOR_PERIOD_S: Final = 0.0005
 
@@ -119,7 +120,7 @@ async def schedule(driver: Driver, client: BoardClient, request: ScheduleRequest
     variables = choose_variables(board.variables, request.variables, driver.settings)
     if driver.delivery is not None:
         _already(driver.delivery, ())
-    await driver.measure(client)
+    await driver.measure(client, _SCHEDULE_PATIENCE_S)  # without the clock it cannot be
     if not board.ready:
         raise RequestError("the board's clock is not known yet: does its sketch call tick()?")
     plans = plan_streams(variables, driver.settings)
@@ -137,14 +138,14 @@ async def schedule(driver: Driver, client: BoardClient, request: ScheduleRequest
 def _windows(
     driver: Driver, request: ScheduleRequest, variables: Sequence[Variable]
 ) -> dict[str, Window]:
-    board, clock = driver.board, driver.board.clock
+    board = driver.board
     names = [variable.name for variable in variables]
     now_s = driver.now()
     if request.in_ticks:
         asked = request.ticks_for(names)
     else:
         # Counted at the nominal rate, a duration is the same number of samples every time.
-        rate_hz = clock.snapped_rate_hz if clock is not None else math.nan
+        rate_hz = board.nominal_rate_hz
         start_s = now_s + (request.start_in_s or 0.0)
         if request.start_lsl_s is not None:
             start_s = request.start_lsl_s + board.input_delay_s

@@ -14,10 +14,10 @@ import selectors
 import threading
 from abc import ABC, abstractmethod
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from types import TracebackType
-from typing import Any, Final, Self, TypeVar
+from types import MappingProxyType, TracebackType
+from typing import Any, Final, Literal, Self, TypeVar
 
 import numpy as np
 from websockets.asyncio.server import Server, ServerConnection, broadcast, serve
@@ -31,6 +31,18 @@ from bela_module.errors import BoardError
 from bela_module.network import Link, Network
 
 CHANNELS: Final = {"/gui_control": "control", "/gui_data": "data"}
+
+Socket = Literal["both", "control", "data"]
+"""Which of the two websockets trouble concerns."""
+
+# None is a connection that has not said yet which it wants to be.
+_CHANNELS_OF: Final[Mapping[Socket, frozenset[str | None]]] = MappingProxyType(
+    {
+        "both": frozenset({None, "control", "data"}),
+        "control": frozenset({"control"}),
+        "data": frozenset({"data"}),
+    }
+)
 
 QUEUE_BYTES: Final = 16 * 2**20
 """What the board keeps for a client that reads too slowly, before it drops the connection."""
@@ -61,9 +73,14 @@ class BoardConnection(ServerConnection):
         self.board.connections.discard(self)
         super().connection_lost(exc)
 
+    @property
+    def channel(self) -> str | None:
+        """``control`` or ``data``; ``None`` as long as it has not said which."""
+        return None if self.request is None else CHANNELS.get(self.request.path)
+
     def send_data(self) -> None:
         """Write what the protocol has to say, or less."""
-        if self.board.silent:
+        if self.channel in self.board.silent_channels:
             self.protocol.data_to_send()
         elif self.protocol.close_rcvd is not None and self.protocol.close_rcvd_then_sent:
             self.transport.close()
@@ -117,8 +134,8 @@ class BoardServer(ABC):
         The port that it got; the same after :meth:`refuse_connections`.
     control_messages : deque of str
         What clients wrote on the control channel, the latest 10 000.
-    silent : bool
-        Whether it says nothing; set by :meth:`go_silent`.
+    silent_channels : frozenset
+        Where it says nothing; set by :meth:`go_silent`.
     connections : set of BoardConnection
         All connections of TCP, also those that are not yet, or no more, a websocket.
     """
@@ -130,7 +147,7 @@ class BoardServer(ABC):
         self.random = np.random.default_rng(seed)
         self._network = network
         self._clients: list[Client] = []
-        self.silent = False
+        self.silent_channels: frozenset[str | None] = frozenset()
         self.connections: set[BoardConnection] = set()
         self._server: Server | None = None
         self._thread: threading.Thread | None = None
@@ -214,21 +231,28 @@ class BoardServer(ABC):
         return f"ws://{self.host}:{self.port}"
 
     @property
+    def silent(self) -> bool:
+        """Whether it says nothing on one of its websockets, or on both."""
+        return bool(self.silent_channels)
+
+    @property
     def n_clients(self) -> int:
         """How many connections there are, control and data."""
         return len(self._clients)
 
     # ---- trouble -------------------------------------------------------------------------
 
-    def disconnect(self, *, clean: bool = False) -> None:
-        """End all connections.
+    def disconnect(self, *, clean: bool = False, socket: Socket = "both") -> None:
+        """End connections.
 
         Parameters
         ----------
         clean : bool
             Whether a close frame is sent, which the board never does by itself.
+        socket : {"both", "control", "data"}
+            Which connections.
         """
-        self._in_loop(lambda: self._disconnect(clean=clean))
+        self._in_loop(lambda: self._disconnect(clean=clean, socket=socket))
 
     def refuse_connections(self, refuse: bool) -> None:
         """Stop listening, or listen again; connections that there are stay."""
@@ -241,9 +265,15 @@ class BoardServer(ABC):
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
-    def go_silent(self, silent: bool) -> None:
+    def go_silent(self, silent: bool, *, socket: Socket = "both") -> None:
         """Stop saying anything, on old connections and on new ones; TCP itself stays up."""
-        self._in_loop(lambda: setattr(self, "silent", silent))
+        channels = _CHANNELS_OF[socket]
+
+        def change() -> None:
+            there = self.silent_channels
+            self.silent_channels = there | channels if silent else there - channels
+
+        self._in_loop(change)
 
     def stall_network(self, duration_s: float) -> None:
         """Hold everything on the way, both ways, for some time; nothing is lost."""
@@ -273,9 +303,14 @@ class BoardServer(ABC):
         """Whether any control client has answered and is not paused."""
         return any(client.replied and client.active for client in self._clients)
 
-    def send_control(self, text: str) -> None:
-        """Send a text to all control clients."""
-        self._send("control", text)
+    @property
+    def has_whole_client(self) -> bool:
+        """Whether data is wanted, and there is a connection that takes it."""
+        return self.wants_data and any(self._on("data"))
+
+    def send_control(self, message: str | bytes) -> None:
+        """Send a message to all control clients; a board sends nothing but text."""
+        self._send("control", message)
 
     def send_data(self, message: bytes) -> None:
         """Send a message to all data clients."""
@@ -399,6 +434,7 @@ class BoardServer(ABC):
         try:
             if client.channel == "control":
                 self.send_control(board_json.connection_event(self.project))
+            self.clients_changed()
             async for message in connection:
                 client.inbound.send(message)
         except ConnectionClosed:
@@ -410,7 +446,7 @@ class BoardServer(ABC):
             self.clients_changed()
 
     def _arrive(self, client: Client, message: str | bytes) -> None:
-        if self.silent:
+        if client.channel in self.silent_channels:
             return
         if client.channel == "control" and isinstance(message, str):
             self.control_messages.append(message)
@@ -435,10 +471,13 @@ class BoardServer(ABC):
     def _on(self, channel: str) -> Iterator[Client]:
         return (client for client in self._clients if client.channel == channel)
 
-    def _disconnect(self, *, clean: bool) -> None:
+    def _disconnect(self, *, clean: bool = False, socket: Socket = "both") -> None:
+        channels = _CHANNELS_OF[socket]
         for client in self._clients:
-            client.replied = False
+            client.replied = client.replied and client.channel not in channels
         for connection in self.connections:
+            if connection.channel not in channels:
+                continue
             if clean and connection.protocol.state is State.OPEN:
                 connection.protocol.send_close(CloseCode.GOING_AWAY)
                 connection.send_data()

@@ -85,6 +85,8 @@ class DeviceClock:
         Grows by one with every restart; nothing is blended across it.
     discontinuities : int
         How often, within the generation, the ticks were seen to pause or skip.
+    last_jump_s : float
+        By how much they did the last time: positive when they paused.
     n_probes : int
         Probes accepted in this generation.
     n_refused : int
@@ -115,6 +117,7 @@ class DeviceClock:
         """Forget everything and start a new generation."""
         self.generation += 1
         self.discontinuities = 0
+        self.last_jump_s = 0.0
         self.n_probes = 0
         self.ready = False
         self.uneven = False
@@ -416,7 +419,9 @@ class DeviceClock:
         if before is not None and not self.uneven:
             newest = kept[-1].tick
             step_s = self.time_at(newest) - float(before.time_at(newest))
-            self.discontinuities += abs(step_s) > self._discontinuity_s
+            if abs(step_s) > self._discontinuity_s:
+                self.discontinuities += 1
+                self.last_jump_s = step_s
 
     def _fitted(self, probes: Sequence[Probe]) -> ClockFit:
         """Fit probes and all arrivals, by what is believed now."""

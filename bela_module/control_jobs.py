@@ -32,9 +32,8 @@ async def set_values(driver: Driver, client: BoardClient, request: SetRequest) -
     # Taking control copies the sketch's value, so that a set before it would be lost.
     await _take_control(driver, client, [name for name in names if name not in driver.controlled])
     await client.send(set_command(names, list(values.values())))
-    wanted = {known[name].index: value for name, value in values.items()}
     await client.confirm(
-        lambda listed: _have(listed, wanted), f"set {', '.join(names)}", _CONFIRM_S
+        lambda listed: _have(listed, values), f"set {', '.join(names)}", _CONFIRM_S
     )
     set_s = driver.now()
     for name, value in values.items():
@@ -77,8 +76,9 @@ def _settable(variable: Variable, value: float) -> float:
     return value
 
 
-def _have(listed: VariableList, wanted: Mapping[int, float]) -> bool:
-    return all(_same(listed.variables[index], value) for index, value in wanted.items())
+def _have(listed: VariableList, wanted: Mapping[str, float]) -> bool:
+    there = {variable.name: variable for variable in listed.variables}
+    return all(name in there and _same(there[name], value) for name, value in wanted.items())
 
 
 def _same(variable: Variable, value: float) -> bool:

@@ -85,6 +85,7 @@ class Driver:
     """Whether a reply has shown that the board began anew, which was not dealt with yet."""
     unanswered: int = 0
     looked_s: float = 0.0
+    told_jumps: tuple[int, int] = (0, 0)
     _closing: bool = False
     _is_up: bool = False
     _is_away: bool = False
@@ -372,9 +373,9 @@ class Driver:
             logger.warning("%s", told)
         self.publish_status()
 
-    async def measure(self, client: BoardClient) -> None:
+    async def measure(self, client: BoardClient, patience_s: float = _MEASURE_PATIENCE_S) -> None:
         """Probe quickly until the clock is known, so that already the first sample is right."""
-        deadline_s = self.now() + _MEASURE_PATIENCE_S
+        deadline_s = self.now() + patience_s
         while self.now() < deadline_s and not self.board.ready and not self._closing:
             await asyncio.sleep(self.board.next_probe_in_s)
             await self.probe(client)

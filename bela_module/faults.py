@@ -3,20 +3,17 @@
 A fault is a small frozen object: give it to :meth:`SimulatedBoard.inject`, or write it as text
 for ``--fault``, as in ``drop-header:p=0.01`` or ``disconnect:at_s=10,every_s=60``. There are two
 sorts. A *message fault* (:mod:`bela_module.message_faults`) happens to messages as they leave. A
-*timed fault*, below, happens to the board or the network at a time.
+*timed fault* (:mod:`bela_module.timed_faults`) happens to the board or the network at a time.
 """
 
 from __future__ import annotations
 
-import dataclasses
-from abc import ABC, abstractmethod
-from collections.abc import Mapping
-from dataclasses import dataclass
+import inspect
+from collections.abc import Iterable, Mapping
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, ClassVar, Final
+from typing import Any, Final
 
-from bela_module.control import encode_commands
-from bela_module.errors import RequestError
+from bela_module.errors import RequestError, UnknownVariableError
 from bela_module.message_faults import (
     CorruptHeader,
     CorruptPayload,
@@ -28,11 +25,24 @@ from bela_module.message_faults import (
     RepeatPair,
     WrongReply,
 )
-from bela_module.network import Delay, Network
-from bela_module.sketches import find_sketch
-
-if TYPE_CHECKING:
-    from bela_module.simulated_board import SimulatedBoard
+from bela_module.parameters import parameters_of, variables_named_by
+from bela_module.sketches import Sketch, find_sketch
+from bela_module.timed_faults import (
+    Disconnect,
+    Drift,
+    NoData,
+    OtherClient,
+    Pause,
+    Refuse,
+    Restart,
+    Silence,
+    Slow,
+    Stall,
+    StepClock,
+    TimedFault,
+    Unassigned,
+)
+from bela_module.validation import shown
 
 __all__ = [
     "CorruptHeader",
@@ -45,8 +55,10 @@ __all__ = [
     "FAULTS",
     "Fault",
     "MessageFault",
+    "NoData",
     "OtherClient",
     "OversizedPayload",
+    "Pause",
     "Refuse",
     "RepeatPair",
     "Restart",
@@ -55,179 +67,12 @@ __all__ = [
     "Stall",
     "StepClock",
     "TimedFault",
+    "Unassigned",
     "WrongReply",
+    "check_variables",
     "describe_faults",
     "parse_fault",
 ]
-
-
-@dataclass(frozen=True, slots=True)
-class TimedFault(ABC):
-    """A fault that happens to the board or the network.
-
-    Parameters
-    ----------
-    at_s : float
-        How long after its injection it happens.
-    every_s : float
-        After how long it happens again and again; 0 for once.
-    """
-
-    at_s: float = 0.0
-    every_s: float = 0.0
-
-    name: ClassVar[str]
-
-    def __post_init__(self) -> None:
-        """Refuse times in the past."""
-        if not (self.at_s >= 0 and self.every_s >= 0):
-            raise RequestError(f"at_s={self.at_s}, every_s={self.every_s}: must be 0 or more")
-
-    @abstractmethod
-    def happen(self, board: SimulatedBoard) -> None:
-        """Do it."""
-
-
-@dataclass(frozen=True, slots=True)
-class Disconnect(TimedFault):
-    """All connections end; ``clean`` sends a close frame first."""
-
-    clean: bool = False
-
-    name = "disconnect"
-
-    def happen(self, board: SimulatedBoard) -> None:
-        """Disconnect."""
-        board.disconnect(clean=self.clean)
-
-
-@dataclass(frozen=True, slots=True)
-class Refuse(TimedFault):
-    """Connections end, and new ones are refused for ``for_s`` seconds."""
-
-    for_s: float = 2.0
-
-    name = "refuse"
-
-    def happen(self, board: SimulatedBoard) -> None:
-        """Stop listening for a while."""
-        board.disconnect()
-        board.refuse_connections(True)
-        board.later(self.for_s, lambda: board.refuse_connections(False))
-
-
-@dataclass(frozen=True, slots=True)
-class Silence(TimedFault):
-    """The board takes connections and says nothing for ``for_s`` seconds."""
-
-    for_s: float = 2.0
-
-    name = "silence"
-
-    def happen(self, board: SimulatedBoard) -> None:
-        """Fall silent for a while."""
-        board.go_silent(True)
-        board.later(self.for_s, lambda: board.go_silent(False))
-
-
-@dataclass(frozen=True, slots=True)
-class Stall(TimedFault):
-    """Nothing arrives, either way, for ``for_s`` seconds; then everything does."""
-
-    for_s: float = 1.0
-
-    name = "stall"
-
-    def happen(self, board: SimulatedBoard) -> None:
-        """Stall the network."""
-        board.stall_network(self.for_s)
-
-
-@dataclass(frozen=True, slots=True)
-class Slow(TimedFault):
-    """The network's delays change: see :class:`bela_module.network.Delay`."""
-
-    to_board_s: float = 0.0
-    to_client_s: float = 0.0
-    jitter_s: float = 0.0
-    spike_share: float = 0.0
-    spike_s: float = 0.0
-
-    name = "slow"
-
-    def happen(self, board: SimulatedBoard) -> None:
-        """Change the delays."""
-        rest = (self.jitter_s, self.spike_share, self.spike_s)
-        board.set_network(Network(Delay(self.to_board_s, *rest), Delay(self.to_client_s, *rest)))
-
-
-@dataclass(frozen=True, slots=True)
-class Restart(TimedFault):
-    """The board starts again, perhaps with another sketch or project, from ``first_tick``."""
-
-    first_tick: int = 0
-    sketch: str = ""
-    project: str = ""
-    down_s: float = 0.0
-
-    name = "restart"
-
-    def __post_init__(self) -> None:
-        """Refuse an unknown sketch at once."""
-        TimedFault.__post_init__(self)
-        if self.sketch:
-            find_sketch(self.sketch)
-
-    def happen(self, board: SimulatedBoard) -> None:
-        """Restart, and stay away for a while."""
-        if self.down_s:
-            board.refuse_connections(True)
-            board.later(self.down_s, lambda: board.refuse_connections(False))
-        board.restart(self.sketch or None, first_tick=self.first_tick, project=self.project)
-
-
-@dataclass(frozen=True, slots=True)
-class OtherClient(TimedFault):
-    """Another client sends a command, for ``variables`` (joined by ``+``) or for all."""
-
-    cmd: str = "unwatch"
-    variables: str = ""
-
-    name = "other-client"
-
-    def happen(self, board: SimulatedBoard) -> None:
-        """Send the command."""
-        names = self.variables.split("+") if self.variables else []
-        names = names or [variable.name for variable in board.sketch.variables]
-        for text in encode_commands([{"cmd": self.cmd, "watchers": names}]):
-            board.inject_command(text)
-
-
-@dataclass(frozen=True, slots=True)
-class StepClock(TimedFault):
-    """The board's clock steps: forward leaves ticks out, back makes the board stand still."""
-
-    step_s: float = 0.1
-
-    name = "step-clock"
-
-    def happen(self, board: SimulatedBoard) -> None:
-        """Step the clock."""
-        board.step_clock(self.step_s)
-
-
-@dataclass(frozen=True, slots=True)
-class Drift(TimedFault):
-    """The board's clock drifts differently from now on."""
-
-    ppm: float = 100.0
-
-    name = "drift"
-
-    def happen(self, board: SimulatedBoard) -> None:
-        """Change the drift."""
-        board.set_drift(self.ppm)
-
 
 Fault = MessageFault | TimedFault
 
@@ -246,6 +91,9 @@ _ALL: Final[tuple[type[Fault], ...]] = (
     Stall,
     Slow,
     Restart,
+    Pause,
+    Unassigned,
+    NoData,
     OtherClient,
     StepClock,
     Drift,
@@ -255,16 +103,13 @@ FAULTS: Final[Mapping[str, type[Fault]]] = MappingProxyType({kind.name: kind for
 """All faults by the name that ``--fault`` takes."""
 
 
-# ---- from text -----------------------------------------------------------------------------------
-
-
 def parse_fault(text: str) -> Fault:
     """Read a fault from text.
 
     Parameters
     ----------
     text : str
-        ``name`` or ``name:key=value,key=value``; the keys are the fault's fields.
+        ``name`` or ``name:key=value,key=value``; the keys are the fault's parameters.
 
     Raises
     ------
@@ -274,36 +119,56 @@ def parse_fault(text: str) -> Fault:
     name, _, rest = text.partition(":")
     kind = FAULTS.get(name)
     if kind is None:
-        raise RequestError(f"no fault {name!r}; there are {', '.join(FAULTS)}")
-    defaults = {field.name: field.default for field in dataclasses.fields(kind)}
+        raise RequestError(f"no fault {shown(name)}; there are {', '.join(FAULTS)}")
+    parameters = parameters_of(kind)
     chosen: dict[str, Any] = {}
     for item in filter(None, rest.split(",")):
         key, _, value = item.partition("=")
-        if key not in defaults:
-            raise RequestError(f"the fault {name!r} has no {key!r}; it has {', '.join(defaults)}")
-        chosen[key] = _convert(name, key, value, type(defaults[key]))
+        if key not in parameters:
+            there = ", ".join(parameters)
+            raise RequestError(f"the fault {name!r} has no {shown(key)}; it has {there}")
+        if key in chosen:
+            raise RequestError(f"the fault {name!r} was given {key!r} twice")
+        chosen[key] = parameters[key].read(value, f"the fault {name!r}")
     return kind(**chosen)
 
 
 def describe_faults() -> list[str]:
-    """Give a line for each fault: its name, its keys with their defaults, what it does."""
-    lines = []
-    for name, kind in FAULTS.items():
-        keys = ",".join(f"{field.name}={field.default}" for field in dataclasses.fields(kind))
-        lines.append(f"{name}:{keys}\n    {kind.__doc__}")
-    return lines
+    """Give some lines for each fault: how it is written, what it does, what its parameters are."""
+    return [_describe(kind) for kind in _ALL]
 
 
-def _convert(fault: str, key: str, value: str, kind: type[Any]) -> Any:
-    if kind is bool:
-        if value.lower() in ("1", "true", "0", "false"):
-            return value.lower() in ("1", "true")
-    else:
-        try:
-            return kind(value)
-        except ValueError:
-            pass
-    raise RequestError(f"{key}={value!r} of the fault {fault!r} is not {_KINDS[kind]}")
+def check_variables(faults: Iterable[Fault], sketch: Sketch) -> None:
+    """Refuse faults that name variables which a board does not have.
+
+    Parameters
+    ----------
+    faults : iterable of Fault
+        Faults that are to happen to it.
+    sketch : Sketch
+        What it runs. The variables of what a restart among the faults brings count as well.
+
+    Raises
+    ------
+    UnknownVariableError
+        Names what is not there, and what is.
+    """
+    faults = list(faults)
+    later = [find_sketch(f.sketch) for f in faults if isinstance(f, Restart) and f.sketch]
+    there = dict.fromkeys(v.name for each in (sketch, *later) for v in each.variables)
+    unknown = {name for fault in faults for name in variables_named_by(fault)} - there.keys()
+    if unknown:
+        raise UnknownVariableError(sorted(unknown), there)
 
 
-_KINDS: Final = {bool: "true or false", int: "a whole number", float: "a number", str: "text"}
+def _describe(kind: type[Fault]) -> str:
+    parameters = parameters_of(kind).values()
+    keys = ",".join(f"{p.name}={_written(p.default)}" for p in parameters)
+    lines = [f"    {line}" for line in inspect.cleandoc(kind.__doc__ or "").splitlines() if line]
+    lines += [f"      {p.name:12} {p.meaning} ({p.rule})" for p in parameters]
+    return "\n".join([f"{kind.name}:{keys}", *lines]).replace("``", "")
+
+
+def _written(value: object) -> str:
+    """Write a value as ``--fault`` takes it."""
+    return f"{value:.15g}" if isinstance(value, float) else str(value)

@@ -21,6 +21,7 @@ logger = logging.getLogger(__name__)
 LOOK_PERIOD_S: Final = 0.25
 _QUIET_S: Final = 1.0  # without any message from the board
 _STANDSTILL_S: Final = 2.0  # beyond what a busy computer takes
+_JUMP_S: Final = 0.05
 _MAX_UNANSWERED: Final = 3  # while data still comes
 
 
@@ -104,7 +105,9 @@ def report(driver: Driver, findings: Sequence[Finding]) -> None:
             driver.notices.tell(problem)
     if driver.problems and not problems:
         logger.info("all comes as it should again")
-    driver.problems = problems
+    if problems != driver.problems:
+        driver.problems = problems
+        driver.publish_status()
 
 
 def look(driver: Driver) -> None:
@@ -122,8 +125,20 @@ def look(driver: Driver) -> None:
         elif not quiet and said in driver.problems:
             report(driver, [])
     driver.notices.count(counts(driver))
+    _tell_jump(driver)
     driver.notices.flush()
     driver.publish_status()
+
+
+def _tell_jump(driver: Driver) -> None:
+    """Tell that the ticks have paused or skipped some, once for each time."""
+    clock = driver.board.clock
+    jumps = (clock.generation, clock.discontinuities) if clock is not None else (0, 0)
+    large = clock is not None and abs(clock.last_jump_s) > _JUMP_S
+    if clock is not None and large and jumps[1] and jumps != driver.told_jumps:
+        what = "paused for" if clock.last_jump_s > 0 else "skipped"
+        driver.notices.tell(f"the board's ticks {what} {abs(clock.last_jump_s):.3f} s")
+    driver.told_jumps = jumps
 
 
 def counts(driver: Driver) -> dict[str, int]:
@@ -135,5 +150,4 @@ def counts(driver: Driver) -> dict[str, int]:
         "orphan headers": decoded.orphan_headers,
         "orphan payloads": decoded.orphan_payloads,
         "repeated values": board.counters.repeated_values,
-        "jumps of the board's clock": board.clock.discontinuities if board.clock else 0,
     }

@@ -6,17 +6,21 @@ control channel. It happens with a probability, or to the next few. Pure, but fo
 
 from __future__ import annotations
 
+import json
 from abc import ABC, abstractmethod
 from collections import deque
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar, Final, NamedTuple
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Final, Literal, NamedTuple, Self
 
 import numpy as np
 
-from bela_module.errors import RequestError
+from bela_module.parameters import Number, VariableName, Whole, check_parameters
 
 if TYPE_CHECKING:
     from bela_module.simulated_variable import Payload
+
+How = Literal["turn", "cut", "text", "binary", "number", "missing", "fewer", "empty"]
+"""Ways in which a reply can be wrong."""
 
 _KEPT_LOSSES: Final = 100_000
 _OVERSIZE_BYTES: Final = 2 * 2**20
@@ -56,29 +60,55 @@ class MessageFault(ABC):
         Probability with which it happens to each message, 0 to 1.
     n : int
         How often it happens before it ends; 0 for ever.
-    variable : str
-        The only variable that it happens to; empty for all.
+
+    Raises
+    ------
+    RequestError
+        When a parameter is not what it may be.
     """
 
-    p: float = 1.0
-    n: int = 0
-    variable: str = ""
+    p: Annotated[float, Number(0, 1), "probability for each message"] = 1.0
+    n: Annotated[int, Whole(0, 10**9), "how often before it ends; 0 for ever"] = 0
 
     name: ClassVar[str]
     loses: ClassVar[bool] = True
     of_replies: ClassVar[bool] = False
 
     def __post_init__(self) -> None:
-        """Refuse what is no probability or no count."""
-        if not 0 <= self.p <= 1 or self.n < 0:
-            raise RequestError(f"p={self.p}, n={self.n}: p must be in 0 to 1, n 0 or more")
+        """Refuse what cannot be."""
+        check_parameters(self, f"the fault {self.name!r}")
+
+    def at(self, count: int) -> Self:
+        """Give the fault as it is when it has happened so often before: by default the same."""
+        return self
+
+    def concerns(self, variable: str) -> bool:
+        """Whether it happens to messages of a variable."""
+        return True
 
     @abstractmethod
     def change(self, parts: list[bytes], random: np.random.Generator) -> list[bytes]:
         """Turn messages, a header and its payload or one reply, into what is sent instead."""
 
 
-class DropHeader(MessageFault):
+@dataclass(frozen=True, slots=True)
+class PairFault(MessageFault):
+    """A fault of a header with its payload.
+
+    Parameters
+    ----------
+    variable : str
+        The only variable that it happens to; empty for all.
+    """
+
+    variable: Annotated[str, VariableName(), "the only one that it happens to"] = ""
+
+    def concerns(self, variable: str) -> bool:
+        """Whether it happens to messages of a variable."""
+        return self.variable in ("", variable)
+
+
+class DropHeader(PairFault):
     """The header is lost on the board; the payload comes without it."""
 
     name = "drop-header"
@@ -88,7 +118,7 @@ class DropHeader(MessageFault):
         return parts[1:]
 
 
-class DropPayload(MessageFault):
+class DropPayload(PairFault):
     """The payload is lost on the board; the header announces nothing."""
 
     name = "drop-payload"
@@ -98,7 +128,7 @@ class DropPayload(MessageFault):
         return parts[:1]
 
 
-class DropPair(MessageFault):
+class DropPair(PairFault):
     """Header and payload are both lost on the board."""
 
     name = "drop-pair"
@@ -108,7 +138,7 @@ class DropPair(MessageFault):
         return []
 
 
-class CorruptHeader(MessageFault):
+class CorruptHeader(PairFault):
     """The header names no variable."""
 
     name = "corrupt-header"
@@ -119,7 +149,7 @@ class CorruptHeader(MessageFault):
         return [header, *parts[1:]]
 
 
-class CorruptPayload(MessageFault):
+class CorruptPayload(PairFault):
     """The payload is cut short, or starts with a tick that no board can have counted to."""
 
     name = "corrupt-payload"
@@ -131,7 +161,7 @@ class CorruptPayload(MessageFault):
         return [header, cut]
 
 
-class OversizedPayload(MessageFault):
+class OversizedPayload(PairFault):
     """The payload is followed by 2 MiB that do not belong there."""
 
     name = "oversized-payload"
@@ -142,7 +172,7 @@ class OversizedPayload(MessageFault):
         return [header, payload + bytes(_OVERSIZE_BYTES)]
 
 
-class RepeatPair(MessageFault):
+class RepeatPair(PairFault):
     """Header and payload are sent twice."""
 
     name = "repeat-pair"
@@ -153,23 +183,61 @@ class RepeatPair(MessageFault):
         return parts * 2
 
 
+@dataclass(frozen=True, slots=True)
 class WrongReply(MessageFault):
-    """A reply on the control channel is cut short, and so not JSON."""
+    """A reply on the control channel is wrong.
+
+    It is ``cut`` short, ``text`` that is not JSON, or ``binary`` noise; the list of variables is a
+    ``number``, ``missing``, has ``fewer`` of them, or is ``empty``. ``turn`` takes all of these in
+    turn but the last two, which no client can tell from the truth.
+    """
+
+    how: Annotated[How, "in which way"] = "turn"
 
     name = "wrong-reply"
     of_replies = True
 
+    def at(self, count: int) -> Self:
+        """Give the variant whose turn it is."""
+        return replace(self, how=_TURN[count % len(_TURN)]) if self.how == "turn" else self
+
     def change(self, parts: list[bytes], random: np.random.Generator) -> list[bytes]:
-        """Cut it somewhere."""
-        return [part[: int(random.integers(1, len(part)))] for part in parts]
+        """Make it wrong."""
+        return [self._wrong(part, random) for part in parts]
+
+    def _wrong(self, reply: bytes, random: np.random.Generator) -> bytes:
+        match self.how:
+            case "text":
+                return b"Segmentation fault"
+            case "binary":
+                return b"\xff" + random.bytes(40)
+            case "number" | "missing" | "fewer" | "empty":
+                return self._reshaped(json.loads(reply))
+            case _:
+                return reply[: int(random.integers(1, len(reply)))]
+
+    def _reshaped(self, root: dict[str, Any]) -> bytes:
+        watchers = root["watcher"].pop("watchers", [])
+        match self.how:
+            case "number":
+                root["watcher"]["watchers"] = len(watchers)
+            case "missing":
+                root["watcher"].clear()
+            case _:
+                kept = len(watchers) // 2 if self.how == "fewer" else 0
+                root["watcher"]["watchers"] = watchers[:kept]
+        return json.dumps(root, separators=(",", ":")).encode("ascii")
+
+
+_TURN: Final[tuple[How, ...]] = ("cut", "text", "binary", "number", "missing")
 
 
 @dataclass(slots=True)
 class _Armed:
-    """A message fault and how often it will still happen; never 0 when that is for ever."""
+    """A message fault, and how often it has happened."""
 
     fault: MessageFault
-    remaining: int
+    count: int = 0
 
 
 class Injector:
@@ -193,7 +261,7 @@ class Injector:
 
     def arm(self, fault: MessageFault) -> None:
         """Let a fault happen from now on."""
-        self._armed.append(_Armed(fault, fault.n))
+        self._armed.append(_Armed(fault))
 
     def disarm(self) -> None:
         """End all faults."""
@@ -211,23 +279,24 @@ class Injector:
             )
         return fault.change(parts, self._random)
 
-    def reply(self, text: str) -> str:
-        """Give what is sent instead of a reply."""
+    def reply(self, text: str) -> str | bytes:
+        """Give what is sent instead of a reply: as binary what is not ASCII."""
         fault = self._strike("", of_replies=True)
         if fault is None:
             return text
-        return fault.change([text.encode("ascii")], self._random)[0].decode("ascii")
+        (changed,) = fault.change([text.encode("ascii")], self._random)
+        return changed.decode("ascii") if changed.isascii() else changed
 
     def _strike(self, variable: str, *, of_replies: bool) -> MessageFault | None:
         """Choose the fault that happens now, at most one, and count it down."""
         for armed in self._armed:
             fault = armed.fault
-            if fault.of_replies is not of_replies or fault.variable not in ("", variable):
+            if fault.of_replies is not of_replies or not fault.concerns(variable):
                 continue
             if self._random.random() >= fault.p:
                 continue
-            armed.remaining -= 1
-            if armed.remaining == 0:
+            armed.count += 1
+            if armed.count == fault.n:
                 self._armed.remove(armed)
-            return fault
+            return fault.at(armed.count - 1)
         return None

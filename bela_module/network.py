@@ -6,9 +6,18 @@ import asyncio
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Final
+from typing import Annotated, Final
 
 import numpy as np
+
+from bela_module.parameters import Number, check_parameters
+
+_LONGEST_S: Final = 3600.0
+
+Late = Annotated[float, Number(0, _LONGEST_S, "s"), "later by this"]
+Jitter = Annotated[float, Number(0, _LONGEST_S, "s"), "mean of the exponential time on top"]
+SpikeShare = Annotated[float, Number(0, 1), "share of the messages that take a spike longer"]
+Spike = Annotated[float, Number(0, _LONGEST_S, "s"), "length of a spike"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,12 +34,21 @@ class Delay:
         Share of the messages, 0 to 1, that take ``spike_s`` more.
     spike_s : float
         Length of a spike.
+
+    Raises
+    ------
+    RequestError
+        When a time is not 0 to 3600 s.
     """
 
-    delay_s: float = 0.0
-    jitter_s: float = 0.0
-    spike_share: float = 0.0
-    spike_s: float = 0.0
+    delay_s: Late = 0.0
+    jitter_s: Jitter = 0.0
+    spike_share: SpikeShare = 0.0
+    spike_s: Spike = 0.0
+
+    def __post_init__(self) -> None:
+        """Refuse what cannot be."""
+        check_parameters(self, "a network's delay")
 
     @property
     def none(self) -> bool:

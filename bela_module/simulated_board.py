@@ -10,6 +10,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import Any, Final
 
 import numpy as np
@@ -17,11 +18,11 @@ import numpy as np
 from bela_module import board_json
 from bela_module.board_server import BoardServer, Client
 from bela_module.errors import FrameError, RequestError
-from bela_module.faults import Fault, MessageFault, TimedFault
+from bela_module.faults import Fault, MessageFault, TimedFault, check_variables
 from bela_module.message_faults import Injector, Loss
 from bela_module.network import Delay, Network
 from bela_module.protocol import Buffer, Variable, decode_buffer
-from bela_module.simulated_clock import SimulatedClock
+from bela_module.simulated_clock import DRIFT_PPM, RATE_HZ, SimulatedClock
 from bela_module.simulated_variable import NEVER, Account, WrittenRun
 from bela_module.simulated_watcher import Pair, Reply, SimulatedWatcher
 from bela_module.sketches import Sketch, Ticks, Times, find_sketch
@@ -41,9 +42,10 @@ class SimulatedBoard(BoardServer):
     sketch : str or Sketch
         Name of a sketch in :data:`bela_module.sketches.SKETCHES`, or one of your own.
     rate_hz : float, optional
-        Rate of the ticks; the declared rate changes in proportion. By default the sketch's own.
+        Rate of the ticks, 0.001 to 1e8; the declared rate changes in proportion. By default the
+        sketch's own.
     drift_ppm : float
-        By how many millionths the board's clock is faster than the host's.
+        By how many millionths the board's clock is faster than the host's, -500 000 to 1e6.
     delay_s, jitter_s : float
         Shorthand for a ``network`` with this delay and this mean of exponential jitter each way.
     network : Network, optional
@@ -61,7 +63,7 @@ class SimulatedBoard(BoardServer):
     Raises
     ------
     RequestError
-        When there is no such sketch, or the rate is not above 0.
+        When there is no such sketch, or a rate, drift or delay is not what it may be.
     """
 
     def __init__(
@@ -89,13 +91,19 @@ class SimulatedBoard(BoardServer):
         self._drift_ppm = drift_ppm
         self._wake = asyncio.Event()
         self._injector = Injector(self.random)
+        self._withholds_data = False
+        self._awaiting_client: list[TimedFault] = []
         self._earlier: deque[SimulatedWatcher] = deque(maxlen=_KEPT_BOOTS)
         self._boot(find_sketch(sketch) if isinstance(sketch, str) else sketch, first_tick)
 
     def _boot(self, sketch: Sketch, first_tick: int) -> None:
         rate_hz = sketch.tick_rate_hz if self._rate_hz is None else self._rate_hz
-        if not rate_hz > 0:
-            raise RequestError(f"a tick rate of {rate_hz} Hz; it must be above 0")
+        for what, value, rule in (
+            ("a tick rate", rate_hz, RATE_HZ),
+            ("a drift", self._drift_ppm, DRIFT_PPM),
+        ):
+            if not rule.allows(value):
+                raise RequestError(f"{what} of {value} {rule.unit}; it must be {rule}")
         first_tick -= first_tick % sketch.burst_ticks
         self._sketch = sketch
         self._clock = SimulatedClock(
@@ -191,18 +199,49 @@ class SimulatedBoard(BoardServer):
         """What faults of messages have kept from the clients; the latest 100 000."""
         return self._in_loop(lambda: tuple(self._injector.losses))
 
-    def inject(self, fault: Fault) -> None:
-        """Let a fault happen; see :mod:`bela_module.faults`."""
-        match fault:
-            case MessageFault():
-                self._in_loop(lambda: self._injector.arm(fault))
-            case TimedFault():
-                self.later(fault.at_s, lambda: self._happen(fault))
+    def inject(self, *faults: Fault, await_client: bool = False) -> None:
+        """Let faults happen; see :mod:`bela_module.faults`.
+
+        Parameters
+        ----------
+        *faults : Fault
+            Any number of them.
+        await_client : bool
+            Whether the times of timed faults count from when the first client is there, with both
+            connections and ready for data, instead of from now.
+
+        Raises
+        ------
+        UnknownVariableError
+            When a fault names a variable that the sketch, or one that a restart among the faults
+            brings, does not have. None of them happens then.
+        """
+        check_variables(faults, self._sketch)
+        self._in_loop(partial(self._inject, faults, await_client=await_client))
+
+    def _inject(self, faults: Sequence[Fault], *, await_client: bool) -> None:
+        for fault in faults:
+            match fault:
+                case MessageFault():
+                    self._injector.arm(fault)
+                case TimedFault() if await_client:
+                    self._awaiting_client.append(fault)
+                case TimedFault():
+                    self.later(fault.at_s, partial(self._happen, fault))
+        self._begin_faults()
+
+    def _begin_faults(self) -> None:
+        """Count the times of the faults that wait for a client, once it is there."""
+        if not self.has_whole_client:
+            return
+        for fault in self._awaiting_client:
+            self.later(fault.at_s, partial(self._happen, fault))
+        self._awaiting_client.clear()
 
     def _happen(self, fault: TimedFault) -> None:
         fault.happen(self)
         if fault.every_s:
-            self.later(fault.every_s, lambda: self._happen(fault))
+            self.later(fault.every_s, partial(self._happen, fault))
 
     def end_faults(self) -> None:
         """End all faults of messages."""
@@ -227,7 +266,7 @@ class SimulatedBoard(BoardServer):
 
         def restart() -> None:
             self._earlier.append(self._up_to_date())
-            self._disconnect(clean=False)
+            self._disconnect()
             self._boot(new, first_tick)
             self.clients_changed()
 
@@ -236,6 +275,28 @@ class SimulatedBoard(BoardServer):
     def inject_command(self, text: str) -> None:
         """Take a control message as if another client had sent it."""
         self._in_loop(lambda: self._execute(board_json.parse_message(text)))
+
+    def set_assigned(self, assigned: bool, variable: str = "") -> None:
+        """Let the sketch stop assigning a variable, or all, or assign it again.
+
+        A variable that the present sketch does not have is left alone: it may have been restarted
+        with another one. A restart ends it.
+        """
+
+        def change() -> None:
+            self._up_to_date().set_assigned(assigned, variable)
+            self._wake.set()
+
+        self._in_loop(change)
+
+    def withhold_data(self, withhold: bool) -> None:
+        """Send no data, as if no client wanted any, or send it again; replies go on."""
+
+        def change() -> None:
+            self._withholds_data = withhold
+            self.clients_changed()
+
+        self._in_loop(change)
 
     def step_clock(self, step_s: float) -> None:
         """Step the board's clock: forward leaves ticks out, back makes the board stand still."""
@@ -280,10 +341,12 @@ class SimulatedBoard(BoardServer):
             return  # the board ignores it as well
 
     def clients_changed(self) -> None:
-        """Pause or resume the data."""
+        """Pause or resume the data, and begin the faults that wait for a client."""
         self._up_to_date()
-        if self.wants_data is not self._active:
-            self._active = self.wants_data
+        self._begin_faults()
+        active = self.wants_data and not self._withholds_data
+        if active is not self._active:
+            self._active = active
             self._watcher.set_client_active(self._active)
             self._wake.set()
 

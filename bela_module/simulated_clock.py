@@ -9,10 +9,18 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from dataclasses import dataclass
+from typing import Final
 
 import numpy as np
 
+from bela_module.parameters import Number
 from bela_module.sketches import Ticks, Times
+
+RATE_HZ: Final = Number(0.001, 1e8, "Hz")
+"""What a rate of ticks may be."""
+
+DRIFT_PPM: Final = Number(-500_000, 1e6, "ppm")
+"""What a drift may be: from half the rate to twice the rate."""
 
 _MAX_PIECES = 1000
 
@@ -65,12 +73,12 @@ class SimulatedClock:
     def tick_at(self, time_s: float) -> int:
         """Give the last tick that has happened at a time: the end of a burst.
 
-        It is ``first_tick - 1`` before the first burst.
+        It is ``first_tick - 1`` before the first burst, and stands still after a step back.
         """
         piece = self._pieces[-1]
         tick = int(piece.first_tick + (time_s - piece.first_s) * piece.rate_hz)
         complete = (tick + 1) // self.burst_ticks * self.burst_ticks - 1
-        return max(complete, self.first_tick - 1)
+        return max(complete, piece.first_tick - 1)
 
     def burst_after(self, tick: int) -> int:
         """Give the last tick of the burst that a tick belongs to."""

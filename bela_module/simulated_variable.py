@@ -141,6 +141,7 @@ class SimulatedVariable:
     watch: _Stream = field(default_factory=_Stream)
     log: _Stream = field(default_factory=_Stream)
     due_tick: int = NEVER
+    _assigned_until: int = NEVER
     _next: int = 0
     _block: list[tuple[int, int]] = field(default_factory=list)
     _fill: int = 0
@@ -207,10 +208,16 @@ class SimulatedVariable:
         old = int(self.controlled_value) & 0xFFFFFFFF
         self.set_value(float((old & ~mask) | (value & mask)))
 
+    def set_assigned(self, assigned: bool, tick: int) -> None:
+        """Let the sketch stop assigning it after a tick, or go on; its last value stays."""
+        self._assigned_until = NEVER if assigned else min(self._assigned_until, tick)
+        self.skip(tick + 1)
+
     # ---- what a list reply shows -------------------------------------------------------------
 
     def input_value(self, tick: int) -> float:
         """Give what the sketch last assigned, at a tick."""
+        tick = min(tick, self._assigned_until)
         number = self.spec.assignments.first_at_or_after(tick + 1) - 1
         if self.spec.assignments.tick(number) < 0:
             return 0.0
@@ -283,6 +290,8 @@ class SimulatedVariable:
 
     @property
     def _idle(self) -> bool:
+        if self._assigned_until != NEVER:
+            return True
         streams_off = self.watch.state is _State.OFF and self.log.state is _State.OFF
         return streams_off and self._monitor_at == NEVER and not self._monitor_armed
 

@@ -143,6 +143,21 @@ class SimulatedWatcher:
             variable.skip(to_tick)
         self._tick = max(self._tick, to_tick - 1)
 
+    def set_assigned(self, assigned: bool, name: str = "") -> None:
+        """Let the sketch stop assigning a variable, or go on, after the last tick.
+
+        Parameters
+        ----------
+        assigned : bool
+            Whether it assigns it from then on.
+        name : str
+            Which one; empty for all. A name that is not there is ignored.
+        """
+        self._catch_up()
+        for variable in self._variables:
+            if name in ("", variable.spec.name):
+                variable.set_assigned(assigned, self._tick)
+
     def set_client_active(self, active: bool) -> None:
         """Say whether any client wants data; takes effect at the next tick."""
         self._pending.append(partial(self._set_client_active, active))

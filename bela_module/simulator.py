@@ -18,21 +18,42 @@ import os
 import signal
 import sys
 import threading
-from collections.abc import Sequence
-from types import FrameType
+from collections.abc import Mapping, Sequence
+from types import FrameType, MappingProxyType
 from typing import Any, Final
 
 from bela_module.errors import BelaError, RequestError
-from bela_module.faults import Fault, describe_faults, parse_fault
+from bela_module.faults import Fault, check_variables, describe_faults, parse_fault
 from bela_module.network import Delay, Network
+from bela_module.parameters import Number, Rule, Whole
 from bela_module.replay import ReplayedBoard
 from bela_module.simulated_board import SimulatedBoard
+from bela_module.simulated_clock import DRIFT_PPM, RATE_HZ
 from bela_module.sketches import SKETCHES
 
 __all__ = ["SimulatedBoard", "main"]
 
 _SIGNAL_PERIOD_S: Final = 0.2
 """How often a waiting main thread looks up; on Windows, signals do not interrupt a wait."""
+
+_ALLOWED: Final[Mapping[str, Rule]] = MappingProxyType(
+    {
+        "port": Whole(0, 65_535),
+        "rate": RATE_HZ,
+        "drift-ppm": DRIFT_PPM,
+        "delay-ms": Number(0, 60_000, "ms"),
+        "jitter-ms": Number(0, 60_000, "ms"),
+        "seed": Whole(0, 2**32 - 1),
+        "speed": Number(0.001, 1000),
+    }
+)
+"""What the numbers of the command line may be."""
+
+_ABOUT_FAULTS: Final = """\
+A fault is written name or name:key=value,key=value; below are the names, with all keys as they are
+by default. What has at_s happens so many seconds after the first client is there, which is when it
+has both connections and is ready for data: with at_s=0 at once, and never before.
+"""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -54,11 +75,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
         _say("\n".join(f"{sketch.name:15} {sketch.summary}" for sketch in SKETCHES.values()))
         return 0
     if options.list_faults:
-        _say("\n".join(describe_faults()))
+        _say("\n".join([_ABOUT_FAULTS, *describe_faults()]))
         return 0
     try:
+        _check_numbers(options)
         faults = [parse_fault(text) for text in options.fault]
-        _serve(_make_board(options), faults, until_stdin_ends=options.until_stdin_ends)
+        board = _make_board(options)
+        if isinstance(board, SimulatedBoard):
+            check_variables(faults, board.sketch)
+        _serve(board, faults, until_stdin_ends=options.until_stdin_ends)
     except RequestError as error:
         sys.stderr.write(f"{error}\n")
         return 2
@@ -66,6 +91,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
         sys.stderr.write(f"{error}\n")
         return 1
     return 0
+
+
+def _check_numbers(options: argparse.Namespace) -> None:
+    for name, rule in _ALLOWED.items():
+        value = getattr(options, name.replace("-", "_"))
+        if value is not None and not rule.allows(value):
+            raise RequestError(f"--{name} {value}: it must be {rule}")
 
 
 def _make_board(options: argparse.Namespace) -> SimulatedBoard | ReplayedBoard:
@@ -103,8 +135,7 @@ def _serve(
     try:
         with board:
             if isinstance(board, SimulatedBoard):
-                for fault in faults:
-                    board.inject(fault)
+                board.inject(*faults, await_client=True)
             _say(f"a simulated board runs {board.project!r} at {board.url}")
             while not ended.wait(_SIGNAL_PERIOD_S):
                 pass
@@ -141,9 +172,16 @@ def _parser() -> argparse.ArgumentParser:
         metavar="SPEC",
         action="append",
         default=[],
-        help="a fault, as drop-header:p=0.01 or disconnect:at_s=10; may be repeated",
+        help=(
+            "a fault, as drop-header:p=0.01 or disconnect:at_s=10; may be repeated. "
+            "Times count from when the first client is there"
+        ),
     )
-    parser.add_argument("--list-faults", action="store_true", help="list the faults and end")
+    parser.add_argument(
+        "--list-faults",
+        action="store_true",
+        help="list the faults, their parameters and ranges, and end",
+    )
     parser.add_argument(
         "--until-stdin-ends", action="store_true", help="end with the program that started it"
     )

@@ -176,6 +176,7 @@ class Watchdog:
             if watch is None:
                 continue
             watch.note_value(each.input_value, now_s)
+            watch.seen = watch.seen or last_block_s.get(each.name, -math.inf) > watch.since_s
             if not each.on:
                 cause = self._why_off(each, watch, now_s)
                 if cause is Cause.UNASSIGNED:

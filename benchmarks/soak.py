@@ -5,8 +5,8 @@ and a whole session into real LSL outlets. Each value is its own tick, so that e
 checked, and each disconnect costs values, which must be counted as lost to the last one.
 
 ``python benchmarks/soak.py [--minutes 30] [--variables 10]`` prints a line a minute and a summary
-in Markdown; its exit status is 1 when the account or the values are wrong. LSL stays on this
-computer.
+in Markdown; its exit status is 1 when the account or the values are wrong, or when memory or
+threads grow after the first minute. LSL stays on this computer.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ MINUTE_S: Final = 60.0
 SETTLE_S: Final = 2.0
 COMMAND_S: Final = 20.0
 MIB: Final = 2**20
-MOST_GROWTH_MIB: Final = 5.0
+MOST_GROWTH_MIB: Final = 5e6 / MIB
 
 
 def run_board(pipe: Connection, n_variables: int) -> None:
@@ -175,7 +175,15 @@ def report(
         f"| more threads than after the first minute | {n_more_threads} |\n"
         f"| Python threads at the end | {n_python_threads} |"
     )
-    return not unaccounted and not sink.wrong and growth_mib < MOST_GROWTH_MIB
+    faults = {
+        "values are unaccounted for": unaccounted != 0,
+        "values are wrong": sink.wrong > 0,
+        "memory grows": growth_mib >= MOST_GROWTH_MIB,
+        "threads grow": n_more_threads > 0,
+    }
+    found = [fault for fault, is_there in faults.items() if is_there]
+    print(f"\nVerdict: {', '.join(found) or 'all is right'}")
+    return not found
 
 
 def main() -> int:

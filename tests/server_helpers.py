@@ -25,6 +25,20 @@ ROOT = Path(__file__).resolve().parent.parent
 BANNER = b"Connected to dp-bela\n"
 
 
+@contextmanager
+def default_signals() -> Iterator[None]:
+    """Restore afterwards what signals do; meanwhile SIGHUP is not ignored, as under ``nohup``."""
+    names = [name for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)]
+    before = {name: signal.getsignal(signal.Signals[name]) for name in names}
+    if "SIGHUP" in before:
+        signal.signal(signal.Signals["SIGHUP"], signal.SIG_DFL)
+    try:
+        yield
+    finally:
+        for name, handler in before.items():
+            signal.signal(signal.Signals[name], handler)
+
+
 class FakeSession:
     """Does what `SessionApi` says, with futures that a test completes when it likes."""
 

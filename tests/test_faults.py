@@ -1,15 +1,12 @@
-"""Faults do to the traffic what they say, and what they lose is on record."""
+"""Faults are written as text, checked before they happen, and described as they are written."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import pytest
-from raw_client import RawClient, open_channel, raw_client
-from websockets.exceptions import ConnectionClosed, WebSocketException
+from raw_client import raw_client
 
-from bela_module.control import encode_commands, list_command, unwatch_command, watch_command
-from bela_module.errors import RequestError
+from bela_module.control import watch_command
+from bela_module.errors import RequestError, UnknownVariableError
 from bela_module.faults import (
     FAULTS,
     Disconnect,
@@ -18,19 +15,17 @@ from bela_module.faults import (
     DropPair,
     Fault,
     OtherClient,
-    Refuse,
     Restart,
     Silence,
-    Slow,
-    Stall,
     StepClock,
+    Unassigned,
+    WrongReply,
+    check_variables,
     describe_faults,
     parse_fault,
 )
-from bela_module.protocol import Block
 from bela_module.simulated_board import SimulatedBoard
-
-WaitUntil = Callable[..., None]
+from bela_module.sketches import find_sketch
 
 
 @pytest.mark.parametrize(
@@ -40,10 +35,20 @@ WaitUntil = Callable[..., None]
         ("drop-pair:p=0.5,n=3,variable=pot1", DropPair(p=0.5, n=3, variable="pot1")),
         ("disconnect:at_s=10,every_s=60,clean=true", Disconnect(10.0, 60.0, clean=True)),
         ("restart:sketch=ramps,first_tick=5,", Restart(sketch="ramps", first_tick=5)),
+        ("silence:socket=data", Silence(socket="data")),
+        ("wrong-reply:how=empty", WrongReply(how="empty")),
+        (
+            "other-client:cmd=monitor,variables=a+b,period_ticks=9",
+            OtherClient(cmd="monitor", variables="a+b", period_ticks=9),
+        ),
     ],
 )
 def test_faults_are_read_from_text(text: str, expected: Fault) -> None:
     assert parse_fault(text) == expected
+
+
+SECONDS = "it must be 0 to 86400 s"
+LASTING = "it must be 0.001 to 86400 s"
 
 
 @pytest.mark.parametrize(
@@ -51,102 +56,89 @@ def test_faults_are_read_from_text(text: str, expected: Fault) -> None:
     [
         ("nope", "no fault 'nope'; there are drop-header"),
         ("drop-pair:q=1", "has no 'q'; it has p, n, variable"),
-        ("drop-pair:p=much", "p='much' of the fault 'drop-pair' is not a number"),
-        ("drop-pair:n=1.5", "not a whole number"),
-        ("drop-pair:p=2", "p must be in 0 to 1"),
-        ("disconnect:clean=maybe", "not true or false"),
-        ("stall:at_s=-1", "must be 0 or more"),
-        ("restart:sketch=nope", "no sketch 'nope'"),
+        ("drop-pair:p=1,p=1", "the fault 'drop-pair' was given 'p' twice"),
+        ("drop-pair:p=much", "p='much' of the fault 'drop-pair': it must be 0 to 1"),
+        ("drop-pair:p=2", "p=2.0 of the fault 'drop-pair': it must be 0 to 1"),
+        ("drop-pair:n=1.5", "n='1.5' of the fault 'drop-pair': it must be a whole number, 0 to"),
+        ("wrong-reply:variable=a", "has no 'variable'; it has p, n, how"),
+        ("wrong-reply:how=badly", "it must be one of turn, cut, text, binary"),
+        ("disconnect:clean=maybe", "it must be true or false"),
+        ("disconnect:socket=usb", "it must be one of both, control, data"),
+        ("disconnect:every_s=1e-7", "every_s=1e-07 of the fault 'disconnect': it must be 0, or"),
+        ("refuse:for_s=-1", LASTING),
+        ("silence:for_s=nan", LASTING),
+        ("stall:at_s=-1", SECONDS),
+        ("stall:for_s=-3", LASTING),
+        ("pause:for_s=inf", LASTING),
+        ("silence:for_s=3,every_s=2", "every_s=2.0 of the fault 'silence': it must be 0, or above"),
+        ("slow:to_client_s=-1", "it must be 0 to 3600 s"),
+        ("slow:spike_share=7", "spike_share=7.0 of the fault 'slow': it must be 0 to 1"),
+        ("restart:sketch=nope", "it must be one of .*simulation, potentiometers"),
+        ("restart:first_tick=-5", "it must be a whole number, 0 to 1e.15"),
+        ("restart:first_tick=1e23", "first_tick='1e23' of .* it must be a whole number"),
+        ("restart:down_s=-1", SECONDS),
+        ("other-client:cmd=frobnicate", "it must be one of watch, unwatch, log"),
+        ("other-client:period_ticks=5", "it must be 0 with cmd=unwatch"),
+        ("step-clock:step_s=nan", "it must be -86400 to 86400 s"),
+        ("drift:ppm=inf", "ppm=inf of the fault 'drift': it must be -500000 to 1000000 ppm"),
     ],
 )
 def test_wrong_text_is_refused_with_what_is_right(text: str, message: str) -> None:
-    with pytest.raises(RequestError, match=message):
+    with pytest.raises(RequestError, match=message) as refused:
         parse_fault(text)
+    assert "\n" not in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda: StepClock(step_s=float("nan")),
+        lambda: Drift(ppm=float("inf")),
+        lambda: Restart(first_tick=10**23),
+        lambda: OtherClient(cmd="frobnicate"),
+        lambda: DropPair(p=-0.1),
+    ],
+)
+def test_python_is_refused_the_same(make: type[Fault]) -> None:
+    with pytest.raises(RequestError, match="it must be"):
+        make()
 
 
 def test_every_fault_is_described_as_it_is_written() -> None:
     described = describe_faults()
-    assert len(described) == len(FAULTS) == 17
-    for lines in described:
-        parse_fault(lines.splitlines()[0])
+    assert len(described) == len(FAULTS) == 20
+    for kind, lines in zip(FAULTS.values(), described, strict=True):
+        assert parse_fault(lines.splitlines()[0]) == kind()
 
 
-def collect_to_the_end(board: SimulatedBoard, client: RawClient) -> list[Block]:
-    """Unwatch, and give every block that comes until the board answers afterwards."""
-    client.tell(unwatch_command(["ramp_d"]))
-    while board.watched_names():
-        client.list()
-    board.end_faults()
-    # One more block, which no fault touches, shows that all those before it have come.
-    client.tell({"cmd": "monitor", "watchers": ["ramp_i"], "periods": [1]})
-    blocks = [client.block()]
-    while not blocks[-1].monitor:
-        blocks.append(client.block())
-    return blocks[:-1]
+def test_descriptions_tell_meaning_range_and_unit_of_each_parameter() -> None:
+    lines = "\n".join(describe_faults()).splitlines()
+    assert "      for_s        how long it lasts (0.001 to 86400 s)" in lines
+    assert "      socket       on which connections (one of both, control, data)" in lines
+    assert "      variable     which (a variable of the sketch, or empty for all)" in lines
+    assert "      ppm          how much it is faster (-500000 to 1000000 ppm)" in lines
 
 
-@pytest.mark.parametrize("name", ["drop-header", "drop-payload", "drop-pair", "corrupt-payload"])
-def test_received_and_lost_are_what_was_sent(name: str, wait_until: WaitUntil) -> None:
-    with SimulatedBoard("ramps", 200_000.0) as board, raw_client(board.url) as client:
-        board.inject(FAULTS[name](p=0.3))
+def test_variables_must_be_of_the_sketch_or_of_one_that_a_restart_brings() -> None:
+    ramps = find_sketch("ramps")
+    check_variables([DropHeader(variable="ramp_d"), OtherClient(variables="ramp_d+ramp_j")], ramps)
+    with pytest.raises(UnknownVariableError, match="no variable 'truth'; it offers 'ramp_d'"):
+        check_variables([DropPair(variable="truth")], ramps)
+    check_variables([DropPair(variable="truth"), Restart(sketch="truth")], ramps)
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        DropHeader(variable="zzz"),
+        OtherClient(variables="ramp_d+zzz"),
+        Unassigned(variable="zzz"),
+    ],
+)
+def test_a_board_refuses_variables_that_it_does_not_have_and_changes_nothing(wrong: Fault) -> None:
+    with SimulatedBoard("ramps") as board, raw_client(board.url) as client:
+        with pytest.raises(UnknownVariableError, match="no variable 'zzz'; it offers 'ramp_d'"):
+            board.inject(DropPair(), wrong)
         client.tell(watch_command(["ramp_d"]))
-        wait_until(lambda: len(board.losses) >= 10)
-        blocks = collect_to_the_end(board, client)
-        lost_ticks = {loss.first_tick for loss in board.losses}
-        assert not lost_ticks & {block.tick for block in blocks}
-        (run,) = board.written("ramp_d")
-        expected = range(run.first_tick, run.last_tick + 1, 512)
-        assert sorted(lost_ticks | {block.tick for block in blocks}) == list(expected)
-
-
-@pytest.mark.parametrize("fault", [Disconnect(), Disconnect(clean=True), Refuse(), Restart()])
-def test_connections_end(fault: Fault) -> None:
-    with SimulatedBoard("ramps") as board, raw_client(board.url) as client:
-        board.inject(fault)
-        with pytest.raises(ConnectionClosed):
-            client.control.recv(timeout=20)
-
-
-def test_refusing_and_being_silent_end_again(wait_until: WaitUntil) -> None:
-    with SimulatedBoard("ramps") as board:
-        for fault in (Refuse(for_s=0.3), Silence(for_s=0.3), Restart(down_s=0.3)):
-            board.inject(fault)
-
-            def reached() -> bool:
-                try:
-                    with open_channel(board.url, "control", open_timeout=0.2):
-                        return True
-                except (OSError, WebSocketException):
-                    return False
-
-            wait_until(lambda: not reached(), f"{fault.name} begins")
-            wait_until(reached, f"{fault.name} ends")
-
-
-def test_a_timed_fault_comes_again(wait_until: WaitUntil) -> None:
-    with SimulatedBoard("ramps") as board:
-        watch = OtherClient(at_s=0.01, every_s=0.05, cmd="watch", variables="ramp_d+ramp_j")
-        board.inject(watch)
-        for _ in range(2):
-            wait_until(lambda: board.watched_names() == ["ramp_d", "ramp_j"])
-            for text in encode_commands([unwatch_command(["ramp_d", "ramp_j"])]):
-                board.inject_command(text)
-
-
-def test_other_clients_reach_all_variables_by_default(wait_until: WaitUntil) -> None:
-    with SimulatedBoard("ramps") as board:
-        board.inject(OtherClient(cmd="watch"))
-        wait_until(lambda: len(board.watched_names()) == len(board.sketch.variables))
-
-
-def test_clock_and_network_faults_reach_the_board(wait_until: WaitUntil) -> None:
-    with SimulatedBoard("ramps") as board, raw_client(board.url) as client:
-        before = board.tick_now()
-        board.inject(StepClock(step_s=100.0))
-        wait_until(lambda: board.tick_now() > before + 100 * 44_000)
-        board.inject(Drift(ppm=500.0))
-        wait_until(lambda: board.true_tick_rate_hz == pytest.approx(44_100 * 1.0005))
-        board.inject(Slow(to_client_s=0.02, jitter_s=0.001))
-        board.inject(Stall(for_s=0.1))
-        client.tell(list_command())
-        assert client.list().variables
+        assert client.block().values.size == 512
+        assert not board.losses

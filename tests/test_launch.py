@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
 import socket
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import psutil
 import pytest
-from server_helpers import Client, ControlRoom, Launched
+from server_helpers import ROOT, Client, ControlRoom, Launched, default_signals
 
 from api import launch
 
@@ -29,7 +32,8 @@ def launched() -> Iterator[Launch]:
         processes.append(Launched(*arguments))
         return processes[-1]
 
-    yield start
+    with default_signals():
+        yield start
     for process in processes:
         process.close()
 
@@ -52,7 +56,31 @@ def test_up_within_two_seconds_and_gone_within_one(launched: Launch, board: str)
     pytest.fail(f"seconds to listen and to end: {figures}")
 
 
-def test_start_waits_for_a_board_that_is_not_there(launched: Launch, wait_until: WaitUntil) -> None:
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows cannot freeze a process so")
+def test_gone_within_one_second_though_the_simulated_board_hangs(launched: Launch) -> None:
+    ends_s: list[float] = []
+    for _ in range(3):  # once must do: this machine may stall
+        module = launched("--simulate=1")
+        client = Client(module.port)
+        client.send("VERBOSE;START;")
+        assert [client.line(), client.line()] == ["OK VERBOSE", "OK START"]
+        (board,) = psutil.Process(module.process.pid).children()
+        board.suspend()
+        status, end_s = module.end()
+        client.close()
+        assert status == 0
+        assert not board.is_running()
+        ends_s.append(end_s)
+        if end_s < 1.0:
+            return
+    pytest.fail(f"seconds to end: {ends_s}")
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no such signals")
+@pytest.mark.parametrize("way", ["SIGINT", "SIGHUP"])
+def test_start_waits_for_a_board_that_is_not_there(
+    way: str, launched: Launch, wait_until: WaitUntil
+) -> None:
     module = launched(NO_BOARD)
     client = Client(module.port)
     client.send("START;")
@@ -64,7 +92,44 @@ def test_start_waits_for_a_board_that_is_not_there(launched: Launch, wait_until:
     wait_until(lambda: state() == "waiting", "state waiting")
     assert client.is_up()
     client.close()
-    assert module.end(signal.SIGINT)[0] == 0
+    assert module.end(signal.Signals[way])[0] == 0
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no such signals")
+def test_ctrl_c_during_the_imports_ends_it_without_a_word(tmp_path: Path) -> None:
+    slow = "import time\nprint('importing', flush=True)\ntime.sleep(60)\n"
+    (tmp_path / "ipaddress.py").write_text(slow, encoding="utf-8")
+    with subprocess.Popen(
+        [sys.executable, "-m", "api.server", "--port=0"],
+        cwd=ROOT,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env=os.environ | {"PYTHONPATH": str(tmp_path)},
+    ) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "importing\n"
+        process.send_signal(signal.SIGINT)
+        assert process.communicate(timeout=20) == ("", "")
+    assert process.returncode == -signal.SIGINT  # a shell calls it 130
+
+
+def test_a_closed_output_ends_it_with_a_reason() -> None:
+    reader, writer = os.pipe()
+    os.close(reader)
+    ended = subprocess.run(
+        [sys.executable, "-m", "api.server", "--port=0", NO_BOARD, "--loglevel=ERROR"],
+        check=False,
+        cwd=ROOT,
+        stdout=writer,
+        stderr=subprocess.PIPE,
+        text=True,
+        timeout=50,
+    )
+    os.close(writer)
+    assert ended.returncode == 1
+    assert ended.stderr.startswith("dp-bela: cannot write to standard output: ")
+    assert ended.stderr.count("\n") == 1
 
 
 def test_close_ends_the_process_and_the_simulated_board(launched: Launch) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import re
@@ -15,11 +16,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from server_helpers import Client
+from server_helpers import Client, default_signals
 from session_helpers import TIMEOUT_S, WaitUntil, left_on
 
 import main as command_line
 from bela_module.capture import read_capture
+from bela_module.driver import Driver
 from bela_module.lsl_clock import local_clock
 from bela_module.simulator import SimulatedBoard
 from bela_module.sketches import SKETCHES
@@ -34,17 +36,14 @@ ENDS_WITHIN_S = 3.0
 
 @pytest.fixture(autouse=True)
 def _signals() -> Iterator[None]:
-    """Restore what happens on a signal."""
-    handlers = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
-    yield
-    for number, handler in handlers.items():
-        signal.signal(number, handler)
+    with default_signals():
+        yield
 
 
 class Program:
     """The program in a process of its own."""
 
-    def __init__(self, folder: Path, *arguments: str) -> None:
+    def __init__(self, folder: Path, *arguments: str, output: int | None = None) -> None:
         lsl_config = folder / "lsl_api.cfg"
         lsl_config.write_text(LSL_ON_THIS_MACHINE)
         self._output = (folder / "output.txt").open("w+")
@@ -52,9 +51,9 @@ class Program:
         self.process = subprocess.Popen(
             [sys.executable, "main.py", "--port", "0", *arguments],
             cwd=ROOT,
-            stdout=self._output,
+            stdout=self._output if output is None else output,
             stderr=self._errors,
-            env={**os.environ, "LSLAPICFG": str(lsl_config), "PYTHONUNBUFFERED": "1"},
+            env={**os.environ, "LSLAPICFG": str(lsl_config)},
         )
 
     def wait(self) -> int:
@@ -79,10 +78,10 @@ class Program:
 def launch(tmp_path: Path) -> Iterator[Callable[..., Program]]:
     programs: list[Program] = []
 
-    def start(*arguments: str) -> Program:
+    def start(*arguments: str, output: int | None = None) -> Program:
         folder = tmp_path / f"run{len(programs)}"
         folder.mkdir()
-        programs.append(Program(folder, *arguments))
+        programs.append(Program(folder, *arguments, output=output))
         return programs[-1]
 
     yield start
@@ -257,7 +256,7 @@ def served_port(program: Program) -> int:
     return int(found[1]) if found else 0
 
 
-@pytest.mark.parametrize("way", ["SIGINT", "SIGTERM", "CLOSE"])
+@pytest.mark.parametrize("way", ["SIGINT", "SIGTERM", "SIGHUP", "CLOSE"])
 def test_each_end_is_quick_and_clean(
     way: str, launch: Callable[..., Program], wait_until: WaitUntil
 ) -> None:
@@ -286,3 +285,50 @@ def test_each_end_is_quick_and_clean(
         assert summary["lost"] == 0
         (counter,) = (s for s in summary["streams"] if s["name"] == "bela_counter")
         assert counter["samples"] == board.account("counter").sent
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no such signals")
+def test_ctrl_c_during_the_imports_ends_it_without_a_word(
+    launch: Callable[..., Program],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    wait_until: WaitUntil,
+) -> None:
+    slow = "import pathlib, time\npathlib.Path(__file__).with_name('there').touch()\n"
+    (tmp_path / "argparse.py").write_text(slow + "time.sleep(60)\n", encoding="utf-8")
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    program = launch("--simulate")
+    wait_until((tmp_path / "there").exists, "the import")
+    program.process.send_signal(signal.SIGINT)
+    assert program.wait() == -signal.SIGINT  # a shell calls it 130
+    assert program.errors() == ""
+
+
+@pytest.mark.parametrize("options", [["--json"], ["--duration", "1"]])
+def test_an_output_that_nobody_reads_ends_it(
+    options: list[str], launch: Callable[..., Program]
+) -> None:
+    reader, writer = os.pipe()
+    with SimulatedBoard("simulation", clock=local_clock) as board:
+        program = launch("--board", f"127.0.0.1:{board.port}", *options, output=writer)
+        os.close(writer)
+        assert os.read(reader, 1)
+        os.close(reader)
+        assert program.wait() == 1
+        assert left_on(board) == ([], {}, {})
+    (reason,) = reasons(program.errors())
+    assert reason.startswith("dp-bela: cannot write to standard output: ")
+    assert "Traceback" not in program.errors()
+
+
+def test_a_session_that_dies_ends_it(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    async def die(_driver: Driver) -> None:
+        await asyncio.sleep(1.0)
+        raise ZeroDivisionError("a defect")
+
+    monkeypatch.setattr(Driver, "run", die)
+    assert run("--board", f"127.0.0.1:{free_port()}", "--duration", "10", "--json") == 1
+    (reason,) = reasons(capsys.readouterr().err)
+    assert reason == "dp-bela: the session has ended: ZeroDivisionError('a defect')"

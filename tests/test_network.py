@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import math
 
 import numpy as np
 import pytest
 
+from bela_module.errors import RequestError
 from bela_module.network import Delay, Link
 
 
@@ -70,6 +72,15 @@ def test_what_is_under_way_is_forgotten_when_the_link_closes() -> None:
             await asyncio.sleep(0.001)
 
     asyncio.run(run())
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [{"delay_s": -1.0}, {"jitter_s": math.nan}, {"spike_share": 7.0}, {"spike_s": math.inf}],
+)
+def test_a_delay_that_cannot_be_is_refused(wrong: dict[str, float]) -> None:
+    with pytest.raises(RequestError, match="of a network's delay: it must be 0 to"):
+        Delay(**wrong)
 
 
 def test_delays_have_the_distribution_that_was_asked_for() -> None:

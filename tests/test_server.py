@@ -5,7 +5,6 @@ from __future__ import annotations
 import gc
 import json
 import socket
-import struct
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -175,26 +174,6 @@ def test_a_reply_goes_to_who_asked(running: Serving) -> None:
     assert second.is_up()
 
 
-def test_a_handler_that_fails_is_survived(running: Serving) -> None:
-    def broken(**_payload: object) -> int:
-        raise ZeroDivisionError("inside")
-
-    client = running.client()
-    client.send("VERBOSE;")
-    assert client.line() == "OK VERBOSE"
-    running.server.pcommand_map["BROKEN"] = broken
-    running.server.pcommand_map["PLAIN"] = lambda **_payload: 0
-    client.send("BROKEN;PLAIN;")
-    assert client.line() == "ERROR BROKEN: ZeroDivisionError: inside"
-    assert client.line() == "OK PLAIN"
-    running.session.answers_at_once = False
-    client.send("START;")
-    assert client.is_up()
-    running.session.futures[-1].set_exception(OSError("disk"))
-    assert client.line() == "ERROR START: OSError: disk"
-    assert client.is_up()
-
-
 def test_one_command_in_many_pieces(running: Serving) -> None:
     client = running.client()
     for byte in b'\r\nSTART|{"variables": ["pot1", "pot2"]};UP;':
@@ -232,29 +211,6 @@ def test_non_ascii_is_refused(running: Serving, garbage: bytes) -> None:
     assert running.session.requests == []
 
 
-def test_a_client_that_resets_hurts_nobody(running: Serving) -> None:
-    client = running.client()
-    for _ in range(20):
-        rude = Client(running.server.port)
-        rude.send("STATUS;START;LIST;STA")
-        rude.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-        rude.close()
-        assert client.is_up()
-
-
-def test_a_client_that_left_gets_no_late_reply(running: Serving, wait_until: WaitUntil) -> None:
-    running.session.answers_at_once = False
-    leaving, staying = running.client(), running.client()
-    leaving.send("VERBOSE;START;")
-    assert leaving.line() == "OK VERBOSE"
-    wait_until(lambda: running.session.futures)
-    leaving.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-    leaving.close()
-    wait_until(lambda: len(running.server._loop.connections) == 1)
-    running.session.futures[0].set_result("late")
-    assert staying.is_up()
-
-
 def test_replies_come_after_the_client_stopped_sending(running: Serving) -> None:
     client = running.client()
     client.send("STATUS;STATUS;UP;LI")
@@ -263,71 +219,6 @@ def test_replies_come_after_the_client_stopped_sending(running: Serving) -> None
     assert len(lines) == 3
     assert lines[2] == b"1"
     assert json.loads(lines[0]) == json.loads(lines[1])
-
-
-def test_a_client_that_never_reads_is_dropped(running: Serving, wait_until: WaitUntil) -> None:
-    running.session.listing = {"variables": ["x" * 30_000]}
-    hung = running.client()
-    hung.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
-    hung.socket.settimeout(0.2)
-    other = running.client()
-    # What the system buffers is its own affair; ask until the server has had enough.
-    deadline_s = time.monotonic() + 30
-    while len(running.server._loop.connections) > 1:
-        assert time.monotonic() < deadline_s
-        try:
-            hung.send("LIST;" * 20)
-        except OSError:
-            break
-        assert other.is_up()
-    wait_until(lambda: len(running.server._loop.connections) == 1)
-    assert other.is_up()
-
-
-def test_commands_under_way_are_bounded(running: Serving) -> None:
-    running.session.answers_at_once = False
-    client = running.client()
-    client.send("VERBOSE;" + "START;" * 70)
-    assert client.line() == "OK VERBOSE"
-    for _ in range(6):
-        assert client.line() == "ERROR START: 64 commands of this connection are under way"
-    assert len(running.session.futures) == 64
-    running.session.futures[0].set_result("done")
-    assert client.line() == "OK START"
-    assert client.is_up()
-
-
-def test_connections_are_limited() -> None:
-    with serving(settings_with(server={"max_connections": 2})) as running:
-        clients = [running.client(), running.client()]
-        third = running.client(banner=False)
-        assert third.rest() == b"Refused: 2 connections are open already\n"
-        clients[0].send("UP;")
-        clients[0].socket.shutdown(socket.SHUT_WR)
-        assert clients[0].rest() == b"1"
-        assert running.client().is_up()
-        assert clients[1].is_up()
-
-
-def test_up_is_answered_while_another_client_floods(running: Serving) -> None:
-    quiet, busy = running.client(), running.client()
-    stop = threading.Event()
-
-    def flood() -> None:
-        while not stop.is_set():
-            busy.send("STATUS;" * 2000)
-            for _ in range(2000):
-                busy.line()
-
-    flooding = threading.Thread(target=flood)
-    flooding.start()
-    try:
-        times_s = sorted(quiet.up_s() for _ in range(200))
-    finally:
-        stop.set()
-        flooding.join()
-    # A stall of this machine can delay one answer; a flood that blocks delays them all.
-    assert times_s[len(times_s) // 2] < 0.05
 
 
 def test_close_ends_listening(running: Serving) -> None:

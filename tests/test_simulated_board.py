@@ -146,6 +146,7 @@ def test_a_step_back_makes_the_board_stand_still() -> None:
         clock.now_s += 1.0
         before = board.tick_now()
         board.step_clock(-0.5)
+        assert board.tick_now() == before
         clock.now_s += 0.5
         assert board.tick_now() == before
         clock.now_s += 0.5
@@ -169,10 +170,16 @@ def test_another_client_can_be_played(wait_until: WaitUntil) -> None:
         wait_until(lambda: board.watched_names() == ["ramp_j"])
 
 
-@pytest.mark.parametrize("rate_hz", [0.0, -1.0, float("nan")])
+@pytest.mark.parametrize("rate_hz", [0.0, -1.0, float("nan"), float("inf")])
 def test_a_rate_that_is_none_is_refused(rate_hz: float) -> None:
-    with pytest.raises(RequestError, match="above 0"):
+    with pytest.raises(RequestError, match="a tick rate of .* Hz; it must be 0.001 to"):
         SimulatedBoard("ramps", rate_hz)
+
+
+@pytest.mark.parametrize("drift_ppm", [-1e6, float("nan"), float("inf")])
+def test_a_drift_that_is_none_is_refused(drift_ppm: float) -> None:
+    with pytest.raises(RequestError, match="a drift of .* ppm; it must be -500000 to"):
+        SimulatedBoard("ramps", drift_ppm=drift_ppm)
 
 
 def test_an_unknown_sketch_is_refused() -> None:

@@ -55,6 +55,12 @@ def test_times_stay_what_they_were_when_drift_and_steps_follow() -> None:
     assert next_tick == 3000 + 300
 
 
+def test_after_a_step_back_the_last_tick_stays_the_last() -> None:
+    clock = SimulatedClock(1000.0, 10)
+    assert clock.step(clock.tick_at(1.0), -0.5) == 1000
+    assert [clock.tick_at(s) for s in (1.0, 1.4, 1.509, 1.511)] == [999, 999, 999, 1009]
+
+
 def test_a_step_is_whole_bursts() -> None:
     clock = SimulatedClock(1000.0, 16)
     assert clock.step(159, 0.1) == 160 + 96

@@ -13,7 +13,9 @@ from pathlib import Path
 
 import pytest
 from raw_client import raw_client
+from websockets.exceptions import ConnectionClosed
 
+from bela_module.control import CONNECTION_REPLY
 from bela_module.simulated_board import SimulatedBoard
 from bela_module.simulator import main
 
@@ -64,14 +66,54 @@ def test_sketches_and_faults_are_listed(capsys: pytest.CaptureFixture[str]) -> N
     assert main(["--list-sketches"]) == 0
     assert "potentiometers  two knobs" in capsys.readouterr().out
     assert main(["--list-faults"]) == 0
-    assert "drop-header:p=1.0" in capsys.readouterr().out
+    listed = capsys.readouterr().out
+    assert "so many seconds after the first client is there" in listed
+    assert "drop-header:p=1,n=0,variable=" in listed
+
+
+def test_a_fault_without_a_time_waits_for_the_first_client() -> None:
+    with (
+        launched("--sketch", "ramps", "--fault", "disconnect") as (_, url),
+        raw_client(url, reply=False) as client,
+    ):
+        assert client.list().variables
+        client.control.send(CONNECTION_REPLY)
+        with pytest.raises(ConnectionClosed):
+            client.control.recv(timeout=20)
+
+
+def test_faults_for_the_sketch_after_a_restart_are_taken() -> None:
+    with launched(
+        "--sketch",
+        "ramps",
+        "--fault",
+        "restart:sketch=truth",
+        "--fault",
+        "drop-pair:variable=truth",
+    ) as (_, url):
+        with raw_client(url, reply=False) as client:
+            assert len(client.list().variables) == 6
+            client.control.send(CONNECTION_REPLY)
+            with pytest.raises(ConnectionClosed):
+                client.control.recv(timeout=20)
+        with raw_client(url) as client:
+            assert len(client.list().variables) == 2
 
 
 @pytest.mark.parametrize(
     ("arguments", "status", "message"),
     [
         (["--fault", "nope"], 2, "no fault 'nope'"),
-        (["--rate", "0"], 2, "above 0"),
+        (["--fault", "stall:for_s=nan"], 2, "for_s=nan of the fault 'stall': it must be 0.001 to"),
+        (["--fault", "drop-pair:variable=zzz"], 2, "no variable 'zzz'; it offers 'pot1'"),
+        (["--rate", "0"], 2, "--rate 0.0: it must be 0.001 to 100000000 Hz"),
+        (["--rate", "inf"], 2, "--rate inf"),
+        (["--drift-ppm", "nan"], 2, "--drift-ppm nan: it must be -500000 to 1000000 ppm"),
+        (["--delay-ms", "-1"], 2, "--delay-ms -1.0: it must be 0 to 60000 ms"),
+        (["--jitter-ms", "inf"], 2, "--jitter-ms inf"),
+        (["--port", "70000"], 2, "it must be a whole number, 0 to 65535"),
+        (["--seed", "-1"], 2, "--seed -1"),
+        (["--speed", "0"], 2, "--speed 0.0: it must be 0.001 to 1000"),
         (["--replay", "missing.jsonl", "--fault", "stall"], 2, "takes none"),
         (["--replay", "missing.jsonl"], 1, "cannot read the capture"),
     ],
@@ -79,7 +121,9 @@ def test_sketches_and_faults_are_listed(capsys: pytest.CaptureFixture[str]) -> N
 def test_what_cannot_be_is_refused_in_a_line(
     arguments: list[str], status: int, message: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert main(["--port", "0", *arguments]) == status
+    if "--port" not in arguments:
+        arguments = ["--port", "0", *arguments]
+    assert main(arguments) == status
     error = capsys.readouterr().err
     assert message in error
     assert error.count("\n") == 1

@@ -1,0 +1,180 @@
+"""Each trouble is seen, named in the same words everywhere, mended if it can be, and over again."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Iterator
+
+import pytest
+from rich.console import Console
+
+from bela_module.faults import Fault, parse_fault
+from bela_module.live_view import render
+from bela_module.simulator import SimulatedBoard
+from bela_module.watchdog import Cause, Finding
+from tests.fault_cases import make_board
+from tests.session_helpers import Running, WaitUntil, session_at
+
+
+@pytest.fixture
+def board() -> Iterator[SimulatedBoard]:
+    with make_board() as board:
+        yield board
+
+
+@pytest.fixture
+def one(board: SimulatedBoard) -> Iterator[Running]:
+    with session_at(board.port, board={"reply_timeout_s": 1.0}) as one:
+        yield one
+
+
+def screen_of(one: Running) -> str:
+    console = Console(file=io.StringIO(), width=300)
+    console.print(render(one.session.status()))
+    assert isinstance(console.file, io.StringIO)
+    return console.file.getvalue()
+
+
+def until_told(
+    one: Running, text: str, wait_until: WaitUntil, log: pytest.LogCaptureFixture
+) -> None:
+    """Wait until a trouble shows, and check that it shows in the same words everywhere."""
+    wait_until(lambda: text in one.session.status()["problems"], text)
+    assert f"error {text}" in one.sink.events
+    assert text in one.session.status()["notices"]
+    assert text in screen_of(one)
+    assert text in log.messages
+
+
+def until_over(one: Running, wait_until: WaitUntil) -> None:
+    wait_until(lambda: not one.session.status()["problems"], "that all is well again")
+
+
+def n_blocks(one: Running) -> int:
+    return int(one.session.status()["counters"]["blocks"])
+
+
+BOTH = ("a", "b")
+TROUBLES: tuple[tuple[str, Finding], ...] = (
+    ("pause:for_s=3", Finding(Cause.STANDSTILL)),
+    ("no-data:for_s=3", Finding(Cause.SILENT)),
+    ("unassigned:variable=a,for_s=3", Finding(Cause.UNASSIGNED, ("a",))),
+    ("other-client:cmd=unwatch,variables=a", Finding(Cause.UNWATCHED, ("a",))),
+    ("silence:socket=control,for_s=1.5", Finding(Cause.UNANSWERED)),
+    ("stall:for_s=1.6", Finding(Cause.QUIET)),
+)
+
+
+@pytest.mark.parametrize(("spec", "finding"), TROUBLES, ids=[spec for spec, _ in TROUBLES])
+def test_trouble_while_streaming(
+    spec: str,
+    finding: Finding,
+    board: SimulatedBoard,
+    wait_until: WaitUntil,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    timeout_s = 1.0 if finding.cause is Cause.UNANSWERED else 4.0
+    with session_at(board.port, board={"reply_timeout_s": timeout_s}) as one:
+        one.start(*BOTH)
+        wait_until(lambda: one.samples("bela_b") > 0, "samples")
+        board.inject(parse_fault(spec))
+        until_told(one, str(finding), wait_until, caplog)
+        until_over(one, wait_until)
+        there = n_blocks(one)
+        wait_until(lambda: n_blocks(one) > there + 8, "blocks")
+        assert one.stop() == "stopped"
+        assert one.session.status()["shortfalls"] == []
+
+
+@pytest.mark.parametrize(
+    ("spec", "finding"),
+    [
+        ("pause:for_s=3", Finding(Cause.STANDSTILL)),
+        ("no-data:for_s=3", Finding(Cause.SILENT)),
+        ("other-client:cmd=monitor,period_ticks=0,variables=a", Finding(Cause.UNMONITORED, ("a",))),
+    ],
+)
+def test_trouble_while_monitoring(
+    spec: str,
+    finding: Finding,
+    board: SimulatedBoard,
+    one: Running,
+    wait_until: WaitUntil,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    one.monitor(variables=BOTH, periods=1000)
+    wait_until(lambda: n_blocks(one) > 4, "values")
+    board.inject(parse_fault(spec))
+    until_told(one, str(finding), wait_until, caplog)
+    until_over(one, wait_until)
+    assert board.monitored() == {"a": 1000, "b": 1000}
+
+
+def test_a_pause_before_a_schedule_is_told(
+    board: SimulatedBoard, one: Running, wait_until: WaitUntil, caplog: pytest.LogCaptureFixture
+) -> None:
+    one.schedule(variables="a", start_in_s=30.0, duration_s=1.0)
+    board.inject(parse_fault("pause:for_s=3"))
+    until_told(one, str(Finding(Cause.STANDSTILL)), wait_until, caplog)
+    until_over(one, wait_until)
+
+
+def test_a_single_variable_of_a_board_that_sends_nothing(
+    board: SimulatedBoard, one: Running, wait_until: WaitUntil, caplog: pytest.LogCaptureFixture
+) -> None:
+    one.start("a")
+    wait_until(lambda: one.samples("bela_a") > 0, "samples")
+    board.inject(parse_fault("no-data:for_s=3"))
+    until_told(one, str(Finding(Cause.SILENT)), wait_until, caplog)
+    until_over(one, wait_until)
+
+
+def test_a_data_channel_that_brings_nothing_for_long_is_connected_anew(
+    board: SimulatedBoard, one: Running, wait_until: WaitUntil
+) -> None:
+    one.start("a")
+    wait_until(lambda: one.samples("bela_a") > 0, "samples")
+    board.inject(parse_fault("silence:socket=data,for_s=8"))
+    wait_until(lambda: one.session.status()["counters"]["reconnects"] > 0, "another connection", 30)
+    assert f"disconnected: {Cause.DEAF.value}" in one.session.status()["notices"]
+
+
+def test_what_cannot_be_read_is_told(
+    board: SimulatedBoard, one: Running, wait_until: WaitUntil, caplog: pytest.LogCaptureFixture
+) -> None:
+    one.start("a")
+    wait_until(lambda: one.samples("bela_a") > 0, "samples")
+    faults: list[Fault] = [parse_fault(f"{name}:n=1") for name in ("drop-payload", "repeat-pair")]
+    for fault, text in zip(faults, ("1 orphan header", "512 repeated values"), strict=True):
+        board.inject(fault)
+        wait_until(lambda text=text: text in one.session.status()["notices"], text)
+        assert f"error {text}" in one.sink.events
+        assert text in screen_of(one)
+        assert text in caplog.messages
+        board.end_faults()
+
+
+def test_ticks_that_jump_are_told(
+    board: SimulatedBoard, one: Running, wait_until: WaitUntil
+) -> None:
+    one.start("a")
+    wait_until(lambda: one.samples("bela_a") > 0, "samples")
+    board.inject(parse_fault("step-clock:step_s=0.5"))
+    wait_until(
+        lambda: any("the board's ticks skipped 0." in t for t in one.session.status()["notices"]),
+        "the jump",
+    )
+
+
+def test_trouble_that_stands_at_the_end_is_a_shortfall(
+    board: SimulatedBoard, one: Running, wait_until: WaitUntil
+) -> None:
+    one.start(*BOTH)
+    wait_until(lambda: one.samples("bela_b") > 0, "samples")
+    board.inject(parse_fault("unassigned:variable=a,for_s=30"))
+    text = str(Finding(Cause.UNASSIGNED, ("a",)))
+    wait_until(lambda: text in one.session.status()["problems"], text)
+    one.stop()
+    assert one.session.status()["shortfalls"] == [text]
+    one.start("b")
+    assert one.session.status()["shortfalls"] == []
