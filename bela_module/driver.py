@@ -216,7 +216,7 @@ class Driver:
         try:
             self.jobs.refuse("the session was closed")
             recovery.give_up(self)
-            await recovery.tidy_up(self)
+            await self._tidy_up()
             if self._last_streams:
                 await asyncio.sleep(_LINGER_S)
         finally:
@@ -225,6 +225,12 @@ class Driver:
             self._enter(SessionState.IDLE)
             if self.recording is not None:
                 self.recording.complete()
+
+    async def _tidy_up(self) -> None:
+        try:
+            await recovery.tidy_up(self)
+        except Exception:  # a defect must not keep the sink from its end
+            logger.exception("the board could not be left clean")
 
     async def _connect(self) -> BoardClient | None:
         """Try once; jobs that do not wait for a board fail when there is none."""
@@ -295,9 +301,12 @@ class Driver:
     def _fail(self, error: BaseException) -> None:
         """Say why a defect, here or in a sink, ends what runs; the session stays alive."""
         logger.error("the session failed: %r", error, exc_info=error)
-        self.note_error(f"{type(error).__name__}: {error}")
         self.jobs.refuse(f"the session failed: {error!r}")
-        recovery.give_up(self, "the session failed")
+        if self.deliveries:
+            recovery.give_up(self, f"the session failed ({error!r})")
+        else:
+            self.note_error(f"the session failed: {error!r}")
+        self.publish_status()
 
     async def _leave_what_failed(self, client: BoardClient, error: BaseException) -> None:
         """End what runs after a defect, and clean the board if that can be reached."""

@@ -290,13 +290,22 @@ class LiveStream:
 
     def _give(self, member: int, item: Run | Gap) -> None:
         if isinstance(item, Gap) and item.last_tick != _NEVER:
-            self._sink.gap(self.plan, self.plan.variables[member], item)
+            self._tell_gap(member, item)
         if self._grouper is not None:
             for rows in self._grouper.add(member, item):
                 self._push(rows.ticks, rows.values)
         elif isinstance(item, Run):
             values = to_format(item.values, self.plan.sample_format)
             self._push(item.ticks, values[:, np.newaxis])
+
+    def _tell_gap(self, member: int, gap: Gap) -> None:
+        if self.broken:
+            return
+        try:
+            self._sink.gap(self.plan, self.plan.variables[member], gap)
+        except Exception as error:  # noqa: BLE001 - what a sink raises concerns this stream alone
+            self.broken = True
+            self._note(error)
 
     def _push(self, ticks: Ticks, values: Array) -> None:
         if self.broken:

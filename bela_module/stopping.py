@@ -42,6 +42,7 @@ async def stop(driver: Driver) -> str:
     if driver.deliveries and (late := await _stop_soon(driver)) is not None:
         return late
     recovery.give_up(driver)
+    driver.publish_status()
     driver.wake()
     if running:
         return "stopped; the board is not connected"
