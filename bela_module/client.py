@@ -19,8 +19,8 @@ from websockets.exceptions import WebSocketException
 
 from bela_module import control
 from bela_module.errors import ConnectError, DisconnectedError, FrameError, NoReplyError
-from bela_module.protocol import Buffer, encode_buffer
 from bela_module.resolver import resolve
+from bela_module.sketch_buffer import Buffer, encode_buffer
 
 _MAX_CONTROL_BYTES: Final = 2**24
 _MAX_DATA_BYTES: Final = 2**20

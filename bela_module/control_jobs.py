@@ -11,8 +11,9 @@ import numpy as np
 from bela_module.client import BoardClient
 from bela_module.control import VariableList, control_command, set_command, uncontrol_command
 from bela_module.errors import RequestError, UnknownVariableError
-from bela_module.protocol import Buffer, ValueType, Variable, encode_buffer
+from bela_module.protocol import ValueType, Variable
 from bela_module.requests import SendRequest, SetRequest
+from bela_module.sketch_buffer import Buffer, encode_buffer
 from bela_module.streams import choose_variables, reachable
 
 if TYPE_CHECKING:

@@ -18,8 +18,8 @@ from bela_module.board import Board, BoardNews
 from bela_module.client import BoardClient, WireRecorder
 from bela_module.config import Settings
 from bela_module.delivery import Delivery, DeliveryKind
-from bela_module.errors import BelaError, BoardError, DisconnectedError, NoReplyError, RequestError
-from bela_module.job_queue import Job, JobQueue, PendingJob
+from bela_module.errors import BelaError, BoardError, DisconnectedError, RequestError
+from bela_module.job_queue import Job, JobQueue
 from bela_module.notices import Notices
 from bela_module.protocol import Block, Refusal, RefusalReason
 from bela_module.recording_sink import RecordingSink
@@ -216,7 +216,7 @@ class Driver:
         try:
             self.jobs.refuse("the session was closed")
             recovery.give_up(self)
-            await self._tidy_up()
+            await recovery.tidy_up(self)
             if self._last_streams:
                 await asyncio.sleep(_LINGER_S)
         finally:
@@ -225,12 +225,6 @@ class Driver:
             self._enter(SessionState.IDLE)
             if self.recording is not None:
                 self.recording.complete()
-
-    async def _tidy_up(self) -> None:
-        try:
-            await recovery.tidy_up(self)
-        except Exception:  # a defect must not keep the sink from its end
-            logger.exception("the board could not be left clean")
 
     async def _connect(self) -> BoardClient | None:
         """Try once; jobs that do not wait for a board fail when there is none."""
@@ -287,7 +281,8 @@ class Driver:
         failure = client.failure or (error if not isinstance(error, BoardError) else None)
         answers = not client.lost.done() and (error is None or failure is not None)
         if failure is not None:
-            await self._leave_what_failed(client, failure)
+            self._fail(failure)
+            await recovery.clean_up_after(self, client)
         elif isinstance(error, BoardError) and not (self._is_up or self.deliveries):
             self._not_there(error, resuming=False)  # connected, but it never answered
         elif isinstance(error, BoardError):
@@ -307,16 +302,6 @@ class Driver:
         else:
             self.note_error(f"the session failed: {error!r}")
         self.publish_status()
-
-    async def _leave_what_failed(self, client: BoardClient, error: BaseException) -> None:
-        """End what runs after a defect, and clean the board if that can be reached."""
-        self._fail(error)
-        try:
-            if not client.lost.done():
-                async with asyncio.timeout(_LEAVE_S):
-                    await recovery.end_what_is_left(self, client)
-        except (BoardError, TimeoutError) as reason:
-            logger.warning("the board is to be left clean later: %s", reason or "no reply in time")
 
     def _disconnected(self, error: BoardError) -> None:
         text = f"disconnected: {error}"
@@ -391,31 +376,13 @@ class Driver:
 
     async def _do_jobs(self, client: BoardClient) -> None:
         while (pending := self.jobs.take()) is not None:
-            try:
-                result = await pending.job(client)
-            except BelaError as error:
-                gone = _is_gone(error)
-                if gone and pending.waiting is not None:
-                    pending.wait(error)
-                    self.jobs.put_back(pending)  # it still waits for a board that answers
-                else:
-                    pending.fail(error)
-                if gone:
-                    raise
-            except Exception as error:  # noqa: BLE001 - a defect in a job ends that job alone
-                self._fail_job(pending, error)
-            except BaseException:
-                pending.fail(BelaError("the session ended"))
-                raise
-            else:
-                if not pending.future.done():
-                    pending.future.set_result(result)
+            await self.jobs.carry_out(pending, client, self._word_defect)
             self.publish_status()
 
-    def _fail_job(self, pending: PendingJob, error: Exception) -> None:
+    def _word_defect(self, error: Exception) -> BelaError:
         text = f"{type(error).__name__}: {error}"
         self.notices.tell(text, cause=error)
-        pending.fail(BelaError(text))
+        return BelaError(text)
 
     async def _progress(self, client: BoardClient) -> None:
         for delivery in self.deliveries:
@@ -455,14 +422,6 @@ class Driver:
     def deliveries(self) -> list[Delivery]:
         """What runs."""
         return [d for d in (self.delivery, self.monitoring) if d is not None]
-
-    @property
-    def bad_frames(self) -> int:
-        """Messages that could not be read or cannot be right, over all connections."""
-        counters, decoded = self.board.counters, self.board.decoder.counters
-        blocks = decoded.bad_frames + decoded.unknown_variables + counters.impossible_blocks
-        replies = self.client.counters.bad_frames if self.client is not None else 0
-        return blocks + replies + counters.bad_replies
 
     def stream_status(self) -> list[dict[str, Any]]:
         """Describe the streams that run, and those that ran last."""
@@ -535,9 +494,3 @@ class Driver:
     def publish_status(self) -> None:
         """Make a new STATUS object; other threads read it whole."""
         self.status = build_status(self)
-
-
-def _is_gone(error: BelaError) -> bool:
-    """Tell whether an error means that the connection is of no more use."""
-    silent = isinstance(error, NoReplyError) and error.request == "list"
-    return silent or isinstance(error, DisconnectedError)

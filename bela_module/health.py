@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Final
 from bela_module.client import BoardClient
 from bela_module.delivery import Delivery
 from bela_module.errors import DisconnectedError, NoReplyError
+from bela_module.status import count_bad_frames
 from bela_module.streams import StreamMode
 from bela_module.watchdog import Cause, Expected, Finding
 
@@ -146,7 +147,7 @@ def counts(driver: Driver) -> dict[str, int]:
     board = driver.board
     decoded = board.decoder.counters
     return {
-        "bad frames": driver.bad_frames,
+        "bad frames": count_bad_frames(driver),
         "orphan headers": decoded.orphan_headers,
         "orphan payloads": decoded.orphan_payloads,
         "repeated values": board.counters.repeated_values,

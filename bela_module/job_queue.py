@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from bela_module.client import BoardClient
-from bela_module.errors import RequestError
+from bela_module.errors import BelaError, DisconnectedError, NoReplyError, RequestError
 
 _MAX_JOBS: Final = 64
 
@@ -98,6 +98,48 @@ class JobQueue:
                 return pending
         return None
 
+    async def carry_out(
+        self,
+        pending: PendingJob,
+        client: BoardClient,
+        word_defect: Callable[[Exception], BelaError],
+    ) -> None:
+        """Do a job and answer it; one that waits for a board is kept when that goes away.
+
+        Parameters
+        ----------
+        pending : PendingJob
+            What :meth:`take` gave.
+        client : BoardClient
+            The connection.
+        word_defect : callable
+            Puts an error that only a defect can bring into words; it ends that job alone.
+
+        Raises
+        ------
+        BoardError
+            When the connection is of no more use.
+        """
+        try:
+            result = await pending.job(client)
+        except BelaError as error:
+            gone = _is_gone(error)
+            if gone and pending.waiting is not None:
+                pending.wait(error)
+                self.put_back(pending)  # it still waits for a board that answers
+            else:
+                pending.fail(error)
+            if gone:
+                raise
+        except Exception as error:  # noqa: BLE001 - whatever it is, the others are not to blame
+            pending.fail(word_defect(error))
+        except BaseException:
+            pending.fail(BelaError("the session ended"))
+            raise
+        else:
+            if not pending.future.done():
+                pending.future.set_result(result)
+
     def put_back(self, pending: PendingJob) -> None:
         """Have a job be the next again."""
         self._jobs.appendleft(pending)
@@ -133,3 +175,9 @@ class JobQueue:
         self._jobs = deque(p for p in self._jobs if p not in refused)
         for pending in refused:
             pending.refuse(error)
+
+
+def _is_gone(error: BelaError) -> bool:
+    """Tell whether an error means that the connection is of no more use."""
+    silent = isinstance(error, NoReplyError) and error.request == "list"
+    return silent or isinstance(error, DisconnectedError)

@@ -37,7 +37,6 @@ _RELATIVE_TICK_BYTES: Final = 4
 _MAX_HEADER_BYTES: Final = 32
 _HEADER = re.compile(rb"(\d{1,9})/([cjifd])")
 _TICK = struct.Struct("<Q")
-_BUFFER_HEADER = struct.Struct("<IcxxxI4x")
 
 Array = NDArray[Any]
 Ticks = NDArray[np.int64]
@@ -432,71 +431,3 @@ def encode_block(
 def encode_monitor(variable: Variable, tick: int, value: float) -> bytes:
     """Write a monitor payload: the tick and one value."""
     return _TICK.pack(tick) + np.array([value]).astype(variable.value_type.dtype).tobytes()
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Buffer:
-    """Numbers sent to the sketch, which it reads by their id.
-
-    Attributes
-    ----------
-    buffer_id : int
-        Id that the sketch has given to the buffer, in [0, 2**32).
-    value_type : ValueType
-        Type of the values.
-    values : ndarray of shape (n_values,)
-        The values.
-    """
-
-    buffer_id: int
-    value_type: ValueType
-    values: Array
-
-
-def encode_buffer(buffer: Buffer) -> bytes:
-    """Write a buffer for the sketch: a header of 16 bytes, then the values.
-
-    Raises
-    ------
-    RequestError
-        When the id or a value is outside the range of its type.
-    """
-    if not 0 <= buffer.buffer_id < 2**32:
-        raise RequestError(f"buffer_id {buffer.buffer_id} is not in 0 to {2**32 - 1}")
-    raw = np.asarray(buffer.values)
-    dtype = buffer.value_type.dtype
-    limits = np.iinfo(dtype) if dtype.kind in "iu" else np.finfo(dtype)
-    inside = (raw >= limits.min) & (raw <= limits.max)
-    if dtype.kind == "f":
-        inside |= ~np.isfinite(raw)  # NaN and infinity are values of a float
-    outside = raw[~inside]
-    if outside.size:
-        raise RequestError(
-            f"{outside[0]} is not in {limits.min} to {limits.max}, the range of a "
-            f"{buffer.value_type.label}"
-        )
-    data = raw.astype(dtype)
-    code = buffer.value_type.value.encode()
-    return _BUFFER_HEADER.pack(buffer.buffer_id, code, data.size) + data.tobytes()
-
-
-def decode_buffer(message: bytes) -> Buffer:
-    """Read a buffer that was sent to the board.
-
-    Raises
-    ------
-    FrameError
-        When the header is short, names no type, or the length does not fit its count.
-    """
-    if len(message) < _BUFFER_HEADER.size:
-        raise FrameError(f"a buffer of {len(message)} bytes; its header alone takes 16")
-    buffer_id, code, count = _BUFFER_HEADER.unpack_from(message)
-    try:
-        value_type = ValueType(code.decode("latin-1"))
-    except ValueError:
-        raise FrameError(f"a buffer of the unknown type {code!r}") from None
-    expected = _BUFFER_HEADER.size + count * value_type.dtype.itemsize
-    if len(message) != expected:
-        raise FrameError(f"a buffer of {len(message)} bytes; its header announces {expected}")
-    values = np.frombuffer(message, value_type.dtype, count, _BUFFER_HEADER.size)
-    return Buffer(buffer_id, value_type, values)

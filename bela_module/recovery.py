@@ -68,6 +68,17 @@ async def end_what_is_left(driver: Driver, client: BoardClient) -> None:
     driver.left -= names
 
 
+async def clean_up_after(driver: Driver, client: BoardClient) -> None:
+    """End what is left after a defect, at once if the connection still serves."""
+    if client.lost.done():
+        return
+    try:
+        async with asyncio.timeout(_TIDY_S):
+            await end_what_is_left(driver, client)
+    except (BoardError, TimeoutError) as error:
+        logger.warning("the board is to be left clean later: %s", error or "no reply in time")
+
+
 def _begin_anew(driver: Driver) -> None:
     """Account for what ran before a restart, of which the board knows nothing any more."""
     driver.notices.tell("the board restarted: its ticks began anew", event="board_restarted")
@@ -124,7 +135,7 @@ async def tidy_up(driver: Driver) -> None:
             client = await driver.open_client(_TIDY_S)
             await end_what_is_left(driver, client)
             await control_jobs.release(driver, client, None)
-    except (BoardError, TimeoutError) as error:
+    except Exception as error:  # noqa: BLE001 - a defect, too, must not keep what is next from its end
         names = ", ".join(sorted(driver.left | driver.controlled))
         reason = str(error) or f"it took over {_TIDY_S} s"
         logger.warning("the board could not be left clean (%s): %s", names, reason)

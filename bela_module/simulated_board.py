@@ -21,10 +21,11 @@ from bela_module.errors import FrameError, RequestError
 from bela_module.faults import Fault, MessageFault, TimedFault, check_variables
 from bela_module.message_faults import Injector, Loss
 from bela_module.network import Delay, Network
-from bela_module.protocol import Buffer, Variable, decode_buffer
+from bela_module.protocol import Variable
 from bela_module.simulated_clock import DRIFT_PPM, RATE_HZ, SimulatedClock
 from bela_module.simulated_variable import NEVER, Account, WrittenRun
 from bela_module.simulated_watcher import Pair, Reply, SimulatedWatcher
+from bela_module.sketch_buffer import Buffer, decode_buffer
 from bela_module.sketches import Sketch, Ticks, Times, find_sketch
 
 _MAX_SLEEP_S: Final = 0.25

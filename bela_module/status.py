@@ -53,7 +53,7 @@ def build_status(driver: Driver) -> dict[str, Any]:
             "orphan_headers": decoded.orphan_headers,
             "orphan_payloads": decoded.orphan_payloads,
             "foreign_blocks": board.counters.foreign_blocks,
-            "bad_frames": driver.bad_frames,
+            "bad_frames": count_bad_frames(driver),
             "reconnects": board.counters.reconnects,
             "restarts": board.counters.restarts,
             "repeated_values": board.counters.repeated_values,
@@ -64,6 +64,14 @@ def build_status(driver: Driver) -> dict[str, Any]:
         "notices": driver.notices.recent,
         "last_error": driver.last_error,
     }
+
+
+def count_bad_frames(driver: Driver) -> int:
+    """Count messages that could not be read or cannot be right, over all connections."""
+    counters, decoded = driver.board.counters, driver.board.decoder.counters
+    blocks = decoded.bad_frames + decoded.unknown_variables + counters.impossible_blocks
+    replies = driver.client.counters.bad_frames if driver.client is not None else 0
+    return blocks + replies + counters.bad_replies
 
 
 def _finite(value: float, digits: int | None = None) -> float | None:

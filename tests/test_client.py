@@ -26,8 +26,9 @@ from bela_module.control import (
 )
 from bela_module.errors import BoardError, ConnectError, DisconnectedError, NoReplyError
 from bela_module.lsl_clock import local_clock
-from bela_module.protocol import Block, Buffer, DataDecoder, ValueType
+from bela_module.protocol import Block, DataDecoder, ValueType
 from bela_module.simulator import SimulatedBoard
+from bela_module.sketch_buffer import Buffer
 
 PATIENCE_S = 20.0
 SHORT_S = 0.5

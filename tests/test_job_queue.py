@@ -9,7 +9,7 @@ from typing import Any, cast
 import pytest
 
 from bela_module.client import BoardClient
-from bela_module.errors import DisconnectedError, RequestError
+from bela_module.errors import BelaError, DisconnectedError, RequestError
 from bela_module.job_queue import JobQueue
 
 GONE = DisconnectedError("gone")
@@ -94,5 +94,73 @@ def test_all_can_be_refused_or_those_that_wait() -> None:
         assert queue.refuse("closed")
         assert str(error_of(impatient.future)) == "closed"
         assert not queue.refuse("again")
+
+    run(scenario)
+
+
+# ---- carrying out ------------------------------------------------------------------------------
+
+
+def failing(error: BaseException) -> Callable[[BoardClient], Awaitable[str]]:
+    async def fail(_client: BoardClient) -> str:
+        raise error
+
+    return fail
+
+
+def worded(error: Exception) -> BelaError:
+    return BelaError(f"worded: {error}")
+
+
+def test_a_job_that_is_done_gives_its_result() -> None:
+    async def scenario(queue: JobQueue) -> None:
+        pending = queue.add(job, waits=False)
+        await queue.carry_out(pending, a_client(), worded)
+        assert pending.future.result() == "done"
+
+    run(scenario)
+
+
+def test_a_defect_ends_the_job_alone() -> None:
+    async def scenario(queue: JobQueue) -> None:
+        pending = queue.add(failing(ZeroDivisionError("oh")), waits=False)
+        await queue.carry_out(pending, a_client(), worded)
+        assert str(pending.future.exception()) == "worded: oh"
+
+    run(scenario)
+
+
+@pytest.mark.parametrize("waits", [True, False])
+def test_a_job_that_loses_its_board_is_kept_if_it_waits_for_one(waits: bool) -> None:
+    async def scenario(queue: JobQueue) -> None:
+        pending = queue.add(failing(GONE), waits=waits)
+        taken = queue.take()
+        assert taken is pending
+        with pytest.raises(DisconnectedError):
+            await queue.carry_out(pending, a_client(), worded)
+        assert len(queue) == waits
+        assert pending.future.done() is not waits
+        if not waits:
+            assert pending.future.exception() is GONE
+
+    run(scenario)
+
+
+def test_an_error_that_leaves_the_board_connected_ends_the_job_alone() -> None:
+    async def scenario(queue: JobQueue) -> None:
+        error = RequestError("no")
+        pending = queue.add(failing(error), waits=True)
+        await queue.carry_out(pending, a_client(), worded)
+        assert pending.future.exception() is error
+
+    run(scenario)
+
+
+def test_a_cancelled_job_is_answered() -> None:
+    async def scenario(queue: JobQueue) -> None:
+        pending = queue.add(failing(asyncio.CancelledError()), waits=False)
+        with pytest.raises(asyncio.CancelledError):
+            await queue.carry_out(pending, a_client(), worded)
+        assert str(pending.future.exception()) == "the session ended"
 
     run(scenario)

@@ -11,8 +11,9 @@ from websockets.exceptions import ConnectionClosed
 
 from bela_module.control import monitor_command, set_command, unwatch_command, watch_command
 from bela_module.errors import RequestError
-from bela_module.protocol import Buffer, ValueType, encode_buffer
+from bela_module.protocol import ValueType
 from bela_module.simulated_board import SimulatedBoard
+from bela_module.sketch_buffer import Buffer, encode_buffer
 
 WaitUntil = Callable[..., None]
 
