@@ -6,7 +6,11 @@ from collections.abc import Sequence
 
 from bela_module.errors import RequestError
 from bela_module.live_board import LiveBoard
-from bela_module.requests import ReleaseRequest, SetRequest, make_request
+from bela_module.requests import Numbers, ReleaseRequest, Request, SetRequest, make_request
+
+
+class _Values(Request):
+    values: Numbers
 
 
 class Controller(LiveBoard):
@@ -64,8 +68,8 @@ class Controller(LiveBoard):
         RequestError
             When there are not as many, or a variable's type does not hold its value.
         """
-        names = [variables] if isinstance(variables, str) else [*variables]
-        numbers = [values] if isinstance(values, int | float) else [*values]
+        names = self._names(variables)
+        numbers = make_request(_Values, {"values": values}).values
         if len(names) != len(numbers) or len(set(names)) != len(names):
             raise RequestError(f"{len(numbers)} values for {len(set(names))} different variables")
         fields = {"values": dict(zip(names, numbers, strict=True))}

@@ -10,6 +10,7 @@ import asyncio
 import inspect
 import logging
 import threading
+import time
 from collections import deque
 from collections.abc import Callable
 from typing import Any, Final
@@ -17,6 +18,10 @@ from typing import Any, Final
 logger = logging.getLogger(__name__)
 
 _START_TIMEOUT_S: Final = 10.0
+_CATCH_UP_S: Final = 5.0
+
+PATIENCE_S: Final = 1.0
+"""How long the end of something waits for a single call."""
 
 
 class Dispatcher:
@@ -58,6 +63,7 @@ class Dispatcher:
         self._waiting: deque[object] = deque()
         self._ended = False
         self._waking = False
+        self._n_calls = 0
         self._last_error = ""
         self._news = asyncio.Event()
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -78,24 +84,30 @@ class Dispatcher:
         elif self.dropped == 1:
             self._report("the callback is too slow: it is not given all buffers")
 
-    def close(self, timeout_s: float = 5.0) -> None:
-        """Wait until everything that waits was handed on; what takes longer is abandoned.
+    def close(self, patience_s: float = PATIENCE_S) -> None:
+        """Wait up to 5 s until everything that waits was handed on; what is left is abandoned.
 
         Parameters
         ----------
-        timeout_s : float
-            How long to wait. Called by the callback itself, it does not wait.
+        patience_s : float
+            How long a single call may take; 0: abandon at once what waits. Called by the callback
+            itself, it does not wait.
         """
         self._ended = True
         self._wake()
         if self._thread is threading.current_thread():
             return
-        self._thread.join(timeout_s)
-        if self._thread.is_alive():
-            with self._lock:
-                n_left_out = len(self._waiting)
-                self._waiting.clear()
-                self.dropped += n_left_out
+        deadline_s = time.monotonic() + _CATCH_UP_S
+        while self._thread.is_alive() and time.monotonic() < deadline_s:
+            before = self._n_calls
+            self._thread.join(patience_s)
+            if self._n_calls == before:
+                break
+        with self._lock:
+            n_left_out = len(self._waiting)
+            self._waiting.clear()
+            self.dropped += n_left_out
+        if n_left_out:
             self._report(f"the callback did not keep up: {n_left_out} calls were left out")
         elif self.dropped:
             self._report(f"the callback was too slow for {self.dropped} buffers or blocks")
@@ -112,9 +124,17 @@ class Dispatcher:
             logger.debug("the callbacks have ended already")
 
     def _run(self) -> None:
-        asyncio.run(self._serve())
+        while True:
+            try:
+                asyncio.run(self._serve())
+                return
+            except (SystemExit, KeyboardInterrupt) as error:
+                # A task that the callback has left running raised it, which ends a loop.
+                self._note(error)
 
     async def _serve(self) -> None:
+        self._news = asyncio.Event()
+        self._news.set()
         self._loop = asyncio.get_running_loop()
         self._ready.set()
         while not self._ended or self._waiting:
@@ -123,23 +143,33 @@ class Dispatcher:
             with self._lock:
                 self._waking = False
             while self._waiting:
-                await self._call(self._waiting[0])
-                with self._lock:
-                    if self._waiting:  # or it was abandoned meanwhile
-                        self._waiting.popleft()
+                try:
+                    await self._call(self._waiting[0])
+                finally:
+                    with self._lock:
+                        if self._waiting:  # or it was abandoned meanwhile
+                            self._waiting.popleft()
 
     async def _call(self, item: object) -> None:
         try:
             result = self._callback(item, *self._arguments)
             if inspect.isawaitable(result):
                 await result
-        except Exception as error:  # noqa: BLE001 -- it is the user's code
-            self.errors += 1
-            text = f"the callback raised {type(error).__name__}: {error}"
-            if text != self._last_error:
-                self._last_error = text
-                logger.debug("where the callback raised", exc_info=error)
-                self._report(text)
+        except BaseException as error:  # noqa: BLE001 -- it is the user's code
+            task = asyncio.current_task()
+            if task is not None and task.cancelling():
+                raise  # the loop ends
+            self._note(error)
+        finally:
+            self._n_calls += 1
+
+    def _note(self, error: BaseException) -> None:
+        self.errors += 1
+        text = f"the callback raised {type(error).__name__}: {error}"
+        if text != self._last_error:
+            self._last_error = text
+            logger.debug("where the callback raised", exc_info=error)
+            self._report(text)
 
     def _report(self, text: str) -> None:
         logger.error("%s", text)

@@ -6,7 +6,9 @@ import itertools
 import json
 import logging
 import re
-from collections.abc import Sequence
+import threading
+import time
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -15,6 +17,13 @@ import numpy as np
 from bela_module.errors import RequestError
 
 logger = logging.getLogger(__name__)
+
+PATIENCE_S: Final = 0.5
+"""How long the end of something waits for a disk that does not get on."""
+
+_LONGEST_S: Final = 2.0
+_KEYS: Final = frozenset({"data", "ref_timestamp"})
+_UNREADABLE: Final = (ValueError, EOFError, MemoryError, RecursionError)
 
 # Not allowed in a file name on some system on which recordings are opened.
 _NOT_IN_NAMES: Final = re.compile(r'[<>:"/\\|?*\x00-\x1f]')
@@ -47,7 +56,7 @@ def new_paths(folder: Path, filename: str, suffix: str, names: Sequence[str]) ->
         When the folder cannot be made.
     """
     stem = Path(filename).stem if Path(filename).suffix in (".txt", ".npy") else filename
-    if not stem or Path(filename).name != filename:
+    if not stem or Path(filename).name != filename or not filename.isprintable():
         raise RequestError(
             f"saving_filename = {filename!r}: must be a file name; the folder is saving_dir"
         )
@@ -71,6 +80,34 @@ def _unique(names: Sequence[str]) -> list[str]:
     return unique
 
 
+def wait_for_writer(
+    thread: threading.Thread, progress: Callable[[], int], patience_s: float
+) -> bool:
+    """Wait for a thread that writes files to end: not for a disk that hangs, nor a slow one long.
+
+    Parameters
+    ----------
+    thread : threading.Thread
+        The thread, which was told to end.
+    progress : callable
+        Returns a number that grows with what is written.
+    patience_s : float
+        How long it may not grow. However it grows, 2 s are the limit.
+
+    Returns
+    -------
+    bool
+        Whether the thread has ended.
+    """
+    deadline_s = time.monotonic() + _LONGEST_S
+    while thread.is_alive() and time.monotonic() < deadline_s:
+        before = progress()
+        thread.join(patience_s)
+        if progress() == before:
+            break
+    return not thread.is_alive()
+
+
 def load_buffers(path: str | Path) -> list[dict[str, Any]]:
     """Read a recording of either format.
 
@@ -90,14 +127,17 @@ def load_buffers(path: str | Path) -> list[dict[str, Any]]:
     RequestError
         When it cannot be read, or is no recording.
     """
-    file = Path(path)
+    try:
+        file = Path(path)
+    except TypeError as error:
+        raise RequestError(f"{path!r} is no path of a recording: {error}") from error
     try:
         if file.suffix == ".npy":
             return _load_compact(file)
         return _load_text(file)
     except OSError as error:
         raise RequestError(f"cannot read the recording {file}: {error.strerror}") from error
-    except ValueError as error:
+    except _UNREADABLE as error:
         raise RequestError(f"{file} is no recording of this module: {error}") from error
 
 
@@ -106,7 +146,10 @@ def _load_text(file: Path) -> list[dict[str, Any]]:
     lines = text.split("\n")
     if lines[-1]:
         logger.warning("%s ends in the middle of a line, which is left out", file)
-    return [json.loads(line) for line in lines[:-1]]
+    buffers = [json.loads(line) for line in lines[:-1]]
+    if not all(isinstance(buffer, dict) and buffer.keys() >= _KEYS for buffer in buffers):
+        raise ValueError(f"its lines do not all have {' and '.join(sorted(_KEYS))}")
+    return buffers
 
 
 def _load_compact(file: Path) -> list[dict[str, Any]]:

@@ -8,21 +8,26 @@ from __future__ import annotations
 
 import logging
 import os
+import threading
 import time
 import weakref
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from types import TracebackType
-from typing import Any, ClassVar, Final, Self, TypedDict, TypeVar
+from typing import Annotated, Any, ClassVar, Final, Self, TypedDict, TypeVar
+
+from pydantic import BeforeValidator
 
 from bela_module.board_jobs import BoardView
 from bela_module.config import Settings, parse_settings, with_board_address
 from bela_module.errors import NoReplyError, RequestError
 from bela_module.lsl_clock import local_clock
 from bela_module.protocol import Variable
+from bela_module.requests import Request, make_request
 from bela_module.run import RunSink
 from bela_module.streaming import Session
 from bela_module.streams import choose_variables
+from bela_module.validation import LONGEST_WAIT_S, Wait, as_list, shown
 
 logger = logging.getLogger(__name__)
 
@@ -63,6 +68,18 @@ class WatcherVariable(TypedDict):
     controlled: bool
     logged: bool
     value: float
+
+
+class _Selection(Request):
+    """Variables of the board; none means all."""
+
+    variables: Annotated[tuple[str, ...], BeforeValidator(as_list)]
+
+
+class _Pause(Request):
+    """How long to let time pass."""
+
+    duration_s: Wait
 
 
 class LiveBoard:
@@ -107,6 +124,7 @@ class LiveBoard:
         self._session: Session | None = None
         self._finalizer: weakref.finalize[Any, Any] | None = None
         self._view: BoardView | None = None
+        self._connecting = threading.RLock()
 
     # ---- the connection --------------------------------------------------------------------
 
@@ -123,29 +141,16 @@ class LiveBoard:
         BoardError
             When the board cannot be reached, or does not answer.
         """
-        if self._is_open:
-            self._look()  # a lost connection is found again for it, and what streams goes on
-            return True
-        sink = self._sink = RunSink()
-        session = Session(
-            self.settings, sink=lambda: sink, now=local_clock, exclusive=self._exclusive
-        )
-        session.open()
-        self._session = session
-        # Also at the end of the program, so that the board is left clean and files are complete.
-        self._finalizer = weakref.finalize(self, session.close)
-        try:
-            view = self._look()
-        except BaseException:
-            self.disconnect()
-            raise
-        logger.info("connected to %s, which runs %r", self.settings.board.url, view.project)
+        with self._connecting:
+            if self._is_open:
+                self._look()  # a lost connection is found again for it, and what streams goes on
+            else:
+                self._open()
         return True
 
     def disconnect(self) -> None:
         """End what runs, leave the board as it was found, and close the connection."""
-        if self._finalizer is not None:
-            self._finalizer()
+        self._leave()
 
     def is_connected(self) -> bool:
         """Tell whether the board is connected at this moment."""
@@ -165,8 +170,8 @@ class LiveBoard:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        """Disconnect."""
-        self.disconnect()
+        """Disconnect, without waiting for callbacks when an error is the reason."""
+        self._leave(hurried=error is not None)
 
     def wait(self, duration_s: float) -> None:
         """Let time pass; what streams goes on.
@@ -174,9 +179,15 @@ class LiveBoard:
         Parameters
         ----------
         duration_s : float
-            How long.
+            How long, at least 0; infinity is allowed.
+
+        Raises
+        ------
+        RequestError
+            When it is no such number.
         """
-        time.sleep(duration_s)
+        pause = make_request(_Pause, {"duration_s": duration_s})
+        time.sleep(min(pause.duration_s, LONGEST_WAIT_S))
 
     # ---- what the board says ---------------------------------------------------------------
 
@@ -249,8 +260,8 @@ class LiveBoard:
         """
         (variable,) = self._choose([var_name])
         properties: dict[str, Any] = {**_describe(variable)}
-        if prop not in properties:
-            raise RequestError(f"no property {prop!r}; there are {', '.join(properties)}")
+        if not isinstance(prop, str) or prop not in properties:
+            raise RequestError(f"no property {shown(prop)}; there are {', '.join(properties)}")
         return properties[prop]
 
     @property
@@ -265,6 +276,28 @@ class LiveBoard:
         return error
 
     # ---- for the classes that build on this one --------------------------------------------
+
+    def _open(self) -> None:
+        sink = self._sink = RunSink()
+        session = Session(
+            self.settings, sink=lambda: sink, now=local_clock, exclusive=self._exclusive
+        )
+        session.open()
+        self._session = session
+        # Also at the end of the program, so that the board is left clean and files are complete.
+        self._finalizer = weakref.finalize(self, session.close)
+        try:
+            view = self._look()
+        except BaseException:
+            self._leave(hurried=True)
+            raise
+        logger.info("connected to %s, which runs %r", self.settings.board.url, view.project)
+
+    def _leave(self, *, hurried: bool = False) -> None:
+        """Disconnect; hurried means that nobody wants to wait for callbacks."""
+        with self._connecting:
+            if self._finalizer is not None:
+                self._finalizer()
 
     @property
     def _is_open(self) -> bool:
@@ -284,8 +317,12 @@ class LiveBoard:
 
     def _choose(self, names: Sequence[str] | str) -> tuple[Variable, ...]:
         """Find variables by name; none given means all."""
-        asked = (names,) if isinstance(names, str) else tuple(names)
+        asked = self._names(names)
         return choose_variables(self._look().variables, asked, self.settings)
+
+    @staticmethod
+    def _names(variables: Sequence[str] | str) -> tuple[str, ...]:
+        return make_request(_Selection, {"variables": variables}).variables
 
     def _result(self, future: Future[T], request: str) -> T:
         try:

@@ -8,12 +8,14 @@ from typing import Any, Final, TypedDict
 
 import numpy as np
 
+from bela_module.errors import RequestError
 from bela_module.files import load_buffers
 from bela_module.protocol import Variable
-from bela_module.receiver import Receiver
+from bela_module.receiver import Amount, Receiver, Saving
 from bela_module.recorder import FileFormat
 from bela_module.requests import MonitorRequest, make_request
 from bela_module.run import Output, Run
+from bela_module.validation import as_list
 
 _DEFAULT_PERIOD_TICKS: Final = 1000
 
@@ -102,7 +104,7 @@ class Monitor(Receiver):
         BelaError
             When that cannot be; its message says what to do.
         """
-        saving = (saving_enabled, saving_dir, saving_filename, saving_format)
+        saving = _saving(saving_enabled, saving_filename, saving_dir, saving_format)
         self._start(variables, periods, saving)
 
     def stop_monitoring(self, variables: Sequence[str] | str = ()) -> dict[str, MonitoredValues]:
@@ -118,8 +120,8 @@ class Monitor(Receiver):
         dict of str to MonitoredValues
             The values of each variable of which any came.
         """
+        wanted = self._names(variables)
         self._end()
-        wanted = {variables} if isinstance(variables, str) else set(variables)
         return {
             name: values
             for name, values in self.values.items()
@@ -144,7 +146,7 @@ class Monitor(Receiver):
         variables, periods, saving_enabled, saving_filename, saving_dir, saving_format
             As for :meth:`start_monitoring`.
         n_values : int
-            How many of each.
+            How many of each, at least 1.
         timeout_s : float, optional
             How long to wait; by default a minute longer than the values should take.
 
@@ -160,10 +162,10 @@ class Monitor(Receiver):
         BelaError
             When that cannot be; its message says what to do.
         """
-        saving = (saving_enabled, saving_dir, saving_filename, saving_format)
-        run = self._start(variables, periods, saving, n_values)
-        names = ", ".join(variable.name for variable in run.variables)
-        self._wait_for_values(run, timeout_s, f"{n_values} values of {names}")
+        amount = make_request(Amount, {"n_values": n_values, "timeout_s": timeout_s})
+        saving = _saving(saving_enabled, saving_filename, saving_dir, saving_format)
+        run = self._start(variables, periods, saving, amount.n_values)
+        self._wait_for_values(run, amount)
         return self.values
 
     def load_data_from_file(
@@ -179,26 +181,38 @@ class Monitor(Receiver):
             Whether to join the buffers.
         """
         buffers = load_buffers(filename)
-        return _flatten(buffers) if flatten else buffers
+        if not flatten:
+            return buffers
+        try:
+            return _flatten(buffers)
+        except (KeyError, TypeError) as error:
+            raise RequestError(
+                f"{filename} was not written by this module: {error}; try flatten=False"
+            ) from error
 
     def _start(
         self,
         variables: Sequence[str] | str,
         periods: Sequence[int] | int,
-        saving: tuple[bool, str | Path, str, FileFormat],
+        saving: Saving,
         n_values: int | None = None,
     ) -> Run:
         chosen = self._choose(variables)
-        if not isinstance(periods, int) and not len(periods):
-            periods = _DEFAULT_PERIOD_TICKS
-        fields = {"variables": [variable.name for variable in chosen], "periods": periods}
+        fields = {
+            "variables": [variable.name for variable in chosen],
+            "periods": as_list(periods) or _DEFAULT_PERIOD_TICKS,
+        }
         request = make_request(MonitorRequest, fields)
         self._end()
-        enabled, folder, filename, file_format = saving
         outputs: list[Output] = []
-        if enabled:
-            outputs.append(self._recording(chosen, folder, filename, file_format))
+        if saving.saving_enabled:
+            outputs.append(self._recording(chosen, saving))
         return self._begin(chosen, outputs, lambda: self._open_session().monitor(request), n_values)
+
+
+def _saving(enabled: bool, filename: str, folder: str | Path, file_format: FileFormat) -> Saving:
+    fields = {"saving_enabled": enabled, "saving_filename": filename}
+    return make_request(Saving, {**fields, "saving_dir": folder, "saving_format": file_format})
 
 
 def _flatten(buffers: Sequence[Any]) -> MonitoredValues:

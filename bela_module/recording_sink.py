@@ -7,6 +7,7 @@ from pathlib import Path
 
 from bela_module.buffers import make_buffer, native_values
 from bela_module.continuity import Gap, GapReason
+from bela_module.files import PATIENCE_S
 from bela_module.protocol import Array, Ticks, Variable
 from bela_module.recorder import FileFormat, Recorder, Track
 from bela_module.streams import Origin, Sink, Stamps, StreamFacts, StreamPlan
@@ -24,6 +25,7 @@ class RecordingSink:
     def __init__(self, sink: Sink) -> None:
         self._sink = sink
         self._recorder: Recorder | None = None
+        self._unfinished: list[Recorder] = []
         self._lost: dict[str, int] = {}
 
     def start(
@@ -57,6 +59,8 @@ class RecordingSink:
         self.stop()
         tracks = [_track(plan) for plan in plans]
         self._recorder = Recorder(folder, filename, tracks, file_format, on_error)
+        self._unfinished = [one for one in self._unfinished if not one.finished]
+        self._unfinished.append(self._recorder)
         self._lost = {plan.name: 0 for plan in plans}
         return self._recorder.paths
 
@@ -65,6 +69,11 @@ class RecordingSink:
         if self._recorder is not None:
             self._recorder.end()
         self._lost = {}
+
+    @property
+    def missing(self) -> dict[str, int]:
+        """Values of each stream that the disk did not take, in this recording or the last."""
+        return self._recorder.missing if self._recorder is not None else {}
 
     def identify(self, origin: Origin) -> None:
         """Pass on which board it is."""
@@ -98,9 +107,11 @@ class RecordingSink:
         self._sink.mark(text, lsl_s)
 
     def complete(self) -> None:
-        """End the recording and wait for its files."""
-        if self._recorder is not None:
-            self._recorder.close()
+        """End the recording and wait for its files and earlier ones, on a disk that gets on."""
+        patience_s = PATIENCE_S
+        for recorder in self._unfinished:
+            if not recorder.close(patience_s):
+                patience_s = 0.0
 
     def close(self) -> None:
         """End the recording and wait for its files, then end all streams."""

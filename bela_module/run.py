@@ -6,14 +6,16 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
+from contextlib import ExitStack
 from typing import Final, Protocol
 
 from bela_module.buffers import BlockAligner, BufferData, StreamBuffer, make_buffer, native_values
 from bela_module.continuity import Gap, GapReason
-from bela_module.dispatcher import Dispatcher
+from bela_module.dispatcher import PATIENCE_S, Dispatcher
 from bela_module.protocol import Array, Ticks, Variable
 from bela_module.recorder import Recorder
 from bela_module.streams import Origin, Stamps, StreamFacts, StreamPlan
+from bela_module.validation import LONGEST_WAIT_S
 
 _END_MARKS: Final = ("stopped", "schedule_finished")
 
@@ -27,15 +29,30 @@ class Output(Protocol):
     def lose(self, name: str, last_tick: int) -> None:
         """Learn that of a variable nothing more comes up to a tick."""
 
-    def close(self) -> None:
-        """Take no more, and finish what was taken."""
+    def close(self, *, hurried: bool = False) -> None:
+        """Take no more, and finish what was taken, or without delay what can be finished so."""
+
+    def describe_missing(self, name: str) -> str:
+        """Say what it lacks of a variable, as the end of a sentence; nothing: it has all."""
 
 
-class BufferCallback:
-    """Hands each buffer to a user's function."""
+class _Callback:
+    """A user's function, and its end."""
 
     def __init__(self, dispatcher: Dispatcher) -> None:
         self._dispatcher = dispatcher
+
+    def close(self, *, hurried: bool = False) -> None:
+        """Wait for the function to have had everything, unless hurried."""
+        self._dispatcher.close(0.0 if hurried else PATIENCE_S)
+
+    def describe_missing(self, name: str) -> str:
+        """Say nothing: what was left out is counted in calls, and was reported."""
+        return ""
+
+
+class BufferCallback(_Callback):
+    """Hands each buffer to a user's function."""
 
     def take(self, name: str, buffer: BufferData) -> None:
         """Take a variable's next buffer."""
@@ -44,16 +61,12 @@ class BufferCallback:
     def lose(self, name: str, last_tick: int) -> None:
         """Leave it to the next buffer to tell."""
 
-    def close(self) -> None:
-        """Wait for the function to have had everything."""
-        self._dispatcher.close()
 
-
-class BlockCallback:
+class BlockCallback(_Callback):
     """Hands blocks of buffers that are aligned by tick to a user's function."""
 
     def __init__(self, dispatcher: Dispatcher, variables: Sequence[Variable]) -> None:
-        self._dispatcher = dispatcher
+        super().__init__(dispatcher)
         self._aligner = BlockAligner(variables)
 
     def take(self, name: str, buffer: BufferData) -> None:
@@ -64,10 +77,10 @@ class BlockCallback:
         """Learn that of a variable nothing more comes up to a tick."""
         self._put(self._aligner.lose(name, last_tick))
 
-    def close(self) -> None:
-        """Hand on what still waits, and wait for the function to have had everything."""
+    def close(self, *, hurried: bool = False) -> None:
+        """Hand on what still waits, and wait for the function to have had it, unless hurried."""
         self._put(self._aligner.finish())
-        self._dispatcher.close()
+        super().close(hurried=hurried)
 
     def _put(self, blocks: Sequence[list[StreamBuffer]]) -> None:
         for block in blocks:
@@ -87,9 +100,14 @@ class FileOutput:
     def lose(self, name: str, last_tick: int) -> None:
         """Leave it to the next buffer to tell."""
 
-    def close(self) -> None:
-        """Complete the files."""
+    def close(self, *, hurried: bool = False) -> None:
+        """Complete the files, unless the disk hangs."""
         self._recorder.close()
+
+    def describe_missing(self, name: str) -> str:
+        """Say how many values the disk did not take."""
+        n_missing = self._recorder.missing[name]
+        return f"; its file lacks {n_missing} of them" if n_missing else ""
 
 
 class Run:
@@ -107,6 +125,13 @@ class Run:
         After as many values of a variable, and to the end of their buffer, it takes no more.
     outputs : sequence of Output
         Where the buffers go besides.
+
+    Attributes
+    ----------
+    ended : bool
+        Whether it takes no more.
+    stopped : bool
+        Whether nothing of it runs in the session: it was not begun yet, or its end is confirmed.
     """
 
     def __init__(
@@ -121,6 +146,7 @@ class Run:
         self.counts = {variable.name: 0 for variable in variables}
         self.lost = {variable.name: 0 for variable in variables}
         self.ended = False
+        self.stopped = True
         self._queues: dict[str, deque[BufferData]] = {
             variable.name: deque(maxlen=queue_length) for variable in variables
         }
@@ -161,6 +187,7 @@ class Run:
     def mark(self, text: str) -> None:
         """Learn of an event."""
         if text in _END_MARKS:
+            self.stopped = True
             with self._changed:
                 self.ended = True
                 self._changed.notify_all()
@@ -213,7 +240,7 @@ class Run:
         bool
             Whether one of the two came within the time.
         """
-        deadline_s = time.monotonic() + timeout_s
+        deadline_s = time.monotonic() + min(timeout_s, LONGEST_WAIT_S)
         with self._changed:
             while not (self.ended or condition()):
                 left_s = deadline_s - time.monotonic()
@@ -222,16 +249,29 @@ class Run:
                 self._changed.wait(left_s)
         return True
 
-    def close(self) -> None:
-        """Finish all that the buffers go to; safe to call more than once, from any thread."""
+    def wake(self) -> None:
+        """Have :meth:`wait` look at its condition again, whatever else it depends on."""
+        with self._changed:
+            self._changed.notify_all()
+
+    def close(self, *, hurried: bool = False) -> None:
+        """Finish all that the buffers go to; safe to call more than once, from any thread.
+
+        Parameters
+        ----------
+        hurried : bool
+            Whether to wait for no callback; files are completed in any case.
+        """
         with self._close_lock:
             closed, self._closed = self._closed, True
         with self._changed:
             self.ended = True
             self._changed.notify_all()
-        if not closed:
-            for output in self._outputs:
-                output.close()
+        if closed:
+            return
+        with ExitStack() as closing:  # all of them, even when somebody loses patience with one
+            for output in reversed(self._outputs):
+                closing.callback(output.close, hurried=hurried)
 
     def describe(self) -> str:
         """Say in words, a line for each variable, how many values came and why as many."""
@@ -246,7 +286,8 @@ class Run:
                 f", {count - self.n_values} more than the {self.n_values} asked for, "
                 f"since the board sends them {size} at a time"
             )
-        return words + (f", and {lost} lost" if lost else ", none lost")
+        words += f", and {lost} lost" if lost else ", none lost"
+        return words + "".join(output.describe_missing(variable.name) for output in self._outputs)
 
 
 class RunSink:
@@ -282,6 +323,6 @@ class RunSink:
             self.run.mark(text)
 
     def close(self) -> None:
-        """Finish the run of the moment."""
+        """Finish the run of the moment, which nobody waits for any more."""
         if self.run is not None:
-            self.run.close()
+            self.run.close(hurried=True)

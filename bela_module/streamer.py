@@ -10,13 +10,15 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from pathlib import Path
-from typing import Any, ClassVar, Final, TypedDict, Unpack
+from typing import Any, ClassVar, Final, Self, TypedDict, Unpack
 
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import model_validator
 
 from bela_module.buffers import BufferData
 from bela_module.dispatcher import Dispatcher
@@ -25,10 +27,17 @@ from bela_module.files import load_buffers
 from bela_module.lsl_clock import local_clock
 from bela_module.progress import ProgressDisplay
 from bela_module.protocol import Variable
-from bela_module.receiver import Receiver
+from bela_module.receiver import Amount, Receiver, Saving
 from bela_module.recorder import FileFormat
-from bela_module.requests import ScheduleRequest, SendRequest, StartRequest, make_request
+from bela_module.requests import (
+    Request,
+    ScheduleRequest,
+    SendRequest,
+    StartRequest,
+    make_request,
+)
 from bela_module.run import BlockCallback, BufferCallback, Output, Run
+from bela_module.validation import Wait
 
 logger = logging.getLogger(__name__)
 
@@ -68,6 +77,24 @@ class StreamingOptions(TypedDict, total=False):
     on_buffer_callback: Callable[..., Any] | None
     on_block_callback: Callable[..., Any] | None
     callback_args: Any
+
+
+class _Options(Saving):
+    """`StreamingOptions`, checked."""
+
+    on_buffer_callback: Callable[..., Any] | None = None
+    on_block_callback: Callable[..., Any] | None = None
+    callback_args: Any = ()
+
+    @model_validator(mode="after")
+    def _check_together(self) -> Self:
+        if self.on_buffer_callback is not None and self.on_block_callback is not None:
+            raise ValueError("on_buffer_callback and on_block_callback exclude each other")
+        return self
+
+
+class _Patience(Request):
+    timeout_s: Wait
 
 
 class Streamer(Receiver):
@@ -137,7 +164,7 @@ class Streamer(Receiver):
         BelaError
             When that cannot be; its message says what to do.
         """
-        self._start(variables, options)
+        self._start(variables, make_request(_Options, options))
 
     def stop_streaming(self, variables: Sequence[str] | str = ()) -> None:
         """End the run, with all that the board still holds of it.
@@ -152,7 +179,7 @@ class Streamer(Receiver):
         RequestError
             When only some of the variables are named.
         """
-        named = {variables} if isinstance(variables, str) else set(variables)
+        named = set(self._names(variables))
         running = {variable.name for variable in self._run.variables}
         if named and not self._run.ended and not running <= named:
             raise RequestError(
@@ -197,13 +224,7 @@ class Streamer(Receiver):
         BelaError
             When that cannot be; its message says what to do.
         """
-        if n_values < 1:
-            raise RequestError(f"n_values = {n_values}: must be at least 1")
-        run = self._start(variables, options, n_values)
-        names = ", ".join(variable.name for variable in run.variables)
-        self._wait_for_values(run, timeout_s, f"{n_values} values of {names}")
-        logger.info("streamed %d values\n%s", n_values, run.describe())
-        return run.queues()
+        return self._stream_n_values(variables, n_values, timeout_s, options)
 
     def schedule_streaming(
         self,
@@ -238,10 +259,13 @@ class Streamer(Receiver):
         BelaError
             When that cannot be; its message says what to do.
         """
+        checked = make_request(_Options, options)
+        if timeout_s is not None:
+            timeout_s = make_request(_Patience, {"timeout_s": timeout_s}).timeout_s
         chosen = self._choose(variables)
         fields = {"variables": [v.name for v in chosen], "timestamps": timestamps}
         request = make_request(ScheduleRequest, {**fields, "durations": durations})
-        self._prepare(chosen, options, lambda: self._open_session().schedule(request))
+        self._prepare(chosen, checked, lambda: self._open_session().schedule(request))
         if blocking:
             if timeout_s is None:
                 timeout_s = self._scheduled_s(request) + _SURE_S
@@ -260,6 +284,7 @@ class Streamer(Receiver):
         NoReplyError
             When it does not end in time; it is stopped then.
         """
+        timeout_s = make_request(_Patience, {"timeout_s": timeout_s}).timeout_s
         run = self._run
         names = ", ".join(variable.name for variable in run.variables)
         what = f"the scheduled {names}"
@@ -268,8 +293,10 @@ class Streamer(Receiver):
         try:
             with ProgressDisplay(what, lambda: min(1.0, (local_clock() - begun_s) / expected_s)):
                 in_time = run.wait(lambda: False, timeout_s)
-        finally:
-            self._end()
+        except BaseException:
+            self._give_up(run)
+            raise
+        self._end()
         if not in_time:
             raise NoReplyError(what, self.settings.board.url, timeout_s, run.describe())
 
@@ -281,13 +308,21 @@ class Streamer(Receiver):
         **options: Unpack[StreamingOptions],
     ) -> dict[str, list[BufferData]]:
         """Do :meth:`stream_n_values` while the event loop goes on; cancelling it stops it."""
-        try:
-            return await asyncio.to_thread(
-                self.stream_n_values, variables, n_values, timeout_s, **options
+        given_up = threading.Event()
+        work = asyncio.ensure_future(
+            asyncio.to_thread(
+                self._stream_n_values, variables, n_values, timeout_s, options, given_up.is_set
             )
+        )
+        work.add_done_callback(_look_away)
+        try:
+            await asyncio.wait({work})
         except asyncio.CancelledError:
-            await asyncio.to_thread(self.stop_streaming)
+            given_up.set()
+            self._run.wake()
+            await asyncio.wait({work})  # its thread ends what it has begun, or was about to
             raise
+        return work.result()
 
     # ---- to the board ----------------------------------------------------------------------
 
@@ -312,15 +347,30 @@ class Streamer(Receiver):
         RequestError
             When there are not as many, or the type does not hold them.
         """
-        if buffer_length != len(data_list):
-            raise RequestError(f"buffer_length = {buffer_length} for {len(data_list)} numbers")
-        fields = {"buffer_id": buffer_id, "type": buffer_type, "data": list(data_list)}
-        self._result(self._open_session().send(make_request(SendRequest, fields)), "send")
+        fields = {"buffer_id": buffer_id, "type": buffer_type, "data": data_list}
+        request = make_request(SendRequest, fields)
+        if buffer_length != len(request.data):
+            raise RequestError(f"buffer_length = {buffer_length} for {len(request.data)} numbers")
+        self._result(self._open_session().send(request), "send")
 
     # ---- inside ----------------------------------------------------------------------------
 
+    def _stream_n_values(
+        self,
+        variables: Sequence[str] | str,
+        n_values: int,
+        timeout_s: float | None,
+        options: StreamingOptions,
+        is_given_up: Callable[[], bool] = lambda: False,
+    ) -> dict[str, list[BufferData]]:
+        amount = make_request(Amount, {"n_values": n_values, "timeout_s": timeout_s})
+        run = self._start(variables, make_request(_Options, options), amount.n_values)
+        self._wait_for_values(run, amount, is_given_up)
+        logger.info("streamed %d values\n%s", amount.n_values, run.describe())
+        return run.queues()
+
     def _start(
-        self, variables: Sequence[str] | str, options: StreamingOptions, n_values: int | None = None
+        self, variables: Sequence[str] | str, options: _Options, n_values: int | None = None
     ) -> Run:
         chosen = self._choose(variables)
         request = make_request(StartRequest, {"variables": [v.name for v in chosen]})
@@ -331,37 +381,23 @@ class Streamer(Receiver):
     def _prepare(
         self,
         variables: Sequence[Variable],
-        options: StreamingOptions,
+        options: _Options,
         command: Callable[[], Future[str]],
         n_values: int | None = None,
     ) -> Run:
         self._end()
-        outputs = self._outputs(variables, **options)
-        return self._begin(variables, outputs, command, n_values)
+        return self._begin(variables, self._outputs(variables, options), command, n_values)
 
-    def _outputs(
-        self,
-        variables: Sequence[Variable],
-        *,
-        saving_enabled: bool = False,
-        saving_filename: str = "var_stream.txt",
-        saving_dir: str | Path = "./",
-        saving_format: FileFormat = "text",
-        on_buffer_callback: Callable[..., Any] | None = None,
-        on_block_callback: Callable[..., Any] | None = None,
-        callback_args: Any = (),
-    ) -> list[Output]:
-        if on_buffer_callback is not None and on_block_callback is not None:
-            raise RequestError("on_buffer_callback and on_block_callback exclude each other")
+    def _outputs(self, variables: Sequence[Variable], options: _Options) -> list[Output]:
         outputs: list[Output] = []
-        if saving_enabled:
-            outputs.append(self._recording(variables, saving_dir, saving_filename, saving_format))
-        callback = on_buffer_callback or on_block_callback
+        if options.saving_enabled:
+            outputs.append(self._recording(variables, options))
+        callback = options.on_buffer_callback or options.on_block_callback
         if callback is not None:
             report = self._open_session().note_error
-            dispatcher = Dispatcher(callback, callback_args, report, MAX_WAITING_CALLS)
+            dispatcher = Dispatcher(callback, options.callback_args, report, MAX_WAITING_CALLS)
             self._dispatcher = dispatcher
-            if on_buffer_callback is not None:
+            if options.on_buffer_callback is not None:
                 outputs.append(BufferCallback(dispatcher))
             else:
                 outputs.append(BlockCallback(dispatcher, variables))
@@ -374,3 +410,9 @@ class Streamer(Receiver):
         end = max(max(tick, view.tick) + duration for tick, duration in request.ticks_for(names))
         rate_hz = view.tick_rate_hz
         return (end - view.tick) / (rate_hz if rate_hz > 0 else view.declared_rate_hz)
+
+
+def _look_away(work: asyncio.Future[Any]) -> None:
+    """Take note of how abandoned work ended, which asyncio would complain about otherwise."""
+    if not work.cancelled():
+        work.exception()

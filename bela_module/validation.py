@@ -12,7 +12,10 @@ import reprlib
 from collections.abc import Sequence
 from typing import Annotated, Any, Final, get_args
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ValidationError
+from pydantic import AfterValidator, BaseModel, BeforeValidator, Field, ValidationError
+
+LONGEST_WAIT_S: Final = 4e6
+"""What *for ever* means, some 46 days: no system refuses to wait as long."""
 
 MAX_NAME_CHARS: Final = 200
 """Longest name of a variable or a stream that is accepted."""
@@ -37,6 +40,7 @@ _RULES: Final = {
     "int_from_float": "must be a whole number",
     "int_parsing_size": "must be a whole number of fewer digits",
     "string_type": "must be a text",
+    "path_type": "must be a path",
 }
 
 
@@ -63,9 +67,18 @@ def shown(value: object) -> str:
     return text
 
 
+def plain(value: object) -> object:
+    """Give numbers and arrays of NumPy as Python's own."""
+    to_list = getattr(value, "tolist", None)
+    return to_list() if callable(to_list) else value
+
+
 def as_list(value: object) -> object:
     """Let one name or number alone stand for a list of one."""
-    return [value] if isinstance(value, str | int | float) else value
+    value = plain(value)
+    if isinstance(value, str | int | float):
+        return [value]
+    return [plain(item) for item in value] if isinstance(value, list | tuple) else value
 
 
 def refuse_bool(value: object) -> object:
@@ -99,6 +112,9 @@ Name = Annotated[str, AfterValidator(checked_name)]
 
 Names = Annotated[tuple[Name, ...], BeforeValidator(as_list), AfterValidator(checked_names)]
 """Names, each once; a name alone stands for a list of one."""
+
+Wait = Annotated[float, Field(ge=0), BeforeValidator(refuse_bool), BeforeValidator(plain)]
+"""How long to wait at most, in seconds; infinity is allowed."""
 
 
 def faults(error: ValidationError, model: type[BaseModel]) -> list[str]:

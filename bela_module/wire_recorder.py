@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Final
 
 from bela_module.capture import CapturedMessage, CaptureWriter
-from bela_module.errors import CaptureError
+from bela_module.files import PATIENCE_S, wait_for_writer
 
 logger = logging.getLogger(__name__)
 
@@ -44,8 +44,11 @@ class WireTap:
         self._now = now
         self._begun_s = now()
         self._connection = 0
-        self._waiting: queue.Queue[CapturedMessage | None] = queue.Queue(_MAX_WAITING)
-        self._thread = threading.Thread(target=self._write, name="bela-wire", daemon=True)
+        self._n_done = 0
+        self._failed = False
+        self._closed = False
+        self._waiting: queue.SimpleQueue[CapturedMessage | None] = queue.SimpleQueue()
+        self._thread = threading.Thread(target=self._run, name="bela-wire", daemon=True)
         self._thread.start()
 
     def begin_connection(self) -> None:
@@ -55,27 +58,40 @@ class WireTap:
     def record(self, channel: str, direction: str, message: str | bytes) -> None:
         """Take one message; never waits."""
         since_s = self._now() - self._begun_s
-        captured = CapturedMessage(since_s, channel, direction == "in", message, self._connection)
-        try:
-            self._waiting.put_nowait(captured)
-        except queue.Full:
+        if self._failed or self._waiting.qsize() >= _MAX_WAITING:
             self.dropped += 1
+        else:
+            self._waiting.put(
+                CapturedMessage(since_s, channel, direction == "in", message, self._connection)
+            )
 
-    def close(self) -> None:
-        """Write what waits and finish the file; safe to call more than once."""
-        if not self._thread.is_alive():
+    def close(self, patience_s: float = PATIENCE_S) -> None:
+        """Write what waits and finish the file; safe to call more than once.
+
+        Parameters
+        ----------
+        patience_s : float
+            How long the disk may take without getting on: one that hangs holds nobody up.
+        """
+        if self._closed:
             return
+        self._closed = True
         self._waiting.put(None)
-        self._thread.join()
+        if not wait_for_writer(self._thread, lambda: self._n_done, patience_s):
+            n_left = self._waiting.qsize()
+            logger.error("the capture is not complete: %d messages wait for the disk", n_left)
         if self.dropped:
-            logger.warning("the capture lacks %d messages: writing was too slow", self.dropped)
+            logger.warning(
+                "the capture lacks %d messages: writing failed or was too slow", self.dropped
+            )
 
-    def _write(self) -> None:
+    def _run(self) -> None:
         try:
             with self._writer:
                 while (message := self._waiting.get()) is not None:
                     self._writer.write(message)
-        except CaptureError as error:
-            logger.error("%s", error)
-            while self._waiting.get() is not None:
-                self.dropped += 1
+                    self._n_done += 1
+        except Exception as error:  # noqa: BLE001 -- nobody else would ever see it
+            self._failed = True
+            logger.error("the capture failed: %s: %s", type(error).__name__, error)
+            self.dropped += self._waiting.qsize() + 1

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from typing import Any
 
 import numpy as np
 import pytest
@@ -75,6 +76,28 @@ def test_beside_a_streamer_which_streams_the_sketchs_own_values(
         data = streamer.streaming_buffers_data["ramp_d"]
         assert set(np.diff(data)) == {1}
         assert min(data) >= 0
+
+
+def test_numbers_of_numpy_are_numbers(controller: Controller, board: SimulatedBoard) -> None:
+    controller.send_value("ramp_d", np.float32(0.5))
+    controller.send_value(np.array(["ramp_i"]), np.int64(-7))
+    controller.send_value(["ramp_f", "ramp_j"], np.array([1, 2]))
+    assert board.controlled_values() == {"ramp_d": 0.5, "ramp_i": -7, "ramp_f": 1, "ramp_j": 2}
+
+
+@pytest.mark.parametrize("value", [None, "x", float("nan"), float("inf"), 10**400, [], [[1]]])
+def test_what_is_no_number_is_refused(controller: Controller, value: Any) -> None:
+    with pytest.raises(RequestError, match="values"):
+        controller.send_value("ramp_d", value)
+
+
+@pytest.mark.parametrize("names", [None, 5, [5], [["ramp_d"]]])
+def test_what_is_no_name_is_refused(controller: Controller, names: Any) -> None:
+    for call in (controller.start_controlling, controller.get_value, controller.stop_controlling):
+        with pytest.raises(RequestError, match="variables"):
+            call(names)
+    with pytest.raises(RequestError, match="variables"):
+        controller.send_value(names, 1)
 
 
 def test_errors_say_what_to_do(controller: Controller) -> None:

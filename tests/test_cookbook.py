@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import re
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -26,6 +31,32 @@ def test_the_contents_name_every_recipe() -> None:
     assert [title for title, _ in listed] == list(recipes())
     for title, anchor in listed:
         assert anchor == re.sub(r"[^a-z0-9 -]", "", title.lower()).replace(" ", "-")
+
+
+@pytest.fixture(autouse=True)
+def _signals_as_before() -> Iterator[None]:
+    """Undo what a recipe does with signals."""
+    before = signal.getsignal(signal.SIGTERM)
+    yield
+    signal.signal(signal.SIGTERM, before)
+
+
+@pytest.mark.skipif(os.name == "nt", reason="there, a program cannot be asked to end")
+def test_the_recipe_for_signals_leaves_the_board_clean(
+    wait_until: Callable[..., None],
+) -> None:
+    (snippet,) = recipes()["End cleanly when the system ends the program"]
+    with SimulatedBoard("potentiometers") as board:
+        process = subprocess.Popen(
+            [sys.executable, "-c", snippet.replace("wait(0.5)", "wait(60)")],
+            env=os.environ | {"BELA_HOST": "127.0.0.1", "BELA_PORT": str(board.port)},
+            cwd=COOKBOOK.parent.parent,
+        )
+        with process:
+            wait_until(lambda: board.watched_names() == ["pot1"], "the stream")
+            process.send_signal(signal.SIGTERM)
+            assert process.wait(30) == 1
+        assert board.watched_names() == []
 
 
 @pytest.mark.parametrize("title", [title for title, snippets in recipes().items() if snippets])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import functools
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -104,6 +105,53 @@ def test_what_is_raised_is_reported_once_and_the_next_items_come(
     assert [record.levelname for record in caplog.records] == ["ERROR", "ERROR"]
 
 
+@pytest.mark.parametrize("kind", [SystemExit, KeyboardInterrupt, asyncio.CancelledError])
+@pytest.mark.parametrize("asynchronous", [False, True])
+def test_what_would_end_a_thread_is_an_error_like_any_other(
+    kind: type[BaseException], asynchronous: bool
+) -> None:
+    seen: list[int] = []
+
+    def callback(item: int) -> None:
+        seen.append(item)
+        raise kind(f"at {item}")
+
+    async def coroutine(item: int) -> None:
+        await asyncio.sleep(0)
+        callback(item)
+
+    with dispatching(coroutine if asynchronous else callback) as (dispatcher, errors):
+        for item in range(3):
+            dispatcher.put(item)
+    assert seen == [0, 1, 2]
+    assert errors == [f"the callback raised {kind.__name__}: at {item}" for item in range(3)]
+
+
+def test_a_task_that_ends_the_loop_does_not_end_the_callbacks(
+    wait_until: Callable[..., None],
+) -> None:
+    seen: list[int] = []
+    tasks: list[asyncio.Task[None]] = []
+
+    async def leave() -> None:
+        raise SystemExit(3)
+
+    async def callback(item: int) -> None:
+        if item == 0:
+            tasks.append(asyncio.create_task(leave()))
+            await asyncio.sleep(20.0)
+        seen.append(item)
+
+    with dispatching(callback) as (dispatcher, errors):
+        dispatcher.put(0)
+        wait_until(lambda: errors, "the report")
+        dispatcher.put(1)
+        dispatcher.put(2)
+        wait_until(lambda: seen == [1, 2], "the calls after it")
+    assert errors == ["the callback raised SystemExit: 3"]
+    assert isinstance(tasks[0].exception(), SystemExit)
+
+
 @pytest.mark.parametrize("asynchronous", [False, True])
 def test_a_slow_callback_costs_what_does_not_fit_and_nothing_else(asynchronous: bool) -> None:
     seen: list[int] = []
@@ -134,11 +182,47 @@ def test_a_callback_that_never_returns_is_abandoned() -> None:
     dispatcher = Dispatcher(lambda _item: go_on.wait(20.0), (), errors.append, 10)
     for item in range(3):
         dispatcher.put(item)
-    dispatcher.close(timeout_s=0.05)
+    dispatcher.close(patience_s=0.05)
     assert errors == ["the callback did not keep up: 3 calls were left out"]
     go_on.set()
     dispatcher.close()
     dispatcher.put("late")
+
+
+def test_in_a_hurry_what_waits_is_abandoned_at_once() -> None:
+    go_on = threading.Event()
+    seen: list[int] = []
+    errors: list[str] = []
+
+    def callback(item: int) -> None:
+        go_on.wait(20.0)
+        seen.append(item)
+
+    dispatcher = Dispatcher(callback, (), errors.append, 10)
+    for item in range(3):
+        dispatcher.put(item)
+    begun_s = time.monotonic()
+    dispatcher.close(patience_s=0.0)
+    assert time.monotonic() - begun_s < 0.9  # the patience that it has otherwise
+    go_on.set()
+    dispatcher._thread.join(20.0)
+    assert len(seen) <= 1  # the call that had begun
+    assert errors == ["the callback did not keep up: 3 calls were left out"]
+
+
+def test_calls_that_take_their_time_are_waited_for() -> None:
+    seen: list[int] = []
+
+    def callback(item: int) -> None:
+        time.sleep(0.02)
+        seen.append(item)
+
+    with dispatching(callback) as (dispatcher, errors):
+        for item in range(20):
+            dispatcher.put(item)
+        dispatcher.close(patience_s=0.3)  # for each call, not for all of them
+    assert seen == list(range(20))
+    assert errors == []
 
 
 def test_a_callback_may_end_its_own_dispatcher() -> None:

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import json
+import threading
+import time
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
 from bela_module.errors import RequestError
-from bela_module.files import load_buffers, new_paths
+from bela_module.files import load_buffers, new_paths, wait_for_writer
 
 
 def names(folder: Path, filename: str, *variables: str, suffix: str = ".txt") -> list[str]:
@@ -53,7 +56,7 @@ def test_variables_of_any_name_have_files_of_their_own(tmp_path: Path) -> None:
     ]
 
 
-@pytest.mark.parametrize("filename", ["", "a/b.txt", "../x", "/x"])
+@pytest.mark.parametrize("filename", ["", "a/b.txt", "../x", "/x", "a\0b", "a\nb"])
 def test_a_folder_is_no_file_name(tmp_path: Path, filename: str) -> None:
     with pytest.raises(RequestError, match="saving_dir"):
         new_paths(tmp_path, filename, ".txt", ["a"])
@@ -92,7 +95,36 @@ def test_compact_files_are_one_buffer(tmp_path: Path) -> None:
 def test_what_is_no_recording_is_refused(tmp_path: Path) -> None:
     np.save(tmp_path / "plain.npy", np.arange(3))
     (tmp_path / "cut.npy").write_bytes(b"\x93NUMPY")
+    (tmp_path / "empty.npy").touch()
     (tmp_path / "prose.txt").write_text("Dear reader,\n")
-    for name in ("plain.npy", "cut.npy", "prose.txt", "absent.txt", "absent.npy"):
+    (tmp_path / "list.txt").write_text("[1,2]\n")
+    (tmp_path / "other.txt").write_text('{"data":[1]}\n')
+    (tmp_path / "deep.txt").write_text("[" * 100_000 + "\n")
+    there = ["plain.npy", "cut.npy", "empty.npy", "prose.txt", "list.txt", "other.txt", "deep.txt"]
+    for name in (*there, "absent.txt", "absent.npy"):
         with pytest.raises(RequestError, match=name):
             load_buffers(tmp_path / name)
+    none: Any = None
+    with pytest.raises(RequestError, match="None is no path"):
+        load_buffers(none)
+
+
+def test_a_writer_is_waited_for_while_it_gets_on() -> None:
+    go_on = threading.Event()
+    steps: list[int] = []
+
+    def slow() -> None:
+        for step in range(10):
+            steps.append(step)
+            time.sleep(0.02)
+
+    def hanging() -> None:
+        go_on.wait(20.0)
+
+    slow_one, hanging_one = threading.Thread(target=slow), threading.Thread(target=hanging)
+    slow_one.start()
+    hanging_one.start()
+    assert wait_for_writer(slow_one, lambda: len(steps), 0.3)
+    assert not wait_for_writer(hanging_one, lambda: 0, 0.05)
+    go_on.set()
+    assert wait_for_writer(hanging_one, lambda: 0, 20.0)

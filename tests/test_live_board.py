@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import gc
+import math
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pylsl
 import pytest
@@ -110,6 +113,38 @@ def test_what_is_forgotten_ends_its_connection(
     )
 
 
+def test_connecting_in_several_threads_makes_one_connection(board: SimulatedBoard) -> None:
+    live = LiveBoard("127.0.0.1", board.port)
+    together = threading.Barrier(4)
+
+    def connect() -> None:
+        together.wait(20.0)
+        live.connect()
+
+    threads = [threading.Thread(target=connect) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert sum(thread.name == "bela-session" for thread in threading.enumerate()) == 1
+    live.disconnect()
+
+
+@pytest.mark.parametrize("duration_s", [-1, float("nan"), "long", None])
+def test_a_time_that_is_none_is_refused(duration_s: Any) -> None:
+    with pytest.raises(RequestError, match="duration_s"):
+        LiveBoard("127.0.0.1", 1).wait(duration_s)
+
+
+def test_for_ever_is_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    slept: list[float] = []
+    monkeypatch.setattr(time, "sleep", slept.append)
+    LiveBoard("127.0.0.1", 1).wait(math.inf)
+    monkeypatch.undo()
+    assert slept[0] > 30 * 24 * 3600
+    assert slept[0] < threading.TIMEOUT_MAX
+
+
 def test_any_thread_may_ask(live: LiveBoard) -> None:
     ticks: list[int] = []
     threads = [
@@ -161,6 +196,9 @@ def test_one_property_of_a_variable(live: LiveBoard) -> None:
         live.get_prop_of_var("pot9", "type")
     with pytest.raises(RequestError, match="timestamp_mode"):
         live.get_prop_of_var("pot1", "colour")
+    nothing: Any = ["type"]
+    with pytest.raises(RequestError, match="no property"):
+        live.get_prop_of_var("pot1", nothing)
 
 
 def test_the_clock_is_lsls() -> None:

@@ -106,6 +106,44 @@ def test_saving(monitor: Monitor, tmp_path: Path, saving_format: Any) -> None:
     assert sum(len(buffer["data"]) for buffer in buffers) == 20
 
 
+@pytest.mark.parametrize("periods", [np.int64(500), np.array([500]), [np.int32(500)], "500"])
+def test_numbers_of_numpy_are_numbers(
+    monitor: Monitor, board: SimulatedBoard, periods: Any
+) -> None:
+    monitor.start_monitoring("ramp_d", periods)
+    assert board.monitored() == {"ramp_d": 500}
+    values = monitor.monitor_n_values("ramp_d", periods, np.int64(2), timeout_s=np.float32(20))
+    assert len(values["ramp_d"]["values"]) == 2
+
+
+def test_what_cannot_be_is_refused_and_nothing_else_happens(
+    monitor: Monitor, board: SimulatedBoard, tmp_path: Path
+) -> None:
+    monitor.start_monitoring("ramp_d")
+    wrong: list[tuple[str, dict[str, Any]]] = [
+        ("periods", {"periods": 1.5}),
+        ("periods", {"periods": 0}),
+        ("periods", {"periods": -1}),
+        ("periods", {"periods": "often"}),
+        ("n_values", {"n_values": 0}),
+        ("n_values", {"n_values": -1}),
+        ("n_values", {"n_values": "many"}),
+        ("timeout_s", {"timeout_s": -1}),
+        ("saving_dir", {"saving_enabled": True, "saving_dir": None}),
+        ("saving_format", {"saving_enabled": True, "saving_format": "wav"}),
+    ]
+    for key, arguments in wrong:
+        with pytest.raises(RequestError, match=key):
+            monitor.monitor_n_values("ramp_d", **{"periods": 100, "n_values": 2, **arguments})
+        assert board.monitored() == {"ramp_d": 1000}
+    with pytest.raises(RequestError, match="variables"):
+        monitor.stop_monitoring(5)  # type: ignore[arg-type]
+    assert monitor.stop_monitoring().keys() <= {"ramp_d"}
+    (tmp_path / "foreign.txt").write_text('{"ref_timestamp":1,"data":[1]}\n')
+    with pytest.raises(RequestError, match="rel_timestamps"):
+        monitor.load_data_from_file(tmp_path / "foreign.txt")
+
+
 def test_errors_say_what_to_do(monitor: Monitor) -> None:
     with pytest.raises(RequestError, match="periods"):
         monitor.start_monitoring(["ramp_d"], [100, 200])

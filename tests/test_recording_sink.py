@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import itertools
+import threading
+import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
+from bela_module import recorder
 from bela_module.continuity import Gap, GapReason
 from bela_module.errors import RequestError
 from bela_module.files import load_buffers
@@ -99,6 +104,49 @@ def test_a_new_recording_ends_the_one_before(tmp_path: Path) -> None:
         0,
         3,
     ]
+
+
+def test_what_the_disk_did_not_take_is_counted(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sink = RecordingSink(Notes())
+    assert sink.missing == {}
+    sink.start([SINGLE, GROUP], tmp_path, "run", "text", lambda _text: None)
+    monkeypatch.setattr(recorder, "_MAX_WAITING_VALUES", 0)
+    push(sink, SINGLE, 0)
+    sink.close()
+    assert sink.missing == {"bela_count": 3, "bela_pots": 0}
+
+
+def test_earlier_recordings_are_waited_for_but_not_on_a_disk_that_hangs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, wait_until: Callable[..., None]
+) -> None:
+    works, n_writing = threading.Event(), itertools.count(1)
+    write = recorder.TextWriter.write
+    begun: list[int] = []
+
+    def hanging(self: Any, buffer: Any) -> None:
+        begun.append(next(n_writing))
+        assert works.wait(20.0)
+        write(self, buffer)
+
+    monkeypatch.setattr(recorder.TextWriter, "write", hanging)
+    sink = RecordingSink(Notes())
+    errors: list[str] = []
+    folders = [tmp_path / str(number) for number in range(6)]
+    for folder in folders:
+        sink.start([SINGLE], folder, "run", "text", errors.append)
+        push(sink, SINGLE, 0)
+    wait_until(lambda: len(begun) == len(folders), "all of them to hang")
+    begun_s = time.monotonic()
+    sink.complete()
+    assert time.monotonic() - begun_s < 2.0  # the limit is half a second for all six
+    assert errors == ["the recording is not complete yet: 3 values wait for the disk"] * 6
+    works.set()
+    sink.close()
+    for folder in folders:
+        (buffer,) = load_buffers(folder / "bela_count_run.txt")
+        assert buffer["data"] == [0, 1, 2]
 
 
 def test_what_cannot_be_recorded_is_refused_and_still_passed_on(tmp_path: Path) -> None:

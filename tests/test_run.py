@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import threading
 
 import numpy as np
@@ -22,6 +23,7 @@ class Notes:
 
     def __init__(self) -> None:
         self.told: list[tuple[str, str, int]] = []
+        self.missing = ""
 
     def take(self, name: str, buffer: BufferData) -> None:
         self.told.append(("take", name, buffer["ref_timestamp"]))
@@ -29,8 +31,11 @@ class Notes:
     def lose(self, name: str, last_tick: int) -> None:
         self.told.append(("lose", name, last_tick))
 
-    def close(self) -> None:
-        self.told.append(("close", "", 0))
+    def close(self, *, hurried: bool = False) -> None:
+        self.told.append(("close", "hurried" if hurried else "", 0))
+
+    def describe_missing(self, name: str) -> str:
+        return self.missing
 
 
 def give(run: Run, variable: Variable, first_tick: int, n_values: int = 4) -> None:
@@ -120,14 +125,45 @@ def test_after_its_end_nothing_is_taken_and_outputs_are_closed_once() -> None:
     assert run.counts == run.lost == {"pot": 0}
 
 
+def test_all_outputs_are_closed_even_if_somebody_loses_patience_with_one() -> None:
+    class Hanging(Notes):
+        def close(self, *, hurried: bool = False) -> None:
+            raise KeyboardInterrupt
+
+    before, after = Notes(), Notes()
+    run = Run([POT], None, outputs=[before, Hanging(), after])
+    with pytest.raises(KeyboardInterrupt):
+        run.close(hurried=True)
+    assert before.told == after.told == [("close", "hurried", 0)]
+
+
+def test_the_report_says_what_an_output_lacks() -> None:
+    notes = Notes()
+    run = Run([POT], None, outputs=[notes])
+    give(run, POT, 0)
+    notes.missing = "; its file lacks 3 of them"
+    assert run.describe() == "pot: 4 values, none lost; its file lacks 3 of them"
+
+
+def test_the_longest_time_is_no_error_and_a_wait_can_be_woken() -> None:
+    run = Run([POT], None)
+    given_up = threading.Event()
+    waker = threading.Timer(0.02, lambda: (given_up.set(), run.wake()))
+    waker.start()
+    assert run.wait(given_up.is_set, math.inf)
+    waker.join()
+
+
 @pytest.mark.parametrize(
     ("text", "ends"),
     [("stopped", True), ("schedule_finished", True), ("started", False), ("gap pot 5", False)],
 )
 def test_only_the_end_ends_it(text: str, ends: bool) -> None:
     run = Run([POT], None)
+    assert run.stopped
+    run.stopped = False
     run.mark(text)
-    assert run.ended is ends
+    assert run.ended is run.stopped is ends
 
 
 def test_the_sink_feeds_the_run_of_the_moment() -> None:

@@ -1,15 +1,39 @@
-"""START with saving: every stream in a file of its own, whole, and never over another one."""
+"""Saving, by START and by a Streamer: files of their own, whole, and never over another one."""
 
 from __future__ import annotations
 
+import os
+import signal
+import subprocess
+import sys
+import textwrap
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 from session_helpers import WaitUntil, answer, board_of, session_on, variable
 
+from bela_module import Streamer, recorder
 from bela_module.errors import RequestError
+from bela_module.files import load_buffers
 from bela_module.requests import StartRequest
+from bela_module.simulator import SimulatedBoard
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+@pytest.fixture
+def board() -> Iterator[SimulatedBoard]:
+    with SimulatedBoard("ramps", first_tick=2**31 - 20_000) as board:
+        yield board
+
+
+@pytest.fixture
+def streamer(board: SimulatedBoard) -> Iterator[Streamer]:
+    with Streamer("127.0.0.1", board.port) as streamer:
+        yield streamer
 
 
 def test_what_start_streams_is_saved_whole_and_nothing_is_overwritten(
@@ -36,3 +60,95 @@ def test_what_start_streams_is_saved_whole_and_nothing_is_overwritten(
         np.testing.assert_array_equal(saved["value"][order], kept.ticks)
         np.testing.assert_array_equal(saved["lsl_s"][order], kept.stamps_s)
     assert not (tmp_path / "elsewhere").exists()
+
+
+@pytest.mark.parametrize("saving_format", ["text", "compact"])
+def test_what_is_saved_is_what_streamed(
+    streamer: Streamer, tmp_path: Path, saving_format: Any
+) -> None:
+    for _run in range(2):
+        queue = streamer.stream_n_values(
+            ["ramp_d", "ramp_j"],
+            3000,
+            saving_enabled=True,
+            saving_filename="run.txt",
+            saving_dir=tmp_path / "new",
+            saving_format=saving_format,
+        )
+    suffix = ".txt" if saving_format == "text" else ".npy"
+    assert len(list((tmp_path / "new").iterdir())) == 4
+    assert streamer.saved_files["ramp_j"] == tmp_path / "new" / f"ramp_j_run__1{suffix}"
+    for name, path in streamer.saved_files.items():
+        loaded = streamer.load_data_from_file(path)
+        data = np.concatenate([buffer["data"] for buffer in loaded])
+        np.testing.assert_array_equal(data, streamer.streaming_buffers_data[name])
+        if saving_format == "text":
+            assert len(loaded) == len(queue[name])
+            assert loaded[0]["ref_timestamp"] == queue[name][0]["ref_timestamp"]
+
+
+@pytest.mark.skipif(os.name == "nt", reason="there, a Ctrl-C cannot be sent to one process")
+def test_files_are_complete_after_ctrl_c(board: SimulatedBoard, tmp_path: Path) -> None:
+    script = """
+        import sys
+        from bela_module import Streamer
+
+        streamer = Streamer("127.0.0.1", int(sys.argv[1]))
+        streamer.connect()
+        said = []
+        def say(buffer):
+            if not said:
+                print("streaming", flush=True)
+            said.append(buffer)
+        streamer.start_streaming(
+            ["ramp_d"], saving_enabled=True, saving_dir=sys.argv[2], on_buffer_callback=say
+        )
+        streamer.wait(60)
+    """
+    process = subprocess.Popen(
+        [sys.executable, "-c", textwrap.dedent(script), str(board.port), str(tmp_path)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        cwd=ROOT,
+    )
+    with process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "streaming\n"
+        process.send_signal(signal.SIGINT)
+        _, complaints = process.communicate(timeout=30)
+    assert "KeyboardInterrupt" in complaints
+    ticks = np.concatenate(
+        [
+            np.asarray(buffer["rel_timestamps"]) + buffer["ref_timestamp"]
+            for buffer in load_buffers(tmp_path / "ramp_d_var_stream.txt")
+        ]
+    )
+    (run,) = board.written("ramp_d")
+    assert (ticks[0], ticks[-1], ticks.size) == (run.first_tick, run.last_tick, run.n_values)
+    assert board.watched_names() == []
+
+
+def test_values_that_the_disk_did_not_take_are_told(
+    streamer: Streamer,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    wait_until: Callable[..., None],
+) -> None:
+    streamer.start_streaming("ramp_d", saving_enabled=True, saving_dir=tmp_path)
+    wait_until(lambda: streamer.streaming_buffers_data["ramp_d"], "the first buffer")
+    monkeypatch.setattr(recorder, "_MAX_WAITING_VALUES", 0)
+    wait_until(lambda: "its file lacks" in streamer.report, "losses")
+    monkeypatch.undo()
+    n_buffers = len(streamer.streaming_buffers_queue["ramp_d"])
+    wait_until(
+        lambda: len(streamer.streaming_buffers_queue["ramp_d"]) > n_buffers + 1, "room again"
+    )
+    streamer.stop_streaming()
+    saved = streamer.load_data_from_file(streamer.saved_files["ramp_d"])
+    data = np.concatenate([buffer["data"] for buffer in saved])
+    n_missing = len(streamer.streaming_buffers_data["ramp_d"]) - data.size
+    assert n_missing == sum(buffer["lost"] for buffer in saved) == int(np.sum(np.diff(data) - 1))
+    assert streamer.report.endswith(f"none lost; its file lacks {n_missing} of them")
+    told = f"the recording lacks {n_missing} values of ramp_d: the disk was too slow"
+    wait_until(lambda: streamer.last_error == told, "the report")

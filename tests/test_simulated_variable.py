@@ -141,3 +141,30 @@ def test_a_mask_leaves_other_bits() -> None:
     variable.set_control(True, 4)
     variable.set_masked(255, 240)
     assert variable.describe(5).value == 244
+
+
+def test_while_it_is_not_assigned_nothing_happens_and_its_value_stays() -> None:
+    variable = make()
+    variable.start(variable.watch, 0, 0, now_tick=0)
+    variable.advance(99)
+    variable.set_assigned(False, 99)
+    assert variable.due_tick == NEVER
+    variable.stop(variable.watch, 150, now_tick=100)
+    assert variable.advance(9999) == []
+    described = variable.describe(9999)
+    assert (described.watched, described.value_input) == (True, 99.0)
+    variable.set_assigned(True, 9999)
+    assert variable.describe(10_000).value_input == 10_000.0
+    (payload,) = variable.advance(10_001)
+    assert (payload.tick, payload.first_tick, payload.n_values) == (10_000, 0, 101)
+    assert variable.written == (WrittenRun(0, 99, 100), WrittenRun(10_000, 10_000, 1))
+    assert not variable.describe(10_001).watched
+
+
+def test_not_being_assigned_is_over_with_one_call_and_begins_with_the_first() -> None:
+    variable = make()
+    variable.set_assigned(False, 99)
+    variable.set_assigned(False, 500)
+    assert variable.describe(600).value_input == 99.0
+    variable.set_assigned(True, 600)
+    assert variable.describe(700).value_input == 700.0

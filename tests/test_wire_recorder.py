@@ -112,6 +112,54 @@ def test_a_full_disk_ends_the_recording_alone(
     assert tap.dropped > 0
 
 
+@pytest.mark.parametrize("n_messages", [3, 100])
+def test_a_disk_that_hangs_does_not_hold_up_the_end(
+    n_messages: int,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+    wait_until: WaitUntil,
+) -> None:
+    works = threading.Event()
+    write = CaptureWriter.write
+
+    def hanging(self: CaptureWriter, message: CapturedMessage) -> None:
+        assert works.wait(TIMEOUT_S)
+        write(self, message)
+
+    monkeypatch.setattr(CaptureWriter, "write", hanging)
+    monkeypatch.setattr(wire_recorder, "_MAX_WAITING", 10)
+    tap = WireTap(tmp_path / "wire.jsonl", clock())
+    assert tap._thread.daemon
+    for _ in range(n_messages):
+        tap.record("data", "in", b"0/f")
+    begun_s = time.monotonic()
+    tap.close()
+    assert time.monotonic() - begun_s < 2.0  # the limit is half a second
+    assert "messages wait for the disk" in caplog.text
+    works.set()
+    wait_until(lambda: not tap._thread.is_alive(), "the end of the writing")
+    assert len(list(read_capture(tmp_path / "wire.jsonl"))) == n_messages - tap.dropped
+
+
+@pytest.mark.parametrize("method", ["write", "close"])
+def test_whatever_ends_the_writing_is_said(
+    method: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    close = CaptureWriter.close
+
+    def failing(self: CaptureWriter, *_arguments: object) -> None:
+        close(self)
+        raise MemoryError("no memory")
+
+    monkeypatch.setattr(CaptureWriter, method, failing)
+    tap = WireTap(tmp_path / "wire.jsonl", clock())
+    tap.record("data", "in", b"0/f")
+    tap.close()
+    assert "the capture failed: MemoryError: no memory" in caplog.text
+    assert not tap._thread.is_alive()
+
+
 def test_what_a_session_recorded_can_be_replayed(tmp_path: Path, wait_until: WaitUntil) -> None:
     path = tmp_path / "wire.jsonl.gz"
     tap = WireTap(path, local_clock)
