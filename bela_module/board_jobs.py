@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import math
 from collections.abc import Container, Mapping, Sequence
@@ -85,7 +86,9 @@ async def start(driver: Driver, client: BoardClient, request: StartRequest) -> s
     plans = plan_streams(variables, driver.settings)
     if any(plan.mode is StreamMode.MONITOR for plan in plans):
         await driver.measure(client)  # periods are configured in seconds
-    sink = _recording(driver, request, plans) if request.saving_enabled else driver.sink
+    sink = driver.sink
+    if request.saving_enabled:
+        sink = await asyncio.to_thread(_recording, driver, request, plans)  # a disk may hang
     delivery = _delivery(
         driver, DeliveryKind.START, plans, periods=_periods(driver, plans), sink=sink
     )
@@ -103,6 +106,27 @@ def _recording(driver: Driver, request: StartRequest, plans: Sequence[StreamPlan
     paths = driver.recording.start(plans, folder, filename, settings.format, driver.note_soon)
     logger.info("saving to %s", ", ".join(str(path) for path in paths.values()))
     return driver.recording
+
+
+def while_away(driver: Driver, request: StartRequest | ScheduleRequest) -> str | None:
+    """Answer at once, while the board is away, what its return would not change.
+
+    Returns
+    -------
+    str or None
+        The answer to a START of what streams already; ``None`` when the board has to be asked.
+
+    Raises
+    ------
+    RequestError
+        When something else streams, or there is no such variable.
+    """
+    running, client = driver.delivery, driver.client
+    here = client is not None and not client.lost.done()
+    if running is None or here or driver.jobs:
+        return None
+    wanted = choose_variables(driver.board.variables, request.variables, driver.settings)
+    return _already(running, wanted if isinstance(request, StartRequest) else ())
 
 
 def _already(running: Delivery, variables: Sequence[Variable]) -> str:

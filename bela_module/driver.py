@@ -154,7 +154,10 @@ class Driver:
 
     def note_soon(self, text: str) -> None:
         """Do the same from another thread."""
-        self._loop.call_soon_threadsafe(self.note_error, text)
+        try:
+            self._loop.call_soon_threadsafe(self.note_error, text)
+        except RuntimeError:
+            logger.warning("after the session: %s", text)
 
     # ---- connecting -----------------------------------------------------------------------
 

@@ -13,7 +13,8 @@
     └── ``StreamError``: samples, stamps or metadata that LSL must not be given
 
 Each message says what happened, the value, and the next step. Only these errors leave the
-public functions of this package; anything else is a defect of ours.
+public functions of this package, besides Python's own ``TypeError`` for a call with wrong
+arguments; anything else is a defect of ours.
 """
 
 from __future__ import annotations

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import struct
 from dataclasses import dataclass
+from typing import Final
 
 import numpy as np
 
 from bela_module.errors import FrameError, RequestError
 from bela_module.protocol import Array, ValueType
+
+MAX_BUFFER_BYTES: Final = 15_999
+"""What the board takes in one message."""
 
 _HEADER = struct.Struct("<IcxxxI4x")
 
@@ -38,12 +42,18 @@ def encode_buffer(buffer: Buffer) -> bytes:
     Raises
     ------
     RequestError
-        When the id or a value is outside the range of its type.
+        When the id or a value is outside the range of its type, or there are too many.
     """
     if not 0 <= buffer.buffer_id < 2**32:
         raise RequestError(f"buffer_id {buffer.buffer_id} is not in 0 to {2**32 - 1}")
     raw = np.asarray(buffer.values)
     dtype = buffer.value_type.dtype
+    most = (MAX_BUFFER_BYTES - _HEADER.size) // dtype.itemsize
+    if raw.size > most:
+        raise RequestError(
+            f"{raw.size} values of {buffer.value_type.label}; the board takes {most} at once: "
+            "send them in parts"
+        )
     limits = np.iinfo(dtype) if dtype.kind in "iu" else np.finfo(dtype)
     inside = (raw >= limits.min) & (raw <= limits.max)
     if dtype.kind == "f":

@@ -33,6 +33,7 @@ logger = logging.getLogger(__name__)
 _START_TIMEOUT_S: Final = 10.0
 
 T = TypeVar("T")
+R = TypeVar("R", StartRequest, ScheduleRequest)
 Subscriber = Callable[[str, str], None]
 
 
@@ -77,6 +78,8 @@ class Session:
         self._driver: Driver | None = None
         self._started = threading.Event()
         self._failure: BaseException | None = None
+        self._submitting = threading.Lock()
+        self._is_over = False
 
     # ---- life -----------------------------------------------------------------------------
 
@@ -148,6 +151,9 @@ class Session:
         if error is not None:
             self._failure = error
             logger.error("the session ended: %r", error, exc_info=error)
+        with self._submitting:
+            self._is_over = True
+        await asyncio.sleep(0)  # what was submitted just before is begun, so that it can be ended
 
     async def _drive(self) -> None:
         driver = self._driver = Driver(
@@ -166,15 +172,11 @@ class Session:
 
     def start(self, request: StartRequest) -> Future[str]:
         """Stream until :meth:`stop`; with no board there yet, as soon as it is."""
-        return self._job(
-            lambda driver, client: board_jobs.start(driver, client, request), waits=True
-        )
+        return self._begin(board_jobs.start, request)
 
     def schedule(self, request: ScheduleRequest) -> Future[str]:
         """Let the board itself start and end the streams."""
-        return self._job(
-            lambda driver, client: board_jobs.schedule(driver, client, request), waits=True
-        )
+        return self._begin(board_jobs.schedule, request)
 
     def stop(self) -> Future[str]:
         """End what streams, is scheduled, is monitored, or waits for the board."""
@@ -222,11 +224,10 @@ class Session:
 
     def note_error(self, text: str) -> None:
         """Keep an error for STATUS and the event stream; from any thread."""
-        loop, driver = self._loop, self._driver
-        if loop is None or driver is None or loop.is_closed():
-            logger.warning("after the session: %s", text)
-            return
-        loop.call_soon_threadsafe(driver.note_error, text)
+        if self._driver is None:
+            logger.warning("before the session: %s", text)
+        else:
+            self._driver.note_soon(text)
 
     def subscribe(self, callback: Subscriber) -> None:
         """Have a function called with each event: its name and text.
@@ -241,27 +242,33 @@ class Session:
 
     # ---- inside ---------------------------------------------------------------------------
 
-    def _job(
-        self, job: Callable[[Driver, BoardClient], Awaitable[T]], *, waits: bool = False
-    ) -> Future[T]:
-        return self._submit(
-            lambda driver: driver.submit(lambda client: job(driver, client), waits_for_board=waits)
-        )
+    def _begin(
+        self, job: Callable[[Driver, BoardClient, R], Awaitable[str]], request: R
+    ) -> Future[str]:
+        """Have something begun, now or as soon as there is a board."""
+
+        async def begin(driver: Driver) -> str:
+            if (said := board_jobs.while_away(driver, request)) is not None:
+                return said
+            said = await driver.submit(
+                lambda client: job(driver, client, request), waits_for_board=True
+            )
+            return str(said)
+
+        return self._submit(begin)
+
+    def _job(self, job: Callable[[Driver, BoardClient], Awaitable[T]]) -> Future[T]:
+        return self._submit(lambda driver: driver.submit(lambda client: job(driver, client)))
 
     def _submit(self, work: Callable[[Driver], Coroutine[Any, Any, T]]) -> Future[T]:
         failed: Future[T] = Future()
         if self._thread is None:
             failed.set_exception(RequestError("the session is not open"))
             return failed
-        loop, driver = self._loop, self._driver
-        if loop is None or driver is None or loop.is_closed() or not self._thread.is_alive():
-            reason = f": {self._failure!r}" if self._failure is not None else ""
-            failed.set_exception(BelaError(f"the session has ended{reason}"))
-            return failed
-        coroutine = work(driver)
-        try:
-            return asyncio.run_coroutine_threadsafe(coroutine, loop)
-        except RuntimeError:
-            coroutine.close()
-            failed.set_exception(BelaError("the session has ended"))
-            return failed
+        with self._submitting:
+            loop, driver = self._loop, self._driver
+            if self._is_over or loop is None or driver is None:
+                reason = f": {self._failure!r}" if self._failure is not None else ""
+                failed.set_exception(BelaError(f"the session has ended{reason}"))
+                return failed
+            return asyncio.run_coroutine_threadsafe(work(driver), loop)

@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from bela_module.errors import StreamError
+from bela_module.errors import RequestError, StreamError
 from bela_module.faults import DropPair, OtherClient
 from bela_module.lsl_clock import local_clock
 from bela_module.protocol import Array, Ticks, ValueType
@@ -246,6 +246,25 @@ def test_attempts_become_rarer_but_never_end(wait_until: WaitUntil) -> None:
             assert time.process_time() - used_s < 0.5 * (time.monotonic() - begun_s) + 0.2
             assert one.state == "waiting"
             assert one.stop() == "stopped waiting"
+
+
+def test_what_is_known_already_is_answered_while_the_board_is_away(
+    board: SimulatedBoard, one: Running, wait_until: WaitUntil
+) -> None:
+    one.start("a")
+    flow(one, wait_until)
+    board.refuse_connections(True)
+    board.disconnect()
+    wait_until(lambda: one.state == "reconnecting", "disconnected")
+    assert one.start("a") == "already streaming"
+    for refused in (lambda: one.start("b"), lambda: one.schedule(start_in_s=1, duration_s=1)):
+        with pytest.raises(RequestError, match="a streaming already; STOP first"):
+            refused()
+    with pytest.raises(RequestError, match="no variable 'nothing'"):
+        one.start("nothing")
+    board.refuse_connections(False)
+    wait_until(lambda: one.state == "streaming", "streaming")
+    one.stop()
 
 
 @pytest.mark.parametrize("connected", [True, False], ids=["streaming", "connecting"])

@@ -49,6 +49,13 @@ def test_an_empty_buffer_still_has_its_sixteen_bytes() -> None:
     assert decode_buffer(message).values.size == 0
 
 
+@pytest.mark.parametrize(("kind", "most"), [("c", 15983), ("f", 3995), ("d", 1997)])
+def test_what_the_board_does_not_take_at_once_is_refused(kind: str, most: int) -> None:
+    assert len(encode_buffer(Buffer(0, ValueType(kind), np.zeros(most)))) < 16_000
+    with pytest.raises(RequestError, match=f"{most + 1} values of .*takes {most} at once"):
+        encode_buffer(Buffer(0, ValueType(kind), np.zeros(most + 1)))
+
+
 @pytest.mark.parametrize("buffer_id", [-1, 2**32])
 def test_a_buffer_id_out_of_range_is_refused(buffer_id: int) -> None:
     with pytest.raises(RequestError, match=str(buffer_id)):
