@@ -8,7 +8,12 @@ from typing import Any
 
 import numpy as np
 import pytest
-from session_helpers import (
+
+from bela_module.errors import RequestError
+from bela_module.lsl_clock import local_clock
+from bela_module.protocol import ValueType
+from bela_module.simulator import SimulatedBoard
+from tests.session_helpers import (
     RATE_HZ,
     Running,
     WaitUntil,
@@ -19,38 +24,7 @@ from session_helpers import (
     variable,
     written_ticks,
 )
-
-from bela_module.errors import RequestError
-from bela_module.lsl_clock import local_clock
-from bela_module.protocol import Array, ValueType
-from bela_module.simulator import SimulatedBoard
-from bela_module.sketches import Signal, Ticks, Times, ramp
-
-AHEAD_TICKS = 44100
-"""How far ahead a schedule is made: no stall of this machine may take as long."""
-
-TOUCH_STEP = 1000
-
-
-def saw(ticks: Ticks, _times_s: Times) -> Array:
-    """Give a ramp that crosses 0 all the time, and stays there for a while."""
-    value: Array = np.maximum(ticks % 97 - 40, 0)
-    return value
-
-
-def zero(ticks: Ticks, _times_s: Times) -> Array:
-    return np.zeros(ticks.size)
-
-
-SKETCH = (
-    variable("ramp"),
-    variable("saw", ValueType.INT, saw),
-    variable("zero", ValueType.FLOAT, zero),
-    variable("byte", ValueType.CHAR, zero),
-    variable("half", step=2),
-    variable("touch", ValueType.INT, step=TOUCH_STEP, sparse=True),
-)
-DENSE = ("ramp", "saw", "zero", "byte")
+from tests.signal_cases import AHEAD_TICKS, EACH_TICK, SKETCH, TOUCH_STEP, value_of
 
 
 @pytest.fixture
@@ -64,11 +38,6 @@ def one(board: SimulatedBoard) -> Iterator[Running]:
     with session_on(board) as one:
         one.list()
         yield one
-
-
-def value_of(name: str, ticks: Ticks) -> Array:
-    signals: dict[str, Signal] = {"saw": saw, "zero": zero, "byte": zero}
-    return signals.get(name, ramp)(ticks, np.zeros(ticks.size))
 
 
 def until_idle(one: Running, wait_until: WaitUntil) -> None:
@@ -96,10 +65,10 @@ def test_a_schedule_delivers_its_values_and_none_of_the_padding(
     durations: tuple[int, ...], board: SimulatedBoard, one: Running, wait_until: WaitUntil
 ) -> None:
     first = board.tick_now() + AHEAD_TICKS
-    said = one.schedule(variables=DENSE, timestamps=first, durations=durations)
+    said = one.schedule(variables=EACH_TICK, timestamps=first, durations=durations)
     assert said == f"scheduled from tick {first} to {first + max(durations)}"
     until_idle(one, wait_until)
-    for name, duration in zip(DENSE, durations, strict=True):
+    for name, duration in zip(EACH_TICK, durations, strict=True):
         assert_exactly(one, name, first, first + duration)
         np.testing.assert_array_equal(written_ticks(board, name), one.sink[f"bela_{name}"].ticks)
     assert one.sink.events == ["schedule_started", "schedule_finished"]

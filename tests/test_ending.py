@@ -6,44 +6,16 @@ from collections.abc import Iterator
 
 import numpy as np
 import pytest
-from session_helpers import (
+
+from bela_module.simulator import SimulatedBoard
+from tests.session_helpers import (
     Running,
     WaitUntil,
     board_of,
     session_on,
-    variable,
     written_ticks,
 )
-
-from bela_module.protocol import Array, ValueType
-from bela_module.simulator import SimulatedBoard
-from bela_module.sketches import Signal, Ticks, Times, ramp
-
-AHEAD_TICKS = 44100
-"""How far ahead a schedule is made: no stall of this machine may take as long."""
-
-TOUCH_STEP = 1000
-
-
-def saw(ticks: Ticks, _times_s: Times) -> Array:
-    """Give a ramp that crosses 0 all the time, and stays there for a while."""
-    value: Array = np.maximum(ticks % 97 - 40, 0)
-    return value
-
-
-def zero(ticks: Ticks, _times_s: Times) -> Array:
-    return np.zeros(ticks.size)
-
-
-SKETCH = (
-    variable("ramp"),
-    variable("saw", ValueType.INT, saw),
-    variable("zero", ValueType.FLOAT, zero),
-    variable("byte", ValueType.CHAR, zero),
-    variable("seventh", step=7),
-    variable("touch", ValueType.INT, step=TOUCH_STEP, sparse=True),
-)
-DENSE = {"ramp": 1, "saw": 1, "zero": 1, "byte": 1, "seventh": 7}
+from tests.signal_cases import AHEAD_TICKS, EACH_TICK, SKETCH, STEPS, TOUCH_STEP, value_of
 
 
 @pytest.fixture
@@ -59,11 +31,6 @@ def one(board: SimulatedBoard) -> Iterator[Running]:
         yield one
 
 
-def value_of(name: str, ticks: Ticks) -> Array:
-    signals: dict[str, Signal] = {"saw": saw, "zero": zero, "byte": zero}
-    return signals.get(name, ramp)(ticks, np.zeros(ticks.size))
-
-
 def test_stop_before_a_schedule_cancels_it(board: SimulatedBoard, one: Running) -> None:
     one.schedule(timestamps=board.tick_now() + 100 * AHEAD_TICKS, durations=1000)
     assert one.state == "streaming"
@@ -71,7 +38,7 @@ def test_stop_before_a_schedule_cancels_it(board: SimulatedBoard, one: Running) 
     assert one.state == "idle"
     assert one.sink.events == ["stopped"]
     # The board answers with a few values of now, which nobody asked for.
-    assert all(board.account(name).sent > 0 for name in DENSE)
+    assert all(board.account(name).sent > 0 for name in EACH_TICK)
     assert one.sink.gaps == []
     assert [(stream["samples"], stream["lost"]) for stream in one.streams.values()] == [
         (0, 0)
@@ -101,7 +68,7 @@ def test_stop_collects_everything_and_invents_no_zero(
     wait_until(lambda: all(board.account(v.name).sent for v in SKETCH[:-1]), "blocks")
     stopped_at = board.tick_now()
     assert one.stop() == "stopped"
-    for name, step in DENSE.items():
+    for name, step in STEPS.items():
         kept, written = one.sink[f"bela_{name}"], written_ticks(board, name, step)
         np.testing.assert_array_equal(kept.ticks, written)
         np.testing.assert_array_equal(kept.values, value_of(name, written))
