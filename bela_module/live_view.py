@@ -12,7 +12,7 @@ Status = dict[str, Any]
 
 _STATE_STYLES = {"streaming": "bold green", "idle": "dim", "stopping": "dim"}
 _MAX_ROWS = 40
-_MAX_NOTICES = 8
+_MAX_NOTICES = 12
 
 
 def render(status: Status) -> RenderableType:

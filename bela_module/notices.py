@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-from collections import Counter, deque
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Final
@@ -39,17 +38,15 @@ class Notices:
     now: Callable[[], float]
     notify: Callable[[str, str], None]
     last_error: str | None = None
-    _kept: deque[str] = field(default_factory=lambda: deque(maxlen=_MAX_KEPT))
-    _times: Counter[str] = field(default_factory=Counter)
+    _kept: dict[str, tuple[str, int]] = field(default_factory=dict)
     _gaps: list[str] = field(default_factory=list)
     _n_gaps: int = 0
     _counts: dict[str, int] = field(default_factory=dict)
 
     @property
     def recent(self) -> list[str]:
-        """The latest notices, the oldest first; those that came again once, with how often."""
-        times = self._times
-        return [f"{text} ({times[text]} times)" if times[text] > 1 else text for text in self._kept]
+        """The latest notices, the oldest first; what came again once, with how often."""
+        return [f"{text} ({n} times)" if n > 1 else text for text, n in self._kept.values()]
 
     def mark(self, text: str, lsl_s: float) -> None:
         """Publish an event with the time at which it happened; it cannot fail for who calls."""
@@ -73,10 +70,8 @@ class Notices:
         cause : BaseException, optional
             The error behind it, for the log.
         """
-        logger.warning("%s", text, exc_info=cause)
-        self.last_error = text
-        self._keep(text)
-        self.mark(event or f"error {text}", self.now())
+        self._keep(text, text)
+        self._publish(text, event or f"error {text}", cause)
 
     def gap(self, name: str, n_values: int, lsl_s: float) -> None:
         """Tell of a loss: an event each, and a line for all that come close together."""
@@ -90,9 +85,12 @@ class Notices:
         """Tell of what was counted since the last time, each by its name."""
         for name, n in counts.items():
             more = n - self._counts.get(name, 0)
-            if more > 0:
-                self.tell(f"{more} {name.removesuffix('s') if more == 1 else name}")
             self._counts[name] = n
+            if more > 0:
+                text = _counted(more, name)
+                self._kept.pop(name, None)
+                self._keep(name, _counted(n, name))
+                self._publish(text, f"error {text}")
 
     def flush(self) -> None:
         """Tell of the losses that have come together."""
@@ -103,12 +101,20 @@ class Notices:
         self._gaps.clear()
         self._n_gaps = 0
         logger.warning("%s", text)
-        self._keep(text)
+        self._keep("gap", text)
 
-    def _keep(self, text: str) -> None:
-        if text in self._times:
-            self._kept.remove(text)
-        elif len(self._kept) == _MAX_KEPT:
-            del self._times[self._kept[0]]
-        self._kept.append(text)
-        self._times[text] += 1
+    def _publish(self, text: str, event: str, cause: BaseException | None = None) -> None:
+        logger.warning("%s", text, exc_info=cause)
+        self.last_error = text
+        self.mark(event, self.now())
+
+    def _keep(self, kind: str, text: str) -> None:
+        """Keep a notice as the latest; of each kind the last one is kept, and how often it came."""
+        _, n_before = self._kept.pop(kind, ("", 0))
+        self._kept[kind] = text, n_before + 1
+        if len(self._kept) > _MAX_KEPT:
+            del self._kept[next(iter(self._kept))]
+
+
+def _counted(n: int, name: str) -> str:
+    return f"{n} {name.removesuffix('s') if n == 1 else name}"

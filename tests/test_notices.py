@@ -77,12 +77,16 @@ def test_losses_are_events_each_and_one_line_together(
     assert line.endswith(", gap a 8 and 2 more")
     assert scene.notices.recent == [line]
     assert scene.notices.last_error is None  # it is in the counts of lost values
+    scene.notices.gap("b", 5, 30.0)
+    scene.notices.flush()
+    assert scene.notices.recent == ["gap b 5 (2 times)"]  # so that other notices are not pushed out
 
 
 def test_counts_are_told_when_they_grow(scene: Scene) -> None:
     for counts in ({"bad frames": 0}, {"bad frames": 2}, {"bad frames": 2}, {"bad frames": 3}):
         scene.notices.count(counts)
     assert scene.sink.events == ["error 2 bad frames", "error 1 bad frame"]
+    assert scene.notices.recent == ["3 bad frames"]  # one line, however often
 
 
 def test_who_listens_cannot_break_what_is_listened_to(
