@@ -106,7 +106,7 @@ class Delivery:
     watchdog: Watchdog = field(default_factory=Watchdog)
     last_block_s: dict[str, float] = field(default_factory=dict)
     _announced: bool = False
-    _anew_tick: int = 0
+    _anew_tick: int | None = None  # where a new boot began, until its trackers have begun, too
 
     def __post_init__(self) -> None:
         """Make the streams ready to take blocks."""
@@ -202,15 +202,13 @@ class Delivery:
         if self.kind is not DeliveryKind.SCHEDULE:
             self.notices.mark("started", self._begun_s)
 
-    async def resume(self, client: BoardClient, *, anew: bool) -> None:
-        """Go on after a reconnect.
+    async def resume(self, client: BoardClient) -> None:
+        """Go on after a reconnect or a restart; when that fails, it can be tried again.
 
         Parameters
         ----------
         client : BoardClient
-            The new connection, on which nothing is watched.
-        anew : bool
-            Whether the board has begun to count anew, so that nothing connects to what was.
+            The connection, on which nothing is watched.
         """
         self.is_interrupted = False
         self._find_variables()
@@ -220,12 +218,12 @@ class Delivery:
                     stream.give_up(variable)
         if self.ending:
             return  # nothing more is to come
-        if anew:
-            self._begun_s = self.now()
+        if self._anew_tick is not None:
             await self._surveyor.find_steps(client, self.watched)
             self._begin_trackers(dict.fromkeys((v.name for v in self.watched), self._anew_tick))
             for stream in self.streams:
                 stream.interrupted()
+        self._anew_tick = None
         await self._watch(client, resumed=True)
         await self._monitor(client)
 
@@ -459,6 +457,7 @@ class Delivery:
             The first one that is known since.
         """
         self._anew_tick = first_tick
+        self._begun_s = self.now()
         self.interrupted()
         self.cut(last_tick)
         self._is_void = self.kind is DeliveryKind.SCHEDULE  # its ticks will not come again

@@ -48,7 +48,7 @@ async def take_over(driver: Driver, client: BoardClient, *, fresh: bool = False)
     if waiting:
         await driver.measure(client)
         for delivery in waiting:
-            await delivery.resume(client, anew=restarted)
+            await delivery.resume(client)
     driver.left.clear()
 
 
