@@ -62,6 +62,8 @@ class Board:
     tick: int = 0
     ended_tick: int = 0
     """The last tick that is known to have happened before the latest restart."""
+    began_tick: int = 0
+    """The first tick that is known since."""
     reconnecting: bool = False
     """Whether the connection was lost since the last reply."""
     clock: DeviceClock | None = None
@@ -102,7 +104,7 @@ class Board:
             self.timeline.steer(clock, listed.tick)
         self.reconnecting = False
         if news is BoardNews.RESTARTED:
-            self.ended_tick = last_tick
+            self.ended_tick, self.began_tick = last_tick, listed.tick
             self.counters.restarts += 1
         return news
 

@@ -352,15 +352,16 @@ class Driver:
     async def probe(self, client: BoardClient) -> None:
         """Ask for the list once: the state of the variables and a bound for the clock."""
         foreign = client.counters.foreign_replies
-        reply = await client.list()
-        if self.board.is_strange(reply, client.project):
+        replies = [await client.list()]
+        if self.board.is_strange(replies[0], client.project):
             # A board that really began anew says so again; a reply that was cut short does not.
-            strange, reply = reply, await client.list()
-            self.board.counters.bad_replies += not self.board.is_strange(reply, client.project)
-            logger.debug("asked again after %s", strange.variable_list)
+            replies.append(await client.list())
+            if not self.board.is_strange(replies[1], client.project):
+                del replies[0]
+                self.board.counters.bad_replies += 1
         before = self.board.project
-        news = self.board.take_reply(reply, client.project)
-        self.restarted = self.restarted or news is BoardNews.RESTARTED
+        news = [self.board.take_reply(reply, client.project) for reply in replies]
+        self.restarted = self.restarted or BoardNews.RESTARTED in news
         if before and before != client.project:
             self.note_error(f"the board runs {client.project!r} now; it was {before!r}")
         if client.counters.foreign_replies != foreign and self.board.clock is not None:

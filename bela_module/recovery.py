@@ -83,7 +83,7 @@ def _begin_anew(driver: Driver) -> None:
     """Account for what ran before a restart, of which the board knows nothing any more."""
     driver.notices.tell("the board restarted: its ticks began anew", event="board_restarted")
     for delivery in driver.deliveries:
-        delivery.begin_anew(driver.board.ended_tick, driver.board.tick)
+        delivery.begin_anew(driver.board.ended_tick, driver.board.began_tick)
         if delivery.kind is DeliveryKind.SCHEDULE:
             driver.note_error("the schedule is void: the board restarted and counts anew")
             delivery.finish()
