@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import math
-from collections.abc import Container, Mapping, Sequence
+import threading
+from collections.abc import Callable, Container, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Final
 
@@ -43,6 +45,7 @@ logger = logging.getLogger(__name__)
 _CONFIRM_S: Final = 1.0
 _LEAD_S: Final = 0.1
 _SCHEDULE_PATIENCE_S: Final = 2.0
+_DISK_PATIENCE_S: Final = 0.5
 _DEFAULT_MONITOR_PERIOD_S: Final = 0.1
 _MIN_MONITOR_PERIOD_S: Final = 0.0005
 
@@ -88,12 +91,44 @@ async def start(driver: Driver, client: BoardClient, request: StartRequest) -> s
         await driver.measure(client)  # periods are configured in seconds
     sink = driver.sink
     if request.saving_enabled:
-        sink = await asyncio.to_thread(_recording, driver, request, plans)  # a disk may hang
+        sink = await _in_time(lambda: _recording(driver, request, plans))
     delivery = _delivery(
         driver, DeliveryKind.START, plans, periods=_periods(driver, plans), sink=sink
     )
     await _begin_beside_monitor(driver, client, delivery)
     return f"streaming {', '.join(plan.name for plan in plans)}"
+
+
+async def _in_time(open_files: Callable[[], Sink]) -> Sink:
+    """Have files opened by a thread that nobody has to wait for: a disk may hang."""
+    loop = asyncio.get_running_loop()
+    opened: asyncio.Future[Sink] = loop.create_future()
+
+    def settle(sink: Sink | None, error: BaseException | None) -> None:
+        if opened.done():
+            return
+        if sink is not None:
+            opened.set_result(sink)
+        elif error is not None:
+            opened.set_exception(error)
+
+    def work() -> None:
+        sink, failure = None, None
+        try:
+            sink = open_files()
+        except Exception as error:  # noqa: BLE001 - raised again where it is waited for
+            failure = error
+        with contextlib.suppress(RuntimeError):  # the loop has ended meanwhile
+            loop.call_soon_threadsafe(settle, sink, failure)
+
+    threading.Thread(target=work, name="bela-files", daemon=True).start()
+    try:
+        async with asyncio.timeout(_DISK_PATIENCE_S):
+            return await opened
+    except TimeoutError:
+        raise RequestError(
+            f"the disk did not open the files in {_DISK_PATIENCE_S} s: save elsewhere"
+        ) from None
 
 
 def _recording(driver: Driver, request: StartRequest, plans: Sequence[StreamPlan]) -> Sink:
@@ -195,14 +230,14 @@ async def monitor(driver: Driver, client: BoardClient, request: MonitorRequest) 
         shared = sorted({v.name for v in driver.delivery.monitored} & set(names))
         if shared:
             raise RequestError(f"{', '.join(shared)} is monitored by START already; STOP first")
-    if driver.monitoring is not None:
-        await end(driver, client, driver.monitoring)
     await driver.measure(client)
     if request.periods is not None:
         periods = dict(zip(names, request.periods_for(names), strict=True))
     else:
         ticks = _period_ticks(driver, request.period_s or _DEFAULT_MONITOR_PERIOD_S)
         periods = dict.fromkeys(names, ticks)
+    if driver.monitoring is not None:  # not before all is known to be right
+        await end(driver, client, driver.monitoring)
     await _begin(driver, client, _monitor_delivery(driver, variables, periods))
     return f"monitoring {', '.join(names)}"
 
@@ -227,10 +262,11 @@ async def _begin_beside_monitor(driver: Driver, client: BoardClient, delivery: D
     if monitoring is None or names.isdisjoint(plan.name for plan in monitoring.plans):
         await _begin(driver, client, delivery)
         return
-    variables, periods = monitoring.monitored, monitoring.periods
+    renamed = _monitor_delivery(driver, monitoring.monitored, monitoring.periods)
     await end(driver, client, monitoring)
+    driver.adopt(renamed)
+    await renamed.begin(client)  # if the connection ends now, it goes on with the next one
     await _begin(driver, client, delivery)
-    await _begin(driver, client, _monitor_delivery(driver, variables, periods))
 
 
 def _periods(driver: Driver, plans: Sequence[StreamPlan]) -> dict[str, int]:
@@ -296,10 +332,10 @@ async def end(
     """Stop a delivery and collect its tail; when the connection ends first, it goes on waiting."""
     try:
         still_watched = await end_on_board(delivery, client, hurried=hurried)
-    except BoardError:
+    except (BoardError, asyncio.CancelledError):
         driver.note_left(delivery)
         raise
-    except BaseException:
+    except Exception:
         delivery.finish()
         driver.note_left(delivery)
         driver.drop(delivery)

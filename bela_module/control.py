@@ -128,6 +128,8 @@ def parse_control_message(message: str | bytes) -> ControlMessage:
             first_tick=_number(watcher, "timestamp"),
             last_tick=_number(watcher, "timestampEnd"),
         )
+    if "sampleRate" in watcher or "timestamp" in watcher:
+        raise FrameError("the reply to 'list' lacks its 'watchers'")
     return OtherMessage(text[:200])
 
 

@@ -245,7 +245,7 @@ class Delivery:
         if watched:
             soon = self.board.tick_at(self.now() + LEAD_S)
             await client.send(self._watch_command(watched, dict.fromkeys(watched, soon)))
-        self.watchdog.asked(names, self.now())
+        self.watchdog.asked(names, self.now(), again=True)
 
     def is_due(self, name: str) -> bool:
         """Tell whether something of a watched variable should come now, for all that is known."""

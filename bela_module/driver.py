@@ -85,7 +85,11 @@ class Driver:
     """Whether a reply has shown that the board began anew, which was not dealt with yet."""
     unanswered: int = 0
     looked_s: float = 0.0
+    is_quiet: bool = False
+    """Whether nothing comes on a connection that has not ended."""
     told_jumps: tuple[int, int] = (0, 0)
+    stopping: asyncio.Task[str | None] | None = None
+    """A STOP that waits for the board."""
     _closing: bool = False
     _is_up: bool = False
     _is_away: bool = False
@@ -279,22 +283,33 @@ class Driver:
         """Serve one connection from its handshake to its end, whatever ends it."""
         self.client, self._is_up = client, False
         serving = asyncio.ensure_future(self._serve(client))
-        await asyncio.wait({serving})
-        error = serving.exception()
-        failure = client.failure or (error if not isinstance(error, BoardError) else None)
-        answers = not client.lost.done() and (error is None or failure is not None)
-        if failure is not None:
-            self._fail(failure)
-            await recovery.clean_up_after(self, client)
-        elif isinstance(error, BoardError) and not (self._is_up or self.deliveries):
-            self._not_there(error, resuming=False)  # connected, but it never answered
-        elif isinstance(error, BoardError):
-            self._disconnected(error)
-        await self._leave(client, answers=answers)
-        self.client = None
-        self.board.counters.bad_replies += client.counters.bad_frames
-        self.jobs.connection_ended(client, error or DisconnectedError("it was closed here"))
-        self.publish_status()
+        error: BaseException | None = None
+        try:
+            await asyncio.wait({serving})
+            error = serving.exception()
+            await self._used(client, error)
+        finally:
+            self.client = None
+            self.board.counters.bad_replies += client.counters.bad_frames
+            gone = error or DisconnectedError("it was closed here")
+            self.jobs.connection_ended(client, gone)
+            self.publish_status()
+
+    async def _used(self, client: BoardClient, error: BaseException | None) -> None:
+        """Deal with the end of a connection, or of what was done on it, and close it."""
+        try:
+            failure = client.failure or (error if not isinstance(error, BoardError) else None)
+            if failure is not None:
+                self._fail(failure)
+                await recovery.clean_up_after(self, client)
+            elif isinstance(error, BoardError) and not (self._is_up or self.deliveries):
+                self._not_there(error, resuming=False)  # connected, but it never answered
+            elif isinstance(error, BoardError):
+                self._disconnected(error)
+            elif self._closing and not client.lost.done():
+                await self._leave(client)
+        finally:
+            await client.close()
 
     def _fail(self, error: BaseException) -> None:
         """Say why a defect, here or in a sink, ends what runs; the session stays alive."""
@@ -393,20 +408,17 @@ class Driver:
             if delivery.progress():
                 await board_jobs.end(self, client, delivery)
 
-    async def _leave(self, client: BoardClient, *, answers: bool) -> None:
-        """Leave the board as it was found, unless it is to be reconnected, and close."""
+    async def _leave(self, client: BoardClient) -> None:
+        """Leave the board as it was found."""
+        self._enter(SessionState.STOPPING)
         try:
-            if answers and self._closing:
-                self._enter(SessionState.STOPPING)
-                async with asyncio.timeout(_LEAVE_S):
-                    for delivery in self.deliveries:
-                        await board_jobs.end(self, client, delivery, hurried=True)
-                    await control_jobs.release(self, client, None)
+            async with asyncio.timeout(_LEAVE_S):
+                for delivery in self.deliveries:
+                    await board_jobs.end(self, client, delivery, hurried=True)
+                await control_jobs.release(self, client, None)
         except (BoardError, TimeoutError) as error:
             reason = str(error) or f"it took over {_LEAVE_S} s"
             logger.warning("the board could not be left clean: %s", reason)
-        finally:
-            await client.close()
 
     # ---- data -----------------------------------------------------------------------------
 

@@ -13,6 +13,7 @@ from bela_module.delivery import GRACE_S, LEAD_S, Delivery
 _HURRY_S: Final = 0.12  # whoever ends this process kills it a second later
 _CONFIRM_S: Final = 0.4
 _POLL_S: Final = 0.005
+_STARTS_PATIENCE_S: Final = 0.15
 _TAIL_S: Final = 0.1  # for blocks that come after the reply which says that there are none
 
 
@@ -83,12 +84,18 @@ async def _stop_watching(
 
 
 async def _await_starts(delivery: Delivery, client: BoardClient) -> None:
-    """Wait for starts that are close: an end set before them makes the board begin at once."""
+    """Wait for starts that are close: an end set before them makes the board begin at once.
+
+    Those of a board that stands still may never come.
+    """
     board = delivery.board
     await delivery.probe(client)
     soon = board.tick_at(delivery.now() + LEAD_S)
     close = [tick for tick in delivery.starts.values() if tick <= soon]
+    deadline_s = delivery.now() + _STARTS_PATIENCE_S
     while board.ready and any(tick > board.tick for tick in close):
+        if delivery.now() > deadline_s:
+            return
         await asyncio.sleep(_POLL_S)
         await delivery.probe(client)
 

@@ -203,8 +203,9 @@ class Grouper:
         ):
             return self._release_uneven(columns, present)
         rows = np.empty((ticks.size, len(columns)), self._dtype)
-        for member, (_, values) in enumerate(present):
-            rows[:, member] = values
+        with np.errstate(invalid="ignore"):  # a signalling NaN becomes a quiet one
+            for member, (_, values) in enumerate(present):
+                rows[:, member] = values
         return [Rows(ticks, rows)]
 
     def _release_uneven(
@@ -219,7 +220,8 @@ class Grouper:
             if column is None:
                 continue
             at = np.searchsorted(ticks, column[0])
-            rows[at, member] = column[1]
+            with np.errstate(invalid="ignore"):  # a signalling NaN becomes a quiet one
+                rows[at, member] = column[1]
             missing[at, member] = False
             self.superseded += at.size - int(np.count_nonzero(~missing[:, member]))
         if not floating:

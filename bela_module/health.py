@@ -113,22 +113,28 @@ def report(driver: Driver, findings: Sequence[Finding]) -> None:
 
 def look(driver: Driver) -> None:
     """Look at what needs no reply, some times a second: silence, counts and losses."""
-    now_s, client = driver.now(), driver.client
+    now_s = driver.now()
     stood_still_s = now_s - driver.looked_s - LOOK_PERIOD_S
     driver.looked_s = now_s
     if stood_still_s > _STANDSTILL_S:
         driver.notices.tell(f"this computer or process stood still for {stood_still_s:.1f} s")
-    elif client is not None and driver.deliveries and not client.lost.done():
-        quiet = now_s - client.last_received_s > _QUIET_S
-        said = str(Finding(Cause.QUIET))
-        if quiet and said not in driver.problems:
-            report(driver, [Finding(Cause.QUIET)])
-        elif not quiet and said in driver.problems:
-            report(driver, [])
+    else:
+        _look_for_silence(driver, now_s)
     driver.notices.count(counts(driver))
     _tell_jump(driver)
     driver.notices.flush()
     driver.publish_status()
+
+
+def _look_for_silence(driver: Driver, now_s: float) -> None:
+    """Tell that nothing comes, neither data nor replies, before that ends the connection."""
+    client = driver.client
+    connected = client is not None and not client.lost.done()
+    was_quiet, driver.is_quiet = driver.is_quiet, False
+    if client is not None and connected and driver.deliveries:
+        driver.is_quiet = now_s - client.last_received_s > _QUIET_S
+    if driver.is_quiet and not was_quiet:
+        driver.notices.tell(Cause.QUIET.value)
 
 
 def _tell_jump(driver: Driver) -> None:

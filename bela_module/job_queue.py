@@ -30,12 +30,18 @@ class PendingJob:
         Told when there is no board yet; ``None`` when the job then fails instead.
     only_on : BoardClient or None
         The only connection on which it makes sense.
+    number : int
+        Grows with each that is asked for.
+    internal : bool
+        Whether it is no command of somebody's, who could take it back.
     """
 
     job: Job
     future: asyncio.Future[Any]
     waiting: asyncio.Future[str] | None = None
     only_on: BoardClient | None = None
+    number: int = 0
+    internal: bool = False
 
     def fail(self, error: BaseException) -> None:
         """Let it end with an error, if it has not ended."""
@@ -59,13 +65,22 @@ class PendingJob:
 class JobQueue:
     """Jobs in the order in which they were asked for; at most 64."""
 
+    newest: int = 0
+    """Number of the job that was asked for last."""
     _jobs: deque[PendingJob] = field(default_factory=deque)
 
     def __len__(self) -> int:
         """Count the jobs that were not begun."""
         return len(self._jobs)
 
-    def add(self, job: Job, *, waits: bool, only_on: BoardClient | None = None) -> PendingJob:
+    def add(
+        self,
+        job: Job,
+        *,
+        waits: bool,
+        only_on: BoardClient | None = None,
+        internal: bool = False,
+    ) -> PendingJob:
         """Append a job.
 
         Parameters
@@ -76,6 +91,8 @@ class JobQueue:
             Whether it is kept until a board is there.
         only_on : BoardClient, optional
             The only connection on which it makes sense.
+        internal : bool
+            Whether it is no command of somebody's, who could take it back.
 
         Raises
         ------
@@ -86,7 +103,9 @@ class JobQueue:
             raise RequestError(f"{_MAX_JOBS} commands are waiting for the board already")
         loop = asyncio.get_running_loop()
         waiting: asyncio.Future[str] | None = loop.create_future() if waits else None
-        pending = PendingJob(job, loop.create_future(), waiting, only_on)
+        self.newest += 1
+        future = loop.create_future()
+        pending = PendingJob(job, future, waiting, only_on, self.newest, internal)
         self._jobs.append(pending)
         return pending
 
@@ -159,15 +178,21 @@ class JobQueue:
         """Fail the jobs that made sense on one connection alone."""
         self._refuse([p for p in self._jobs if p.only_on is client], error)
 
-    def refuse(self, reason: str, *, all_jobs: bool = True) -> bool:
-        """Refuse all jobs, or those that wait for a board.
+    def refuse(self, reason: str) -> None:
+        """Refuse all jobs."""
+        self._refuse(list(self._jobs), RequestError(reason))
+
+    def refuse_waiting(self, reason: str, newest: int) -> bool:
+        """Refuse commands that wait for a board, up to the one of a number.
 
         Returns
         -------
         bool
             Whether there were any.
         """
-        refused = [p for p in self._jobs if all_jobs or p.waiting is not None]
+        refused = [
+            p for p in self._jobs if p.waiting is not None and p.number <= newest and not p.internal
+        ]
         self._refuse(refused, RequestError(reason))
         return bool(refused)
 

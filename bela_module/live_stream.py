@@ -182,8 +182,7 @@ class LiveStream:
         What could not be opened by now never will be: its values are lost.
         """
         self.release(at_last=True)
-        self._refuse_waiting()
-        self._waiting.clear()
+        self._refuse_waiting(keeping=-1)
         if self._grouper is not None and self.facts is not None:
             for rows in self._grouper.finish():
                 self._push(rows.ticks, rows.values)
@@ -276,12 +275,18 @@ class LiveStream:
         self._refuse_waiting(keeping=_MAX_WAITING_VALUES)
 
     def _refuse_waiting(self, *, keeping: int = 0) -> None:
-        """Lose the oldest values that wait, until so many are left."""
-        while self._n_waiting > keeping:
-            _, oldest = self._waiting.popleft()
+        """Lose the oldest values that wait, until so many are left; with -1 all, gaps as well."""
+        while self._waiting and self._n_waiting > keeping:
+            member, oldest = self._waiting.popleft()
             if isinstance(oldest, Run):
-                self._n_waiting -= oldest.values.size
-                self.refused += oldest.values.size
+                n_values = oldest.values.size
+                self._n_waiting -= n_values
+                self.refused += n_values
+                first_tick, last_tick = int(oldest.ticks[0]), int(oldest.ticks[-1])
+                oldest = Gap(first_tick, last_tick, n_values, GapReason.LOST)
+                self._on_gap(self.plan.variables[member], oldest)
+            if oldest.last_tick != _NEVER:
+                self._tell_gap(member, oldest)
 
     def _note(self, error: Exception) -> None:
         if self.error is None:

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Final
 from bela_module import board_jobs, control_jobs
 from bela_module.client import BoardClient
 from bela_module.delivery import DeliveryKind
-from bela_module.errors import BoardError
 
 if TYPE_CHECKING:
     from bela_module.driver import Driver
@@ -42,14 +41,16 @@ async def take_over(driver: Driver, client: BoardClient, *, fresh: bool = False)
     _check_control(driver)
     waiting = [delivery for delivery in driver.deliveries if delivery.is_interrupted]
     if driver.exclusive and (fresh or restarted):
+        left = frozenset(driver.left)
         await board_jobs.clear(client, driver.board)
+        driver.left -= left
     else:
         await end_what_is_left(driver, client)
     if waiting:
         await driver.measure(client)
-        for delivery in waiting:
+    for delivery in waiting:
+        if delivery in driver.deliveries:  # it may have been given up meanwhile
             await delivery.resume(client)
-    driver.left.clear()
 
 
 async def end_what_is_left(driver: Driver, client: BoardClient) -> None:
@@ -75,7 +76,7 @@ async def clean_up_after(driver: Driver, client: BoardClient) -> None:
     try:
         async with asyncio.timeout(_TIDY_S):
             await end_what_is_left(driver, client)
-    except (BoardError, TimeoutError) as error:
+    except Exception as error:  # noqa: BLE001 - the defect itself, perhaps
         logger.warning("the board is to be left clean later: %s", error or "no reply in time")
 
 
@@ -139,6 +140,7 @@ async def tidy_up(driver: Driver) -> None:
         names = ", ".join(sorted(driver.left | driver.controlled))
         reason = str(error) or f"it took over {_TIDY_S} s"
         logger.warning("the board could not be left clean (%s): %s", names, reason)
+        driver.note_shortfall(f"the board could not be left clean ({names}): {reason}")
     finally:
         if client is not None:
             await client.close()

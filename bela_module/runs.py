@@ -72,7 +72,8 @@ class Tracker(ABC):
 
     One run of the stream is ``begin``, then ``add`` for each block, then ``finish``. Whatever
     order of lost, cut, repeated or spliced blocks comes: each value that is given has its own
-    tick, no tick is given twice or backwards, no padding is given, and what is missing is counted.
+    tick, no tick is given backwards (nor twice, but for values that are assigned more than once in
+    a tick), no padding is given, and what is missing is counted.
 
     Parameters
     ----------

@@ -7,6 +7,7 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
 from bela_module.version import __version__
+from bela_module.watchdog import Cause
 
 if TYPE_CHECKING:
     from bela_module.driver import Driver
@@ -59,7 +60,7 @@ def build_status(driver: Driver) -> dict[str, Any]:
             "repeated_values": board.counters.repeated_values,
         },
         "controlled": sorted(driver.controlled),
-        "problems": list(driver.problems),
+        "problems": [*driver.problems, *([Cause.QUIET.value] if driver.is_quiet else [])],
         "shortfalls": list(driver.shortfalls),
         "notices": driver.notices.recent,
         "last_error": driver.last_error,

@@ -47,6 +47,10 @@ class StepSurvey:
         self._period_ticks = max(2, period_ticks)
         self._asked = {v.index: _Asked(v, self._period_ticks) for v in variables}
 
+    def __contains__(self, index: int) -> bool:
+        """Tell whether the variable of a number is surveyed."""
+        return index in self._asked
+
     @property
     def steps(self) -> dict[int, int]:
         """Ticks between two values, by the variable's index, as far as found."""

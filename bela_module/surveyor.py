@@ -40,14 +40,14 @@ class Surveyor:
     _sends: list[Json] = field(default_factory=list)
 
     def take(self, block: Block) -> bool:
-        """Take a block when a survey is under way and it is a monitor's.
+        """Take a block when it is a monitor's of a variable that is being surveyed.
 
         Returns
         -------
         bool
             Whether it was.
         """
-        if self._survey is None or not block.monitor:
+        if self._survey is None or not block.monitor or block.variable.index not in self._survey:
             return False
         self._sends += self._survey.add(block)
         return True

@@ -123,12 +123,23 @@ class Watchdog:
     _looked_s: float = 0.0
     _renew_s: float = _RENEW_S
 
-    def asked(self, names: Iterable[str], now_s: float) -> None:
-        """Learn that some variables are to stream from now on."""
+    def asked(self, names: Iterable[str], now_s: float, *, again: bool = False) -> None:
+        """Learn that some variables are to stream from now on.
+
+        Parameters
+        ----------
+        names : iterable of str
+            The variables.
+        now_s : float
+            The present time.
+        again : bool
+            Whether it was asked again because nothing came, and not for the first time on a
+            connection.
+        """
         for name in names:
             before = self._watches.get(name)
-            again = before is not None and not before.seen
-            self._watches[name] = _Watch(now_s, before.tries + 1 if before and again else 1)
+            in_vain = again and before is not None and not before.seen
+            self._watches[name] = _Watch(now_s, before.tries + 1 if before and in_vain else 1)
 
     def look(
         self,
@@ -163,8 +174,9 @@ class Watchdog:
             if now_s - self._tick_since_s > _STANDSTILL_S:
                 self._forgive(now_s)
             self._tick, self._tick_since_s = tick, now_s
-        elif now_s - self._tick_since_s > _STANDSTILL_S:
-            return [Finding(Cause.STANDSTILL)]
+        else:  # nothing can come before the next tick
+            stands = now_s - self._tick_since_s > _STANDSTILL_S
+            return [Finding(Cause.STANDSTILL)] if stands else []
         found: dict[Cause, list[str]] = {
             cause: [] for cause in (Cause.UNWATCHED, Cause.UNMONITORED, Cause.IGNORED)
         }

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import dataclasses
 import json
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -17,35 +17,44 @@ from bela_module.faults import (
     DropPair,
     DropPayload,
     Fault,
+    NoData,
     OtherClient,
     OversizedPayload,
+    Pause,
     Refuse,
     RepeatPair,
     Silence,
     Slow,
     Stall,
     StepClock,
-    TimedFault,
+    Unassigned,
     WrongReply,
 )
-from bela_module.lsl_clock import local_clock
 from bela_module.protocol import Ticks
 from bela_module.simulator import SimulatedBoard
-from bela_module.sketches import Sketch
+from bela_module.sketches import Sketch, Times
+from bela_module.streams import Stamps
+from tests.observed_board import ObservedBoard
 from tests.session_helpers import Recorder, variable
 
 RATE_HZ = 88200.0
 NAMES = ("a", "b")
 
+
+def falling(ticks: Ticks, _times_s: Times) -> np.ndarray:
+    """Give values that no other variable has."""
+    return -ticks
+
+
 SKETCH = Sketch("faulty", "made for a test", (variable("a"), variable("b")), tick_rate_hz=RATE_HZ)
 RENUMBERED = Sketch(
     "rebuilt",
     "the same variables, and others before them",
-    (variable("new"), variable("b"), variable("a")),
+    (variable("new", signal=falling), variable("b"), variable("a")),
     tick_rate_hz=RATE_HZ,
 )
 
-Strike = Callable[[SimulatedBoard, float], None]
+Strike = Callable[[SimulatedBoard], None]
 
 
 @dataclass(frozen=True)
@@ -57,71 +66,102 @@ class Case:
     name : str
         What it is called in reports.
     strike : callable
-        Lets it happen to a board, after a time in seconds.
+        Lets it happen to a board, at once.
+    loses : bool or None
+        Whether values must be lost, or none may be; ``None`` when it depends.
+    lasts_s : float
+        How long it takes.
     disconnects : bool
-        Whether it ends the connection: a session that stops just then has to stop without the
-        board, and knows its ticks only up to the last reply.
+        Whether it ends the connection.
     restarts : bool
         Whether the board forgets everything, so that nobody knows how many values it had taken
         since its last reply.
-    steps : bool
-        Whether the board's clock jumps: stamps near the jump are off by up to as much.
+    unwatches : bool
+        Whether the board stops to write values that are still wanted.
+    hole_s : float
+        How long the sketch takes no values. Those of one block, which has one tick, then come with
+        ticks that are not theirs, and stamps near the hole are off by up to as much.
+    assigns : bool
+        Whether the sketch goes on to assign the variables while it counts ticks. Otherwise nobody
+        can tell values that were not taken from some that were lost.
     """
 
     name: str
     strike: Strike
+    loses: bool | None = None
+    lasts_s: float = 0.0
     disconnects: bool = False
     restarts: bool = False
-    steps: bool = False
+    unwatches: bool = False
+    hole_s: float = 0.0
+    assigns: bool = True
+
+    @property
+    def keeps_writing(self) -> bool:
+        """Whether the board writes all that the sketch takes, whatever becomes of it then."""
+        return not (self.disconnects or self.restarts or self.unwatches or self.hole_s)
 
 
-def _inject(fault: Fault) -> Strike:
-    def strike(board: SimulatedBoard, after_s: float) -> None:
-        late = isinstance(fault, TimedFault) and after_s > 0
-        board.inject(dataclasses.replace(fault, at_s=after_s) if late else fault)
-
-    return strike
+def _inject(*faults: Fault) -> Strike:
+    return lambda board: board.inject(*faults)
 
 
-def _restart(sketch: Sketch | None, first_tick: int = 0) -> Strike:
-    def strike(board: SimulatedBoard, after_s: float) -> None:
-        board.later(after_s, lambda: board.restart(sketch, first_tick=first_tick))
+def _restart(sketch: Sketch | None, *, watched: bool = False) -> Strike:
+    def happen(board: SimulatedBoard) -> None:
+        board.restart(sketch)
+        if watched:  # by somebody who was quicker
+            OtherClient(cmd="watch").happen(board)
 
-    return strike
+    return lambda board: board.later(0.0, lambda: happen(board))
 
 
-def case_of(fault: Fault, name: str = "", **facts: bool) -> Case:
+def case_of(fault: Fault, name: str = "", **facts: Any) -> Case:
     return Case(name or fault.name, _inject(fault), **facts)
 
 
 CASES = (
-    case_of(DropHeader(n=2, variable="a")),
-    case_of(DropPayload(n=2, variable="a")),
-    case_of(DropPair(n=3)),
-    case_of(CorruptHeader(n=2)),
-    case_of(CorruptPayload(n=4)),
-    case_of(OversizedPayload(n=1), disconnects=True),
-    case_of(RepeatPair(n=4)),
-    case_of(WrongReply(n=2)),
-    case_of(Disconnect(), disconnects=True),
-    case_of(Disconnect(clean=True), "disconnect-clean", disconnects=True),
-    case_of(Refuse(for_s=0.3), disconnects=True),
-    case_of(Silence(for_s=1.2), disconnects=True),
-    case_of(Stall(for_s=0.4)),
-    case_of(Slow(to_client_s=0.02, jitter_s=0.003), "slow-asymmetric"),
+    case_of(DropHeader(n=2, variable="a"), loses=True),
+    case_of(DropPayload(n=2, variable="a"), loses=True),
+    case_of(DropPair(n=3), loses=True),
+    case_of(CorruptHeader(n=2), loses=True),
+    case_of(CorruptPayload(n=4), loses=True),
+    case_of(OversizedPayload(n=1), loses=True, disconnects=True),
+    case_of(RepeatPair(n=4), loses=False),
+    Case(
+        "wrong-reply",
+        _inject(WrongReply(n=1, how="cut"), WrongReply(n=1, how="number")),
+        loses=False,
+    ),
+    case_of(Disconnect(), loses=True, disconnects=True),
+    case_of(Disconnect(clean=True), "disconnect-clean", loses=True, disconnects=True),
+    case_of(Disconnect(socket="control"), "disconnect-control", loses=True, disconnects=True),
+    case_of(Disconnect(socket="data"), "disconnect-data", loses=True, disconnects=True),
+    case_of(Refuse(for_s=0.3), loses=True, disconnects=True),
+    case_of(Silence(for_s=1.8), loses=True, disconnects=True),
+    case_of(Stall(for_s=0.4), lasts_s=0.4),
+    case_of(Slow(to_client_s=0.02, jitter_s=0.003), "slow-asymmetric", loses=False),
     Case("restart", _restart(None), disconnects=True, restarts=True),
     Case("restart-renumbered", _restart(RENUMBERED), disconnects=True, restarts=True),
+    Case(
+        "restart-renumbered-watched",
+        _restart(RENUMBERED, watched=True),
+        disconnects=True,
+        restarts=True,
+    ),
+    case_of(Pause(for_s=0.3), lasts_s=0.3, hole_s=0.3),
+    case_of(Unassigned(for_s=0.3, variable="a"), lasts_s=0.3, hole_s=0.3, assigns=False),
+    case_of(NoData(for_s=0.3), lasts_s=0.3, hole_s=0.3),
     case_of(OtherClient(cmd="watch"), "other-watch"),
-    case_of(OtherClient(cmd="unwatch"), "other-unwatch"),
+    case_of(OtherClient(cmd="unwatch"), "other-unwatch", unwatches=True),
     case_of(OtherClient(cmd="log"), "other-log"),
     case_of(OtherClient(cmd="unlog"), "other-unlog"),
-    case_of(StepClock(step_s=0.1), "step-forward", steps=True),
-    case_of(StepClock(step_s=-0.1), "step-back", steps=True),
+    case_of(StepClock(step_s=0.1), "step-forward", lasts_s=0.25, hole_s=0.1),
+    case_of(StepClock(step_s=-0.1), "step-back", lasts_s=0.25, hole_s=0.1),
 )
 
 
-def make_board() -> SimulatedBoard:
-    return SimulatedBoard(SKETCH, clock=local_clock)
+def make_board(sketch: Sketch = SKETCH, first_tick: int = 0) -> ObservedBoard:
+    return ObservedBoard(sketch, first_tick=first_tick)
 
 
 @dataclass(frozen=True)
@@ -181,6 +221,20 @@ def columns_of(sink: Recorder, stream: str) -> dict[str, tuple[Ticks, np.ndarray
     return columns
 
 
+Clock = Callable[[Ticks], Times]
+
+
+def _clocks_of(board: SimulatedBoard, name: str) -> list[Clock | None]:
+    """Give the clock of each boot, as far as it is still known."""
+    if isinstance(board, ObservedBoard):
+        return [clock.times_of for clock in board.clocks]
+    return [None] * len(board.written_before(name)) + [board.true_time_s]
+
+
+def _worst_error_s(clock: Clock | None, ticks: Ticks, stamps_s: Stamps) -> float:
+    return 0.0 if clock is None else float(np.abs(stamps_s - clock(ticks)).max())
+
+
 def check_values(
     board: SimulatedBoard, sink: Recorder, stream: str, *, worst_s: float, n_misplaced: int = 0
 ) -> dict[str, int]:
@@ -204,12 +258,13 @@ def check_values(
     for name, (ticks, values, stamps_s) in columns_of(sink, stream).items():
         wrong = np.flatnonzero(values != ticks)
         assert wrong.size <= n_misplaced, f"{name}: {values[wrong[:4]]} at ticks {ticks[wrong[:4]]}"
-        boots = np.flatnonzero(np.diff(ticks) <= 0)
-        assert boots.size <= len(board.written_before(name)), f"{name}: ticks ran backwards"
         assert np.all(np.diff(stamps_s) >= 0), f"{name}: stamps ran backwards"
-        since = int(boots[-1]) + 1 if boots.size else 0
-        if boots.size == len(board.written_before(name)):
-            error_s = np.abs(stamps_s[since:] - board.true_time_s(ticks[since:]))
-            assert error_s.max() <= worst_s, f"{name}: {error_s.max()} s beside the truth"
+        clocks = _clocks_of(board, name)
+        for boot in np.split(np.arange(ticks.size), np.flatnonzero(np.diff(ticks) <= 0) + 1):
+            assert clocks, f"{name}: ticks ran backwards"
+            errors_s = [_worst_error_s(clock, ticks[boot], stamps_s[boot]) for clock in clocks]
+            right = [n for n, error_s in enumerate(errors_s) if error_s <= worst_s]
+            assert right, f"{name}: {min(errors_s)} s beside the truth"
+            clocks = clocks[right[0] + 1 :]  # nothing may have come of the boots in between
         counts[name] = ticks.size
     return counts

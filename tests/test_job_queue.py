@@ -85,15 +85,19 @@ def test_the_end_of_a_connection_fails_what_made_sense_on_it_alone() -> None:
     run(scenario)
 
 
-def test_all_can_be_refused_or_those_that_wait() -> None:
+def test_all_can_be_refused_or_those_that_waited_before() -> None:
     async def scenario(queue: JobQueue) -> None:
         patient, impatient = queue.add(job, waits=True), queue.add(job, waits=False)
-        assert queue.refuse("stopped", all_jobs=False)
+        ours = queue.add(job, waits=True, internal=True)
+        newest = queue.newest
+        later = queue.add(job, waits=True)
+        assert queue.refuse_waiting("stopped", newest)
         assert str(error_of(patient.future)) == "stopped"
-        assert not impatient.future.done()
-        assert queue.refuse("closed")
-        assert str(error_of(impatient.future)) == "closed"
-        assert not queue.refuse("again")
+        assert not any(each.future.done() for each in (impatient, ours, later))
+        assert not queue.refuse_waiting("stopped", newest)
+        queue.refuse("closed")
+        for each in (impatient, ours, later):
+            assert str(error_of(each.future)) == "closed"
 
     run(scenario)
 

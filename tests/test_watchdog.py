@@ -75,7 +75,7 @@ def test_a_watch_that_another_client_ended() -> None:
     scene.look()
     scene.watched.remove("pot1")
     assert scene.first_finding(within=10) == (3, [Finding(Cause.UNWATCHED, ("pot1",))])
-    scene.watchdog.asked(["pot1"], scene.now_s)
+    scene.watchdog.asked(["pot1"], scene.now_s, again=True)
     scene.watched.add("pot1")
     assert scene.first_finding(within=10) == (10, [])
 
@@ -93,7 +93,7 @@ def test_a_variable_that_is_never_assigned_is_watched_once_more_and_then_said_to
     scene = Scene(watched={"pot1"})
     scene.first_finding(within=10)
     assert scene.watchdog.to_ask_again == ["pot2"]
-    scene.watchdog.asked(["pot2"], scene.now_s)
+    scene.watchdog.asked(["pot2"], scene.now_s, again=True)
     for _ in range(4):
         assert scene.look() == [Finding(Cause.IGNORED, ("pot2",))]  # till that was in vain, too
         assert scene.watchdog.to_ask_again == []
@@ -101,7 +101,7 @@ def test_a_variable_that_is_never_assigned_is_watched_once_more_and_then_said_to
     for _ in range(40):  # it stands until it is seen watched, without being told anew
         assert scene.look() == [Finding(Cause.UNASSIGNED, ("pot2",))]
         if scene.watchdog.to_ask_again == ["pot2"]:
-            scene.watchdog.asked(["pot2"], scene.now_s)
+            scene.watchdog.asked(["pot2"], scene.now_s, again=True)
             n_asked += 1
     assert n_asked in (3, 4)  # every five seconds
     scene.watched.add("pot2")
