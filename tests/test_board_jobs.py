@@ -22,6 +22,7 @@ from session_helpers import (
 
 from bela_module.errors import RequestError
 from bela_module.protocol import ValueType
+from bela_module.requests import StartRequest
 from bela_module.simulator import SimulatedBoard
 
 TOUCH_STEP = 500
@@ -149,6 +150,39 @@ def test_what_cannot_be_monitored_is_refused(board: SimulatedBoard, one: Running
     with pytest.raises(RequestError, match="2 periods|periods must be one for all"):
         one.monitor(periods=[100, 200])
     assert left_on(board) == ([], {}, {})
+
+
+def test_a_monitor_that_is_refused_leaves_the_one_that_runs(
+    board: SimulatedBoard, one: Running
+) -> None:
+    one.monitor(variables="ramp", periods=441)
+    with pytest.raises(RequestError, match="is below"):
+        one.monitor(variables="byte", period_s=0.0001)
+    assert board.monitored() == {"ramp": 441}
+    assert one.state == "streaming"
+
+
+def test_a_monitor_goes_on_when_the_start_beside_it_is_interrupted(
+    board: SimulatedBoard, one: Running, wait_until: WaitUntil
+) -> None:
+    one.monitor(variables="ramp", periods=441)
+    started = one.session.start(StartRequest(variables=("ramp",)))
+    board.later(0.1, board.disconnect)
+    assert answer(started).startswith(("streaming", "waiting"))
+    wait_until(lambda: one.samples("bela_ramp_monitor") > 0, "the monitor's values")
+    wait_until(lambda: one.samples("bela_ramp") > 512, "the stream's")
+    wait_until(lambda: board.monitored() == {"ramp": 441}, "the monitor on the board")
+
+
+def test_a_survey_takes_nothing_from_a_monitor(
+    board: SimulatedBoard, one: Running, wait_until: WaitUntil
+) -> None:
+    one.monitor(variables="byte", periods=50)
+    wait_until(lambda: one.samples("bela_byte") > 0, "values")
+    one.start("ramp")  # of which the step is not known yet
+    there = one.samples("bela_byte")
+    wait_until(lambda: one.samples("bela_byte") > there + 20, "more values")
+    assert set(np.diff(one.sink["bela_byte"].ticks)) == {50}
 
 
 # ---- LIST ----------------------------------------------------------------------------------------

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from typing import Any
 
@@ -86,6 +87,26 @@ def test_a_defect_while_streaming(
     stream(one, wait_until)  # it still can
     assert one.stop() == "stopped"
     assert one.session.status()["shortfalls"] == []
+
+
+def test_a_defect_that_lasts_leaks_no_connection(
+    board: SimulatedBoard, one: Running, wait_until: WaitUntil, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stream(one, wait_until)
+
+    def fail(_origin: Any) -> None:
+        raise ZeroDivisionError("a defect")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(one.sink, "identify", fail)
+        wait_until(lambda: one.session.status()["shortfalls"], "the report")
+        for _ in range(20):
+            assert board.n_clients <= 2
+            time.sleep(0.05)
+        assert one.session.status()["board"]["connected"] is (board.n_clients > 0)
+    stream(one, wait_until)
+    assert one.stop() == "stopped"
+    assert left_on(board) == ([], {}, {})
 
 
 def test_a_defect_while_reconnecting(

@@ -166,6 +166,36 @@ def test_ticks_that_jump_are_told(
     )
 
 
+def test_a_quiet_second_hides_no_other_problem(
+    board: SimulatedBoard, wait_until: WaitUntil
+) -> None:
+    with session_at(board.port, board={"reply_timeout_s": 4.0}) as one:
+        one.start(*BOTH)
+        wait_until(lambda: one.samples("bela_b") > 0, "samples")
+        board.inject(parse_fault("unassigned:variable=a,for_s=30"))
+        text = str(Finding(Cause.UNASSIGNED, ("a",)))
+        wait_until(lambda: text in one.session.status()["problems"], text)
+        board.inject(parse_fault("stall:for_s=1.6"))
+        quiet = Cause.QUIET.value
+        wait_until(lambda: quiet in one.session.status()["problems"], "silence")
+        assert text in one.session.status()["problems"]
+        wait_until(lambda: quiet not in one.session.status()["problems"], "its end")
+        wait_until(lambda: text in one.session.status()["problems"], text)
+
+
+def test_a_reconnect_soon_after_the_start_blames_nobody(
+    board: SimulatedBoard, one: Running, wait_until: WaitUntil
+) -> None:
+    for _ in range(4):
+        one.start("a")
+        board.disconnect()
+        wait_until(lambda: one.state == "streaming", "streaming")
+        there = one.samples("bela_a")
+        wait_until(lambda there=there: one.samples("bela_a") > there, "samples")
+        one.stop()
+    assert not any("no effect" in text for text in one.session.status()["notices"])
+
+
 def test_trouble_that_stands_at_the_end_is_a_shortfall(
     board: SimulatedBoard, one: Running, wait_until: WaitUntil
 ) -> None:

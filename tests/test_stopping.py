@@ -7,6 +7,8 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
+from bela_module.faults import Pause
+from bela_module.requests import StartRequest
 from bela_module.simulator import SimulatedBoard
 from tests.fault_cases import check_values, make_board, taken
 from tests.session_helpers import Running, WaitUntil, left_on, session_at
@@ -104,3 +106,68 @@ def test_stop_does_not_wait_for_a_board_that_says_nothing(
     assert time.monotonic() - begun_s < 5.0
     board.go_silent(False)
     wait_until(lambda: board.watched_names() == [], "a clean board")
+
+
+# ---- what else may be under way ----------------------------------------------------------------
+
+
+def test_a_board_that_stands_still_can_be_stopped(
+    board: SimulatedBoard, one: Running, wait_until: WaitUntil
+) -> None:
+    one.list()
+    board.inject(Pause(for_s=30.0))
+    one.start("a", "b")
+    begun_s = time.monotonic()
+    assert one.stop() == "stopped"
+    assert time.monotonic() - begun_s < 5.0
+    assert [stream["lost"] for stream in one.streams.values()] == [0, 0]
+
+
+def test_two_that_stop_have_one_answer(
+    board: SimulatedBoard, one: Running, wait_until: WaitUntil
+) -> None:
+    one.start("a")
+    flow(one, wait_until)
+    board.refuse_connections(True)
+    board.disconnect()
+    wait_until(lambda: one.state == "reconnecting", "disconnected")
+    board.later(0.2, lambda: board.refuse_connections(False))
+    answers = [one.session.stop(), one.session.stop(), one.session.stop()]
+    assert {answer.result(10) for answer in answers} == {"stopped"}
+    assert one.sink.events.count("stopped") == 1
+    assert one.session.status()["shortfalls"] == []
+    assert left_on(board) == ([], {}, {})
+
+
+def test_a_start_after_the_stop_is_not_stopped(
+    board: SimulatedBoard, one: Running, wait_until: WaitUntil
+) -> None:
+    one.start("a")
+    flow(one, wait_until)
+    board.go_silent(True)
+    stopped = one.session.stop()
+    time.sleep(0.2)
+    started = one.session.start(StartRequest(variables=("b",)))
+    assert stopped.result(10) == "stopped; the board is not connected"
+    board.go_silent(False)
+    wait_until(lambda: one.samples("bela_b") > 0, "samples")
+    assert started.result(10).startswith(("waiting", "streaming"))
+    one.stop()
+
+
+@pytest.mark.parametrize("away_s", [0.3, 0.45, 0.6, 0.75])
+def test_a_stop_whose_patience_ends_while_the_board_is_taken_over(
+    away_s: float, board: SimulatedBoard, one: Running, wait_until: WaitUntil
+) -> None:
+    one.start("a", "b")
+    one.monitor(variables="a", periods=1000)
+    flow(one, wait_until)
+    board.refuse_connections(True)
+    board.restart()
+    board.later(away_s, lambda: board.refuse_connections(False))
+    assert one.stop().startswith("stopped")
+    wait_until(lambda: one.state == "idle", "idle")
+    wait_until(lambda: left_on(board) == ([], {}, {}), "a clean board")
+    time.sleep(0.3)
+    assert left_on(board) == ([], {}, {})
+    assert one.stop() == "nothing was running"
