@@ -443,8 +443,8 @@ class Delivery:
         for stream, variable in self.members(StreamMode.DENSE, StreamMode.SPARSE):
             if names is not None and variable.name not in names:
                 continue
-            window = self.windows.get(variable.name)
-            stream.end_at(variable, min(last_tick, window.last_tick) if window else last_tick)
+            end_tick = stream.tracker_of(variable).end_tick
+            stream.end_at(variable, last_tick if end_tick is None else min(last_tick, end_tick))
 
     def begin_anew(self, last_tick: int, first_tick: int) -> None:
         """Learn that the board restarted.

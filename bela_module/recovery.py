@@ -114,7 +114,10 @@ def give_up(driver: Driver, why: str = "the board was not there") -> None:
         driver.note_left(delivery)
         known_s = driver.now() - driver.board.time_at(driver.board.tick)
         names = ", ".join(stream.plan.name for stream in delivery.streams)
-        text = f"{names}: {why}; what was taken in the last {known_s:.1f} s is not counted"
+        if delivery.ending:
+            text = f"{names}: {why} to confirm the end"
+        else:
+            text = f"{names}: {why}; what was taken in the last {known_s:.1f} s is not counted"
         driver.note_shortfall(text)
         driver.note_error(text)
         try:

@@ -119,6 +119,11 @@ class Tracker(ABC):
         return None
 
     @property
+    def end_tick(self) -> int | None:
+        """The end of this run of the stream, inclusive, as far as it is known."""
+        return self._end_tick
+
+    @property
     @abstractmethod
     def finished(self) -> bool:
         """Whether the known end has been reached: :meth:`finish` gives what is still held."""

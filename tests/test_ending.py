@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 import pytest
 
+from bela_module.client import BoardClient
 from bela_module.simulator import SimulatedBoard
 from tests.session_helpers import (
     Running,
@@ -89,3 +92,21 @@ def test_a_stop_right_after_the_start_invents_no_loss(board: SimulatedBoard, one
         np.testing.assert_array_equal(one.sink[f"bela_{name}"].ticks, written_ticks(board, name))
     assert one.sink.events == ["started", "stopped"] * 4
     assert one.sink.gaps == []
+
+
+def test_an_end_that_is_set_is_not_moved_by_what_is_known_later(
+    board: SimulatedBoard, one: Running, wait_until: WaitUntil, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """CLOSE has two seconds; what the board does after the end that it was told is no loss."""
+
+    async def never(*_: Any) -> tuple[str, ...]:
+        await asyncio.sleep(60)
+        return ()
+
+    one.start("ramp")
+    wait_until(lambda: one.samples("bela_ramp") > 0, "samples")
+    monkeypatch.setattr(BoardClient, "still_watched", never)
+    one.session.close()
+    np.testing.assert_array_equal(one.sink["bela_ramp"].ticks, written_ticks(board, "ramp"))
+    assert one.streams["bela_ramp"]["lost"] == 0
+    assert "the board was not there to confirm the end" in one.session.status()["shortfalls"][0]
