@@ -224,9 +224,13 @@ class Ledger:
         assert first_tick is not None
         if begin.tick < first_tick:
             return first_tick, first_tick
-        # It came too late: the board began when it had it, and only what came of it tells when.
+        # It came too late: the board began when it had read it, and only what came of it tells when.
         excused = sum(loss.n_values for loss in self.board.block_losses if loss.variable == name)
-        return begin.tick + 2 * self.board.sketch.burst_ticks + excused, first_tick
+        begun = begin.tick + 2 * self.board.sketch.burst_ticks
+        if boot == self.board.restarts:
+            firsts = (run.first_tick for run in self.board.written(name))
+            begun = max(begun, next((tick for tick in firsts if tick >= first_tick), begun))
+        return begun + excused, first_tick
 
     def _last_ticks(self, name: str, end: Command | None, boot: int) -> tuple[int, int]:
         """Give the earliest and the latest tick up to which values of a boot have to count."""
