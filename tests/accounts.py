@@ -224,7 +224,7 @@ class Ledger:
         assert first_tick is not None
         if begin.tick < first_tick:
             return first_tick, first_tick
-        # It came too late: the board began when it had read it, and only what came of it tells when.
+        # It came too late: the board began when it had read it, and what came of it tells when.
         excused = sum(loss.n_values for loss in self.board.block_losses if loss.variable == name)
         begun = begin.tick + 2 * self.board.sketch.burst_ticks
         if boot == self.board.restarts:
