@@ -14,6 +14,9 @@ BLOCK_VALUES = 512
 ROUNDING_S = 1e-4
 N_UNSURE_LISTS = 1  # nobody can tell whether the reply to the last one has arrived
 
+REPLY_LAG_S = 0.02
+"""The simulated board looks at its clock when it wakes up, which a busy machine delays."""
+
 
 def stated_s(sink: Recorder) -> float:
     """Tell how far off a stamp may be: nowhere further than was stated on the way."""
@@ -246,7 +249,7 @@ class Ledger:
         boot_end = self._boot_end(boot)
         lists = [c.tick for c in self._ours("list") if c.boot == boot]
         sure = lists[: -self.n_unsure]
-        known = min(boot_end, sure[-1] if sure else -1)
+        known = min(boot_end, sure[-1] - self.reply_lag_ticks if sure else -1)
         asked = end.timestamp_of(name) if end is not None and end.boot == boot else None
         if end is None or asked is None:
             return known, boot_end
@@ -256,7 +259,12 @@ class Ledger:
         if boot < self.board.restarts:
             return min(known, asked), min(boot_end, asked)
         given_up = self._given_up_tick(name, end)
-        return asked if given_up is None else min(asked, given_up), asked
+        return asked if given_up is None else min(asked, given_up - self.reply_lag_ticks), asked
+
+    @property
+    def reply_lag_ticks(self) -> int:
+        """How far the tick of a reply may be behind the one at which its request was noted."""
+        return round(REPLY_LAG_S * self.board.sketch.tick_rate_hz)
 
     def _boot_end(self, boot: int) -> int:
         return self.board.last_ticks[boot] if boot < self.board.restarts else self.board.tick_now()

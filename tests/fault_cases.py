@@ -37,7 +37,7 @@ from bela_module.streams import Stamps
 from tests.observed_board import ObservedBoard
 from tests.session_helpers import Recorder, variable
 
-RATE_HZ = 88200.0
+RATE_HZ = 44100.0
 NAMES = ("a", "b")
 
 

@@ -39,7 +39,7 @@ from tests.raw_client import raw_client
 from tests.session_helpers import KeptStream, Running, answer, left_on, session_at
 
 N_WALKS = int(os.environ.get("BELA_WALKS", "200"))
-N_AT_ONCE = 5  # they wait for most of the time
+N_AT_ONCE = 4  # they wait for most of the time
 N_STEPS = 6
 SEED = 20261121
 RUNNING_SINCE_TICK = 2_000_000
