@@ -13,7 +13,7 @@ from bela_module.delivery import GRACE_S, LEAD_S, Delivery
 _HURRY_S: Final = 0.12  # whoever ends this process kills it a second later
 _CONFIRM_S: Final = 0.4
 _POLL_S: Final = 0.005
-_STARTS_PATIENCE_S: Final = 0.15
+_TICK_PATIENCE_S: Final = 0.15
 _TAIL_S: Final = 0.1  # for blocks that come after the reply which says that there are none
 
 
@@ -78,7 +78,7 @@ async def _stop_watching(
     if unfinished := delivery.unfinished:
         # The board does not get to that tick, or nothing is assigned any more: end it where it is.
         await client.send(unwatch_command(unfinished))
-        await delivery.probe(client)
+        await _await_tick(delivery, client, soon)
         delivery.cut(min(soon, board.tick), unfinished)
         await _wait_finished(delivery, client, unfinished, delivery.now() + _TAIL_S)
 
@@ -92,10 +92,15 @@ async def _await_starts(delivery: Delivery, client: BoardClient) -> None:
     await delivery.probe(client)
     soon = board.tick_at(delivery.now() + LEAD_S)
     close = [tick for tick in delivery.starts.values() if tick <= soon]
-    deadline_s = delivery.now() + _STARTS_PATIENCE_S
-    while board.ready and any(tick > board.tick for tick in close):
-        if delivery.now() > deadline_s:
-            return
+    if board.ready and close:
+        await _await_tick(delivery, client, max(close))
+
+
+async def _await_tick(delivery: Delivery, client: BoardClient, tick: int) -> None:
+    """Probe until a tick is over; a board that stands still is not waited for."""
+    deadline_s = delivery.now() + _TICK_PATIENCE_S
+    await delivery.probe(client)
+    while delivery.board.tick < tick and delivery.now() < deadline_s:
         await asyncio.sleep(_POLL_S)
         await delivery.probe(client)
 
