@@ -256,7 +256,8 @@ class Ledger:
         if asked <= end.tick:
             # Too late: the board ended when it had it, and what has come by then is taken.
             return asked, end.tick + self.board.sketch.burst_ticks
-        if boot < self.board.restarts:
+        if boot < self.board.restarts or self.cut_off:
+            # Lost before the end was confirmed: it is not told whether the board got that far.
             return min(known, asked), min(boot_end, asked)
         given_up = self._given_up_tick(name, end)
         return asked if given_up is None else min(asked, given_up - self.reply_lag_ticks), asked
