@@ -231,8 +231,18 @@ def _clocks_of(board: SimulatedBoard, name: str) -> list[Clock | None]:
     return [None] * len(board.written_before(name)) + [board.true_time_s]
 
 
-def _worst_error_s(clock: Clock | None, ticks: Ticks, stamps_s: Stamps) -> float:
-    return 0.0 if clock is None else float(np.abs(stamps_s - clock(ticks)).max())
+def _n_right(clock: Clock | None, ticks: Ticks, stamps_s: Stamps, worst_s: float) -> int:
+    """Count how many samples, from the first on, may come of one boot with this clock."""
+    wrong = np.diff(ticks, prepend=-1) <= 0
+    if clock is not None:
+        wrong |= np.abs(stamps_s - clock(ticks)) > worst_s
+    return int(np.argmax(wrong)) if wrong.any() else ticks.size
+
+
+def _errors_s(board: SimulatedBoard, name: str, tick: int, stamp_s: float) -> list[float]:
+    """Tell how far a stamp is from the truth of each boot."""
+    clocks = [clock for clock in _clocks_of(board, name) if clock is not None]
+    return [float(stamp_s - clock(np.array([tick]))[0]) for clock in clocks]
 
 
 def check_values(
@@ -259,12 +269,13 @@ def check_values(
         wrong = np.flatnonzero(values != ticks)
         assert wrong.size <= n_misplaced, f"{name}: {values[wrong[:4]]} at ticks {ticks[wrong[:4]]}"
         assert np.all(np.diff(stamps_s) >= 0), f"{name}: stamps ran backwards"
-        clocks = _clocks_of(board, name)
-        for boot in np.split(np.arange(ticks.size), np.flatnonzero(np.diff(ticks) <= 0) + 1):
-            assert clocks, f"{name}: ticks ran backwards"
-            errors_s = [_worst_error_s(clock, ticks[boot], stamps_s[boot]) for clock in clocks]
-            right = [n for n, error_s in enumerate(errors_s) if error_s <= worst_s]
-            assert right, f"{name}: {min(errors_s)} s beside the truth"
-            clocks = clocks[right[0] + 1 :]  # nothing may have come of the boots in between
+        n_right = 0
+        for clock in _clocks_of(board, name):  # nothing may have come of some boots
+            n_right += _n_right(clock, ticks[n_right:], stamps_s[n_right:], worst_s)
+        assert n_right == ticks.size, (
+            f"{name}: tick {ticks[n_right]}, which came as number {n_right} of {ticks.size} after "
+            f"{ticks[n_right - 1]}, is stamped {stamps_s[n_right]}, "
+            f"{_errors_s(board, name, ticks[n_right], stamps_s[n_right])} s beside the truth"
+        )
         counts[name] = ticks.size
     return counts

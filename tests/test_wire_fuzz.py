@@ -39,7 +39,7 @@ from bela_module.protocol import (
 from bela_module.streams import Origin, Stamps, StreamFacts, StreamMode, StreamPlan, plan_streams
 from tests.fault_cases import NAMES, check_values, make_board
 from tests.mutations import mutate, pairs_of, played
-from tests.session_helpers import KeptStream, WaitUntil, session_at
+from tests.session_helpers import KeptStream, Recorder, WaitUntil, session_at
 
 CAPTURES = ("alltypes", "monitor-alltypes", "manyvars")
 SEED = 20261121
@@ -336,6 +336,12 @@ class MutatedReply(MessageFault):
         return [mutate(parts, random).decode("ascii", "replace").encode("ascii", "replace")]
 
 
+def _has_come(sink: Recorder, tick: int) -> bool:
+    """Tell whether all streams have got further than a tick."""
+    streams = [sink.kept.get(f"bela_{name}") for name in NAMES]
+    return all(s is not None and s.n_samples and s.ticks[-1] > tick for s in streams)
+
+
 def test_a_session_outlives_twenty_thousand_mutated_messages(
     wait_until: WaitUntil, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -352,6 +358,8 @@ def test_a_session_outlives_twenty_thousand_mutated_messages(
                 wait_until(lambda n=done: len(board.block_losses) >= n, "all of them", 60.0)
                 board.end_faults()
                 wait_until(lambda: one.session.status()["board"]["connected"], "a connection")
+                sent_tick = board.tick_now()  # what was sent by now may still wait to be read
+                wait_until(lambda tick=sent_tick: _has_come(one.sink, tick), "all of it", 60.0)
                 one.sink.kept.update({name: KeptStream() for name in one.sink.kept})
                 gc.collect()
                 kept_bytes.append(tracemalloc.get_traced_memory()[0])
