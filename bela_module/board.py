@@ -191,10 +191,18 @@ class Board:
         return max(0, math.ceil(self.clock.tick_at(lsl_s)))
 
     def time_at(self, tick: int) -> float:
-        """Return the LSL time of a tick as it would be stamped, without settling it."""
-        if self.clock is None:
-            return math.nan
+        """Return the LSL time of a tick as it would be stamped, without settling it.
+
+        While the clock of a new boot is not known, this is about the boot before, until
+        :meth:`forget_times`; NaN when nothing is known.
+        """
+        if self.clock is None or not self.clock.ready:
+            return self.timeline.time_at(tick) - self.input_delay_s
         return float(self.clock.time_at(tick)) - self.input_delay_s
+
+    def forget_times(self) -> None:
+        """Forget when the ticks of the boot before happened: all of it is accounted for."""
+        self.timeline.reset()
 
     def possible_tick(self, lsl_s: float) -> float:
         """Return the latest tick that can have happened by an LSL time."""

@@ -489,7 +489,8 @@ class Delivery:
     def _on_gap(self, variable: Variable, gap: Gap) -> None:
         if gap.reason is GapReason.UNKNOWN_END:
             return  # zeros that are padding, as far as anybody can tell
-        self.notices.gap(variable.name, gap.n_values, self.board.time_at(gap.first_tick))
+        lost_s = self.board.time_at(gap.first_tick)
+        self.notices.gap(variable.name, gap.n_values, self.now() if math.isnan(lost_s) else lost_s)
 
 
 def _is_same(one: Variable, other: Variable) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import math
 from typing import TYPE_CHECKING, Final
 
 from bela_module import board_jobs, control_jobs
@@ -89,6 +90,7 @@ def _begin_anew(driver: Driver) -> None:
             driver.note_error("the schedule is void: the board restarted and counts anew")
             delivery.finish()
             driver.drop(delivery)
+    driver.board.forget_times()
 
 
 def _check_control(driver: Driver) -> None:
@@ -113,11 +115,12 @@ def give_up(driver: Driver, why: str = "the board was not there") -> None:
     for delivery in driver.deliveries:
         driver.note_left(delivery)
         known_s = driver.now() - driver.board.time_at(driver.board.tick)
+        since = "since it restarted" if math.isnan(known_s) else f"in the last {known_s:.1f} s"
         names = ", ".join(stream.plan.name for stream in delivery.streams)
         if delivery.ending:
             text = f"{names}: {why} to confirm the end"
         else:
-            text = f"{names}: {why}; what was taken in the last {known_s:.1f} s is not counted"
+            text = f"{names}: {why}; what was taken {since} is not counted"
         driver.note_shortfall(text)
         driver.note_error(text)
         try:

@@ -142,6 +142,12 @@ class Timeline:
         since = ticks.astype(np.uint64) - np.uint64(self._origin % 2**64)
         return self._evaluate(since.view(np.int64))
 
+    def time_at(self, tick: int) -> float:
+        """Return the stamp that a tick would have by now, without settling it; NaN before any."""
+        if not self.started:
+            return math.nan
+        return float(self._evaluate(np.array([tick - self._origin], np.int64))[0])
+
     def _evaluate(self, since: NDArray[np.int64]) -> Floats:
         """Return the mapping at ticks since the origin."""
         begins = self._begins[: self._n_pieces]

@@ -168,6 +168,18 @@ def test_ticks_that_go_back_are_a_restart(board: Board) -> None:
     assert board.stamps(ticks)[0] == pytest.approx(truth_s, abs=board.uncertainty_s)
 
 
+def test_times_are_those_of_the_boot_before_until_it_is_accounted_for(board: Board) -> None:
+    last_tick, doubt_s = board.tick, board.uncertainty_s
+    told(board, 510.0, booted_s=509.5, count=2)
+    assert not board.ready  # the little that is known of the new clock says nothing of old ticks
+    assert board.time_at(last_tick) == pytest.approx(at(last_tick), abs=doubt_s)
+    board.forget_times()
+    assert math.isnan(board.time_at(last_tick))
+    told(board, 510.1, booted_s=509.5)
+    truth_s = 509.5 + board.tick / RATE_HZ
+    assert board.time_at(board.tick) == pytest.approx(truth_s, abs=board.uncertainty_s)
+
+
 @pytest.mark.parametrize(
     ("project", "changed"), [("other", {}), ("pots", {"sample_rate_hz": 48000.0})]
 )

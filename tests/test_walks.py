@@ -45,6 +45,7 @@ SEED = 20261121
 RUNNING_SINCE_TICK = 2_000_000
 REPLY_TIMEOUT_S = 1.0
 CLOSED_S = 5.0
+MARK_DOUBT_S = 0.05  # a schedule's events are told as soon as their ticks should have happened
 
 BESIDE = ("monitor", "control", "release", "send", "start_again", "stranger")
 
@@ -118,6 +119,7 @@ class Walk(RuleBasedStateMachine):
         self.begun.set()
         self.stack = contextlib.ExitStack()
         self.folder = Path(self.stack.enter_context(TemporaryDirectory()))
+        self.begun_s = local_clock()
         self.board = self.stack.enter_context(make_board(first_tick=RUNNING_SINCE_TICK))
         tables: dict[str, Any] = {
             "board": {"reply_timeout_s": REPLY_TIMEOUT_S},
@@ -353,6 +355,7 @@ class Walk(RuleBasedStateMachine):
             account.check()
             self.note_account(now, account.truth.exact, restarted=self.board.restarts > 0)
         self.check_monitored()
+        self.check_marks()
         self.streaming = None
         if now.saved_as:
             self.saved[now.saved_as] = {name: self.one.sink.kept[name] for name in streams}
@@ -369,6 +372,11 @@ class Walk(RuleBasedStateMachine):
             self.tally.note("schedule")
         if len(now.names) > 1 and self.grouped:
             self.tally.note("group")
+
+    def check_marks(self) -> None:
+        """Check that no event is said to have happened before it could, or later than now."""
+        for text, at_s in list(self.one.sink.marks):
+            assert self.begun_s <= at_s <= local_clock() + MARK_DOUBT_S, f"{text} at {at_s}"
 
     def check_monitored(self) -> None:
         for name, status in self.one.streams.items():
