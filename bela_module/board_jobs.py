@@ -321,6 +321,8 @@ async def _begin(driver: Driver, client: BoardClient, delivery: Delivery) -> Non
     try:
         await delivery.begin(client)
     except BaseException:
+        if driver.recording is not None and delivery.sink is driver.recording:
+            driver.recording.discard()  # of a START that is tried again one set of files is enough
         driver.note_left(delivery)
         driver.drop(delivery)
         raise

@@ -241,7 +241,7 @@ class Recorder:
             raise RequestError(f"saving format {file_format!r}; there are {', '.join(_SUFFIXES)}")
         self._on_error = on_error
         self._cause = "the disk was too slow"
-        self._ended = False
+        self._ended = self._removes_empty = False
         self._waiting: queue.SimpleQueue[tuple[str, BufferData] | None] = queue.SimpleQueue()
         names = [track.name for track in tracks]
         # Each of these is changed by one thread alone: this line by that of take().
@@ -291,6 +291,11 @@ class Recorder:
             self._ended = True
             self._waiting.put(None)
 
+    def discard(self) -> None:
+        """End it, and remove its files if nothing was to be written."""
+        self._removes_empty = True
+        self.end()
+
     def close(self, patience_s: float = PATIENCE_S) -> bool:
         """Complete the files; safe to call more than once.
 
@@ -320,6 +325,8 @@ class Recorder:
             self._fail(error)
         finally:
             self._close_files()
+            if self._removes_empty and not self._given:
+                self._remove_files()
         if failed:
             while (item := self._waiting.get()) is not None:
                 name, buffer = item
@@ -367,6 +374,13 @@ class Recorder:
                 self._unwritten[name] += writer.n_pending
                 self._fail(error)
             self._steps += 1
+
+    def _remove_files(self) -> None:
+        for path in self.paths.values():
+            try:
+                path.unlink()
+            except OSError as error:
+                logger.warning("%s is empty, but could not be removed: %s", path, error)
 
     def _fail(self, error: Exception) -> None:
         cause = f"{type(error).__name__}: {error}"

@@ -25,6 +25,7 @@ class RecordingSink:
     def __init__(self, sink: Sink) -> None:
         self._sink = sink
         self._recorder: Recorder | None = None
+        self._discarded: Recorder | None = None
         self._unfinished: list[Recorder] = []
         self._lost: dict[str, int] = {}
 
@@ -57,6 +58,9 @@ class RecordingSink:
             When the files cannot be made.
         """
         self.stop()
+        if self._discarded is not None:
+            self._discarded.close()  # its names may be wanted again
+            self._discarded = None
         tracks = [_track(plan) for plan in plans]
         self._recorder = Recorder(folder, filename, tracks, file_format, on_error)
         self._unfinished = [one for one in self._unfinished if not one.finished]
@@ -69,6 +73,13 @@ class RecordingSink:
         if self._recorder is not None:
             self._recorder.end()
         self._lost = {}
+
+    def discard(self) -> None:
+        """End the recording like :meth:`stop`; if nothing was recorded, its files go."""
+        if self._recorder is not None:
+            self._discarded = self._recorder
+            self._recorder.discard()
+        self.stop()
 
     @property
     def missing(self) -> dict[str, int]:

@@ -140,6 +140,20 @@ def test_no_file_is_ever_overwritten(tmp_path: Path, file_format: FileFormat) ->
 
 
 @pytest.mark.parametrize("file_format", FORMATS)
+def test_of_what_is_discarded_only_empty_files_are_removed(
+    tmp_path: Path, file_format: FileFormat
+) -> None:
+    empty, used = (
+        Recorder(tmp_path, name, [Track("v", F4)], file_format, never) for name in ("empty", "used")
+    )
+    used.take("v", numbered(5, 10))
+    for recorder in (empty, used):
+        recorder.discard()
+        assert recorder.close()
+    assert [path.stem for path in tmp_path.iterdir()] == ["v_used"]
+
+
+@pytest.mark.parametrize("file_format", FORMATS)
 def test_what_is_written_shows_while_it_grows(
     tmp_path: Path,
     file_format: FileFormat,

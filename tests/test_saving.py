@@ -17,9 +17,12 @@ from session_helpers import WaitUntil, answer, board_of, session_on, variable
 
 from bela_module import Streamer, recorder
 from bela_module.errors import RequestError
+from bela_module.faults import Disconnect
 from bela_module.files import load_buffers
 from bela_module.requests import StartRequest
 from bela_module.simulator import SimulatedBoard
+from tests.fault_cases import SKETCH
+from tests.observed_board import ObservedBoard
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -60,6 +63,26 @@ def test_what_start_streams_is_saved_whole_and_nothing_is_overwritten(
         np.testing.assert_array_equal(saved["value"][order], kept.ticks)
         np.testing.assert_array_equal(saved["lsl_s"][order], kept.stamps_s)
     assert not (tmp_path / "elsewhere").exists()
+
+
+def test_a_start_that_is_interrupted_leaves_no_empty_files_beside_those_of_its_retry(
+    tmp_path: Path, wait_until: WaitUntil
+) -> None:
+    request = StartRequest(saving_enabled=True, saving_filename="rest")
+    tables = {"recording": {"dir": str(tmp_path), "format": "compact"}}
+    with ObservedBoard(SKETCH) as board, session_on(board, **tables) as one:
+        board.with_next("watch", lambda: board.inject(Disconnect()))
+        one.session.start(request)
+        wait_until(lambda: one.samples("bela_a") > 2000, "samples")
+        one.stop()
+        assert len([command for command in board.commands if command.cmd == "watch"]) > 1
+        one.session.close()
+    assert sorted(path.name for path in tmp_path.iterdir()) == [
+        "bela_a_rest.npy",
+        "bela_b_rest.npy",
+    ]
+    saved = np.load(tmp_path / "bela_a_rest.npy")
+    np.testing.assert_array_equal(saved["tick"], one.sink["bela_a"].ticks)
 
 
 @pytest.mark.parametrize("saving_format", ["text", "compact"])
