@@ -28,6 +28,7 @@ from bela_module.requests import (
     StartRequest,
     saving_folder,
 )
+from bela_module.status import SessionState
 from bela_module.streams import (
     Sink,
     StreamMode,
@@ -352,10 +353,14 @@ async def end(
 
 async def stop(driver: Driver, client: BoardClient) -> str:
     """Stop everything that streams, is scheduled or is monitored."""
-    deliveries = [d for d in (driver.delivery, driver.monitoring) if d is not None]
+    deliveries = driver.deliveries
+    if not deliveries:
+        return "nothing was running"
+    driver.enter(SessionState.STOPPING)
     for delivery in deliveries:
         await end(driver, client, delivery)
-    return "stopped" if deliveries else "nothing was running"
+    driver.enter(SessionState.IDLE)
+    return "stopped"
 
 
 # ---- LIST --------------------------------------------------------------------------------------

@@ -181,7 +181,7 @@ class Driver:
         try:
             while not self._closing:
                 if not self._wanted:
-                    self._enter(SessionState.IDLE)
+                    self.enter(SessionState.IDLE)
                     backoff_s = _BACKOFF_S[0]
                     await self._sleep(60.0)
                     continue
@@ -229,7 +229,7 @@ class Driver:
         finally:
             self.notices.flush()
             self.sink.close()
-            self._enter(SessionState.IDLE)
+            self.enter(SessionState.IDLE)
             if self.recording is not None:
                 self.recording.complete()
 
@@ -237,9 +237,9 @@ class Driver:
         """Try once; jobs that do not wait for a board fail when there is none."""
         resuming = self.delivery is not None or self.monitoring is not None
         if not (resuming or self.jobs or self.controlled):
-            self._enter(SessionState.IDLE)  # only to tidy up
+            self.enter(SessionState.IDLE)  # only to tidy up
         elif self.state is not SessionState.WAITING:
-            self._enter(SessionState.RECONNECTING if resuming else SessionState.CONNECTING)
+            self.enter(SessionState.RECONNECTING if resuming else SessionState.CONNECTING)
         attempt = asyncio.ensure_future(self.open_client(self.settings.board.reply_timeout_s))
         try:
             while not attempt.done() and self._wanted and not self._closing:
@@ -277,7 +277,7 @@ class Driver:
         self.notices.last_error = str(error)
         self.jobs.no_board(error)
         if not resuming and self.jobs:
-            self._enter(SessionState.WAITING)
+            self.enter(SessionState.WAITING)
 
     async def _use(self, client: BoardClient) -> None:
         """Serve one connection from its handshake to its end, whatever ends it."""
@@ -333,7 +333,7 @@ class Driver:
             return
         if self.deliveries:
             self.problems = (text,)
-            self._enter(SessionState.RECONNECTING)
+            self.enter(SessionState.RECONNECTING)
         if not self._is_away:
             self._is_away = True
             self.notices.tell(text, event="disconnected")
@@ -356,7 +356,7 @@ class Driver:
                 raise DisconnectedError(f"{client.address} is gone: {client.lost.result()}")
             await self._do_jobs(client)
             await self._progress(client)
-            self._enter(SessionState.STREAMING if self.deliveries else SessionState.IDLE)
+            self.enter(SessionState.STREAMING if self.deliveries else SessionState.IDLE)
             if self.now() >= next_probe_s:
                 await health.watch_over(self, client)
                 next_probe_s = self.now() + self.board.next_probe_in_s
@@ -410,7 +410,7 @@ class Driver:
 
     async def _leave(self, client: BoardClient) -> None:
         """Leave the board as it was found."""
-        self._enter(SessionState.STOPPING)
+        self.enter(SessionState.STOPPING)
         try:
             async with asyncio.timeout(_LEAVE_S):
                 for delivery in self.deliveries:
@@ -502,7 +502,8 @@ class Driver:
             async with asyncio.timeout(duration_s):
                 await self._wake.wait()
 
-    def _enter(self, state: SessionState) -> None:
+    def enter(self, state: SessionState) -> None:
+        """Show a state, if it is another one than before."""
         if state is not self.state:
             self.state = state
             self.publish_status()

@@ -11,11 +11,12 @@ from bela_module.faults import Pause
 from bela_module.requests import StartRequest
 from bela_module.simulator import SimulatedBoard
 from tests.fault_cases import check_values, make_board, taken
+from tests.observed_board import ObservedBoard
 from tests.session_helpers import Running, WaitUntil, left_on, session_at
 
 
 @pytest.fixture
-def board() -> Iterator[SimulatedBoard]:
+def board() -> Iterator[ObservedBoard]:
     with make_board() as board:
         yield board
 
@@ -32,6 +33,14 @@ def flow(one: Running, wait_until: WaitUntil, n: int = 4) -> None:
 
     there = n_blocks()
     wait_until(lambda: n_blocks() >= there + n, "blocks")
+
+
+def test_a_stop_shows_as_state_until_it_is_answered(board: ObservedBoard, one: Running) -> None:
+    one.start("a")
+    states = []
+    board.with_next("unwatch", lambda: states.append(one.state))
+    assert one.stop() == "stopped"
+    assert [*states, one.state] == ["stopping", "idle"]
 
 
 def stop_while_it_comes_back(
