@@ -7,7 +7,6 @@ after another between two probes, so that no two of them ever speak to the board
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import logging
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -25,6 +24,7 @@ from bela_module.protocol import Block, Refusal, RefusalReason
 from bela_module.recording_sink import RecordingSink
 from bela_module.status import SessionState, build_status
 from bela_module.streams import Sink
+from bela_module.waker import Waker
 
 logger = logging.getLogger(__name__)
 
@@ -100,7 +100,7 @@ class Driver:
         """Start with a board of which nothing is known yet."""
         board = self.settings.board
         self.board = Board(board.name, board.input_delay_s)
-        self._wake = asyncio.Event()
+        self._waker = Waker()
         self._loop = asyncio.get_running_loop()
         self.notices = Notices(self.sink, self.now, self.notify)
         self.publish_status()
@@ -140,7 +140,7 @@ class Driver:
 
     def wake(self) -> None:
         """See at once to what has just been asked."""
-        self._wake.set()
+        self._waker.wake()
 
     def close(self) -> None:
         """End :meth:`run` as soon as the board is left as it was found."""
@@ -194,7 +194,7 @@ class Driver:
                     backoff_s = _BACKOFF_S[0]
                 if self._wanted and not self._closing:
                     longest_s = _TIDY_BACKOFF_S if self._tidying else _BACKOFF_S[1]
-                    await self._pause(min(backoff_s, longest_s))
+                    await self._waker.wait(timeout_s=min(backoff_s, longest_s))
                     backoff_s = min(2 * backoff_s, _BACKOFF_S[1])
         finally:
             looking.cancel()
@@ -243,10 +243,7 @@ class Driver:
         attempt = asyncio.ensure_future(self.open_client(self.settings.board.reply_timeout_s))
         try:
             while not attempt.done() and self._wanted and not self._closing:
-                self._wake.clear()
-                waker = asyncio.ensure_future(self._wake.wait())
-                await asyncio.wait({attempt, waker}, return_when=asyncio.FIRST_COMPLETED)
-                waker.cancel()
+                await self._waker.wait(attempt)
         finally:
             if not attempt.done():
                 attempt.cancel()
@@ -485,22 +482,8 @@ class Driver:
         """Sleep until the time is over, something is asked, or the connection ends."""
         if self.jobs or self._closing:
             return
-        self._wake.clear()
-        futures: set[asyncio.Future[Any]] = {asyncio.ensure_future(self._wake.wait())}
-        (waker,) = futures
-        if client is not None:
-            futures.add(client.lost)
-        try:
-            await asyncio.wait(futures, timeout=duration_s, return_when=asyncio.FIRST_COMPLETED)
-        finally:
-            waker.cancel()
-
-    async def _pause(self, duration_s: float) -> None:
-        """Wait before the next attempt to connect, or until something else is asked."""
-        self._wake.clear()
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(duration_s):
-                await self._wake.wait()
+        futures = (client.lost,) if client is not None else ()
+        await self._waker.wait(*futures, timeout_s=duration_s)
 
     def enter(self, state: SessionState) -> None:
         """Show a state, if it is another one than before."""
