@@ -27,6 +27,7 @@ from websockets.http11 import Request, Response
 from websockets.protocol import State
 
 from bela_module import board_json
+from bela_module.connection import SteadyConnection
 from bela_module.errors import BoardError
 from bela_module.network import Link, Network
 
@@ -54,7 +55,7 @@ _log = logging.getLogger(__name__)
 _Result = TypeVar("_Result")
 
 
-class BoardConnection(ServerConnection):
+class BoardConnection(SteadyConnection, ServerConnection):
     """A connection that ends as the board's does, and can fall silent.
 
     The board does not answer a close frame: it closes TCP. A silent one writes nothing at all,

@@ -18,6 +18,7 @@ from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import WebSocketException
 
 from bela_module import control
+from bela_module.connection import SteadyConnection
 from bela_module.errors import ConnectError, DisconnectedError, FrameError, NoReplyError
 from bela_module.resolver import resolve
 from bela_module.sketch_buffer import Buffer, encode_buffer
@@ -59,7 +60,7 @@ class Reply:
     received_s: float
 
 
-class _StampedConnection(ClientConnection):
+class _StampedConnection(SteadyConnection, ClientConnection):
     """A connection that notes when bytes arrive, before anything is done with them."""
 
     now: Clock

@@ -91,7 +91,7 @@ class SimulatedClock:
 
     def times_of(self, ticks: Ticks) -> Times:
         """Give the time of each tick, in seconds."""
-        if len(self._pieces) == 1 or ticks[0] >= self._pieces[-1].first_tick:
+        if len(self._pieces) == 1 or np.all(ticks[:1] >= self._pieces[-1].first_tick):
             piece = self._pieces[-1]
             return (ticks - piece.first_tick) / piece.rate_hz + piece.first_s
         first_ticks = np.array([piece.first_tick for piece in self._pieces])

@@ -440,7 +440,7 @@ WATCHING = ("other-watch", "restart-renumbered-watched")
 @pytest.fixture
 def no_failure(caplog: pytest.LogCaptureFixture) -> Iterator[None]:
     yield
-    failures = [record.getMessage() for record in caplog.records if record.exc_info]
+    failures = [r.getMessage() for r in caplog.get_records("call") if r.exc_info]
     assert not failures
 
 
