@@ -181,6 +181,11 @@ class Running:
         return str(self.session.status()["state"])
 
     @property
+    def n_blocks(self) -> int:
+        """Blocks that were decoded so far, whatever became of them."""
+        return int(self.session.status()["counters"]["blocks"])
+
+    @property
     def streams(self) -> dict[str, dict[str, Any]]:
         """What STATUS says of each stream, by its name."""
         return {stream["name"]: stream for stream in self.session.status()["streams"]}
@@ -188,6 +193,12 @@ class Running:
     def samples(self, name: str) -> int:
         kept = self.sink.kept.get(name)
         return 0 if kept is None else kept.n_samples
+
+
+def flow(one: Running, wait_until: WaitUntil, n: int = 4) -> None:
+    """Wait until some more blocks have come."""
+    there = one.n_blocks
+    wait_until(lambda: one.n_blocks >= there + n, "blocks")
 
 
 def answer(future: Future[T]) -> T:

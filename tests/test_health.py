@@ -13,7 +13,7 @@ from bela_module.live_view import render
 from bela_module.simulator import SimulatedBoard
 from bela_module.watchdog import Cause, Finding
 from tests.fault_cases import make_board
-from tests.session_helpers import Running, WaitUntil, session_at
+from tests.session_helpers import Running, WaitUntil, flow, session_at
 
 
 @pytest.fixture
@@ -50,10 +50,6 @@ def until_over(one: Running, wait_until: WaitUntil) -> None:
     wait_until(lambda: not one.session.status()["problems"], "that all is well again")
 
 
-def n_blocks(one: Running) -> int:
-    return int(one.session.status()["counters"]["blocks"])
-
-
 BOTH = ("a", "b")
 TROUBLES: tuple[tuple[str, Finding], ...] = (
     ("pause:for_s=3", Finding(Cause.STANDSTILL)),
@@ -80,8 +76,7 @@ def test_trouble_while_streaming(
         board.inject(parse_fault(spec))
         until_told(one, str(finding), wait_until, caplog)
         until_over(one, wait_until)
-        there = n_blocks(one)
-        wait_until(lambda: n_blocks(one) > there + 8, "blocks")
+        flow(one, wait_until, 9)
         assert one.stop() == "stopped"
         assert one.session.status()["shortfalls"] == []
 
@@ -103,7 +98,7 @@ def test_trouble_while_monitoring(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     one.monitor(variables=BOTH, periods=1000)
-    wait_until(lambda: n_blocks(one) > 4, "values")
+    flow(one, wait_until, 5)
     board.inject(parse_fault(spec))
     until_told(one, str(finding), wait_until, caplog)
     until_over(one, wait_until)

@@ -28,6 +28,7 @@ from tests.session_helpers import (
     Recorder,
     Running,
     WaitUntil,
+    flow,
     left_on,
     listening,
     published_on,
@@ -71,15 +72,6 @@ def board() -> Iterator[SimulatedBoard]:
 def one(board: SimulatedBoard) -> Iterator[Running]:
     with session_at(board.port, board={"reply_timeout_s": 1.0}) as one:
         yield one
-
-
-def n_blocks(one: Running) -> int:
-    return int(one.session.status()["counters"]["blocks"])
-
-
-def flow(one: Running, wait_until: WaitUntil, n: int = 4) -> None:
-    there = n_blocks(one)
-    wait_until(lambda: n_blocks(one) >= there + n, "blocks")
 
 
 def problems_of(one: Running) -> str:

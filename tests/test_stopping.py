@@ -12,7 +12,7 @@ from bela_module.requests import StartRequest
 from bela_module.simulator import SimulatedBoard
 from tests.fault_cases import check_values, make_board, taken
 from tests.observed_board import ObservedBoard
-from tests.session_helpers import Running, WaitUntil, left_on, session_at
+from tests.session_helpers import Running, WaitUntil, flow, left_on, session_at
 
 
 @pytest.fixture
@@ -25,14 +25,6 @@ def board() -> Iterator[ObservedBoard]:
 def one(board: SimulatedBoard) -> Iterator[Running]:
     with session_at(board.port, board={"reply_timeout_s": 1.0}) as one:
         yield one
-
-
-def flow(one: Running, wait_until: WaitUntil, n: int = 4) -> None:
-    def n_blocks() -> int:
-        return int(one.session.status()["counters"]["blocks"])
-
-    there = n_blocks()
-    wait_until(lambda: n_blocks() >= there + n, "blocks")
 
 
 def test_a_stop_shows_as_state_until_it_is_answered(board: ObservedBoard, one: Running) -> None:
