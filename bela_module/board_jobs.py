@@ -51,8 +51,8 @@ _DEFAULT_MONITOR_PERIOD_S: Final = 0.1
 _MIN_MONITOR_PERIOD_S: Final = 0.0005
 
 
-async def clear(client: BoardClient, board: Board, names: Container[str] | None = None) -> None:
-    """End what an earlier client left: blocks of its watches would be splices of then and now.
+async def clear(client: BoardClient, board: Board, *, ours: Container[str], others: bool) -> None:
+    """End what was left: blocks of earlier watches would be splices of then and now.
 
     Parameters
     ----------
@@ -60,14 +60,17 @@ async def clear(client: BoardClient, board: Board, names: Container[str] | None 
         The connection, on which a list was just received.
     board : Board
         What that list said.
-    names : container of str, optional
-        The variables to look at; by default all.
+    ours : container of str
+        What this session may have left. Its watch is ended even if no list shows it: one that is
+        to begin at a later tick does not show before.
+    others : bool
+        Whether to end what anybody else has left, too.
     """
-    left = [v for v in reachable(board.variables) if names is None or v.name in names]
+    left = [v for v in reachable(board.variables) if others or v.name in ours]
     monitored = [variable.name for variable in left if variable.monitor_period_ticks]
     if monitored:
         await client.send(monitor_command(monitored, [0] * len(monitored)))
-    stale = [variable.name for variable in left if variable.watched]
+    stale = [variable.name for variable in left if variable.watched or variable.name in ours]
     if not stale:
         return
     try:
@@ -159,7 +162,7 @@ def while_away(driver: Driver, request: StartRequest | ScheduleRequest) -> str |
     """
     running, client = driver.delivery, driver.client
     here = client is not None and not client.lost.done()
-    if running is None or here or driver.jobs:
+    if running is None or here or driver.jobs or driver.n_stops:
         return None
     wanted = choose_variables(driver.board.variables, request.variables, driver.settings)
     return _already(running, wanted if isinstance(request, StartRequest) else ())

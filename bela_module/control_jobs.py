@@ -95,8 +95,8 @@ async def release(driver: Driver, client: BoardClient, names: Sequence[str] | No
     missing = [name for name in chosen if name not in known]
     if missing and names is not None:
         raise UnknownVariableError(missing, sorted(known))
+    driver.controlled &= known  # what is gone cannot be released
     chosen = [name for name in chosen if name in known]
-    driver.controlled.difference_update(chosen if names is not None else set(driver.controlled))
     if not chosen:
         return "nothing was controlled"
     await client.send(uncontrol_command(chosen))
@@ -105,6 +105,7 @@ async def release(driver: Driver, client: BoardClient, names: Sequence[str] | No
         f"uncontrol of {', '.join(chosen)}",
         _CONFIRM_S,
     )
+    driver.controlled.difference_update(chosen)
     return f"released {', '.join(chosen)}"
 
 

@@ -98,6 +98,8 @@ class Delivery:
     is_interrupted: bool = False
     """Whether it waits for :meth:`resume`."""
     gone: dict[str, Cause] = field(default_factory=dict)
+    problems: tuple[str, ...] = ()
+    """What is wrong with it now, in words."""
     _routes: dict[tuple[int, bool], tuple[LiveStream, Variable]] = field(default_factory=dict)
     _surveyor: Surveyor = field(init=False)
     starts: dict[str, int] = field(default_factory=dict)
@@ -367,7 +369,17 @@ class Delivery:
         now_s = self.now()
         self._announce(now_s)
         finished = all(stream.finished for stream in self.streams)
-        return self._announced and (finished or now_s > self._last_s() + GRACE_S)
+        late = self.is_over and now_s > self._last_s() + GRACE_S
+        return self._announced and (finished or late)
+
+    @property
+    def is_over(self) -> bool:
+        """Whether the board has come to the end of a schedule."""
+        return bool(self.windows) and self.board.tick >= self._last_tick
+
+    @property
+    def _last_tick(self) -> int:
+        return max(window.last_tick for window in self.windows.values())
 
     def _announce(self, now_s: float) -> None:
         """Tell that a schedule has begun, once, as soon as it has."""
@@ -382,10 +394,10 @@ class Delivery:
         """Tell whether a schedule has come to its end by itself."""
         if self.kind is not DeliveryKind.SCHEDULE or not self._announced or self._is_void:
             return False
-        return all(stream.finished for stream in self.streams) or self.now() >= self._last_s()
+        return self.is_over or all(stream.finished for stream in self.streams)
 
     def _last_s(self) -> float:
-        return self.board.time_at(max(window.last_tick for window in self.windows.values()))
+        return self.board.time_at(self._last_tick)
 
     # ---- its end --------------------------------------------------------------------------
 
@@ -425,6 +437,7 @@ class Delivery:
     def interrupted(self) -> None:
         """Learn that the connection ended."""
         self.is_interrupted = True
+        self.problems = ()
         self.last_block_s.clear()
         self._routes.clear()  # until it is known which numbers our variables have now
         for stream in self.streams:

@@ -74,7 +74,9 @@ class Driver:
     recording: RecordingSink | None = None
     streamed: set[str] = field(default_factory=set)
     controlled: set[str] = field(default_factory=set)
-    problems: tuple[str, ...] = ()
+    is_closing: bool = False
+    trouble: tuple[str, ...] = ()
+    """What is wrong with the connection."""
     shortfalls: tuple[str, ...] = ()
     """What the latest run lacked when it ended, besides what is counted as lost."""
     left: set[str] = field(default_factory=set)
@@ -90,7 +92,8 @@ class Driver:
     told_jumps: tuple[int, int] = (0, 0)
     stopping: asyncio.Task[str | None] | None = None
     """A STOP that waits for the board."""
-    _closing: bool = False
+    n_stops: int = 0
+    """How many STOPs are under way."""
     _is_up: bool = False
     _is_away: bool = False
     _tidy_until_s: float = 0.0
@@ -121,7 +124,7 @@ class Driver:
         only_on : BoardClient, optional
             The only connection on which it makes sense; it fails when that ends.
         """
-        if self._closing:
+        if self.is_closing:
             raise RequestError("the session is closing")
         pending = self.jobs.add(job, waits=waits_for_board, only_on=only_on)
         self.wake()
@@ -144,7 +147,7 @@ class Driver:
 
     def close(self) -> None:
         """End :meth:`run` as soon as the board is left as it was found."""
-        self._closing = True
+        self.is_closing = True
         self.wake()
 
     @property
@@ -179,7 +182,7 @@ class Driver:
         backoff_s = _BACKOFF_S[0]
         looking = asyncio.ensure_future(self._look())
         try:
-            while not self._closing:
+            while not self.is_closing:
                 if not self._wanted:
                     self.enter(SessionState.IDLE)
                     backoff_s = _BACKOFF_S[0]
@@ -192,7 +195,7 @@ class Driver:
                     lasted = False
                 if lasted:
                     backoff_s = _BACKOFF_S[0]
-                if self._wanted and not self._closing:
+                if self._wanted and not self.is_closing:
                     longest_s = _TIDY_BACKOFF_S if self._tidying else _BACKOFF_S[1]
                     await self._waker.wait(timeout_s=min(backoff_s, longest_s))
                     backoff_s = min(2 * backoff_s, _BACKOFF_S[1])
@@ -242,7 +245,7 @@ class Driver:
             self.enter(SessionState.RECONNECTING if resuming else SessionState.CONNECTING)
         attempt = asyncio.ensure_future(self.open_client(self.settings.board.reply_timeout_s))
         try:
-            while not attempt.done() and self._wanted and not self._closing:
+            while not attempt.done() and self._wanted and not self.is_closing:
                 await self._waker.wait(attempt)
         finally:
             if not attempt.done():
@@ -303,7 +306,7 @@ class Driver:
                 self._not_there(error, resuming=False)  # connected, but it never answered
             elif isinstance(error, BoardError):
                 self._disconnected(error)
-            elif self._closing and not client.lost.done():
+            elif self.is_closing and not client.lost.done():
                 await self._leave(client)
         finally:
             await client.close()
@@ -326,10 +329,10 @@ class Driver:
             delivery.interrupted()
         if not self._is_up:
             self.jobs.no_board(error)
-        if self._closing:
+        if self.is_closing:
             return
         if self.deliveries:
-            self.problems = (text,)
+            self.trouble = (text,)
             self.enter(SessionState.RECONNECTING)
         if not self._is_away:
             self._is_away = True
@@ -341,14 +344,14 @@ class Driver:
         self.unanswered = 0
         await self.probe(client)
         await recovery.take_over(self, client, fresh=True)
-        self.problems, self._is_up = (), True
+        self.trouble, self._is_up = (), True
         if self._is_away:
             self._is_away = False
             self.board.counters.reconnects += 1
             logger.info("reconnected")
             self.notices.mark("reconnected", self.now())
         next_probe_s = 0.0
-        while not self._closing:
+        while not self.is_closing:
             if client.lost.done():
                 raise DisconnectedError(f"{client.address} is gone: {client.lost.result()}")
             await self._do_jobs(client)
@@ -386,7 +389,7 @@ class Driver:
     async def measure(self, client: BoardClient, patience_s: float = _MEASURE_PATIENCE_S) -> None:
         """Probe quickly until the clock is known, so that already the first sample is right."""
         deadline_s = self.now() + patience_s
-        while self.now() < deadline_s and not self.board.ready and not self._closing:
+        while self.now() < deadline_s and not self.board.ready and not self.is_closing:
             await asyncio.sleep(self.board.next_probe_in_s)
             await self.probe(client)
 
@@ -436,6 +439,12 @@ class Driver:
         """What runs."""
         return [d for d in (self.delivery, self.monitoring) if d is not None]
 
+    @property
+    def problems(self) -> tuple[str, ...]:
+        """What is wrong now, with the connection and with what runs."""
+        texts = (*self.trouble, *(text for d in self.deliveries for text in d.problems))
+        return tuple(dict.fromkeys(texts))
+
     def stream_status(self) -> list[dict[str, Any]]:
         """Describe the streams that run, and those that ran last."""
         for delivery in self.deliveries:
@@ -447,6 +456,7 @@ class Driver:
         """Take a delivery as the one that runs."""
         if not self.deliveries:
             self._last_streams.clear()
+        if not self.deliveries or delivery.kind is not DeliveryKind.MONITOR:
             self.shortfalls = ()
         if delivery.kind is DeliveryKind.MONITOR:
             self.monitoring = delivery
@@ -466,21 +476,22 @@ class Driver:
     def drop(self, delivery: Delivery) -> None:
         """Forget a delivery that has ended; STATUS keeps its last figures."""
         self.stream_status()
-        for problem in self.problems:
+        for problem in (*self.trouble, *delivery.problems):
             self.note_shortfall(problem)
-        self.problems = ()
         if self.recording is not None and delivery is self.delivery:
             self.recording.stop()
         if self.delivery is delivery:
             self.delivery = None
         if self.monitoring is delivery:
             self.monitoring = None
+        if not self.deliveries:
+            self.trouble = ()
 
     # ---- small things ---------------------------------------------------------------------
 
     async def _sleep(self, duration_s: float, client: BoardClient | None = None) -> None:
         """Sleep until the time is over, something is asked, or the connection ends."""
-        if self.jobs or self._closing:
+        if self.jobs or self.is_closing:
             return
         futures = (client.lost,) if client is not None else ()
         await self._waker.wait(*futures, timeout_s=duration_s)

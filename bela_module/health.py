@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import logging
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Final
 
+from bela_module import recovery
 from bela_module.client import BoardClient
 from bela_module.delivery import Delivery
 from bela_module.errors import DisconnectedError, NoReplyError
@@ -42,20 +43,34 @@ async def watch_over(driver: Driver, client: BoardClient) -> None:
         if not alive or driver.unanswered >= _MAX_UNANSWERED:
             raise
         if driver.deliveries:
-            report(driver, [Finding(Cause.UNANSWERED)])
+            report(driver, trouble=[Finding(Cause.UNANSWERED)])
         logger.debug("%s", error)
         return
     driver.unanswered = 0
+    recovery.check_control(driver)
     if driver.restarted or not driver.deliveries:
         return
-    diagnoses = [(delivery, diagnose(delivery)) for delivery in driver.deliveries]
-    report(driver, list(dict.fromkeys(f for _, findings in diagnoses for f in findings)))
+    heard_s = max(
+        (s for d in driver.deliveries for s in d.last_block_s.values()), default=-math.inf
+    )
+    # What stands at the end of a schedule stays as it is: nothing is due any more.
+    running = [delivery for delivery in driver.deliveries if not delivery.is_over]
+    diagnoses = [(delivery, diagnose(delivery, heard_s)) for delivery in running]
+    report(driver, diagnoses)
     for delivery, findings in diagnoses:
         await _mend(delivery, client, findings)
 
 
-def diagnose(delivery: Delivery) -> list[Finding]:
-    """Say why values of a delivery do not come, as of the last reply to ``list``."""
+def diagnose(delivery: Delivery, heard_s: float) -> list[Finding]:
+    """Say why values of a delivery do not come, as of the last reply to ``list``.
+
+    Parameters
+    ----------
+    delivery : Delivery
+        What runs.
+    heard_s : float
+        When the last block came, of whatever runs.
+    """
     if not delivery.running or delivery.ending:
         return []
     gone = [
@@ -64,7 +79,7 @@ def diagnose(delivery: Delivery) -> list[Finding]:
     ]
     board = delivery.board
     found = delivery.watchdog.look(
-        _expected(delivery), board.tick, delivery.now(), delivery.last_block_s
+        _expected(delivery), board.tick, delivery.now(), delivery.last_block_s, heard_s
     )
     return gone + found
 
@@ -98,16 +113,33 @@ async def _mend(delivery: Delivery, client: BoardClient, findings: Sequence[Find
         await client.activate()
 
 
-def report(driver: Driver, findings: Sequence[Finding]) -> None:
-    """Tell each diagnosis once, as long as it stands."""
-    problems = tuple(str(finding) for finding in findings)
-    for problem in problems:
-        if problem not in driver.problems:
+def report(
+    driver: Driver,
+    diagnoses: Iterable[tuple[Delivery, Sequence[Finding]]] = (),
+    *,
+    trouble: Iterable[Finding] = (),
+) -> None:
+    """Tell each diagnosis once, as long as it stands.
+
+    Parameters
+    ----------
+    driver : Driver
+        What runs.
+    diagnoses : iterable of (Delivery, sequence of Finding)
+        What is wrong with each delivery that was looked at.
+    trouble : iterable of Finding
+        What is wrong with the connection.
+    """
+    before = driver.problems
+    driver.trouble = tuple(str(finding) for finding in trouble)
+    for delivery, findings in diagnoses:
+        delivery.problems = tuple(str(finding) for finding in findings)
+    for problem in driver.problems:
+        if problem not in before:
             driver.notices.tell(problem)
-    if driver.problems and not problems:
+    if before and not driver.problems:
         logger.info("all comes as it should again")
-    if problems != driver.problems:
-        driver.problems = problems
+    if before != driver.problems:
         driver.publish_status()
 
 

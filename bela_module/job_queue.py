@@ -99,7 +99,8 @@ class JobQueue:
         RequestError
             When too many wait already.
         """
-        if len(self._jobs) >= _MAX_JOBS:
+        is_stop = internal or only_on is not None
+        if len(self._jobs) >= _MAX_JOBS and not is_stop:  # however many wait, they can be stopped
             raise RequestError(f"{_MAX_JOBS} commands are waiting for the board already")
         loop = asyncio.get_running_loop()
         waiting: asyncio.Future[str] | None = loop.create_future() if waits else None

@@ -39,11 +39,12 @@ async def take_over(driver: Driver, client: BoardClient, *, fresh: bool = False)
     restarted, driver.restarted = driver.restarted, False
     if restarted:
         _begin_anew(driver)
-    _check_control(driver)
+    if fresh:
+        check_control(driver)
     waiting = [delivery for delivery in driver.deliveries if delivery.is_interrupted]
     if driver.exclusive and (fresh or restarted):
         left = frozenset(driver.left)
-        await board_jobs.clear(client, driver.board)
+        await board_jobs.clear(client, driver.board, ours=left, others=True)
         driver.left -= left
     else:
         await end_what_is_left(driver, client)
@@ -66,7 +67,7 @@ async def end_what_is_left(driver: Driver, client: BoardClient) -> None:
     names = driver.left - running
     if names:
         await driver.probe(client)
-        await board_jobs.clear(client, driver.board, names)
+        await board_jobs.clear(client, driver.board, ours=names, others=False)
     driver.left -= names
 
 
@@ -93,8 +94,11 @@ def _begin_anew(driver: Driver) -> None:
     driver.board.forget_times()
 
 
-def _check_control(driver: Driver) -> None:
-    """Report what was controlled and is not any more: a board that restarted has forgotten it."""
+def check_control(driver: Driver) -> None:
+    """Report what was controlled and is not any more, as of a list that was just received.
+
+    A board that restarted has forgotten it, and another client can end it.
+    """
     there = {variable.name for variable in driver.board.variables if variable.controlled}
     lost = driver.controlled - there
     if lost:

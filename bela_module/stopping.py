@@ -29,6 +29,15 @@ async def stop(driver: Driver) -> str:
     str
         What became of it, in words.
     """
+    driver.n_stops += 1
+    try:
+        return await _stop(driver)
+    finally:
+        driver.n_stops -= 1
+        driver.wake()
+
+
+async def _stop(driver: Driver) -> str:
     client, running, newest = driver.client, bool(driver.deliveries), driver.jobs.newest
     if client is not None and not client.lost.done():
         try:
@@ -81,7 +90,7 @@ async def _stop_next(driver: Driver) -> str | None:
     pending = driver.jobs.add(stop_now, waits=True, internal=True)
     driver.wake()
     deadline_s = driver.now() + _PATIENCE_S
-    while not begun.is_set():
+    while not (begun.is_set() or pending.future.done()):
         # A connection that was made in time is to be taken over first.
         if driver.client is None and driver.now() > deadline_s:
             break

@@ -31,6 +31,7 @@ from bela_module.streams import Sink
 logger = logging.getLogger(__name__)
 
 _START_TIMEOUT_S: Final = 10.0
+_REST_S: Final = 0.1
 
 T = TypeVar("T")
 R = TypeVar("R", StartRequest, ScheduleRequest)
@@ -154,6 +155,8 @@ class Session:
         with self._submitting:
             self._is_over = True
         await asyncio.sleep(0)  # what was submitted just before is begun, so that it can be ended
+        if rest := asyncio.all_tasks() - {asyncio.current_task()}:
+            await asyncio.wait(rest, timeout=_REST_S)
 
     async def _drive(self) -> None:
         driver = self._driver = Driver(
@@ -271,4 +274,14 @@ class Session:
                 reason = f": {self._failure!r}" if self._failure is not None else ""
                 failed.set_exception(BelaError(f"the session has ended{reason}"))
                 return failed
-            return asyncio.run_coroutine_threadsafe(work(driver), loop)
+            return asyncio.run_coroutine_threadsafe(_until_closed(driver, work(driver)), loop)
+
+
+async def _until_closed(driver: Driver, work: Coroutine[Any, Any, T]) -> T:
+    """Do something, unless the session's loop ends before."""
+    try:
+        return await work
+    except asyncio.CancelledError:
+        if not driver.is_closing:
+            raise
+        raise RequestError("the session was closed") from None

@@ -95,13 +95,16 @@ class _Watch:
     seen: bool = False
     missing: int = 0
     value: float = math.nan
+    noted_s: float = -math.inf
     changed_s: float = -math.inf
+    """The sketch has certainly assigned it after this time."""
+    varies: bool = False
 
     def note_value(self, value: float, now_s: float) -> None:
         """Learn what the sketch last assigned; NaN says nothing."""
         if value != self.value and not math.isnan(value + self.value):
-            self.changed_s = now_s
-        self.value = value
+            self.changed_s, self.varies = self.noted_s, True
+        self.value, self.noted_s = value, now_s
 
 
 @dataclass(slots=True)
@@ -117,6 +120,7 @@ class Watchdog:
     """
 
     to_ask_again: list[str] = field(default_factory=list)
+    _findings: list[Finding] = field(default_factory=list)
     _watches: dict[str, _Watch] = field(default_factory=dict)
     _tick: int = -1
     _tick_since_s: float = 0.0
@@ -139,7 +143,11 @@ class Watchdog:
         for name in names:
             before = self._watches.get(name)
             in_vain = again and before is not None and not before.seen
-            self._watches[name] = _Watch(now_s, before.tries + 1 if before and in_vain else 1)
+            self._watches[name] = _Watch(
+                now_s,
+                before.tries + 1 if before and in_vain else 1,
+                varies=before is not None and before.varies,
+            )
 
     def look(
         self,
@@ -147,6 +155,7 @@ class Watchdog:
         tick: int,
         now_s: float,
         last_block_s: Mapping[str, float],
+        heard_s: float = -math.inf,
     ) -> list[Finding]:
         """Look for what is wrong.
 
@@ -160,6 +169,8 @@ class Watchdog:
             The present time.
         last_block_s : mapping of str to float
             When the last message of each variable arrived, if any did.
+        heard_s : float
+            When the last one of any other did.
 
         Returns
         -------
@@ -175,14 +186,15 @@ class Watchdog:
                 self._forgive(now_s)
             self._tick, self._tick_since_s = tick, now_s
         else:  # nothing can come before the next tick
-            stands = now_s - self._tick_since_s > _STANDSTILL_S
-            return [Finding(Cause.STANDSTILL)] if stands else []
+            if now_s - self._tick_since_s > _STANDSTILL_S:
+                self._findings = [Finding(Cause.STANDSTILL)]
+            return self._findings
         found: dict[Cause, list[str]] = {
             cause: [] for cause in (Cause.UNWATCHED, Cause.UNMONITORED, Cause.IGNORED)
         }
         silent: list[str] = []
-        fine = 0
-        heard_s = last_changed_s = -math.inf
+        fine, assigned, stopped = 0, False, True
+        last_s = -math.inf
         for each in expected:
             watch = self._watches.get(each.name)
             if watch is None:
@@ -200,20 +212,23 @@ class Watchdog:
             if each.block_s is None:
                 continue
             since_s = max(last_block_s.get(each.name, -math.inf), watch.since_s)
-            heard_s = max(heard_s, since_s)
+            last_s = max(last_s, since_s)
             if now_s - since_s <= _SILENCE_S + 2 * each.block_s:
                 fine += 1
                 continue
             silent.append(each.name)
-            if watch.changed_s > since_s:
-                last_changed_s = max(last_changed_s, watch.changed_s)
+            # What was assigned soon after a block may wait for more, to fill the next one.
+            assigned = assigned or watch.changed_s > since_s + each.block_s
+            stopped = stopped and watch.varies
         findings = [Finding(cause, tuple(names)) for cause, names in found.items() if names]
         if fine:
             self._renew_s = _RENEW_S
         if silent:
-            nothing = fine == 0 and not found[Cause.IGNORED]
-            assigned = last_changed_s > heard_s
-            findings.append(self._why_silent(silent, now_s - heard_s, nothing, assigned))
+            others_too = fine == 0 and not found[Cause.IGNORED] and now_s - heard_s > _SILENCE_S
+            # What has varied and does not any more is not assigned; of what never did, who knows?
+            nothing = others_too and (assigned or (len(silent) > 1 and not stopped))
+            findings.append(self._why_silent(silent, now_s - last_s, nothing, assigned))
+        self._findings = findings
         return findings
 
     def _why_off(self, each: Expected, watch: _Watch, now_s: float) -> Cause | None:
@@ -238,7 +253,7 @@ class Watchdog:
         self, names: list[str], silent_s: float, nothing: bool, assigned: bool
     ) -> Finding:
         """Say why nothing comes of some variables; of none at all, when so told."""
-        if not nothing or not (assigned or len(names) > 1):
+        if not nothing:
             return Finding(Cause.UNASSIGNED, tuple(names))
         if assigned and silent_s > self._renew_s + _SILENCE_S:
             self._renew_s *= 2.0  # if that does not help either, then ever more rarely

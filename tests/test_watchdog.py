@@ -25,6 +25,7 @@ class Scene:
     last_block_s: dict[str, float] = field(default_factory=dict)
     values: dict[str, float] = field(default_factory=dict)
     monitored: bool = False
+    others_send: bool = False
 
     def __post_init__(self) -> None:
         self.watchdog.asked(NAMES, self.now_s)
@@ -44,7 +45,8 @@ class Scene:
             )
             for name in NAMES
         ]
-        return self.watchdog.look(expected, self.tick, self.now_s, self.last_block_s)
+        heard_s = self.now_s - BLOCK_S if self.others_send else -math.inf
+        return self.watchdog.look(expected, self.tick, self.now_s, self.last_block_s, heard_s)
 
     def first_finding(self, within: int) -> tuple[int, list[Finding]]:
         """Look until something is found; give the number of looks and what it was."""
@@ -143,6 +145,35 @@ def test_a_variable_whose_values_change_is_assigned_so_the_connection_is_deaf() 
     assert set(causes) == {Cause.SILENT, Cause.DEAF}
     assert causes.index(Cause.DEAF) * PROBE_S >= 3.0
     assert 2 <= causes.count(Cause.DEAF) <= 5  # ever more rarely, if that does not help
+
+
+def test_as_long_as_anything_comes_the_board_sends() -> None:
+    scene = Scene(sending=set(), others_send=True)
+    causes = set()
+    for n in range(20):
+        scene.values = {"pot1": float(n)}
+        causes |= {finding.cause for finding in scene.look()}
+    assert causes == {Cause.UNASSIGNED}
+
+
+def test_variables_that_varied_and_do_not_any_more_are_not_assigned() -> None:
+    scene = Scene()
+    for n in range(5):
+        scene.values = {"pot1": float(n), "pot2": float(n)}
+        assert scene.look() == []
+    scene.sending = set()
+    scene.values = {"pot1": 4.7, "pot2": 4.7}  # in the block that is never filled
+    findings = [scene.look() for _ in range(20)]
+    assert {f.cause for found in findings for f in found} == {Cause.UNASSIGNED}
+
+
+def test_ticks_that_stand_still_for_a_moment_change_no_diagnosis() -> None:
+    scene = Scene(sending={"pot1"})
+    _, findings = scene.first_finding(within=10)
+    scene.ticking = False
+    assert scene.look() == scene.look() == findings
+    scene.ticking = True
+    assert scene.look() == findings
 
 
 def test_a_monitor_that_another_client_ended() -> None:
