@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import logging
 import math
 import threading
@@ -20,6 +19,7 @@ from bela_module.delivery import Delivery, DeliveryKind, Window
 from bela_module.ending import end_on_board
 from bela_module.errors import BoardError, NoReplyError, RequestError
 from bela_module.protocol import Variable
+from bela_module.recorder import Recorder
 from bela_module.recording_sink import RecordingSink
 from bela_module.requests import (
     MAX_TICK,
@@ -95,56 +95,71 @@ async def start(driver: Driver, client: BoardClient, request: StartRequest) -> s
         await driver.measure(client)  # periods are configured in seconds
     sink = driver.sink
     if request.saving_enabled:
-        sink = await _in_time(lambda: _recording(driver, request, plans))
+        sink = await _recording(driver, request, plans)
     delivery = _delivery(
         driver, DeliveryKind.START, plans, periods=_periods(driver, plans), sink=sink
     )
-    await _begin_beside_monitor(driver, client, delivery)
+    try:
+        await _begin_beside_monitor(driver, client, delivery)
+    except BaseException:
+        if isinstance(sink, RecordingSink):
+            sink.discard()  # of a START that is tried again one set of files is enough
+        raise
     return f"streaming {', '.join(plan.name for plan in plans)}"
 
 
-async def _in_time(open_files: Callable[[], Sink]) -> Sink:
-    """Have files opened by a thread that nobody has to wait for: a disk may hang."""
-    loop = asyncio.get_running_loop()
-    opened: asyncio.Future[Sink] = loop.create_future()
+async def _recording(driver: Driver, request: StartRequest, plans: Sequence[StreamPlan]) -> Sink:
+    """Have the streams of a START saved on their way to where they go."""
+    settings = driver.settings.recording
+    folder = saving_folder(settings.dir, request.saving_dir)
+    filename = request.saving_filename or driver.board.project or "bela"
+    sink = driver.recording or RecordingSink(driver.sink)
+    recorder = await _in_time(
+        lambda: sink.make(plans, folder, filename, settings.format, driver.note_soon)
+    )
+    sink.start(recorder)
+    driver.recording = sink
+    logger.info("saving to %s", ", ".join(str(path) for path in recorder.paths.values()))
+    return sink
 
-    def settle(sink: Sink | None, error: BaseException | None) -> None:
-        if opened.done():
-            return
-        if sink is not None:
-            opened.set_result(sink)
+
+async def _in_time(make_files: Callable[[], Recorder]) -> Recorder:
+    """Have files made by a thread that nobody has to wait for: a disk may hang.
+
+    Files that come too late are of no use to anybody, and go.
+    """
+    loop = asyncio.get_running_loop()
+    made: asyncio.Future[Recorder] = loop.create_future()
+
+    def settle(recorder: Recorder | None, error: Exception | None) -> None:
+        if made.done():
+            if recorder is not None:
+                recorder.discard()
+        elif recorder is not None:
+            made.set_result(recorder)
         elif error is not None:
-            opened.set_exception(error)
+            made.set_exception(error)
 
     def work() -> None:
-        sink, failure = None, None
+        recorder, failure = None, None
         try:
-            sink = open_files()
+            recorder = make_files()
         except Exception as error:  # noqa: BLE001 - raised again where it is waited for
             failure = error
-        with contextlib.suppress(RuntimeError):  # the loop has ended meanwhile
-            loop.call_soon_threadsafe(settle, sink, failure)
+        try:
+            loop.call_soon_threadsafe(settle, recorder, failure)
+        except RuntimeError:  # the loop has ended meanwhile
+            if recorder is not None:
+                recorder.discard()
 
     threading.Thread(target=work, name="bela-files", daemon=True).start()
     try:
         async with asyncio.timeout(_DISK_PATIENCE_S):
-            return await opened
+            return await made
     except TimeoutError:
         raise RequestError(
             f"the disk did not open the files in {_DISK_PATIENCE_S} s: save elsewhere"
         ) from None
-
-
-def _recording(driver: Driver, request: StartRequest, plans: Sequence[StreamPlan]) -> Sink:
-    """Have the streams of a START saved on their way to where they go."""
-    settings = driver.settings.recording
-    folder = saving_folder(settings.dir, request.saving_dir)
-    if driver.recording is None:
-        driver.recording = RecordingSink(driver.sink)
-    filename = request.saving_filename or driver.board.project or "bela"
-    paths = driver.recording.start(plans, folder, filename, settings.format, driver.note_soon)
-    logger.info("saving to %s", ", ".join(str(path) for path in paths.values()))
-    return driver.recording
 
 
 def while_away(driver: Driver, request: StartRequest | ScheduleRequest) -> str | None:
@@ -325,8 +340,6 @@ async def _begin(driver: Driver, client: BoardClient, delivery: Delivery) -> Non
     try:
         await delivery.begin(client)
     except BaseException:
-        if driver.recording is not None and delivery.sink is driver.recording:
-            driver.recording.discard()  # of a START that is tried again one set of files is enough
         driver.note_left(delivery)
         driver.drop(delivery)
         raise

@@ -311,6 +311,7 @@ class Recorder:
         """
         self.end()
         if wait_for_writer(self._thread, lambda: self._steps, patience_s):
+            self._remove_discarded()  # if it had ended before that was asked
             return True
         n_left = self._given - self._done + sum(w.n_pending for w in self._writers.values())
         self._report(f"the recording is not complete yet: {n_left} values wait for the disk")
@@ -325,8 +326,7 @@ class Recorder:
             self._fail(error)
         finally:
             self._close_files()
-            if self._removes_empty and not self._given:
-                self._remove_files()
+            self._remove_discarded()
         if failed:
             while (item := self._waiting.get()) is not None:
                 name, buffer = item
@@ -375,10 +375,12 @@ class Recorder:
                 self._fail(error)
             self._steps += 1
 
-    def _remove_files(self) -> None:
+    def _remove_discarded(self) -> None:
+        if self._given or not self._removes_empty:
+            return
         for path in self.paths.values():
             try:
-                path.unlink()
+                path.unlink(missing_ok=True)
             except OSError as error:
                 logger.warning("%s is empty, but could not be removed: %s", path, error)
 

@@ -29,15 +29,15 @@ class RecordingSink:
         self._unfinished: list[Recorder] = []
         self._lost: dict[str, int] = {}
 
-    def start(
+    def make(
         self,
         plans: Sequence[StreamPlan],
         folder: Path,
         filename: str,
         file_format: FileFormat,
         on_error: Callable[[str], None],
-    ) -> dict[str, Path]:
-        """Record some streams from now on; a recording that goes on is ended first.
+    ) -> Recorder:
+        """Make the files for some streams, from any thread.
 
         Parameters
         ----------
@@ -49,24 +49,25 @@ class RecordingSink:
 
         Returns
         -------
-        dict of str to pathlib.Path
-            The file of each stream, by its name.
+        Recorder
+            To be given to :meth:`start`, or discarded.
 
         Raises
         ------
         RequestError
             When the files cannot be made.
         """
-        self.stop()
         if self._discarded is not None:
             self._discarded.close()  # its names may be wanted again
-            self._discarded = None
-        tracks = [_track(plan) for plan in plans]
-        self._recorder = Recorder(folder, filename, tracks, file_format, on_error)
+        return Recorder(folder, filename, [_track(plan) for plan in plans], file_format, on_error)
+
+    def start(self, recorder: Recorder) -> None:
+        """Record its streams from now on; a recording that goes on is ended first."""
+        self.stop()
+        self._recorder = recorder
         self._unfinished = [one for one in self._unfinished if not one.finished]
-        self._unfinished.append(self._recorder)
-        self._lost = {plan.name: 0 for plan in plans}
-        return self._recorder.paths
+        self._unfinished.append(recorder)
+        self._lost = dict.fromkeys(recorder.paths, 0)
 
     def stop(self) -> None:
         """End the recording, if there is one; its files are completed soon."""
@@ -120,7 +121,8 @@ class RecordingSink:
     def complete(self) -> None:
         """End the recording and wait for its files and earlier ones, on a disk that gets on."""
         patience_s = PATIENCE_S
-        for recorder in self._unfinished:
+        discarded = [self._discarded] if self._discarded is not None else []
+        for recorder in self._unfinished + discarded:
             if not recorder.close(patience_s):
                 patience_s = 0.0
 

@@ -17,6 +17,7 @@ from bela_module.continuity import Gap, GapReason
 from bela_module.errors import RequestError
 from bela_module.files import load_buffers
 from bela_module.protocol import ValueType, Variable
+from bela_module.recorder import FileFormat
 from bela_module.recording_sink import RecordingSink
 from bela_module.streams import Origin, SampleFormat, StreamFacts, StreamMode, StreamPlan
 
@@ -51,6 +52,30 @@ def push(sink: RecordingSink, plan: StreamPlan, first_tick: int) -> None:
     sink.push(plan, ticks, rows.astype(plan.sample_format.dtype), ticks / 10)
 
 
+def start(
+    sink: RecordingSink,
+    plans: list[StreamPlan],
+    folder: Path,
+    file_format: FileFormat = "text",
+    on_error: Callable[[str], None] = never,
+) -> dict[str, Path]:
+    made = sink.make(plans, folder, "run", file_format, on_error)
+    sink.start(made)
+    return made.paths
+
+
+def test_files_that_were_discarded_are_gone_before_others_take_their_names(tmp_path: Path) -> None:
+    sink = RecordingSink(Notes())
+    discarded = start(sink, [SINGLE], tmp_path)
+    sink.stop()  # when a START fails it ends, too
+    sink.discard()
+    assert start(sink, [SINGLE], tmp_path) == discarded
+    push(sink, SINGLE, 0)
+    sink.discard()
+    sink.close()
+    assert list(tmp_path.iterdir()) == list(discarded.values())
+
+
 def test_everything_is_passed_on() -> None:
     inner = Notes()
     sink = RecordingSink(inner)
@@ -70,7 +95,7 @@ def test_what_passes_between_start_and_stop_is_recorded(tmp_path: Path, file_for
     inner = Notes()
     sink = RecordingSink(inner)
     push(sink, SINGLE, 0)
-    paths = sink.start([SINGLE, GROUP], tmp_path, "run", file_format, never)
+    paths = start(sink, [SINGLE, GROUP], tmp_path, file_format)
     assert list(paths) == ["bela_count", "bela_pots"]
     push(sink, SINGLE, 3)
     sink.gap(SINGLE, COUNT, Gap(6, 7, 2, GapReason.LOST))
@@ -95,9 +120,9 @@ def test_what_passes_between_start_and_stop_is_recorded(tmp_path: Path, file_for
 
 def test_a_new_recording_ends_the_one_before(tmp_path: Path) -> None:
     sink = RecordingSink(Notes())
-    first = sink.start([SINGLE], tmp_path, "run", "text", never)
+    first = start(sink, [SINGLE], tmp_path)
     push(sink, SINGLE, 0)
-    second = sink.start([SINGLE], tmp_path, "run", "text", never)
+    second = start(sink, [SINGLE], tmp_path)
     push(sink, SINGLE, 3)
     sink.close()
     assert [load_buffers(paths["bela_count"])[0]["ref_timestamp"] for paths in (first, second)] == [
@@ -111,7 +136,7 @@ def test_what_the_disk_did_not_take_is_counted(
 ) -> None:
     sink = RecordingSink(Notes())
     assert sink.missing == {}
-    sink.start([SINGLE, GROUP], tmp_path, "run", "text", lambda _text: None)
+    start(sink, [SINGLE, GROUP], tmp_path, on_error=lambda _text: None)
     monkeypatch.setattr(recorder, "_MAX_WAITING_VALUES", 0)
     push(sink, SINGLE, 0)
     sink.close()
@@ -135,7 +160,7 @@ def test_earlier_recordings_are_waited_for_but_not_on_a_disk_that_hangs(
     errors: list[str] = []
     folders = [tmp_path / str(number) for number in range(6)]
     for folder in folders:
-        sink.start([SINGLE], folder, "run", "text", errors.append)
+        start(sink, [SINGLE], folder, on_error=errors.append)
         push(sink, SINGLE, 0)
     wait_until(lambda: len(begun) == len(folders), "all of them to hang")
     begun_s = time.monotonic()
@@ -153,7 +178,7 @@ def test_what_cannot_be_recorded_is_refused_and_still_passed_on(tmp_path: Path) 
     inner = Notes()
     sink = RecordingSink(inner)
     with pytest.raises(RequestError, match="saving_filename"):
-        sink.start([SINGLE], tmp_path, "a/b", "text", never)
+        sink.make([SINGLE], tmp_path, "a/b", "text", never)
     push(sink, SINGLE, 0)
     sink.close()
     assert inner.told == ["push", "close"]

@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import textwrap
+import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -83,6 +84,37 @@ def test_a_start_that_is_interrupted_leaves_no_empty_files_beside_those_of_its_r
     ]
     saved = np.load(tmp_path / "bela_a_rest.npy")
     np.testing.assert_array_equal(saved["tick"], one.sink["bela_a"].ticks)
+
+
+def test_files_of_a_disk_that_was_too_slow_are_not_written_any_more(
+    tmp_path: Path, wait_until: WaitUntil, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    slow, goes_on, new_paths = tmp_path / "slow", threading.Event(), recorder.new_paths
+
+    def new_paths_in_time(folder: Path, *rest: Any) -> dict[str, Path]:
+        if folder == slow:
+            goes_on.wait(20.0)
+        return new_paths(folder, *rest)
+
+    monkeypatch.setattr(recorder, "new_paths", new_paths_in_time)
+    tables = {"recording": {"dir": str(tmp_path), "format": "compact"}}
+    with board_of(variable("ramp")) as board, session_on(board, **tables) as one:
+        request = StartRequest(saving_enabled=True, saving_dir="slow", saving_filename="x")
+        with pytest.raises(RequestError, match="the disk did not open the files"):
+            answer(one.session.start(request))
+        answer(one.session.start(request.model_copy(update={"saving_dir": "fast"})))
+        goes_on.set()
+        names = ("bela-files", "bela-recorder")
+        wait_until(
+            lambda: sorted(t.name for t in threading.enumerate() if t.name in names) == [names[1]],
+            "that those files are let go",
+        )
+        assert list(slow.iterdir()) == []
+        wait_until(lambda: one.samples("bela_ramp") > 2000, "samples")
+        one.stop()
+        one.session.close()
+        saved = np.load(tmp_path / "fast" / "bela_ramp_x.npy")
+        np.testing.assert_array_equal(saved["tick"], one.sink["bela_ramp"].ticks)
 
 
 @pytest.mark.parametrize("saving_format", ["text", "compact"])
