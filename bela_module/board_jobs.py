@@ -6,7 +6,7 @@ import asyncio
 import logging
 import math
 import threading
-from collections.abc import Callable, Container, Mapping, Sequence
+from collections.abc import Callable, Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Final
 
@@ -15,7 +15,7 @@ from bela_module.client import BoardClient
 from bela_module.control import (
     monitor_command,
 )
-from bela_module.delivery import Delivery, DeliveryKind, Window
+from bela_module.delivery import Delivery, DeliveryKind
 from bela_module.ending import end_on_board
 from bela_module.errors import BoardError, NoReplyError, RequestError
 from bela_module.protocol import Variable
@@ -37,6 +37,7 @@ from bela_module.streams import (
     plan_streams,
     reachable,
 )
+from bela_module.windows import Window, Windows
 
 if TYPE_CHECKING:
     from bela_module.driver import Driver
@@ -91,7 +92,9 @@ async def start(driver: Driver, client: BoardClient, request: StartRequest) -> s
     if driver.delivery is not None:
         return _already(driver.delivery, variables)
     plans = plan_streams(variables, driver.settings)
-    if any(plan.mode is StreamMode.MONITOR for plan in plans):
+    monitored = {v for p in plans if p.mode is StreamMode.MONITOR for v in p.variables}
+    if monitored:
+        _refuse_shared(driver.monitoring, monitored, "MONITOR")
         await driver.measure(client)  # periods are configured in seconds
     sink = driver.sink
     if request.saving_enabled:
@@ -208,14 +211,10 @@ async def schedule(driver: Driver, client: BoardClient, request: ScheduleRequest
     windows = _windows(driver, request, variables)
     delivery = _delivery(driver, DeliveryKind.SCHEDULE, plans, windows=windows)
     await _begin_beside_monitor(driver, client, delivery)
-    first = min(window.first_tick for window in windows.values())
-    last = max(window.last_tick for window in windows.values())
-    return f"scheduled from tick {first} to {last}"
+    return f"scheduled from tick {windows.first_tick} to {windows.last_tick}"
 
 
-def _windows(
-    driver: Driver, request: ScheduleRequest, variables: Sequence[Variable]
-) -> dict[str, Window]:
+def _windows(driver: Driver, request: ScheduleRequest, variables: Sequence[Variable]) -> Windows:
     board = driver.board
     names = [variable.name for variable in variables]
     now_s = driver.now()
@@ -234,21 +233,17 @@ def _windows(
     # The board starts a schedule whose time has passed at once, and counts from there.
     soon = board.tick_at(now_s + _LEAD_S)
     starts = [(max(first, soon), duration) for first, duration in asked]
-    return {
-        name: Window(first, first + duration)
+    return Windows(
+        (name, Window(first, first + duration))
         for name, (first, duration) in zip(names, starts, strict=True)
-    }
+    )
 
 
 async def monitor(driver: Driver, client: BoardClient, request: MonitorRequest) -> str:
     """Send single values at a low rate."""
     variables = choose_variables(driver.board.variables, request.variables, driver.settings)
     names = [variable.name for variable in variables]
-    if driver.delivery is not None:
-        # The board has one monitor for each variable, which START uses where it is configured.
-        shared = sorted({v.name for v in driver.delivery.monitored} & set(names))
-        if shared:
-            raise RequestError(f"{', '.join(shared)} is monitored by START already; STOP first")
+    _refuse_shared(driver.delivery, variables, "START")
     await driver.measure(client)
     if request.periods is not None:
         periods = dict(zip(names, request.periods_for(names), strict=True))
@@ -259,6 +254,17 @@ async def monitor(driver: Driver, client: BoardClient, request: MonitorRequest) 
         await end(driver, client, driver.monitoring)
     await _begin(driver, client, _monitor_delivery(driver, variables, periods))
     return f"monitoring {', '.join(names)}"
+
+
+def _refuse_shared(running: Delivery | None, variables: Iterable[Variable], by: str) -> None:
+    """Refuse a second monitor of a variable, which has only one on the board.
+
+    START uses it where a monitor is configured.
+    """
+    there = {variable.name for variable in running.monitored} if running is not None else set()
+    shared = sorted(there & {variable.name for variable in variables})
+    if shared:
+        raise RequestError(f"{', '.join(shared)} is monitored by {by} already; STOP first")
 
 
 def _monitor_delivery(
@@ -316,7 +322,7 @@ def _delivery(
     kind: DeliveryKind,
     plans: Sequence[StreamPlan],
     *,
-    windows: Mapping[str, Window] | None = None,
+    windows: Windows | None = None,
     periods: Mapping[str, int] | None = None,
     sink: Sink | None = None,
 ) -> Delivery:
@@ -329,7 +335,7 @@ def _delivery(
         driver.probe,
         driver.measure,
         plans,
-        windows or {},
+        windows or Windows(),
         periods or {},
         driver.obeys_ticks,
     )

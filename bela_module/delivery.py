@@ -19,6 +19,7 @@ from bela_module.protocol import Block, Variable
 from bela_module.streams import Sink, StreamMode, StreamPlan, reachable
 from bela_module.surveyor import Surveyor
 from bela_module.watchdog import Cause, Watchdog
+from bela_module.windows import Windows
 
 LEAD_S: Final = 0.05
 """A command for a tick this far ahead reaches the board in time."""
@@ -39,14 +40,6 @@ class DeliveryKind(StrEnum):
     START = "START"
     SCHEDULE = "SCHEDULE"
     MONITOR = "MONITOR"
-
-
-@dataclass(frozen=True, slots=True)
-class Window:
-    """From when to when a variable is to stream, in board ticks; both ends are part of it."""
-
-    first_tick: int
-    last_tick: int
 
 
 @dataclass(slots=True)
@@ -71,7 +64,7 @@ class Delivery:
         Probes until the clock is known, or that takes too long.
     plans : sequence of StreamPlan
         What to stream.
-    windows : mapping of str to Window
+    windows : Windows
         SCHEDULE only: when each variable streams.
     periods : mapping of str to int
         Period in ticks of each monitored variable.
@@ -88,7 +81,7 @@ class Delivery:
     probe: Callable[[BoardClient], Awaitable[object]]
     measure: Callable[[BoardClient], Awaitable[object]]
     plans: Sequence[StreamPlan]
-    windows: Mapping[str, Window] = field(default_factory=dict)
+    windows: Windows = field(default_factory=Windows)
     periods: Mapping[str, int] = field(default_factory=dict)
     obeys_ticks: bool = True
     streams: tuple[LiveStream, ...] = ()
@@ -373,22 +366,22 @@ class Delivery:
         return self._announced and (finished or late)
 
     @property
-    def is_over(self) -> bool:
-        """Whether the board has come to the end of a schedule."""
-        return bool(self.windows) and self.board.tick >= self._last_tick
+    def has_begun(self) -> bool:
+        """Whether the board may have begun by now: a schedule begins in its own time."""
+        return not (self.windows and self.board.ready) or self.now() >= self._first_s()
 
     @property
-    def _last_tick(self) -> int:
-        return max(window.last_tick for window in self.windows.values())
+    def is_over(self) -> bool:
+        """Whether the board has come to the end of a schedule."""
+        return bool(self.windows) and self.board.tick >= self.windows.last_tick
 
     def _announce(self, now_s: float) -> None:
         """Tell that a schedule has begun, once, as soon as it has."""
         if self._announced or not self.windows or not self.board.ready:
             return
-        first_s = self.board.time_at(min(window.first_tick for window in self.windows.values()))
-        if now_s >= first_s:
+        if now_s >= self._first_s():
             self._announced = True
-            self.notices.mark("schedule_started", first_s)
+            self.notices.mark("schedule_started", self._first_s())
 
     def _is_completed(self) -> bool:
         """Tell whether a schedule has come to its end by itself."""
@@ -396,8 +389,11 @@ class Delivery:
             return False
         return self.is_over or all(stream.finished for stream in self.streams)
 
+    def _first_s(self) -> float:
+        return self.board.time_at(self.windows.first_tick)
+
     def _last_s(self) -> float:
-        return self.board.time_at(self._last_tick)
+        return self.board.time_at(self.windows.last_tick)
 
     # ---- its end --------------------------------------------------------------------------
 

@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import math
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from bela_module import board_jobs, control_jobs, health, recovery
+from bela_module import board_jobs, health, leaving, recovery
 from bela_module.board import Board, BoardNews
 from bela_module.client import BoardClient, WireRecorder
 from bela_module.config import Settings
@@ -34,7 +35,6 @@ _BACKOFF_S: Final = (0.1, 5.0)
 _TIDY_BACKOFF_S: Final = 1.0
 _LINGER_S: Final = 0.1  # an outlet that ends takes along what it has not sent yet
 _STABLE_S: Final = 1.0  # a connection that lasts so long was a good one
-_LEAVE_S: Final = 2.0
 _TIDY_PATIENCE_S: Final = 10.0
 
 
@@ -97,13 +97,14 @@ class Driver:
     _is_up: bool = False
     _is_away: bool = False
     _tidy_until_s: float = 0.0
+    _end_by_s: float = math.inf
     _last_streams: dict[str, dict[str, Any]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         """Start with a board of which nothing is known yet."""
         board = self.settings.board
         self.board = Board(board.name, board.input_delay_s)
-        self._waker = Waker()
+        self._waker, self._close_asked = Waker(), asyncio.Event()
         self._loop = asyncio.get_running_loop()
         self.notices = Notices(self.sink, self.now, self.notify)
         self.publish_status()
@@ -148,7 +149,14 @@ class Driver:
     def close(self) -> None:
         """End :meth:`run` as soon as the board is left as it was found."""
         self.is_closing = True
+        self._end_by_s = self.now() + leaving.END_S
+        self._close_asked.set()
         self.wake()
+
+    @property
+    def end_in_s(self) -> float:
+        """How long the end may still take, once it is asked for."""
+        return self._end_by_s - self.now()
 
     @property
     def last_error(self) -> str | None:
@@ -226,7 +234,7 @@ class Driver:
         try:
             self.jobs.refuse("the session was closed")
             recovery.give_up(self)
-            await recovery.tidy_up(self)
+            await leaving.tidy_up(self)
             if self._last_streams:
                 await asyncio.sleep(_LINGER_S)
         finally:
@@ -285,8 +293,8 @@ class Driver:
         serving = asyncio.ensure_future(self._serve(client))
         error: BaseException | None = None
         try:
-            await asyncio.wait({serving})
-            error = serving.exception()
+            await leaving.until_served(serving, self._close_asked)
+            error = None if serving.cancelled() else serving.exception()
             await self._used(client, error)
         finally:
             self.client = None
@@ -307,7 +315,7 @@ class Driver:
             elif isinstance(error, BoardError):
                 self._disconnected(error)
             elif self.is_closing and not client.lost.done():
-                await self._leave(client)
+                await leaving.leave(self, client)
         finally:
             await client.close()
 
@@ -389,9 +397,13 @@ class Driver:
     async def measure(self, client: BoardClient, patience_s: float = _MEASURE_PATIENCE_S) -> None:
         """Probe quickly until the clock is known, so that already the first sample is right."""
         deadline_s = self.now() + patience_s
-        while self.now() < deadline_s and not self.board.ready and not self.is_closing:
+        while self.now() < deadline_s and not self.board.ready and not self._is_urgent:
             await asyncio.sleep(self.board.next_probe_in_s)
             await self.probe(client)
+
+    @property
+    def _is_urgent(self) -> bool:
+        return self.is_closing or self.jobs.stop_waits
 
     async def _do_jobs(self, client: BoardClient) -> None:
         while (pending := self.jobs.take()) is not None:
@@ -407,18 +419,6 @@ class Driver:
         for delivery in self.deliveries:
             if delivery.progress():
                 await board_jobs.end(self, client, delivery)
-
-    async def _leave(self, client: BoardClient) -> None:
-        """Leave the board as it was found."""
-        self.enter(SessionState.STOPPING)
-        try:
-            async with asyncio.timeout(_LEAVE_S):
-                for delivery in self.deliveries:
-                    await board_jobs.end(self, client, delivery, hurried=True)
-                await control_jobs.release(self, client, None)
-        except (BoardError, TimeoutError) as error:
-            reason = str(error) or f"it took over {_LEAVE_S} s"
-            logger.warning("the board could not be left clean: %s", reason)
 
     # ---- data -----------------------------------------------------------------------------
 

@@ -11,7 +11,7 @@ from bela_module.control import monitor_command, unwatch_command
 from bela_module.delivery import GRACE_S, LEAD_S, Delivery
 
 _HURRY_S: Final = 0.12  # whoever ends this process kills it a second later
-_CONFIRM_S: Final = 0.4
+_CONFIRM_S: Final = 0.3
 _POLL_S: Final = 0.005
 _TICK_PATIENCE_S: Final = 0.15
 _TAIL_S: Final = 0.1  # for blocks that come after the reply which says that there are none

@@ -43,6 +43,11 @@ class PendingJob:
     number: int = 0
     internal: bool = False
 
+    @property
+    def is_stop(self) -> bool:
+        """Whether it ends what runs; nothing else makes sense on one connection alone."""
+        return self.internal or self.only_on is not None
+
     def fail(self, error: BaseException) -> None:
         """Let it end with an error, if it has not ended."""
         if not self.future.done():
@@ -73,6 +78,11 @@ class JobQueue:
         """Count the jobs that were not begun."""
         return len(self._jobs)
 
+    @property
+    def stop_waits(self) -> bool:
+        """Whether one of them ends what runs."""
+        return any(pending.is_stop for pending in self._jobs)
+
     def add(
         self,
         job: Job,
@@ -99,14 +109,13 @@ class JobQueue:
         RequestError
             When too many wait already.
         """
-        is_stop = internal or only_on is not None
-        if len(self._jobs) >= _MAX_JOBS and not is_stop:  # however many wait, they can be stopped
-            raise RequestError(f"{_MAX_JOBS} commands are waiting for the board already")
         loop = asyncio.get_running_loop()
         waiting: asyncio.Future[str] | None = loop.create_future() if waits else None
         self.newest += 1
         future = loop.create_future()
         pending = PendingJob(job, future, waiting, only_on, self.newest, internal)
+        if len(self._jobs) >= _MAX_JOBS and not pending.is_stop:
+            raise RequestError(f"{_MAX_JOBS} commands are waiting for the board already")
         self._jobs.append(pending)
         return pending
 

@@ -378,9 +378,10 @@ class Recorder:
     def _remove_discarded(self) -> None:
         if self._given or not self._removes_empty:
             return
+        self._removes_empty = False  # once: others may have the names then
         for path in self.paths.values():
             try:
-                path.unlink(missing_ok=True)
+                path.unlink()
             except OSError as error:
                 logger.warning("%s is empty, but could not be removed: %s", path, error)
 

@@ -7,7 +7,7 @@ import logging
 import math
 from typing import TYPE_CHECKING, Final
 
-from bela_module import board_jobs, control_jobs
+from bela_module import board_jobs
 from bela_module.client import BoardClient
 from bela_module.delivery import DeliveryKind
 
@@ -88,7 +88,9 @@ def _begin_anew(driver: Driver) -> None:
     for delivery in driver.deliveries:
         delivery.begin_anew(driver.board.ended_tick, driver.board.began_tick)
         if delivery.kind is DeliveryKind.SCHEDULE:
-            driver.note_error("the schedule is void: the board restarted and counts anew")
+            text = "the schedule is void: the board restarted and counts anew"
+            driver.note_shortfall(text)
+            driver.note_error(text)
             delivery.finish()
             driver.drop(delivery)
     driver.board.forget_times()
@@ -118,13 +120,15 @@ def give_up(driver: Driver, why: str = "the board was not there") -> None:
     """
     for delivery in driver.deliveries:
         driver.note_left(delivery)
-        known_s = driver.now() - driver.board.time_at(driver.board.tick)
-        since = "since it restarted" if math.isnan(known_s) else f"in the last {known_s:.1f} s"
-        names = ", ".join(stream.plan.name for stream in delivery.streams)
+        text = f"{', '.join(stream.plan.name for stream in delivery.streams)}: {why}"
         if delivery.ending:
-            text = f"{names}: {why} to confirm the end"
+            text += " to confirm the end"
+        elif not delivery.has_begun:
+            text += " to cancel it"
         else:
-            text = f"{names}: {why}; what was taken {since} is not counted"
+            known_s = driver.now() - driver.board.time_at(driver.board.tick)
+            since = "since it restarted" if math.isnan(known_s) else f"in the last {known_s:.1f} s"
+            text += f"; what was taken {since} is not counted"
         driver.note_shortfall(text)
         driver.note_error(text)
         try:
@@ -134,23 +138,3 @@ def give_up(driver: Driver, why: str = "the board was not there") -> None:
             logger.exception("what was held of %s is lost", delivery.kind)
         finally:
             driver.drop(delivery)
-
-
-async def tidy_up(driver: Driver) -> None:
-    """Try once to leave the board as it was found, when the connection was lost before."""
-    if not driver.left and not driver.controlled:
-        return
-    client = None
-    try:
-        async with asyncio.timeout(_TIDY_S):
-            client = await driver.open_client(_TIDY_S)
-            await end_what_is_left(driver, client)
-            await control_jobs.release(driver, client, None)
-    except Exception as error:  # noqa: BLE001 - a defect, too, must not keep what is next from its end
-        names = ", ".join(sorted(driver.left | driver.controlled))
-        reason = str(error) or f"it took over {_TIDY_S} s"
-        logger.warning("the board could not be left clean (%s): %s", names, reason)
-        driver.note_shortfall(f"the board could not be left clean ({names}): {reason}")
-    finally:
-        if client is not None:
-            await client.close()
