@@ -215,7 +215,7 @@ class Delivery:
             return  # nothing more is to come
         if self._anew_tick is not None:
             await self._surveyor.find_steps(client, self.watched)
-            self._begin_trackers(dict.fromkeys((v.name for v in self.watched), self._anew_tick))
+            self._begin_watched(self._anew_tick)
             for stream in self.streams:
                 stream.interrupted()
         self._anew_tick = None
@@ -274,6 +274,9 @@ class Delivery:
                 stream.tracker_of(variable).confirm_start()
         # Not before: to make outlets takes longer than the lead of the start.
         self._open_ready(*self.streams)
+
+    def _begin_watched(self, tick: int) -> None:
+        self._begin_trackers(dict.fromkeys((v.name for v in self.watched), tick))
 
     def _begin_trackers(self, starts: Mapping[str, int] | None) -> None:
         """Have all trackers begin at their start; when there is none, with the next block."""
@@ -465,6 +468,8 @@ class Delivery:
         first_tick : int
             The first one that is known since.
         """
+        if self._anew_tick is not None:  # in the boot in between nothing has begun
+            self._begin_watched(self._anew_tick)
         self._anew_tick = first_tick
         self._begun_s = self.now()
         self.interrupted()

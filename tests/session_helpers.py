@@ -252,8 +252,11 @@ def board_of(
     *variables: SketchVariable, rate_hz: float = RATE_HZ, **options: Any
 ) -> SimulatedBoard:
     """Make a board that runs a sketch of these variables."""
-    sketch = Sketch("test", "made for a test", variables, tick_rate_hz=rate_hz)
-    return SimulatedBoard(sketch, clock=local_clock, **options)
+    return SimulatedBoard(sketch_of(*variables, rate_hz=rate_hz), clock=local_clock, **options)
+
+
+def sketch_of(*variables: SketchVariable, rate_hz: float = RATE_HZ) -> Sketch:
+    return Sketch("test", "made for a test", variables, tick_rate_hz=rate_hz)
 
 
 def variable(

@@ -144,6 +144,19 @@ def test_a_stream_can_be_configured_to_be_monitored(
         assert np.isfinite(kept.rows).any(axis=0).all()
 
 
+def test_a_variable_has_one_monitor(board: SimulatedBoard) -> None:
+    slow = {"variables": ["ramp"], "mode": "monitor", "period_s": 0.01}
+    with session_on(board, streams={"slow": slow}) as one:
+        one.monitor(variables="ramp", periods=441)
+        with pytest.raises(RequestError, match="ramp is monitored by MONITOR already"):
+            one.start("ramp", "byte")
+        one.stop()
+        one.start("ramp", "byte")
+        with pytest.raises(RequestError, match="ramp is monitored by START already"):
+            one.monitor(variables="ramp", periods=441)
+        one.stop()
+
+
 def test_what_cannot_be_monitored_is_refused(board: SimulatedBoard, one: Running) -> None:
     with pytest.raises(RequestError, match="no variable 'nothing'"):
         one.monitor(variables=["ramp", "nothing"], periods=100)

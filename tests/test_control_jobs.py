@@ -11,11 +11,15 @@ from session_helpers import (
     WaitUntil,
     answer,
     board_of,
+    session_at,
     session_on,
+    sketch_of,
     variable,
 )
 
-from bela_module.errors import RequestError
+from bela_module.board_server import Client
+from bela_module.errors import NoReplyError, RequestError
+from bela_module.faults import OtherClient
 from bela_module.lsl_clock import local_clock
 from bela_module.protocol import ValueType
 from bela_module.simulator import SimulatedBoard
@@ -108,6 +112,51 @@ def test_control_without_a_value_keeps_the_sketchs(board: SimulatedBoard, one: R
 
 
 # ---- SEND ------------------------------------------------------------------------------
+
+
+class CutOff(SimulatedBoard):
+    """A board behind a cable: while that is out, nothing gets through, either way."""
+
+    out = False
+
+    def receive_control(self, client: Client, text: str) -> None:
+        if not self.out:
+            super().receive_control(client, text)
+
+    def pull(self, out: bool) -> None:
+        self.out = out
+        self.go_silent(out)
+
+
+@pytest.mark.parametrize("closes", [False, True])
+def test_what_could_not_be_released_is_released_later(closes: bool, wait_until: WaitUntil) -> None:
+    with CutOff(sketch_of(*SKETCH), clock=local_clock) as board:
+        with session_at(board.port, board={"reply_timeout_s": 1.0}) as one:
+            one.set(whole=1)
+            board.pull(True)
+            if closes:
+                board.later(1.4, lambda: board.pull(False))
+            else:
+                with pytest.raises(NoReplyError):
+                    one.release()
+                assert one.session.status()["controlled"] == ["whole"]
+                board.pull(False)
+                wait_until(lambda: one.session.status()["board"]["connected"], "a connection")
+                assert one.release() == "released whole"
+                assert one.session.status()["controlled"] == []
+        assert board.controlled_values() == {}
+
+
+def test_control_that_another_client_ended_is_told_and_can_be_taken_again(
+    board: SimulatedBoard, one: Running, wait_until: WaitUntil
+) -> None:
+    one.set(whole=1)
+    board.inject(OtherClient(cmd="uncontrol", variables="whole"))
+    wait_until(lambda: one.session.status()["controlled"] == [], "that it is known")
+    assert "error whole: no longer controlled; SET again" in one.sink.events
+    one.set(whole=2)
+    assert board.controlled_values() == {"whole": 2}
+    one.release()
 
 
 @pytest.mark.parametrize(

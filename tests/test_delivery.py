@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from bela_module.errors import RequestError
+from bela_module.faults import Pause
 from bela_module.lsl_clock import local_clock
 from bela_module.protocol import ValueType
 from bela_module.simulator import SimulatedBoard
@@ -181,6 +182,18 @@ def test_a_stream_can_be_started_again_and_again(
     assert_times_are_true(board, one.sink, "bela_ramp")
     assert one.sink.events == ["started", "stopped"] * 3
     assert one.sink.gaps == []
+
+
+def test_a_schedule_ends_with_the_boards_ticks_not_with_the_clock(
+    board: SimulatedBoard, one: Running, wait_until: WaitUntil
+) -> None:
+    words = one.schedule(variables="ramp", start_in_s=0.2, duration_s=1.0).split()
+    wait_until(lambda: one.samples("bela_ramp") > 0, "samples")
+    board.inject(Pause(for_s=2.5))
+    until_idle(one, wait_until)
+    assert one.samples("bela_ramp") == int(words[5]) - int(words[3]) + 1
+    assert one.streams["bela_ramp"]["lost"] == 0
+    assert "schedule_finished" in one.sink.events
 
 
 def test_events_lie_where_it_happened(

@@ -203,3 +203,49 @@ def test_trouble_that_stands_at_the_end_is_a_shortfall(
     assert one.session.status()["shortfalls"] == [text]
     one.start("b")
     assert one.session.status()["shortfalls"] == []
+
+
+def test_trouble_that_stands_at_the_end_of_a_schedule_is_a_shortfall(
+    board: SimulatedBoard, one: Running, wait_until: WaitUntil
+) -> None:
+    one.schedule(variables=list(BOTH), start_in_s=0.2, duration_s=3.5)
+    wait_until(lambda: one.samples("bela_b") > 0, "samples")
+    board.set_assigned(False, "a")
+    wait_until(lambda: "schedule_finished" in one.sink.events, "the end")
+    text = str(Finding(Cause.UNASSIGNED, ("a",)))
+    assert one.session.status()["shortfalls"] == [text]
+    assert one.sink.events.count(f"error {text}") == 1
+
+
+def test_trouble_of_what_goes_on_is_no_shortfall_of_what_has_ended(
+    board: SimulatedBoard, one: Running, wait_until: WaitUntil
+) -> None:
+    one.start("a")
+    one.monitor(variables="b", periods=5000)
+    wait_until(lambda: one.samples("bela_a") > 0, "samples")
+    board.set_assigned(False, "a")
+    text = str(Finding(Cause.UNASSIGNED, ("a",)))
+    wait_until(lambda: text in one.session.status()["problems"], text)
+    one.monitor(variables="b", periods=4000)
+    board.set_assigned(True, "a")
+    until_over(one, wait_until)
+    assert one.session.status()["shortfalls"] == []
+    assert one.sink.events.count(f"error {text}") == 1
+
+
+def test_a_monitor_without_values_costs_the_others_nothing(
+    board: SimulatedBoard, one: Running, wait_until: WaitUntil
+) -> None:
+    one.start("b")
+    one.monitor(variables="a", periods=4000)
+    wait_until(lambda: one.samples("bela_a") > 3, "values")
+    board.set_assigned(False, "a")
+    text = str(Finding(Cause.UNASSIGNED, ("a",)))
+    wait_until(lambda: text in one.session.status()["problems"], text)
+    since_tick = board.tick_now()
+    wait_until(lambda: board.tick_now() > since_tick + 4 * 44100, "some seconds")
+    one.stop()
+    assert [text for text in one.sink.events if text.startswith(("error", "disc"))] == [
+        f"error {text}"
+    ]
+    assert one.streams["bela_b"]["lost"] == 0

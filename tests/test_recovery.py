@@ -15,6 +15,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from bela_module.board_server import Socket
 from bela_module.errors import RequestError, StreamError
 from bela_module.faults import DropPair, OtherClient
 from bela_module.lsl_clock import local_clock
@@ -297,15 +298,18 @@ def test_close_cleans_a_board_that_has_just_been_lost(
     assert left_on(board) == ([], {}, {})
 
 
+@pytest.mark.parametrize("socket", ["both", "control", "data"])
+@pytest.mark.parametrize("after_s", [0.0, 1.2])
 def test_close_ends_in_five_seconds_when_the_board_says_nothing(
-    board: SimulatedBoard, wait_until: WaitUntil
+    after_s: float, socket: Socket, board: SimulatedBoard, wait_until: WaitUntil
 ) -> None:
     with session_at(board.port, board={"reply_timeout_s": 2.0}) as one:
         one.start("a")
         flow(one, wait_until)
-        board.go_silent(True)
+        board.go_silent(True, socket=socket)
+        time.sleep(after_s)
         begun_s = time.monotonic()
-    assert time.monotonic() - begun_s < 5.5
+    assert time.monotonic() - begun_s < 5.0
     assert one.sink.closed == 1
 
 
