@@ -15,7 +15,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from bela_module.board_server import Socket
 from bela_module.errors import RequestError, StreamError
 from bela_module.faults import DropPair, OtherClient
 from bela_module.lsl_clock import local_clock
@@ -30,7 +29,6 @@ from tests.session_helpers import (
     Running,
     WaitUntil,
     flow,
-    left_on,
     listening,
     published_on,
     running,
@@ -280,37 +278,6 @@ def test_a_board_that_says_nothing_is_noticed(
         if future is not None:
             assert future.result(20).startswith("waiting for the board")
         one.stop()
-
-
-def test_close_cleans_a_board_that_has_just_been_lost(
-    board: SimulatedBoard, wait_until: WaitUntil
-) -> None:
-    with session_at(board.port) as one:
-        one.start("a")
-        one.set(b=2)
-        flow(one, wait_until)
-        board.refuse_connections(True)
-        board.disconnect()
-        wait_until(lambda: one.state == "reconnecting", "disconnected")
-        board.refuse_connections(False)
-        begun_s = time.monotonic()
-    assert time.monotonic() - begun_s < 3.0
-    assert left_on(board) == ([], {}, {})
-
-
-@pytest.mark.parametrize("socket", ["both", "control", "data"])
-@pytest.mark.parametrize("after_s", [0.0, 1.2])
-def test_close_ends_in_five_seconds_when_the_board_says_nothing(
-    after_s: float, socket: Socket, board: SimulatedBoard, wait_until: WaitUntil
-) -> None:
-    with session_at(board.port, board={"reply_timeout_s": 2.0}) as one:
-        one.start("a")
-        flow(one, wait_until)
-        board.go_silent(True, socket=socket)
-        time.sleep(after_s)
-        begun_s = time.monotonic()
-    assert time.monotonic() - begun_s < 5.0
-    assert one.sink.closed == 1
 
 
 # ---- sinks and listeners ---------------------------------------------------------------------
