@@ -14,7 +14,7 @@ from bela_module.client import Reply
 from bela_module.clock import DeviceClock, ProbeVerdict
 from bela_module.clock_fit import simple_rate_hz
 from bela_module.control import VariableList
-from bela_module.protocol import Block, DataDecoder, Refusal, Ticks, ValueType, Variable
+from bela_module.protocol import Block, DataDecoder, Refusal, Ticks, Variable
 from bela_module.streams import Origin, Stamps, StreamFacts, StreamMode, StreamPlan
 from bela_module.timeline import Timeline
 
@@ -120,7 +120,7 @@ class Board:
         return (
             project != self.project
             or listed.sample_rate_hz != self.declared_rate_hz
-            or _shape(listed.variables) != _shape(self.variables)
+            or [v.identity for v in listed.variables] != [v.identity for v in self.variables]
         )
 
     def _is_behind(self, reply: Reply, clock: DeviceClock) -> bool:
@@ -253,10 +253,6 @@ class Board:
     def find(self, names: Container[str]) -> tuple[Variable, ...]:
         """Return the variables of some names that the board still has."""
         return tuple(variable for variable in self.variables if variable.name in names)
-
-
-def _shape(variables: tuple[Variable, ...]) -> list[tuple[str, ValueType, bool]]:
-    return [(variable.name, variable.value_type, variable.sparse) for variable in variables]
 
 
 def last_tick(block: Block, step_ticks: float | None) -> int:

@@ -125,7 +125,7 @@ class Delivery:
                 there = listed.get(variable.name)
                 if there is None:
                     self.gone[variable.name] = Cause.VANISHED
-                elif not _is_same(there, variable):
+                elif there.identity != variable.identity:
                     self.gone[variable.name] = Cause.RETYPED
                 else:
                     self._routes[there.index, monitored] = stream, variable
@@ -156,7 +156,7 @@ class Delivery:
         if route is None or not self.running:
             return False
         stream, variable = route
-        if not _is_same(variable, block.variable):
+        if variable.identity != block.variable.identity:
             return False  # the board's list has changed since
         if self.board.is_from_the_future(block, arrived_s):
             self.board.counters.impossible_blocks += 1
@@ -300,12 +300,7 @@ class Delivery:
             return watch_command(names)
         if not self.windows:
             return watch_command(names, [starts[name] for name in names])
-        alive = [name for name in names if self.windows[name].last_tick > starts[name]]
-        return watch_command(
-            alive,
-            [starts[name] for name in alive],
-            [self.windows[name].last_tick - starts[name] for name in alive],
-        )
+        return watch_command(*self.windows.to_watch(names, starts))
 
     async def _monitor(self, client: BoardClient) -> None:
         names = [variable.name for variable in self.monitored]
@@ -503,10 +498,4 @@ class Delivery:
     def _on_gap(self, variable: Variable, gap: Gap) -> None:
         if gap.reason is GapReason.UNKNOWN_END:
             return  # zeros that are padding, as far as anybody can tell
-        lost_s = self.board.time_at(gap.first_tick)
-        self.notices.gap(variable.name, gap.n_values, self.now() if math.isnan(lost_s) else lost_s)
-
-
-def _is_same(one: Variable, other: Variable) -> bool:
-    """Tell whether two descriptions are of one variable, whatever its number."""
-    return (one.name, one.value_type, one.sparse) == (other.name, other.value_type, other.sparse)
+        self.notices.gap(variable.name, gap.n_values, self.board.time_at(gap.first_tick))

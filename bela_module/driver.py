@@ -259,13 +259,12 @@ class Driver:
             if not attempt.done():
                 attempt.cancel()
                 await asyncio.wait({attempt})
-        if attempt.cancelled():
-            return None
-        try:
-            return attempt.result()
-        except BoardError as error:
-            self._not_there(error, resuming=resuming)
-            return None
+        if not attempt.cancelled():
+            try:
+                return attempt.result()
+            except BoardError as error:
+                self._not_there(error, resuming=resuming)
+        return None
 
     async def open_client(self, reply_timeout_s: float) -> BoardClient:
         """Connect to the board of the settings."""
@@ -363,7 +362,9 @@ class Driver:
             if client.lost.done():
                 raise DisconnectedError(f"{client.address} is gone: {client.lost.result()}")
             await self._do_jobs(client)
-            await self._progress(client)
+            for delivery in self.deliveries:
+                if delivery.progress():
+                    await board_jobs.end(self, client, delivery)
             self.enter(SessionState.STREAMING if self.deliveries else SessionState.IDLE)
             if self.now() >= next_probe_s:
                 await health.watch_over(self, client)
@@ -397,13 +398,11 @@ class Driver:
     async def measure(self, client: BoardClient, patience_s: float = _MEASURE_PATIENCE_S) -> None:
         """Probe quickly until the clock is known, so that already the first sample is right."""
         deadline_s = self.now() + patience_s
-        while self.now() < deadline_s and not self.board.ready and not self._is_urgent:
+        while not (self.board.ready or self.is_closing or self.jobs.stop_waits):
+            if self.now() > deadline_s:
+                return
             await asyncio.sleep(self.board.next_probe_in_s)
             await self.probe(client)
-
-    @property
-    def _is_urgent(self) -> bool:
-        return self.is_closing or self.jobs.stop_waits
 
     async def _do_jobs(self, client: BoardClient) -> None:
         while (pending := self.jobs.take()) is not None:
@@ -414,11 +413,6 @@ class Driver:
         text = f"{type(error).__name__}: {error}"
         self.notices.tell(text, cause=error)
         return BelaError(text)
-
-    async def _progress(self, client: BoardClient) -> None:
-        for delivery in self.deliveries:
-            if delivery.progress():
-                await board_jobs.end(self, client, delivery)
 
     # ---- data -----------------------------------------------------------------------------
 
@@ -487,14 +481,11 @@ class Driver:
         if not self.deliveries:
             self.trouble = ()
 
-    # ---- small things ---------------------------------------------------------------------
-
     async def _sleep(self, duration_s: float, client: BoardClient | None = None) -> None:
         """Sleep until the time is over, something is asked, or the connection ends."""
-        if self.jobs or self.is_closing:
-            return
-        futures = (client.lost,) if client is not None else ()
-        await self._waker.wait(*futures, timeout_s=duration_s)
+        if not (self.jobs or self.is_closing):
+            futures = (client.lost,) if client is not None else ()
+            await self._waker.wait(*futures, timeout_s=duration_s)
 
     def enter(self, state: SessionState) -> None:
         """Show a state, if it is another one than before."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Final
@@ -74,9 +75,12 @@ class Notices:
         self._publish(text, event or f"error {text}", cause)
 
     def gap(self, name: str, n_values: int, lsl_s: float) -> None:
-        """Tell of a loss: an event each, and a line for all that come close together."""
+        """Tell of a loss: an event each, and a line for all that come close together.
+
+        When it was may not be known (NaN); the event is then one of now.
+        """
         text = f"gap {name} {n_values}"
-        self.mark(text, lsl_s)
+        self.mark(text, self.now() if math.isnan(lsl_s) else lsl_s)
         self._n_gaps += 1
         if len(self._gaps) < _MAX_NAMED:
             self._gaps.append(text)

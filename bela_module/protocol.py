@@ -150,6 +150,11 @@ class Variable:
     log_file_name: str = ""
 
     @property
+    def identity(self) -> tuple[str, ValueType, bool]:
+        """What it is, whatever its number."""
+        return self.name, self.value_type, self.sparse
+
+    @property
     def layout(self) -> BlockLayout:
         """Layout of its watch payloads."""
         return BlockLayout(self.value_type, self.sparse)

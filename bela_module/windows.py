@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 
@@ -25,3 +26,24 @@ class Windows(dict[str, Window]):
     def last_tick(self) -> int:
         """The last tick of the one that ends last."""
         return max(window.last_tick for window in self.values())
+
+    def to_watch(
+        self, names: Sequence[str], starts: Mapping[str, int]
+    ) -> tuple[list[str], list[int], list[int]]:
+        """Give what is left to be watched of some variables.
+
+        Parameters
+        ----------
+        names : sequence of str
+            The variables.
+        starts : mapping of str to int
+            The tick from which on each can be watched.
+
+        Returns
+        -------
+        tuple of list
+            Names, starts and durations in ticks, without the variables whose time is over.
+        """
+        alive = [name for name in names if self[name].last_tick > starts[name]]
+        durations = [self[name].last_tick - starts[name] for name in alive]
+        return alive, [starts[name] for name in alive], durations
