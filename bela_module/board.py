@@ -89,6 +89,14 @@ class Board:
             if clock is not None:
                 news = BoardNews.RESTARTED
             clock = self._new_clock(listed)
+        elif self.reconnecting and not clock.ready:
+            # The little that was known before may be of another boot.
+            if listed.tick < last_tick - listed.tick_granularity:
+                news = BoardNews.RESTARTED
+            generation = clock.generation
+            clock = self._new_clock(listed)
+            if news is BoardNews.NOTHING:
+                clock.generation = generation
         self.project = project
         self.variables = listed.variables
         self.declared_rate_hz = listed.sample_rate_hz

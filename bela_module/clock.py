@@ -393,7 +393,7 @@ class DeviceClock:
 
     def _relearn(self) -> None:
         """Drop what contradicts the newest probes; the rate is believed to last."""
-        before = self._fit
+        before, was_ready = self._fit, self.ready
         known = sorted([*self._probes, *self._misfits], key=lambda probe: probe.received_s)
         kept = known[known.index(self._misfits[0]) :]
         if before is not None and before.agrees:
@@ -416,7 +416,7 @@ class DeviceClock:
             del kept[0]
         self._probes.clear()
         self._accept(*kept)
-        if before is not None and not self.uneven:
+        if before is not None and was_ready and not self.uneven:
             newest = kept[-1].tick
             step_s = self.time_at(newest) - float(before.time_at(newest))
             if abs(step_s) > self._discontinuity_s:

@@ -180,6 +180,30 @@ def test_times_are_those_of_the_boot_before_until_it_is_accounted_for(board: Boa
     assert board.time_at(board.tick) == pytest.approx(truth_s, abs=board.uncertainty_s)
 
 
+@pytest.mark.parametrize("booted_s", [500.0, 500.3])
+def test_what_was_hardly_known_of_a_clock_is_forgotten_with_the_connection(booted_s: float) -> None:
+    board = Board("lab")
+    told(board, 500.5, count=4)
+    board.reconnecting = True  # by the time it is back it may count anew, and be further than then
+    news = told(board, 501.0, booted_s=booted_s)
+    assert set(news) == {BoardNews.NOTHING}
+    assert board.clock is not None
+    assert (board.clock.generation, board.clock.discontinuities) == (1, 0)
+    truth_s = booted_s + board.tick / RATE_HZ
+    assert board.uncertainty_s < 0.001
+    assert board.time_at(board.tick) == pytest.approx(truth_s, abs=board.uncertainty_s)
+
+
+def test_ticks_that_went_back_are_a_restart_however_little_is_known() -> None:
+    board = Board("lab")
+    told(board, 500.5, count=4)
+    board.reconnecting = True
+    news = told(board, 501.0, booted_s=500.8)
+    assert (news[0], set(news[1:])) == (BoardNews.RESTARTED, {BoardNews.NOTHING})
+    assert board.clock is not None
+    assert board.clock.generation == 2
+
+
 @pytest.mark.parametrize(
     ("project", "changed"), [("other", {}), ("pots", {"sample_rate_hz": 48000.0})]
 )
