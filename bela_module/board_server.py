@@ -8,7 +8,6 @@ tell it from a board. What the board *is* comes from a subclass: see
 from __future__ import annotations
 
 import asyncio
-import http
 import logging
 import selectors
 import threading
@@ -20,15 +19,15 @@ from types import MappingProxyType, TracebackType
 from typing import Any, Final, Literal, Self, TypeVar
 
 import numpy as np
-from websockets.asyncio.server import Server, ServerConnection, broadcast, serve
+from websockets.asyncio.server import ServerConnection, broadcast
 from websockets.exceptions import ConnectionClosed
 from websockets.frames import CloseCode
-from websockets.http11 import Request, Response
 from websockets.protocol import State
 
 from bela_module import board_json
 from bela_module.connection import SteadyConnection
 from bela_module.errors import BoardError
+from bela_module.listener import Listener
 from bela_module.network import Link, Network
 
 CHANNELS: Final = {"/gui_control": "control", "/gui_data": "data"}
@@ -131,8 +130,6 @@ class BoardServer(ABC):
     ----------
     host : str
         Where it listens.
-    port : int
-        The port that it got; the same after :meth:`refuse_connections`.
     control_messages : deque of str
         What clients wrote on the control channel, the latest 10 000.
     silent_channels : frozenset
@@ -143,18 +140,22 @@ class BoardServer(ABC):
 
     def __init__(self, *, host: str, port: int, network: Network, seed: int) -> None:
         self.host = host
-        self.port = port
         self.control_messages: deque[str] = deque(maxlen=_KEPT_MESSAGES)
         self.random = np.random.default_rng(seed)
         self._network = network
         self._clients: list[Client] = []
         self.silent_channels: frozenset[str | None] = frozenset()
         self.connections: set[BoardConnection] = set()
-        self._server: Server | None = None
+        self._listener = Listener(host, port, CHANNELS, self._handle, self._connection_type())
         self._thread: threading.Thread | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
         self._stop = asyncio.Event()
         self._tasks: set[asyncio.Task[None]] = set()
+
+    @property
+    def port(self) -> int:
+        """The port that it got; the same after :meth:`refuse_connections`."""
+        return self._listener.port
 
     # ---- what a board is -----------------------------------------------------------------
 
@@ -258,7 +259,7 @@ class BoardServer(ABC):
     def refuse_connections(self, refuse: bool) -> None:
         """Stop listening, or listen again; connections that there are stay."""
         loop = self._running_loop()
-        change = self._refuse() if refuse else self._listen()
+        change = self._listener.refuse() if refuse else self._listener.listen()
         if threading.current_thread() is not self._thread:
             asyncio.run_coroutine_threadsafe(change, loop).result()
             return
@@ -365,7 +366,7 @@ class BoardServer(ABC):
     async def _main(self, ready: threading.Event, errors: deque[BaseException]) -> None:
         self._loop = asyncio.get_running_loop()
         try:
-            await self._listen()
+            await self._listener.listen()
         except OSError as error:
             errors.append(error)
             return
@@ -374,7 +375,7 @@ class BoardServer(ABC):
         life = asyncio.create_task(self._live())
         await self._stop.wait()
         life.cancel()
-        await self._refuse()
+        await self._listener.close()
         await asyncio.gather(life, return_exceptions=True)
         while self.connections:
             for connection in self.connections:
@@ -387,35 +388,6 @@ class BoardServer(ABC):
         except Exception:
             _log.exception("the simulated board failed")
             raise
-
-    async def _listen(self) -> None:
-        if self._server is not None:
-            return
-        self._server = await serve(
-            self._handle,
-            self.host,
-            self.port,
-            process_request=_refuse_other_paths,
-            create_connection=self._connection_type(),
-            compression=None,
-            ping_interval=None,
-            close_timeout=0.2,
-            open_timeout=None,
-            max_queue=None,
-            server_header=None,
-            reuse_address=True,
-        )
-        self.port = next(iter(self._server.sockets)).getsockname()[1]
-
-    async def _refuse(self) -> None:
-        server, self._server = self._server, None
-        if server is None:
-            return
-        for listening in server.sockets:
-            asyncio.get_running_loop().remove_reader(listening.fileno())
-        await asyncio.sleep(0)  # asyncio loses a connection that it has only half accepted
-        server.close(close_connections=False)
-        await asyncio.sleep(0)  # it stops listening in a task of its own
 
     def _connection_type(self) -> type[BoardConnection]:
         class ConnectionToThis(BoardConnection):
@@ -483,9 +455,3 @@ class BoardServer(ABC):
                 connection.protocol.send_close(CloseCode.GOING_AWAY)
                 connection.send_data()
             connection.transport.close()
-
-
-def _refuse_other_paths(connection: ServerConnection, request: Request) -> Response | None:
-    if request.path in CHANNELS:
-        return None
-    return connection.respond(http.HTTPStatus.NOT_FOUND, "no such page\n")
