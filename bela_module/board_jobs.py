@@ -160,6 +160,8 @@ async def _in_time(make_files: Callable[[], Recorder]) -> Recorder:
         async with asyncio.timeout(_DISK_PATIENCE_S):
             return await made
     except TimeoutError:
+        if not made.cancelled() and made.exception() is None:  # in the very last moment
+            made.result().discard()
         raise RequestError(
             f"the disk did not open the files in {_DISK_PATIENCE_S} s: save elsewhere"
         ) from None

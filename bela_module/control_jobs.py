@@ -53,6 +53,7 @@ async def _take_control(driver: Driver, client: BoardClient, names: Sequence[str
     if not names:
         return
     driver.controlled.update(names)
+    driver.releasing.difference_update(names)
     await client.send(control_command(names))
     await client.confirm(
         lambda listed: all(v.controlled for v in listed.variables if v.name in names),
@@ -99,6 +100,7 @@ async def release(driver: Driver, client: BoardClient, names: Sequence[str] | No
     chosen = [name for name in chosen if name in known]
     if not chosen:
         return "nothing was controlled"
+    driver.releasing.update(chosen)
     await client.send(uncontrol_command(chosen))
     await client.confirm(
         lambda listed: not any(v.controlled for v in listed.variables if v.name in chosen),
@@ -106,6 +108,7 @@ async def release(driver: Driver, client: BoardClient, names: Sequence[str] | No
         _CONFIRM_S,
     )
     driver.controlled.difference_update(chosen)
+    driver.releasing.difference_update(chosen)
     return f"released {', '.join(chosen)}"
 
 

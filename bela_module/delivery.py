@@ -100,6 +100,8 @@ class Delivery:
     _begun_s: float = 0.0
     watchdog: Watchdog = field(default_factory=Watchdog)
     last_block_s: dict[str, float] = field(default_factory=dict)
+    heard_s: float = -math.inf
+    """When the last message came on this connection, be it one that was only asked for a step."""
     _announced: bool = False
     _anew_tick: int | None = None  # where a new boot began, until its trackers have begun, too
 
@@ -151,6 +153,7 @@ class Delivery:
             Whether it did.
         """
         if self._surveyor.take(block):
+            self.heard_s = arrived_s
             return True
         route = self._routes.get((block.variable.index, block.monitor))
         if route is None or not self.running:
@@ -162,7 +165,7 @@ class Delivery:
             self.board.counters.impossible_blocks += 1
             stream.missed_block(variable)
             return True
-        self.last_block_s[block.variable.name] = arrived_s
+        self.last_block_s[block.variable.name] = self.heard_s = arrived_s
         tracker = stream.tracker_of(variable)
         repeated = tracker.repeated
         stream.add(block, self.board.possible_tick(arrived_s), arrived_s)
@@ -433,6 +436,7 @@ class Delivery:
         self.is_interrupted = True
         self.problems = ()
         self.last_block_s.clear()
+        self.heard_s = -math.inf
         self._routes.clear()  # until it is known which numbers our variables have now
         for stream in self.streams:
             stream.interrupted()

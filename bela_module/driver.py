@@ -74,6 +74,8 @@ class Driver:
     recording: RecordingSink | None = None
     streamed: set[str] = field(default_factory=set)
     controlled: set[str] = field(default_factory=set)
+    releasing: set[str] = field(default_factory=set)
+    """What of it the board was told to give back, but did not confirm."""
     is_closing: bool = False
     trouble: tuple[str, ...] = ()
     """What is wrong with the connection."""
@@ -283,7 +285,7 @@ class Driver:
             logger.warning("%s", error)
         self.notices.last_error = str(error)
         self.jobs.no_board(error)
-        if not resuming and self.jobs:
+        if not resuming and (self.jobs or self.controlled):
             self.enter(SessionState.WAITING)
 
     async def _use(self, client: BoardClient) -> None:

@@ -50,9 +50,7 @@ async def watch_over(driver: Driver, client: BoardClient) -> None:
     recovery.check_control(driver)
     if driver.restarted or not driver.deliveries:
         return
-    heard_s = max(
-        (s for d in driver.deliveries for s in d.last_block_s.values()), default=-math.inf
-    )
+    heard_s = max(delivery.heard_s for delivery in driver.deliveries)
     # What stands at the end of a schedule stays as it is: nothing is due any more.
     running = [delivery for delivery in driver.deliveries if not delivery.is_over]
     diagnoses = [(delivery, diagnose(delivery, heard_s)) for delivery in running]
@@ -97,7 +95,7 @@ def _expected(delivery: Delivery) -> Iterator[Expected]:
             on = there.monitor_period_ticks > 0
             yield Expected(variable.name, on, block_s, there.value_input, monitored=True)
         elif delivery.is_due(variable.name):
-            ticks_per_block = variable.layout.value_count * (stream.step_of(variable) or 1)
+            ticks_per_block = variable.layout.value_count * (stream.step_of(variable) or math.inf)
             block_s = None if variable.sparse else ticks_per_block / rate_hz
             yield Expected(variable.name, there.watched, block_s, there.value_input)
 

@@ -116,8 +116,16 @@ class JobQueue:
         pending = PendingJob(job, future, waiting, only_on, self.newest, internal)
         if len(self._jobs) >= _MAX_JOBS and not pending.is_stop:
             raise RequestError(f"{_MAX_JOBS} commands are waiting for the board already")
-        self._jobs.append(pending)
+        if internal:
+            self._jobs.appendleft(pending)  # a STOP: what was asked for after it comes after it
+        else:
+            self._jobs.append(pending)
         return pending
+
+    def withdraw(self, pending: PendingJob) -> None:
+        """Forget a job, if it was not begun."""
+        if pending in self._jobs:
+            self._jobs.remove(pending)
 
     def take(self) -> PendingJob | None:
         """Remove and return the next job that still matters, if there is one."""

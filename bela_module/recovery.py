@@ -103,9 +103,10 @@ def check_control(driver: Driver) -> None:
     """
     there = {variable.name for variable in driver.board.variables if variable.controlled}
     lost = driver.controlled - there
-    if lost:
-        driver.controlled -= lost
-        driver.note_error(f"{', '.join(sorted(lost))}: no longer controlled; SET again")
+    driver.controlled -= lost
+    if unasked := lost - driver.releasing:
+        driver.note_error(f"{', '.join(sorted(unasked))}: no longer controlled; SET again")
+    driver.releasing -= lost
 
 
 def give_up(driver: Driver, why: str = "the board was not there") -> None:

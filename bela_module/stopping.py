@@ -95,6 +95,7 @@ async def _stop_next(driver: Driver) -> str | None:
         if driver.client is None and driver.now() > deadline_s:
             break
         await asyncio.sleep(_POLL_S)
+    driver.jobs.withdraw(pending)
     result: str | None = None
     if begun.is_set():
         result = await pending.future

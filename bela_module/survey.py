@@ -62,6 +62,17 @@ class StepSurvey:
         return all(asked.step_ticks for asked in self._asked.values())
 
     @property
+    def spacing_ticks(self) -> int:
+        """The widest distance of two values that came of what is not found yet."""
+        searched = [asked.ticks for asked in self._asked.values() if not asked.step_ticks]
+        return max((ticks[-1] - ticks[-2] for ticks in searched if len(ticks) > 1), default=0)
+
+    @property
+    def awaits_second(self) -> bool:
+        """Whether of some variable a single value has come."""
+        return any(len(asked.ticks) == 1 for asked in self._asked.values() if not asked.step_ticks)
+
+    @property
     def answered(self) -> bool:
         """Whether the board has sent anything at all."""
         return any(asked.ticks for asked in self._asked.values())

@@ -15,6 +15,9 @@ from bela_module.survey import StepSurvey
 
 _POLL_S: Final = 0.005
 _PATIENCE_S: Final = 0.15  # a monitor's first message comes at once
+_SECOND_S: Final = 0.5  # for the second value of a variable
+_LONGEST_S: Final = 2.0
+_N_SPACINGS: Final = 9
 _PERIOD_S: Final = 0.003
 _VALUES_PER_S: Final = 2000
 
@@ -80,8 +83,7 @@ class Surveyor:
                 await client.send(*sends)
                 await asyncio.sleep(_POLL_S)
                 await self.probe(client)
-                patience_s = 12 * period_s + _PATIENCE_S if survey.answered else 0.0
-                if self.now() > begun_s + _PATIENCE_S + patience_s:
+                if self.now() > begun_s + self._patience_s(survey, period_s):
                     break
             await client.send(*survey.last_commands())
             await self.probe(client)  # its reply comes after the last of the monitors' messages
@@ -91,3 +93,11 @@ class Surveyor:
         for variable in unknown:
             if variable.index in survey.steps:
                 board.steps[variable.name] = survey.steps[variable.index]
+
+    def _patience_s(self, survey: StepSurvey, period_s: float) -> float:
+        """Tell how long the survey may take: longer where values are seen to come slowly."""
+        if not survey.answered:
+            return _PATIENCE_S
+        spacing_s = survey.spacing_ticks / self.board.declared_rate_hz
+        slow_s = max(_N_SPACINGS * spacing_s, _SECOND_S if survey.awaits_second else 0.0)
+        return max(2 * _PATIENCE_S + 12 * period_s, min(slow_s, _LONGEST_S))

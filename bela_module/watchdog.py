@@ -74,7 +74,7 @@ class Expected:
         Whether the board says that it is watched, or monitored.
     block_s : float or None
         How long it takes until the next block, or value of a monitor; ``None`` when it may
-        rightly be silent, as a sparse variable may.
+        rightly be silent, as a sparse variable may. Infinite when nobody knows.
     input_value : float
         What the sketch last assigned: when it changes, the sketch assigns it.
     monitored : bool
@@ -140,6 +140,8 @@ class Watchdog:
             Whether it was asked again because nothing came, and not for the first time on a
             connection.
         """
+        if not again:
+            self._findings = []
         for name in names:
             before = self._watches.get(name)
             in_vain = again and before is not None and not before.seen
@@ -170,7 +172,7 @@ class Watchdog:
         last_block_s : mapping of str to float
             When the last message of each variable arrived, if any did.
         heard_s : float
-            When the last one of any other did.
+            When the last one of whatever variable did on this connection.
 
         Returns
         -------
@@ -193,7 +195,7 @@ class Watchdog:
             cause: [] for cause in (Cause.UNWATCHED, Cause.UNMONITORED, Cause.IGNORED)
         }
         silent: list[str] = []
-        fine, assigned, stopped = 0, False, True
+        fine, proved, assigned, stopped = 0, False, False, True
         last_s = -math.inf
         for each in expected:
             watch = self._watches.get(each.name)
@@ -209,19 +211,22 @@ class Watchdog:
                     found[cause].append(each.name)
                 continue
             watch.seen, watch.missing = True, 0
-            if each.block_s is None:
+            unknown = each.block_s == math.inf
+            if each.block_s is None or (unknown and heard_s > -math.inf):
                 continue
+            block_s = 0.0 if unknown else each.block_s
             since_s = max(last_block_s.get(each.name, -math.inf), watch.since_s)
             last_s = max(last_s, since_s)
-            if now_s - since_s <= _SILENCE_S + 2 * each.block_s:
+            if now_s - since_s <= _SILENCE_S + 2 * block_s:
                 fine += 1
+                proved = proved or since_s > watch.since_s
                 continue
             silent.append(each.name)
             # What was assigned soon after a block may wait for more, to fill the next one.
-            assigned = assigned or watch.changed_s > since_s + each.block_s
+            assigned = assigned or watch.changed_s > since_s + block_s
             stopped = stopped and watch.varies
         findings = [Finding(cause, tuple(names)) for cause, names in found.items() if names]
-        if fine:
+        if proved:
             self._renew_s = _RENEW_S
         if silent:
             others_too = fine == 0 and not found[Cause.IGNORED] and now_s - heard_s > _SILENCE_S
