@@ -13,7 +13,7 @@ from bela_module.live_view import render
 from bela_module.simulator import SimulatedBoard
 from bela_module.watchdog import Cause, Finding
 from tests.fault_cases import make_board
-from tests.session_helpers import Running, WaitUntil, flow, session_at
+from tests.session_helpers import Running, WaitUntil, board_of, flow, session_at, variable
 
 
 @pytest.fixture
@@ -249,3 +249,19 @@ def test_a_monitor_without_values_costs_the_others_nothing(
         f"error {text}"
     ]
     assert one.streams["bela_b"]["lost"] == 0
+
+
+def test_a_variable_that_is_assigned_rarely_is_no_trouble(wait_until: WaitUntil) -> None:
+    with (
+        board_of(variable("ramp"), variable("slow", step=4410)) as board,
+        session_at(board.port) as one,
+    ):
+        one.start("slow")
+        since_tick = board.tick_now()
+        wait_until(lambda: board.tick_now() > since_tick + 5 * 44100, "some seconds")
+        assert one.session.status()["problems"] == []
+        one.stop()
+        assert [text for text in one.sink.events if text.startswith(("error", "disc"))] == []
+        (stream,) = one.streams.values()
+        assert stream["nominal_rate_hz"] == pytest.approx(10.0)
+        assert (stream["lost"], stream["samples"]) == (0, pytest.approx(50, abs=10))

@@ -9,7 +9,7 @@ import pytest
 
 from bela_module.errors import BelaError
 from bela_module.faults import Pause
-from bela_module.requests import StartRequest
+from bela_module.requests import ScheduleRequest, StartRequest, make_request
 from bela_module.simulator import SimulatedBoard
 from tests.fault_cases import check_values, make_board, taken
 from tests.observed_board import ObservedBoard
@@ -228,6 +228,43 @@ def test_start_right_after_stop_while_the_board_is_away_streams(
     board.refuse_connections(False)
     wait_until(lambda: one.samples("bela_a") > before, "samples")
     assert one.stop() == "stopped"
+
+
+@pytest.mark.parametrize("name", ["a", "b"])
+def test_start_right_after_a_stop_that_is_cut_streams(
+    name: str, board: ObservedBoard, one: Running, wait_until: WaitUntil
+) -> None:
+    one.start("a")
+    flow(one, wait_until)
+    board.with_next("unwatch", board.disconnect)
+    stopped = one.session.stop()
+    started = one.session.start(StartRequest(variables=(name,)))
+    assert answer(stopped) == "stopped"
+    assert answer(started).startswith(("streaming", "waiting for the board"))
+    wait_until(lambda: one.sink.events.count("started") == 2, "the second start")
+    flow(one, wait_until)
+    assert one.state == "streaming"
+    assert one.stop() == "stopped"
+
+
+def test_nothing_is_left_of_a_stop_that_gave_up(
+    board: ObservedBoard, one: Running, wait_until: WaitUntil
+) -> None:
+    one.start("a")
+    flow(one, wait_until)
+    board.refuse_connections(True)
+    board.disconnect()
+    wait_until(lambda: one.state == "reconnecting", "disconnected")
+    stopped = one.session.stop()
+    scheduled = one.session.schedule(
+        make_request(ScheduleRequest, {"variables": "b", "start_in_s": 3.0, "duration_s": 0.1})
+    )
+    assert answer(stopped) == "stopped; the board is not connected"
+    assert answer(scheduled).startswith("waiting for the board")
+    board.restart()
+    board.refuse_connections(False)
+    wait_until(lambda: "schedule_finished" in one.sink.events, "the end of the schedule")
+    wait_until(lambda: one.state == "idle", "idle")
 
 
 def test_stop_of_what_waits_is_over_at_once(

@@ -59,3 +59,11 @@ def test_without_an_answer_the_survey_ends_by_itself() -> None:
         asyncio.run(survey(simulated, board, deaf=True))
         assert simulated.monitored() == {}
     assert board.steps == {}
+
+
+def test_values_that_come_slowly_are_waited_for() -> None:
+    board = Board("test")
+    with board_of(variable("every"), variable("slow", step=4410)) as simulated:
+        asyncio.run(survey(simulated, board))
+        assert simulated.monitored() == {}
+    assert board.steps == {"every": 1, "slow": 4410}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from dataclasses import dataclass, field
 
@@ -26,6 +27,7 @@ class Scene:
     values: dict[str, float] = field(default_factory=dict)
     monitored: bool = False
     others_send: bool = False
+    block_s: float = BLOCK_S
 
     def __post_init__(self) -> None:
         self.watchdog.asked(NAMES, self.now_s)
@@ -39,7 +41,7 @@ class Scene:
             Expected(
                 name,
                 name in self.watched,
-                None if name == "touch" else BLOCK_S,
+                None if name == "touch" else self.block_s,
                 self.values.get(name, math.nan),
                 self.monitored,
             )
@@ -145,6 +147,38 @@ def test_a_variable_whose_values_change_is_assigned_so_the_connection_is_deaf() 
     assert set(causes) == {Cause.SILENT, Cause.DEAF}
     assert causes.index(Cause.DEAF) * PROBE_S >= 3.0
     assert 2 <= causes.count(Cause.DEAF) <= 5  # ever more rarely, if that does not help
+
+
+def test_a_connection_that_never_brings_anything_is_made_anew_ever_more_rarely() -> None:
+    scene = Scene(sending=set())
+    renewed_s = []
+    for n in range(400):
+        scene.values = {"pot1": float(n)}
+        if Cause.DEAF in {finding.cause for finding in scene.look()}:
+            renewed_s.append(scene.now_s)
+            scene.watchdog.asked(NAMES, scene.now_s)
+    waits_s = [b - a for a, b in itertools.pairwise(renewed_s)]
+    assert len(waits_s) > 3
+    assert all(b > 1.5 * a for a, b in itertools.pairwise(waits_s))
+
+
+def test_on_another_connection_nothing_is_known_of_the_one_before() -> None:
+    scene = Scene(sending=set())
+    assert scene.first_finding(within=10)[1] == [Finding(Cause.SILENT)]
+    scene.watchdog.asked(NAMES, scene.now_s)
+    scene.ticking = False
+    assert scene.look() == []
+
+
+def test_of_values_that_come_who_knows_how_often_nothing_is_demanded_once_something_came() -> None:
+    for heard in (True, False):
+        scene = Scene(sending=set(), others_send=heard, block_s=math.inf)
+        causes = set()
+        for n in range(20):
+            scene.values = {"pot1": float(n)}
+            causes |= {finding.cause for finding in scene.look()}
+        assert bool(causes) is not heard
+        assert causes <= {Cause.SILENT, Cause.DEAF}
 
 
 def test_as_long_as_anything_comes_the_board_sends() -> None:
