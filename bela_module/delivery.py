@@ -91,8 +91,7 @@ class Delivery:
     is_interrupted: bool = False
     """Whether it waits for :meth:`resume`."""
     gone: dict[str, Cause] = field(default_factory=dict)
-    problems: tuple[str, ...] = ()
-    """What is wrong with it now, in words."""
+    problems: tuple[str, ...] = ()  # what is wrong with it now, in words
     _routes: dict[tuple[int, bool], tuple[LiveStream, Variable]] = field(default_factory=dict)
     _surveyor: Surveyor = field(init=False)
     starts: dict[str, int] = field(default_factory=dict)
@@ -100,8 +99,7 @@ class Delivery:
     _begun_s: float = 0.0
     watchdog: Watchdog = field(default_factory=Watchdog)
     last_block_s: dict[str, float] = field(default_factory=dict)
-    heard_s: float = -math.inf
-    """When the last message came on this connection, be it one that was only asked for a step."""
+    heard_s: float = -math.inf  # when the last message came on this connection, for whatever
     _announced: bool = False
     _anew_tick: int | None = None  # where a new boot began, until its trackers have begun, too
 
@@ -338,13 +336,6 @@ class Delivery:
             if not dense or (settled and stream.step_ticks is not None):
                 stream.open(self.board.facts(stream.plan, stream.step_ticks))
 
-    def _remember_steps(self) -> None:
-        """Keep what was learned, so that the next run of a variable has the right step at once."""
-        for stream, variable in self.members(StreamMode.DENSE):
-            step = stream.tracker_of(variable).step_ticks
-            if step is not None:
-                self.board.steps[variable.name] = step
-
     # ---- its course -----------------------------------------------------------------------
 
     def progress(self) -> bool:
@@ -483,8 +474,9 @@ class Delivery:
             self._announce(self.now())  # it may have begun since the last look
             completed = self._is_completed()
             self.running = False
-            if not self._is_void:
-                self._remember_steps()
+            for stream, variable in () if self._is_void else self.members(StreamMode.DENSE):
+                if (step := stream.step_of(variable)) is not None:
+                    self.board.steps[variable.name] = step  # so that the next run has it at once
             for stream in self.streams:
                 stream.settle()
                 if stream.facts is None and stream.is_waiting and self.board.ready:

@@ -201,6 +201,13 @@ def flow(one: Running, wait_until: WaitUntil, n: int = 4) -> None:
     wait_until(lambda: one.n_blocks >= there + n, "blocks")
 
 
+def lose(board: BoardServer, one: Running, wait_until: WaitUntil) -> None:
+    """End the connection, and refuse another one."""
+    board.refuse_connections(True)
+    board.disconnect()
+    wait_until(lambda: one.state == "reconnecting", "disconnected")
+
+
 def answer(future: Future[T]) -> T:
     return future.result(TIMEOUT_S)
 

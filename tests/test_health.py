@@ -243,7 +243,7 @@ def test_a_monitor_without_values_costs_the_others_nothing(
     text = str(Finding(Cause.UNASSIGNED, ("a",)))
     wait_until(lambda: text in one.session.status()["problems"], text)
     since_tick = board.tick_now()
-    wait_until(lambda: board.tick_now() > since_tick + 4 * 44100, "some seconds")
+    wait_until(lambda: board.tick_now() > since_tick + 3 * 44100, "some seconds")
     one.stop()
     assert [text for text in one.sink.events if text.startswith(("error", "disc"))] == [
         f"error {text}"
@@ -258,10 +258,10 @@ def test_a_variable_that_is_assigned_rarely_is_no_trouble(wait_until: WaitUntil)
     ):
         one.start("slow")
         since_tick = board.tick_now()
-        wait_until(lambda: board.tick_now() > since_tick + 5 * 44100, "some seconds")
+        wait_until(lambda: board.tick_now() > since_tick + 3 * 44100, "some seconds")
         assert one.session.status()["problems"] == []
         one.stop()
         assert [text for text in one.sink.events if text.startswith(("error", "disc"))] == []
         (stream,) = one.streams.values()
         assert stream["nominal_rate_hz"] == pytest.approx(10.0)
-        assert (stream["lost"], stream["samples"]) == (0, pytest.approx(50, abs=10))
+        assert (stream["lost"], stream["samples"]) == (0, pytest.approx(30, abs=10))

@@ -12,7 +12,7 @@ from bela_module.board_server import Socket
 from bela_module.leaving import until_served
 from tests.fault_cases import make_board
 from tests.observed_board import ObservedBoard
-from tests.session_helpers import WaitUntil, flow, left_on, session_at
+from tests.session_helpers import WaitUntil, flow, left_on, lose, session_at
 
 
 @pytest.fixture
@@ -60,19 +60,16 @@ def test_close_cleans_a_board_that_has_just_been_lost(
         one.start("a")
         one.set(b=2)
         flow(one, wait_until)
-        board.refuse_connections(True)
-        board.disconnect()
-        wait_until(lambda: one.state == "reconnecting", "disconnected")
+        lose(board, one, wait_until)
         board.refuse_connections(False)
         begun_s = time.monotonic()
     assert time.monotonic() - begun_s < 3.0
     assert left_on(board) == ([], {}, {})
 
 
-@pytest.mark.parametrize("socket", ["both", "control", "data"])
-@pytest.mark.parametrize("after_s", [0.0, 1.2])
+@pytest.mark.parametrize(("socket", "after_s"), [("both", 0.0), ("control", 1.2), ("data", 0.0)])
 def test_close_ends_in_five_seconds_when_the_board_says_nothing(
-    after_s: float, socket: Socket, board: ObservedBoard, wait_until: WaitUntil
+    socket: Socket, after_s: float, board: ObservedBoard, wait_until: WaitUntil
 ) -> None:
     with session_at(board.port, board={"reply_timeout_s": 2.0}) as one:
         one.start("a")
@@ -89,9 +86,7 @@ def test_what_could_not_be_ended_is_told(board: ObservedBoard, wait_until: WaitU
         one.start("a")
         one.set(b=2)
         flow(one, wait_until)
-        board.refuse_connections(True)
-        board.disconnect()
-        wait_until(lambda: one.state == "reconnecting", "disconnected")
+        lose(board, one, wait_until)
         one.session.close()
         told = [text for text in one.session.status()["shortfalls"] if "left clean (a, b)" in text]
         assert len(told) == 1

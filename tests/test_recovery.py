@@ -30,6 +30,7 @@ from tests.session_helpers import (
     WaitUntil,
     flow,
     listening,
+    lose,
     published_on,
     running,
     session_at,
@@ -244,9 +245,7 @@ def test_what_is_known_already_is_answered_while_the_board_is_away(
 ) -> None:
     one.start("a")
     flow(one, wait_until)
-    board.refuse_connections(True)
-    board.disconnect()
-    wait_until(lambda: one.state == "reconnecting", "disconnected")
+    lose(board, one, wait_until)
     assert one.start("a") == "already streaming"
     for refused in (lambda: one.start("b"), lambda: one.schedule(start_in_s=1, duration_s=1)):
         with pytest.raises(RequestError, match="a streaming already; STOP first"):

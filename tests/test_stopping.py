@@ -13,7 +13,7 @@ from bela_module.requests import ScheduleRequest, StartRequest, make_request
 from bela_module.simulator import SimulatedBoard
 from tests.fault_cases import check_values, make_board, taken
 from tests.observed_board import ObservedBoard
-from tests.session_helpers import Running, WaitUntil, answer, flow, left_on, session_at
+from tests.session_helpers import Running, WaitUntil, answer, flow, left_on, lose, session_at
 
 
 @pytest.fixture
@@ -37,11 +37,11 @@ def test_a_stop_shows_as_state_until_it_is_answered(board: ObservedBoard, one: R
 
 
 def stop_while_it_comes_back(
-    board: SimulatedBoard, one: Running, wait_until: WaitUntil, lose: Callable[[], None]
+    board: SimulatedBoard, one: Running, wait_until: WaitUntil, part: Callable[[], None]
 ) -> None:
     one.start("a")
     flow(one, wait_until)
-    lose()
+    part()
     assert one.stop() == "stopped"
     assert left_on(board) == ([], {}, {})
     n_samples = check_values(board, one.sink, "bela_a", worst_s=0.01)["a"]
@@ -58,13 +58,11 @@ def test_a_board_that_is_back_at_once_is_stopped_with_its_true_end(
 def test_a_board_that_is_back_soon_is_stopped_with_its_true_end(
     board: SimulatedBoard, one: Running, wait_until: WaitUntil
 ) -> None:
-    def lose() -> None:
-        board.refuse_connections(True)
-        board.disconnect()
-        wait_until(lambda: one.state == "reconnecting", "disconnected")
+    def part() -> None:
+        lose(board, one, wait_until)
         board.later(0.1, lambda: board.refuse_connections(False))
 
-    stop_while_it_comes_back(board, one, wait_until, lose)
+    stop_while_it_comes_back(board, one, wait_until, part)
 
 
 def test_a_board_that_is_lost_twice_is_stopped_without(
@@ -87,9 +85,7 @@ def test_stop_without_a_board_tidies_up_when_it_comes_back(
     one.start("a")
     one.monitor(variables="b", periods=1000)
     flow(one, wait_until)
-    board.refuse_connections(True)
-    board.disconnect()
-    wait_until(lambda: one.state == "reconnecting", "disconnected")
+    lose(board, one, wait_until)
     assert one.stop() == "stopped; the board is not connected"
     assert board.watched_names() == ["a"]
     board.refuse_connections(False)
@@ -130,9 +126,7 @@ def test_two_that_stop_have_one_answer(
 ) -> None:
     one.start("a")
     flow(one, wait_until)
-    board.refuse_connections(True)
-    board.disconnect()
-    wait_until(lambda: one.state == "reconnecting", "disconnected")
+    lose(board, one, wait_until)
     board.later(0.2, lambda: board.refuse_connections(False))
     answers = [one.session.stop(), one.session.stop(), one.session.stop()]
     assert {answer.result(10) for answer in answers} == {"stopped"}
@@ -182,9 +176,7 @@ def test_a_schedule_that_was_still_to_come_does_not_begin_without_us(
     board: ObservedBoard, one: Running, wait_until: WaitUntil
 ) -> None:
     words = one.schedule(variables="a", start_in_s=2.0, duration_s=30.0).split()
-    board.refuse_connections(True)
-    board.disconnect()
-    wait_until(lambda: one.state == "reconnecting", "disconnected")
+    lose(board, one, wait_until)
     assert one.stop() == "stopped; the board is not connected"
     assert "bela_a: the board was not there to cancel it" in one.session.status()["shortfalls"]
     board.refuse_connections(False)
@@ -217,9 +209,7 @@ def test_start_right_after_stop_while_the_board_is_away_streams(
 ) -> None:
     one.start("a")
     flow(one, wait_until)
-    board.refuse_connections(True)
-    board.disconnect()
-    wait_until(lambda: one.state == "reconnecting", "disconnected")
+    lose(board, one, wait_until)
     stopped = one.session.stop()
     started = one.session.start(StartRequest(variables=("a",)))
     assert answer(stopped) == "stopped; the board is not connected"
@@ -252,9 +242,7 @@ def test_nothing_is_left_of_a_stop_that_gave_up(
 ) -> None:
     one.start("a")
     flow(one, wait_until)
-    board.refuse_connections(True)
-    board.disconnect()
-    wait_until(lambda: one.state == "reconnecting", "disconnected")
+    lose(board, one, wait_until)
     stopped = one.session.stop()
     scheduled = one.session.schedule(
         make_request(ScheduleRequest, {"variables": "b", "start_in_s": 3.0, "duration_s": 0.1})
@@ -284,9 +272,7 @@ def test_who_stops_has_an_answer_when_the_session_closes(
 ) -> None:
     one.start("a")
     flow(one, wait_until)
-    board.refuse_connections(True)
-    board.disconnect()
-    wait_until(lambda: one.state == "reconnecting", "disconnected")
+    lose(board, one, wait_until)
     stopped = one.session.stop()
     one.session.close()
     assert answer(stopped).startswith("stopped")
