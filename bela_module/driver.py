@@ -480,8 +480,8 @@ class Driver:
             self.delivery = None
         if self.monitoring is delivery:
             self.monitoring = None
-        if not self.deliveries:
-            self.trouble = ()
+        self.trouble = self.trouble if self.deliveries else ()
+        self.publish_status()
 
     async def _sleep(self, duration_s: float, client: BoardClient | None = None) -> None:
         """Sleep until the time is over, something is asked, or the connection ends."""

@@ -105,6 +105,7 @@ class Play:
         self.board.with_next_block(self.strike)
         ends = ("schedule_finished", "stopped")
         self.wait(lambda: any(e.startswith(ends) for e in self.one.sink.events), "its end")
+        self.wait(lambda: self.one.state == "idle", "that STATUS knows it")
 
     def connecting(self) -> None:
         if self.case.hole_s:  # ticks that are left out before the start are nobody's

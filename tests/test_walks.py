@@ -185,6 +185,7 @@ class Walk(RuleBasedStateMachine):
     def await_schedule(self) -> None:
         """Let a schedule come to its end by itself; a restart ends it as well."""
         until(lambda: self.was_marked("schedule_finished", "stopped"), "the end of the schedule")
+        self.calm()  # by then STATUS knows it
         self.check_account(cut_off=False)
 
     @precondition(lambda self: self.streaming is not None)
