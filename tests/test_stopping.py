@@ -275,7 +275,8 @@ def test_who_stops_has_an_answer_when_the_session_closes(
     lose(board, one, wait_until)
     stopped = one.session.stop()
     one.session.close()
-    assert answer(stopped).startswith("stopped")
+    # Whichever was first has ended it.
+    assert answer(stopped) in ("stopped; the board is not connected", "nothing was running")
 
 
 def test_however_many_commands_wait_they_can_be_stopped(
