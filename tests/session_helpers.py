@@ -208,6 +208,13 @@ def lose(board: BoardServer, one: Running, wait_until: WaitUntil) -> None:
     wait_until(lambda: one.state == "reconnecting", "disconnected")
 
 
+def stream_and_lose(board: BoardServer, one: Running, wait_until: WaitUntil) -> None:
+    """Lose the board while it streams one variable."""
+    one.start("a")
+    flow(one, wait_until)
+    lose(board, one, wait_until)
+
+
 def answer(future: Future[T]) -> T:
     return future.result(TIMEOUT_S)
 

@@ -212,6 +212,7 @@ def test_trouble_that_stands_at_the_end_of_a_schedule_is_a_shortfall(
     wait_until(lambda: one.samples("bela_b") > 0, "samples")
     board.set_assigned(False, "a")
     wait_until(lambda: "schedule_finished" in one.sink.events, "the end")
+    wait_until(lambda: one.state == "idle", "that STATUS knows it")
     text = str(Finding(Cause.UNASSIGNED, ("a",)))
     assert one.session.status()["shortfalls"] == [text]
     assert one.sink.events.count(f"error {text}") == 1

@@ -30,11 +30,11 @@ from tests.session_helpers import (
     WaitUntil,
     flow,
     listening,
-    lose,
     published_on,
     running,
     session_at,
     settings_for,
+    stream_and_lose,
     variable,
     written_ticks,
 )
@@ -243,9 +243,7 @@ def test_attempts_become_rarer_but_never_end(wait_until: WaitUntil) -> None:
 def test_what_is_known_already_is_answered_while_the_board_is_away(
     board: SimulatedBoard, one: Running, wait_until: WaitUntil
 ) -> None:
-    one.start("a")
-    flow(one, wait_until)
-    lose(board, one, wait_until)
+    stream_and_lose(board, one, wait_until)
     assert one.start("a") == "already streaming"
     for refused in (lambda: one.start("b"), lambda: one.schedule(start_in_s=1, duration_s=1)):
         with pytest.raises(RequestError, match="a streaming already; STOP first"):

@@ -13,7 +13,16 @@ from bela_module.requests import ScheduleRequest, StartRequest, make_request
 from bela_module.simulator import SimulatedBoard
 from tests.fault_cases import check_values, make_board, taken
 from tests.observed_board import ObservedBoard
-from tests.session_helpers import Running, WaitUntil, answer, flow, left_on, lose, session_at
+from tests.session_helpers import (
+    Running,
+    WaitUntil,
+    answer,
+    flow,
+    left_on,
+    lose,
+    session_at,
+    stream_and_lose,
+)
 
 
 @pytest.fixture
@@ -124,9 +133,7 @@ def test_a_board_that_stands_still_can_be_stopped(
 def test_two_that_stop_have_one_answer(
     board: SimulatedBoard, one: Running, wait_until: WaitUntil
 ) -> None:
-    one.start("a")
-    flow(one, wait_until)
-    lose(board, one, wait_until)
+    stream_and_lose(board, one, wait_until)
     board.later(0.2, lambda: board.refuse_connections(False))
     answers = [one.session.stop(), one.session.stop(), one.session.stop()]
     assert {answer.result(10) for answer in answers} == {"stopped"}
@@ -207,9 +214,7 @@ def test_a_start_that_was_just_asked_for_is_ended(
 def test_start_right_after_stop_while_the_board_is_away_streams(
     board: ObservedBoard, one: Running, wait_until: WaitUntil
 ) -> None:
-    one.start("a")
-    flow(one, wait_until)
-    lose(board, one, wait_until)
+    stream_and_lose(board, one, wait_until)
     stopped = one.session.stop()
     started = one.session.start(StartRequest(variables=("a",)))
     assert answer(stopped) == "stopped; the board is not connected"
@@ -240,9 +245,7 @@ def test_start_right_after_a_stop_that_is_cut_streams(
 def test_nothing_is_left_of_a_stop_that_gave_up(
     board: ObservedBoard, one: Running, wait_until: WaitUntil
 ) -> None:
-    one.start("a")
-    flow(one, wait_until)
-    lose(board, one, wait_until)
+    stream_and_lose(board, one, wait_until)
     stopped = one.session.stop()
     scheduled = one.session.schedule(
         make_request(ScheduleRequest, {"variables": "b", "start_in_s": 3.0, "duration_s": 0.1})
@@ -270,9 +273,7 @@ def test_stop_of_what_waits_is_over_at_once(
 def test_who_stops_has_an_answer_when_the_session_closes(
     board: ObservedBoard, one: Running, wait_until: WaitUntil
 ) -> None:
-    one.start("a")
-    flow(one, wait_until)
-    lose(board, one, wait_until)
+    stream_and_lose(board, one, wait_until)
     stopped = one.session.stop()
     one.session.close()
     # Whichever was first has ended it.
