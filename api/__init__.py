@@ -1,1 +1,1 @@
-"""The Dareplane side of the module: PCOMMs over TCP, log records to the log server."""
+"""The entry point that the Dareplane control room starts: ``python -m api.server``."""

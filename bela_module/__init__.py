@@ -9,9 +9,9 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from bela_module.controller import Controller
-    from bela_module.monitor import Monitor
-    from bela_module.streamer import Streamer
+    from bela_module.scripting.controller import Controller
+    from bela_module.scripting.monitor import Monitor
+    from bela_module.scripting.streamer import Streamer
 
 __all__ = ["Controller", "Monitor", "Streamer"]
 
@@ -20,4 +20,4 @@ def __getattr__(name: str) -> Any:
     """Load a class of the Python interface, so that what does not use it stays light."""
     if name not in __all__:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(f"{__name__}.{name.lower()}"), name)
+    return getattr(import_module(f"{__name__}.scripting.{name.lower()}"), name)

@@ -42,7 +42,7 @@ class Cost:
 
 def serve_board(rate_hz: float, connection: Any) -> None:
     """Run a board until told to end; tell its port first."""
-    from bela_module.simulator import SimulatedBoard
+    from bela_module.simulator.simulated_board import SimulatedBoard
 
     with SimulatedBoard(SKETCH, rate_hz) as board:
         connection.send(board.port)
@@ -57,7 +57,7 @@ def read_bare(port: int, seconds: float) -> Cost:
 async def _read_bare(port: int, seconds: float) -> Cost:
     from websockets.asyncio.client import connect
 
-    from bela_module.control import (
+    from bela_module.protocol.control_channel import (
         CONNECTION_REPLY,
         encode_commands,
         unwatch_command,

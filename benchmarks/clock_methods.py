@@ -16,13 +16,12 @@ from pathlib import Path
 import numpy as np
 
 ROOT = Path(__file__).resolve().parents[1]
-sys.path[:0] = [str(ROOT), str(ROOT / "tests")]
+sys.path[:0] = [str(ROOT)]
 
-from synthetic_clock import SyntheticLink, record  # noqa: E402
-
-from bela_module.arrivals import PromptArrivals  # noqa: E402
-from bela_module.clock_fit import Belief, ClockFit, Probe, fit_clock  # noqa: E402
-from bela_module.likelihood import likeliest_line  # noqa: E402
+from bela_module.clock.arrival_filter import PromptArrivals  # noqa: E402
+from bela_module.clock.clock_fit import Belief, ClockFit, Probe, fit_clock  # noqa: E402
+from bela_module.clock.likelihood import likeliest_line  # noqa: E402
+from tests.support.synthetic_clock import SyntheticLink, record  # noqa: E402
 
 WINDOW_S = 60.0
 BELIEF = Belief(44100.0, 5e-8)

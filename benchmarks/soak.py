@@ -29,14 +29,14 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path[:0] = [str(ROOT)]
 
 from bela_module.config import parse_settings  # noqa: E402
-from bela_module.lsl_clock import local_clock  # noqa: E402
-from bela_module.outlets import LslOutlets, keep_on_this_machine  # noqa: E402
-from bela_module.protocol import Array, Ticks, ValueType  # noqa: E402
+from bela_module.protocol.data_channel import Array, Ticks, ValueType  # noqa: E402
 from bela_module.requests import StartRequest  # noqa: E402
-from bela_module.simulator import SimulatedBoard  # noqa: E402
-from bela_module.sketches import Sketch, SketchVariable, ramp  # noqa: E402
-from bela_module.streaming import Session  # noqa: E402
-from bela_module.streams import Stamps, StreamPlan  # noqa: E402
+from bela_module.session.session import Session  # noqa: E402
+from bela_module.simulator.simulated_board import SimulatedBoard  # noqa: E402
+from bela_module.simulator.sketches import Sketch, SketchVariable, ramp  # noqa: E402
+from bela_module.streams.lsl_clock import local_clock  # noqa: E402
+from bela_module.streams.outlets import LslOutlets, keep_on_this_machine  # noqa: E402
+from bela_module.streams.stream_plans import Stamps, StreamPlan  # noqa: E402
 
 RATE_HZ: Final = 44100.0
 MINUTE_S: Final = 60.0

@@ -17,14 +17,14 @@ import pylsl
 from numpy.typing import NDArray
 
 from bela_module.config import parse_settings
-from bela_module.lsl_clock import local_clock
-from bela_module.network import NO_DELAY, Network
-from bela_module.outlets import LslOutlets
-from bela_module.protocol import PAYLOAD_BYTES, ValueType
+from bela_module.protocol.data_channel import PAYLOAD_BYTES, ValueType
 from bela_module.requests import StartRequest
-from bela_module.simulator import SimulatedBoard
-from bela_module.sketches import Sketch, SketchVariable, true_time
-from bela_module.streaming import Session
+from bela_module.session.session import Session
+from bela_module.simulator.network import NO_DELAY, Network
+from bela_module.simulator.simulated_board import SimulatedBoard
+from bela_module.simulator.sketches import Sketch, SketchVariable, true_time
+from bela_module.streams.lsl_clock import local_clock
+from bela_module.streams.outlets import LslOutlets
 
 _VARIABLE: Final = "truth"
 _PATIENCE_S: Final = 20.0

@@ -17,7 +17,8 @@ import pylsl
 import pytest
 from hypothesis import HealthCheck, settings
 
-from api.logs import revive_loggers
+from bela_module.server.log_forwarding import revive_loggers
+from tests.support.paths import CAPTURES
 
 pylsl.set_config_content(
     "[log]\nlevel = -2\n[multicast]\nResolveScope = machine\n[ports]\nIPv6 = disable\n"
@@ -31,8 +32,6 @@ settings.register_profile(
 )
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "tests"))
 
-_OWN_CAPTURES = Path(__file__).parent / "captures"
-_SHARED_CAPTURES = Path(__file__).resolve().parents[2] / "shared" / "captures"
 _LOOPBACK = ("127.", "::1", "localhost")
 
 
@@ -116,13 +115,5 @@ def unique() -> str:
 
 @pytest.fixture
 def capture_path() -> Callable[[str], Path]:
-    """Return a function that finds a capture by name, or skips the test when it is not here."""
-
-    def find(name: str) -> Path:
-        for folder in (_OWN_CAPTURES, _SHARED_CAPTURES):
-            path = folder / f"{name}.jsonl.gz"
-            if path.exists():
-                return path
-        pytest.skip(f"the capture {name!r} is not part of this checkout")
-
-    return find
+    """Return a function that gives the path of a capture by its name."""
+    return lambda name: CAPTURES / f"{name}.jsonl.gz"

@@ -19,8 +19,7 @@ from bela_module.config import (
     with_overrides,
 )
 from bela_module.errors import ConfigError
-
-ROOT = Path(__file__).resolve().parent.parent
+from tests.support.paths import ROOT
 
 
 def test_the_shipped_configuration_shows_the_defaults() -> None:

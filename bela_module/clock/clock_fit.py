@@ -1,0 +1,188 @@
+"""From the bounds of many probes and arrivals to one line, its rivals and its rate."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bela_module.clock.arrival_filter import PromptArrivals
+from bela_module.clock.feasible_region import FeasibleLines, feasible_lines
+from bela_module.clock.likelihood import likeliest_line
+from bela_module.clock.tick_bursts import burst_ticks
+
+MARGIN_S = 2e-6
+
+_SLOWEST_HZ, _FASTEST_HZ = 0.2, 1e6
+_RATIOS = tuple(2.0**power for power in range(-6, 5))
+_RATIO_KNOWN_WITHIN = 0.02  # the bounds must tell the rate this well before a ratio is assumed
+_CRYSTAL = 300e-6  # how far two crystals may be apart, relative
+
+
+class Probe(NamedTuple):
+    """One ``list`` exchange: LSL times of sending and receiving, the tick and its rounding."""
+
+    sent_s: float
+    received_s: float
+    tick: int
+    granularity: int
+
+
+class Belief(NamedTuple):
+    """What is known besides the bounds.
+
+    `ageing_per_s` is how fast the two rates may drift apart (1/s), `burst_at_most` the size of
+    bursts that earlier probes left possible, `slopes` the seconds per tick that can be.
+    """
+
+    declared_rate_hz: float
+    ageing_per_s: float
+    burst_at_most: int | None = None
+    slopes: tuple[float, float] | None = None
+
+
+@dataclass(frozen=True)
+class ClockFit:
+    """The lines that the bounds allow, in ticks since `tick` and seconds since `base_s`.
+
+    `free_lines` are all of them, `lines` those near a simple ratio of the declared rate, where
+    the bounds point to one; `offset_s` and `s_per_tick` are the estimate.
+    """
+
+    tick: int
+    base_s: float
+    lines: FeasibleLines
+    free_lines: FeasibleLines
+    offset_s: float
+    s_per_tick: float
+    burst: int
+    ageing_per_s: float
+
+    @property
+    def agrees(self) -> bool:
+        """Whether one line satisfies all bounds."""
+        return self.free_lines.relaxed_by <= MARGIN_S
+
+    @property
+    def rate_range_hz(self) -> tuple[float, float]:
+        """The lowest and the highest tick rate that the bounds alone allow."""
+        low_s, high_s = self.free_lines.slope_range
+        return 1.0 / high_s, 1.0 / low_s
+
+    def time_at(self, ticks: int | float | NDArray[Any]) -> Any:
+        """Return the estimate of when ticks happened, in LSL seconds."""
+        return self.base_s + self.offset_s + ticks_since(ticks, self.tick) * self.s_per_tick
+
+    def tick_at(self, lsl_s: float) -> float:
+        """Return the estimate of the tick at an LSL time."""
+        return self.tick + (lsl_s - self.base_s - self.offset_s) / self.s_per_tick
+
+    def half_width_s(self, tick: int) -> float:
+        """Return how far, in seconds, the truth at a tick may be from the estimate."""
+        since = float(tick - self.tick)
+        lowest, highest = self.lines.limits_at(np.array([since]))
+        age_s = since * self.s_per_tick
+        estimate_s = self.offset_s + age_s
+        half_s = max(float(highest[0]) - estimate_s, estimate_s - float(lowest[0]))
+        return half_s + 0.5 * self.ageing_per_s * age_s**2 + 2.0 * self.lines.relaxed_by
+
+    def latest_possible_tick(self, lsl_s: float) -> float:
+        """Return the highest tick that the bounds allow to have happened by an LSL time."""
+        lines, since_s = self.free_lines, lsl_s - self.base_s
+        reach_s = since_s + 0.5 * self.ageing_per_s * since_s**2 + 2.0 * lines.relaxed_by
+        return self.tick + float(((reach_s - lines.lowest) / lines.slopes).max()) + self.burst
+
+    def misfit_s(self, probe: Probe) -> float:
+        """Return by how much a probe's bounds miss every line; 0 when some line satisfies them."""
+        half = probe.granularity // 2
+        since = np.array([probe.tick - half, probe.tick + half + self.burst]) - self.tick
+        lowest, highest = self.free_lines.limits_at(since.astype(np.float64))
+        received_s, sent_s = probe.received_s - self.base_s, probe.sent_s - self.base_s
+        spare_s = MARGIN_S + 0.5 * self.ageing_per_s * received_s**2
+        missed_s = max(float(lowest[0]) - received_s, sent_s - float(highest[1]))
+        return max(0.0, missed_s - spare_s)
+
+
+def fit_clock(probes: Sequence[Probe], arrivals: PromptArrivals, belief: Belief) -> ClockFit:
+    """Find the lines that satisfy probes and arrivals, and the likeliest of them.
+
+    A probe bounds two bursts: the one of its tick from above, by its arrival, and the next one
+    from below, by its sending. The line is the tangent at the newest probe; older bounds are
+    loosened by what the truth may have bent away from it, ``ageing / 2 * age**2``.
+
+    Parameters
+    ----------
+    probes : sequence of Probe
+        In order of time, at least one.
+    arrivals : PromptArrivals
+        Upper bounds; those older than the probes are left out.
+    belief : Belief
+        What else is known.
+
+    Returns
+    -------
+    ClockFit
+    """
+    newest = probes[-1]
+    tick, base_s = newest.tick, newest.received_s
+    sent_s, received_s, since, half = np.array(
+        [
+            (probe.sent_s - base_s, probe.received_s - base_s, probe.tick - tick,
+             probe.granularity // 2) for probe in probes
+        ]
+    ).T  # fmt: skip
+    burst = burst_ticks(since.astype(np.int64), newest.granularity)
+    burst = min(burst, belief.burst_at_most or burst)
+    arrived = arrivals.since(probes[0].sent_s, tick, base_s)
+    upper = np.concatenate([np.stack([since - half, received_s], axis=1), arrived])
+    lower = np.stack([since + half + burst, sent_s], axis=1)
+    upper[:, 1] += 0.5 * belief.ageing_per_s * upper[:, 1] ** 2
+    lower[:, 1] -= 0.5 * belief.ageing_per_s * lower[:, 1] ** 2
+    slopes = belief.slopes or (1.0 / _FASTEST_HZ, 1.0 / _SLOWEST_HZ)
+    lines = free_lines = feasible_lines(upper, lower, slopes, MARGIN_S)
+    simple = _simple_slopes(free_lines, belief.declared_rate_hz)
+    if simple is not None:
+        simple_lines = feasible_lines(upper, lower, simple, MARGIN_S)
+        if simple_lines.relaxed_by <= free_lines.relaxed_by:
+            lines = simple_lines
+    offset_s, s_per_tick = likeliest_line(lines, since, sent_s, received_s, burst, arrived)
+    return ClockFit(
+        tick, base_s, lines, free_lines, offset_s, s_per_tick, burst, belief.ageing_per_s
+    )
+
+
+def simple_rate_hz(declared_rate_hz: float, range_hz: tuple[float, float]) -> float | None:
+    """Return the simple ratio of the declared rate that a range of rates singles out, if any.
+
+    Sketches tick audio frames, or analog or multiplexed ones: 1, 1/2, 1/4 ... or 2, 4 ... of it.
+    """
+    low_hz, high_hz = range_hz[0] * (1.0 - _CRYSTAL), range_hz[1] * (1.0 + _CRYSTAL)
+    rates_hz = [ratio * declared_rate_hz for ratio in _RATIOS]
+    found = [rate_hz for rate_hz in rates_hz if low_hz <= rate_hz <= high_hz]
+    return found[0] if len(found) == 1 else None
+
+
+def few_digits(value: float, tolerance: float) -> float:
+    """Return the decimal number with the fewest digits within a relative tolerance."""
+    rounded = (float(f"{value:.{digits}g}") for digits in range(1, 17))
+    return next((near for near in rounded if abs(near - value) <= tolerance * value), value)
+
+
+def ticks_since(ticks: int | float | NDArray[Any], origin: int) -> Any:
+    """Subtract before converting to float: ticks may need more than its 53 bits."""
+    if isinstance(ticks, np.ndarray) and ticks.dtype.kind in "ui":
+        wrapped = ticks.astype(np.uint64) - np.uint64(origin % 2**64)
+        return wrapped.view(np.int64).astype(np.float64)
+    return ticks - origin
+
+
+def _simple_slopes(lines: FeasibleLines, declared_rate_hz: float) -> tuple[float, float] | None:
+    """Return the seconds per tick of a simple ratio, if the bounds point to one closely."""
+    low_s, high_s = lines.slope_range
+    simple_hz = simple_rate_hz(declared_rate_hz, (1.0 / high_s, 1.0 / low_s))
+    if simple_hz is None or high_s > low_s * (1.0 + _RATIO_KNOWN_WITHIN):
+        return None
+    return (1.0 - _CRYSTAL) / simple_hz, (1.0 + _CRYSTAL) / simple_hz

@@ -1,0 +1,209 @@
+"""Stamps that last: the mapping from ticks to LSL seconds that samples are given.
+
+The clock's estimate moves a little with every probe. Stamps must not: what was stamped stays,
+and every stream gives one tick the same stamp, however late a slow stream asks for it. So the
+mapping is a chain of straight pieces that is only ever continued, and a correction bends the
+next piece, by some hundred parts per million at most, until it meets the estimate.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bela_module.clock.feasible_region import Floats
+from bela_module.errors import StreamError
+
+_LEAST_SLEW_SHARE = 0.2
+
+
+class ReferenceClock(Protocol):
+    """What a timeline needs to know of a clock."""
+
+    generation: int
+    discontinuities: int
+
+    @property
+    def tick_rate_hz(self) -> float:
+        """Ticks per second."""
+
+    @property
+    def rate_uncertainty_ppm(self) -> float:
+        """How far that rate may be from the truth, in parts per million."""
+
+    @property
+    def uncertainty_s(self) -> float:
+        """How far off `time_at` may be near the newest tick, in seconds."""
+
+    def time_at(self, ticks: int) -> float:
+        """Return when a tick happened, in LSL seconds."""
+
+
+class Timeline:
+    """The stamps' mapping: piecewise linear in ticks, append-only, monotone.
+
+    Parameters
+    ----------
+    max_slew_ppm : float
+        How much faster or slower than the board the stamps may run to meet the estimate.
+    settle_s : float
+        Time, in seconds, over which a small correction is spread.
+    max_pieces : int
+        How many pieces are remembered; each probe makes one. Ticks before the oldest of them
+        get its line.
+
+    Attributes
+    ----------
+    uncertainty_s : float
+        How far the newest stamps may be from the truth, in seconds: the clock's uncertainty
+        and what of the correction is still to come. Infinite before the first `steer`.
+    """
+
+    def __init__(
+        self, *, max_slew_ppm: float = 500.0, settle_s: float = 1.0, max_pieces: int = 32768
+    ) -> None:
+        self._max_slew = max_slew_ppm * 1e-6
+        self._settle_s = settle_s
+        # each piece begins at a tick (counted from the origin) and a time and has a slope
+        self._begins = np.empty(max_pieces, np.int64)
+        self._times_s = np.empty(max_pieces, np.float64)
+        self._s_per_tick = np.empty(max_pieces, np.float64)
+        self.reset()
+
+    def reset(self) -> None:
+        """Forget all pieces: the next `steer` begins anew."""
+        self._n_pieces = 0
+        self._origin = 0
+        self._stamped: int | None = None  # the newest stamped tick
+        self._landing: int | None = None  # where the last jump ends
+        self._generation = 0
+        self._discontinuities = 0
+        self.uncertainty_s = math.inf
+
+    @property
+    def started(self) -> bool:
+        """Whether stamps can be given."""
+        return self._n_pieces > 0
+
+    def steer(self, clock: ReferenceClock, newest_tick: int) -> None:
+        """Continue the mapping towards a clock's present estimate.
+
+        Call it after every probe, once the clock is ready. A clock of a new generation starts
+        a new mapping; ticks that paused or skipped (a discontinuity) make the only jump.
+
+        Parameters
+        ----------
+        clock : DeviceClock
+            A clock that is ready.
+        newest_tick : int
+            The newest tick known; what is stamped next lies near it.
+        """
+        if self._generation != clock.generation:
+            self.reset()
+            self._generation = clock.generation
+            self._discontinuities = clock.discontinuities
+        s_per_tick = 1.0 / clock.tick_rate_hz
+        if self._stamped is None:
+            self._origin = newest_tick
+            self._continue(0, (newest_tick, clock.time_at(newest_tick), s_per_tick))
+        else:
+            self._correct(clock, self._stamped, s_per_tick)
+        stamp_s = float(self._evaluate(np.array([newest_tick - self._origin]))[0])
+        self.uncertainty_s = abs(clock.time_at(newest_tick) - stamp_s) + clock.uncertainty_s
+
+    def stamps_s(self, ticks: NDArray[Any]) -> Floats:
+        """Return the stamps of ticks; from now on they are settled.
+
+        Parameters
+        ----------
+        ticks : array of shape (n,), int64 or uint64
+            In any order; also ticks long past.
+
+        Returns
+        -------
+        array of shape (n,), float64
+            LSL seconds.
+
+        Raises
+        ------
+        StreamError
+            Nothing is known yet: `steer` was not called.
+        """
+        if not self.started:
+            raise StreamError("no stamp can be given before the clock was measured; steer first")
+        if len(ticks) == 0:
+            return np.empty(0)
+        newest = int(ticks.max())
+        self._stamped = newest if self._stamped is None else max(self._stamped, newest)
+        # differences of unsigned numbers wrap rightly, and are exact for ticks of any size
+        since = ticks.astype(np.uint64) - np.uint64(self._origin % 2**64)
+        return self._evaluate(since.view(np.int64))
+
+    def time_at(self, tick: int) -> float:
+        """Return the stamp that a tick would have by now, without settling it; NaN before any."""
+        if not self.started:
+            return math.nan
+        return float(self._evaluate(np.array([tick - self._origin], np.int64))[0])
+
+    def _evaluate(self, since: NDArray[np.int64]) -> Floats:
+        """Return the mapping at ticks since the origin."""
+        begins = self._begins[: self._n_pieces]
+        piece = np.maximum(np.searchsorted(begins, since, side="right") - 1, 0)
+        stamps: Floats = self._times_s[piece] + (since - begins[piece]) * self._s_per_tick[piece]
+        return stamps
+
+    def _correct(self, clock: ReferenceClock, start: int, s_per_tick: float) -> None:
+        """Replace what lies beyond the last stamped tick by a way to the estimate."""
+        since = start - self._origin
+        start_s = float(self._evaluate(np.array([since]))[0])
+        keep = int(np.searchsorted(self._begins[: self._n_pieces], since, side="left"))
+        if keep == 0:  # all that was stamped lies before the first piece: let it begin earlier
+            self._begins[0], self._times_s[0] = since - 1, start_s - self._s_per_tick[0]
+            keep = 1
+        if clock.discontinuities != self._discontinuities:
+            self._discontinuities = clock.discontinuities
+            self._landing = start + 1
+        if self._landing is not None and self._landing > start:
+            self._continue(keep, *self._jump(clock, start, start_s, s_per_tick))
+            return
+        behind_s = clock.time_at(start) - start_s
+        # what the measured rate may be off counts as slew, but never stops a correction
+        spare = self._max_slew - clock.rate_uncertainty_ppm * 1e-6
+        most = max(spare, _LEAST_SLEW_SHARE * self._max_slew)
+        slew = min(max(behind_s / self._settle_s, -most), most)
+        slewed = s_per_tick * (1.0 + slew)
+        pieces = [(start, start_s, slewed)]
+        if slew != 0.0:
+            ticks = math.ceil(behind_s / slew / s_per_tick)
+            pieces.append((start + ticks, start_s + ticks * slewed, s_per_tick))
+        self._continue(keep, *pieces)
+
+    def _jump(
+        self, clock: ReferenceClock, start: int, start_s: float, s_per_tick: float
+    ) -> list[tuple[int, float, float]]:
+        """Return pieces that follow ticks which paused or skipped, never running backwards."""
+        behind_s = clock.time_at(start + 1) - start_s
+        ticks = 1 + max(0, math.ceil(-behind_s / s_per_tick))
+        self._landing = start + ticks
+        land_s = max(start_s, clock.time_at(self._landing))
+        return [
+            (start, start_s, (land_s - start_s) / ticks),
+            (self._landing, land_s, s_per_tick),
+        ]
+
+    def _continue(self, keep: int, *pieces: tuple[int, float, float]) -> None:
+        """Cut the chain after `keep` pieces and append others; let the oldest half go if full."""
+        if keep + len(pieces) > len(self._begins):
+            half = len(self._begins) // 2
+            for column in (self._begins, self._times_s, self._s_per_tick):
+                column[: keep - half] = column[half:keep].copy()
+            keep -= half
+        for begin, time_s, s_per_tick in pieces:
+            self._begins[keep] = begin - self._origin
+            self._times_s[keep] = time_s
+            self._s_per_tick[keep] = s_per_tick
+            keep += 1
+        self._n_pieces = keep

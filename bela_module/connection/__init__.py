@@ -1,0 +1,1 @@
+"""One connection to a board: address, two websockets, commands, wire recording."""

@@ -1,0 +1,429 @@
+"""One connection to a board: its two websockets, the handshake, commands and their confirmation.
+
+``ws://host:port/gui_control`` carries JSON text, ``/gui_data`` binary blocks. The board never
+acknowledges a command: what took effect is read back with ``list``. Watches, monitors and
+controlled variables belong to the board, not to a connection, and outlive it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, Final, Protocol
+from urllib.parse import urlsplit
+
+from websockets.asyncio.client import ClientConnection, connect
+from websockets.exceptions import WebSocketException
+
+from bela_module.connection.host_resolver import resolve
+from bela_module.connection.websocket import SteadyConnection
+from bela_module.errors import ConnectError, DisconnectedError, FrameError, NoReplyError
+from bela_module.protocol import control_channel as control
+from bela_module.protocol.sketch_buffer import Buffer, encode_buffer
+
+_MAX_CONTROL_BYTES: Final = 2**24
+_MAX_DATA_BYTES: Final = 2**20
+_CLOSE_TIMEOUT_S: Final = 0.2  # the board closes TCP instead of answering a close frame
+_POLL_S: Final = 0.02
+_TIMEOUT_SLICES: Final = 8
+_LIST_ATTEMPTS: Final = 3
+
+Clock = Callable[[], float]
+
+
+class WireRecorder(Protocol):
+    """Where every message of a connection can be recorded."""
+
+    def begin_connection(self) -> None:
+        """Note that what follows belongs to another connection."""
+
+    def record(self, channel: str, direction: str, message: str | bytes) -> None:
+        """Note one message: channel "control" or "data", direction "in" or "out"."""
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """A reply to ``list``, and when it was asked for and received.
+
+    Parameters
+    ----------
+    variable_list : VariableList
+        What the board said.
+    sent_s, received_s : float
+        LSL times just before the request left and just after the reply arrived.
+    """
+
+    variable_list: control.VariableList
+    sent_s: float
+    received_s: float
+
+
+class _StampedConnection(SteadyConnection, ClientConnection):
+    """A connection that notes when bytes arrive, before anything is done with them."""
+
+    now: Clock
+    received_s: float = 0.0
+
+    def data_received(self, data: bytes) -> None:
+        """Take bytes from the socket."""
+        self.received_s = self.now()
+        super().data_received(data)
+
+
+@dataclass(slots=True)
+class ClientCounters:
+    """What came on the control channel besides the replies to our own requests."""
+
+    foreign_replies: int = 0
+    bad_frames: int = 0
+    other_clients: int = 0
+
+
+class BoardClient:
+    """The two websockets of one connection; make one with :meth:`connect`.
+
+    Parameters
+    ----------
+    address : str
+        ``ws://host:port``.
+    sockets : (connection, connection)
+        Control and data.
+    now : callable
+        The clock of all stamps, LSL seconds.
+    reply_timeout_s : float
+        How long a reply may take, and all of connecting.
+    on_data : callable
+        Given each message of the data channel and the LSL time at which it arrived; it must
+        return at once and not raise.
+    recorder : WireRecorder, optional
+        Is told every message.
+    """
+
+    def __init__(
+        self,
+        address: str,
+        sockets: tuple[_StampedConnection, _StampedConnection],
+        *,
+        now: Clock,
+        reply_timeout_s: float,
+        on_data: Callable[[bytes | str, float], None],
+        recorder: WireRecorder | None = None,
+    ) -> None:
+        self.address = address
+        self.project = ""
+        self.counters = ClientCounters()
+        self.opened_s = self.last_received_s = now()
+        self._control, self._data = sockets
+        self._now = now
+        self._reply_timeout_s = reply_timeout_s
+        self._on_data = on_data
+        self._recorder = recorder
+        self._pending: asyncio.Future[tuple[control.VariableList, float]] | None = None
+        self._unreadable: asyncio.Future[None] | None = None
+        self._connected = asyncio.Event()
+        self._one_request = asyncio.Lock()
+        self._readers: list[asyncio.Task[None]] = []
+        self.failure: BaseException | None = None
+        self.lost: asyncio.Future[str] = asyncio.get_running_loop().create_future()
+
+    @classmethod
+    async def connect(
+        cls,
+        host: str,
+        port: int,
+        *,
+        now: Clock,
+        reply_timeout_s: float,
+        on_data: Callable[[bytes | str, float], None],
+        recorder: WireRecorder | None = None,
+    ) -> BoardClient:
+        """Open both websockets and do the handshake.
+
+        Raises
+        ------
+        ConnectError
+            When nothing listens there, or it is no Watcher.
+        NoReplyError
+            When it listens but does not say which project runs.
+        """
+        address = f"ws://{host}:{port}"
+        deadline_s = now() + reply_timeout_s
+        if recorder is not None:
+            recorder.begin_connection()
+        sockets: list[_StampedConnection] = []
+        try:
+            for path, limit in (("gui_control", _MAX_CONTROL_BYTES), ("gui_data", _MAX_DATA_BYTES)):
+                left_s = max(deadline_s - now(), _POLL_S)
+                sockets.append(await _open(f"{address}/{path}", limit, now, left_s))
+            client = cls(
+                address,
+                (sockets[0], sockets[1]),
+                now=now,
+                reply_timeout_s=reply_timeout_s,
+                on_data=on_data,
+                recorder=recorder,
+            )
+        except BaseException:
+            for socket in sockets:
+                await _close(socket)
+            raise
+        try:
+            await client._handshake(max(deadline_s - now(), _POLL_S))
+        except BaseException:
+            await client.close()
+            raise
+        return client
+
+    async def _handshake(self, timeout_s: float) -> None:
+        self._readers = [
+            asyncio.create_task(self._read_control(), name="bela-control"),
+            asyncio.create_task(self._read_data(), name="bela-data"),
+        ]
+        for reader in self._readers:
+            reader.add_done_callback(self._reader_ended)
+        waiter = asyncio.ensure_future(self._connected.wait())
+        try:
+            await self._first_of(timeout_s, waiter)
+        finally:
+            waiter.cancel()
+        if self.lost.done():
+            raise ConnectError(self._control_url, self.lost.result())
+        if not self._connected.is_set():
+            raise NoReplyError("connection", self._control_url, self._reply_timeout_s)
+        await self._send_text(control.CONNECTION_REPLY)
+
+    @property
+    def _control_url(self) -> str:
+        return f"{self.address}/gui_control"
+
+    async def list(self) -> Reply:
+        """Ask for the board's variables and tick; one request at a time is under way.
+
+        It is asked again when something unreadable comes instead, which may have been the reply.
+
+        Raises
+        ------
+        NoReplyError, DisconnectedError
+            When no reply came in time, or the connection ended.
+        """
+        async with self._one_request:
+            pending = self._pending = asyncio.get_running_loop().create_future()
+            (message,) = control.encode_commands([control.list_command()])
+            sent_s = self._now()
+            try:
+                for _ in range(_LIST_ATTEMPTS):
+                    await self._send_text(message)
+                    if not await self._was_unreadable(pending):
+                        break
+            finally:
+                self._pending = None
+            if pending.done():
+                variable_list, received_s = pending.result()
+                return Reply(variable_list, sent_s, received_s)
+            if self.lost.done():
+                raise DisconnectedError(f"{self.address} is gone: {self.lost.result()}")
+            raise NoReplyError("list", self._control_url, self._reply_timeout_s)
+
+    async def _was_unreadable(self, pending: asyncio.Future[Any]) -> bool:
+        """Wait for a reply, and tell whether something else came that may have been it."""
+        unreadable = self._unreadable = asyncio.get_running_loop().create_future()
+        await self._first_of(self._reply_timeout_s, pending, unreadable)
+        if unreadable.done() and not pending.done():
+            await self._first_of(_POLL_S, pending)
+        return unreadable.done() and not pending.done() and not self.lost.done()
+
+    async def send(self, *commands: control.Json) -> None:
+        """Send commands, which the board carries out in this order.
+
+        Raises
+        ------
+        DisconnectedError
+            When the connection has ended.
+        """
+        for message in control.encode_commands(commands):
+            await self._send_text(message)
+
+    async def send_buffer(self, buffer: Buffer) -> None:
+        """Send a buffer of numbers to the sketch."""
+        message = encode_buffer(buffer)
+        self._record("data", "out", message)
+        await self._sending(self._data.send(message))
+
+    async def confirm(
+        self, done: Callable[[control.VariableList], bool], what: str, timeout_s: float
+    ) -> Reply:
+        """Poll ``list`` until the board's state is as asked for.
+
+        Raises
+        ------
+        NoReplyError
+            When it is not so in time.
+        """
+        deadline_s = self._now() + timeout_s
+        while True:
+            reply = await self.list()
+            if done(reply.variable_list):
+                return reply
+            if self._now() >= deadline_s:
+                raise NoReplyError(what, self._control_url, timeout_s, "the state is as before")
+            await asyncio.sleep(_POLL_S)
+
+    async def unwatch(self, names: Sequence[str], timeout_s: float) -> Reply:
+        """Stop streams now and confirm it: closing at once would leave them half stopped."""
+        await self.send(control.unwatch_command(names))
+        wanted = frozenset(names)
+        return await self.confirm(
+            lambda reply: not any(v.watched and v.name in wanted for v in reply.variables),
+            f"unwatch of {', '.join(names)}",
+            timeout_s,
+        )
+
+    async def still_watched(self, names: Sequence[str], timeout_s: float) -> tuple[str, ...]:
+        """Wait until some variables are no longer watched, and return those that still are.
+
+        Sparse ones end with their next value, whenever that is.
+        """
+        wanted = frozenset(names)
+        listed: tuple[str, ...] = ()
+
+        def ended(reply: control.VariableList) -> bool:
+            nonlocal listed
+            listed = tuple(v.name for v in reply.variables if v.watched and v.name in wanted)
+            return not listed
+
+        try:
+            await self.confirm(ended, "unwatch", timeout_s)
+        except NoReplyError as error:
+            if not listed or error.request != "unwatch":
+                raise
+        return listed
+
+    async def activate(self) -> None:
+        """Ask for data again, in case it was paused for this connection."""
+        await self._send_text(control.ACTIVE)
+
+    async def close(self) -> None:
+        """Close both websockets; safe to call more than once."""
+        for socket in (self._control, self._data):
+            await _close(socket)
+        for reader in self._readers:
+            reader.cancel()
+        await asyncio.gather(*self._readers, return_exceptions=True)
+        self._lose("it was closed here")
+
+    async def _first_of(self, timeout_s: float, *awaited: asyncio.Future[Any]) -> None:
+        """Wait for an answer, or the end of the connection, or until it takes too long.
+
+        It is waited in slices: while this process is stopped, only one of them can run out.
+        """
+        futures: set[asyncio.Future[Any]] = {*awaited, self.lost}
+        for _ in range(_TIMEOUT_SLICES):
+            slice_s = timeout_s / _TIMEOUT_SLICES
+            await asyncio.wait(futures, timeout=slice_s, return_when=asyncio.FIRST_COMPLETED)
+            if any(future.done() for future in futures):
+                return
+
+    async def _send_text(self, message: str) -> None:
+        self._record("control", "out", message)
+        await self._sending(self._control.send(message))
+
+    async def _sending(self, sending: Any) -> None:
+        try:
+            async with asyncio.timeout(self._reply_timeout_s):
+                await sending
+        except TimeoutError:
+            raise DisconnectedError(f"{self.address} takes no more messages") from None
+        except (WebSocketException, OSError) as error:
+            raise DisconnectedError(f"{self.address} is gone: {error}") from error
+
+    async def _read_control(self) -> None:
+        with self._noting_the_end():
+            async for message in self._control:
+                received_s = self._control.received_s
+                self.last_received_s = received_s
+                self._record("control", "in", message)
+                try:
+                    parsed = control.parse_control_message(message)
+                except FrameError:
+                    self.counters.bad_frames += 1
+                    if self._unreadable is not None and not self._unreadable.done():
+                        self._unreadable.set_result(None)
+                    continue
+                self._take(parsed, received_s)
+
+    def _take(self, message: control.ControlMessage, received_s: float) -> None:
+        match message:
+            case control.ConnectionEvent(project=project):
+                self.project = project
+                if self._connected.is_set():
+                    self.counters.other_clients += 1
+                self._connected.set()
+            case control.VariableList():
+                if self._pending is not None and not self._pending.done():
+                    self._pending.set_result((message, received_s))
+                else:
+                    self.counters.foreign_replies += 1
+
+    async def _read_data(self) -> None:
+        with self._noting_the_end():
+            async for message in self._data:
+                arrived_s = self._data.received_s
+                self.last_received_s = arrived_s
+                self._record("data", "in", message)
+                self._on_data(message, arrived_s)
+
+    @contextlib.contextmanager
+    def _noting_the_end(self) -> Iterator[None]:
+        try:
+            yield
+            self._lose("the board closed the connection")
+        except (WebSocketException, OSError) as error:
+            self._lose(str(error) or type(error).__name__)
+
+    def _reader_ended(self, reader: asyncio.Task[None]) -> None:
+        # Only a defect of ours ends a reader with an exception; it must not end in silence.
+        if not reader.cancelled() and (error := reader.exception()) is not None:
+            self.failure = error
+            self._lose(f"the reader failed: {error!r}")
+
+    def _lose(self, reason: str) -> None:
+        if not self.lost.done():
+            self.lost.set_result(reason)
+
+    def _record(self, channel: str, direction: str, message: str | bytes) -> None:
+        if self._recorder is not None:
+            self._recorder.record(channel, direction, message)
+
+
+async def _open(url: str, max_bytes: int, now: Clock, timeout_s: float) -> _StampedConnection:
+    def stamped(*args: Any, **kwargs: Any) -> _StampedConnection:
+        connection = _StampedConnection(*args, **kwargs)
+        connection.now = now
+        return connection
+
+    try:
+        socket = await connect(
+            url,
+            host=await resolve(urlsplit(url).hostname or "", timeout_s),
+            create_connection=stamped,  # type: ignore[arg-type]
+            compression=None,  # the board negotiates no extension
+            proxy=None,
+            open_timeout=timeout_s,
+            close_timeout=_CLOSE_TIMEOUT_S,
+            ping_interval=None,  # regular list requests tell sooner that nobody answers
+            max_size=max_bytes,
+        )
+    except TimeoutError:
+        raise ConnectError(url, f"no answer in {timeout_s:.1f} s") from None
+    except (WebSocketException, OSError, ValueError) as error:
+        raise ConnectError(url, str(error) or type(error).__name__) from error
+    if not isinstance(socket, _StampedConnection):
+        raise ConnectError(url, "the websocket library made another kind of connection")
+    return socket
+
+
+async def _close(socket: ClientConnection) -> None:
+    with contextlib.suppress(WebSocketException, OSError):
+        await socket.close()

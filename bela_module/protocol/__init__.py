@@ -1,0 +1,1 @@
+"""The Watcher wire format, both directions: data channel, control channel, sketch buffers. Pure."""

@@ -1,0 +1,137 @@
+"""Recordings on disk: names that are free, and reading what was written."""
+
+from __future__ import annotations
+
+import itertools
+import json
+import logging
+import re
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+
+from bela_module.errors import RequestError
+
+logger = logging.getLogger(__name__)
+
+_KEYS: Final = frozenset({"data", "ref_timestamp"})
+_UNREADABLE: Final = (ValueError, EOFError, MemoryError, RecursionError)
+
+# Not allowed in a file name on some system on which recordings are opened.
+_NOT_IN_NAMES: Final = re.compile(r'[<>:"/\\|?*\x00-\x1f]')
+
+
+def new_paths(folder: Path, filename: str, suffix: str, names: Sequence[str]) -> dict[str, Path]:
+    """Find names that no file has, all with the same number.
+
+    Parameters
+    ----------
+    folder : pathlib.Path
+        Where the files go; made when it does not exist.
+    filename : str
+        Ending of the names, such as ``run.txt``; its own suffix gives way to the format's.
+    suffix : str
+        Suffix of the format.
+    names : sequence of str
+        Beginning of each name.
+
+    Returns
+    -------
+    dict of str to pathlib.Path
+        ``<name>_<filename>``, or ``<name>_<filename>__<number>`` from 1 on.
+
+    Raises
+    ------
+    RequestError
+        When `filename` is none.
+    OSError
+        When the folder cannot be made.
+    """
+    stem = Path(filename).stem if Path(filename).suffix in (".txt", ".npy") else filename
+    if not stem or Path(filename).name != filename or not filename.isprintable():
+        raise RequestError(
+            f"saving_filename = {filename!r}: must be a file name; the folder is saving_dir"
+        )
+    folder.mkdir(parents=True, exist_ok=True)
+    beginnings = _unique([_NOT_IN_NAMES.sub("_", name) for name in names])
+    for number in itertools.count():
+        ending = f"_{stem}{f'__{number}' if number else ''}{suffix}"
+        paths = [folder / (beginning + ending) for beginning in beginnings]
+        if not any(path.exists() for path in paths):
+            break
+    return dict(zip(names, paths, strict=True))
+
+
+def _unique(names: Sequence[str]) -> list[str]:
+    """Lengthen names that some file system would take for the same as one before."""
+    unique: list[str] = []
+    for name in names:
+        taken = [other.casefold() for other in unique]
+        longer = (name + "_" * n for n in itertools.count())
+        unique.append(next(new for new in longer if new.casefold() not in taken))
+    return unique
+
+
+def load_buffers(path: str | Path) -> list[dict[str, Any]]:
+    """Read a recording of either format.
+
+    Parameters
+    ----------
+    path : path-like
+        The file.
+
+    Returns
+    -------
+    list of dict
+        Its buffers, as they were streamed (text, as lists), or all as one (compact, as arrays). A
+        last line that was cut when the writing process was killed is left out.
+
+    Raises
+    ------
+    RequestError
+        When it cannot be read, or is no recording.
+    """
+    try:
+        file = Path(path)
+    except TypeError as error:
+        raise RequestError(f"{path!r} is no path of a recording: {error}") from error
+    try:
+        if file.suffix == ".npy":
+            return _load_compact(file)
+        return _load_text(file)
+    except OSError as error:
+        raise RequestError(f"cannot read the recording {file}: {error.strerror}") from error
+    except _UNREADABLE as error:
+        raise RequestError(f"{file} is no recording of this module: {error}") from error
+
+
+def _load_text(file: Path) -> list[dict[str, Any]]:
+    text = file.read_text(encoding="ascii")
+    lines = text.split("\n")
+    if lines[-1]:
+        logger.warning("%s ends in the middle of a line, which is left out", file)
+    buffers = [json.loads(line) for line in lines[:-1]]
+    if not all(isinstance(buffer, dict) and buffer.keys() >= _KEYS for buffer in buffers):
+        raise ValueError(f"its lines do not all have {' and '.join(sorted(_KEYS))}")
+    return buffers
+
+
+def _load_compact(file: Path) -> list[dict[str, Any]]:
+    records = np.load(file, allow_pickle=False)
+    names = [name for name in records.dtype.names or () if name not in ("tick", "lsl_s")]
+    if not names:
+        raise ValueError("it has no fields tick, lsl_s and a value")
+    if records.size == 0:
+        return []
+    columns = [records[name] for name in names]
+    first_tick = int(records["tick"][0])
+    return [
+        {
+            "ref_timestamp": first_tick,
+            "data": columns[0] if len(columns) == 1 else np.column_stack(columns),
+            "rel_timestamps": records["tick"] - first_tick,
+            "lsl_timestamps": records["lsl_s"],
+        }
+    ]

@@ -1,0 +1,138 @@
+"""A sink that records what passes through it on its way to another one."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from bela_module.protocol.data_channel import Array, Ticks, Variable
+from bela_module.recording.buffers import make_buffer, native_values
+from bela_module.recording.file_recorder import FileFormat, Recorder, Track
+from bela_module.streams.stream_plans import Origin, Sink, Stamps, StreamFacts, StreamPlan
+from bela_module.tracking.trackers import Gap, GapReason
+from bela_module.writer_thread import WRITER_STALL_S
+
+
+class RecordingSink:
+    """Passes everything on to a sink and, between :meth:`start` and :meth:`stop`, records it.
+
+    Parameters
+    ----------
+    sink : Sink
+        Where everything goes.
+    """
+
+    def __init__(self, sink: Sink) -> None:
+        self._sink = sink
+        self._recorder: Recorder | None = None
+        self._discarded: Recorder | None = None
+        self._unfinished: list[Recorder] = []
+        self._lost: dict[str, int] = {}
+
+    def make(
+        self,
+        plans: Sequence[StreamPlan],
+        folder: Path,
+        filename: str,
+        file_format: FileFormat,
+        on_error: Callable[[str], None],
+    ) -> Recorder:
+        """Make the files for some streams, from any thread.
+
+        Parameters
+        ----------
+        plans : sequence of StreamPlan
+            Which streams.
+        folder, filename, file_format, on_error
+            As for a ``Recorder``; `on_error` may be called from
+            another thread.
+
+        Returns
+        -------
+        Recorder
+            To be given to :meth:`start`, or discarded.
+
+        Raises
+        ------
+        RequestError
+            When the files cannot be made.
+        """
+        if self._discarded is not None:
+            self._discarded.close()  # its names may be wanted again
+        return Recorder(folder, filename, [_track(plan) for plan in plans], file_format, on_error)
+
+    def start(self, recorder: Recorder) -> None:
+        """Record its streams from now on; a recording that goes on is ended first."""
+        self.stop()
+        self._recorder = recorder
+        self._unfinished = [one for one in self._unfinished if not one.finished]
+        self._unfinished.append(recorder)
+        self._lost = dict.fromkeys(recorder.paths, 0)
+
+    def stop(self) -> None:
+        """End the recording, if there is one; its files are completed soon."""
+        if self._recorder is not None:
+            self._recorder.end()
+        self._lost = {}
+
+    def discard(self) -> None:
+        """End the recording like :meth:`stop`; if nothing was recorded, its files go."""
+        if self._recorder is not None:
+            self._discarded = self._recorder
+            self._recorder.discard()
+        self.stop()
+
+    @property
+    def missing(self) -> dict[str, int]:
+        """Values of each stream that the disk did not take, in this recording or the last."""
+        return self._recorder.missing if self._recorder is not None else {}
+
+    def identify(self, origin: Origin) -> None:
+        """Pass on which board it is."""
+        self._sink.identify(origin)
+
+    def open(self, plan: StreamPlan, facts: StreamFacts) -> None:
+        """Pass on that a stream begins."""
+        self._sink.open(plan, facts)
+
+    def has_listeners(self, plan: StreamPlan) -> bool:
+        """Tell whether anybody would receive what is pushed now; a recording does not count."""
+        return self._sink.has_listeners(plan)
+
+    def push(self, plan: StreamPlan, ticks: Ticks, values: Array, stamps_s: Stamps) -> None:
+        """Record samples, if their stream is recorded, and pass them on."""
+        if self._recorder is not None and plan.name in self._lost:
+            lost, self._lost[plan.name] = self._lost[plan.name], 0
+            single = len(plan.variables) == 1
+            data = native_values(plan.variables[0], values[:, 0]) if single else values.copy()
+            self._recorder.take(plan.name, make_buffer(ticks, data, stamps_s, lost))
+        self._sink.push(plan, ticks, values, stamps_s)
+
+    def gap(self, plan: StreamPlan, variable: Variable, gap: Gap) -> None:
+        """Pass on that values of a variable were lost; the next that are recorded say so."""
+        if plan.name in self._lost and gap.reason is not GapReason.UNKNOWN_END:
+            self._lost[plan.name] += gap.n_values
+        self._sink.gap(plan, variable, gap)
+
+    def mark(self, text: str, lsl_s: float) -> None:
+        """Pass on an event."""
+        self._sink.mark(text, lsl_s)
+
+    def complete(self) -> None:
+        """End the recording and wait for its files and earlier ones, on a disk that gets on."""
+        patience_s = WRITER_STALL_S
+        discarded = [self._discarded] if self._discarded is not None else []
+        for recorder in self._unfinished + discarded:
+            if not recorder.close(patience_s):
+                patience_s = 0.0
+
+    def close(self) -> None:
+        """End the recording and wait for its files, then end all streams."""
+        self.complete()
+        self._sink.close()
+
+
+def _track(plan: StreamPlan) -> Track:
+    if len(plan.variables) == 1:
+        return Track(plan.name, plan.variables[0].value_type.dtype)
+    return Track(plan.name, plan.sample_format.dtype, plan.labels)

@@ -1,0 +1,84 @@
+"""The Controller of the Bela tutorials: sets variables of the sketch."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from bela_module.errors import RequestError
+from bela_module.requests import Numbers, ReleaseRequest, Request, SetRequest, make_request
+from bela_module.scripting.live_board import LiveBoard
+
+
+class _Values(Request):
+    values: Numbers
+
+
+class Controller(LiveBoard):
+    """Sets variables of a board.
+
+    A controlled variable is what the sketch reads; what streams and is monitored is always what
+    the sketch assigns. Control ends with :meth:`disconnect`, or with the program.
+
+    Parameters
+    ----------
+    ip : str, optional
+        Host name or address of the board; by default that of the environment variable
+        ``BELA_HOST``, else ``bela.local``.
+    port : int, optional
+        Port of its websockets; by default ``BELA_PORT``, else 5555.
+    data_add, control_add : str
+        Names of its two channels, which are the same on every board.
+    """
+
+    def start_controlling(self, variables: Sequence[str] | str = ()) -> None:
+        """Take control of variables, confirmed by the board; they keep their values until set.
+
+        Parameters
+        ----------
+        variables : sequence of str
+            Which; by default all.
+        """
+        names = [variable.name for variable in self._choose(variables)]
+        self._result(self._open_session().control(names), "control")
+
+    def stop_controlling(self, variables: Sequence[str] | str = ()) -> None:
+        """Give control of variables back to the sketch, confirmed by the board.
+
+        Parameters
+        ----------
+        variables : sequence of str
+            Which; by default all.
+        """
+        names = [variable.name for variable in self._choose(variables)]
+        request = make_request(ReleaseRequest, {"variables": names})
+        self._result(self._open_session().release(request), "uncontrol")
+
+    def send_value(self, variables: Sequence[str] | str, values: Sequence[float] | float) -> None:
+        """Set variables, confirmed by the board; control of them is taken if need be.
+
+        Parameters
+        ----------
+        variables : sequence of str
+            Which; at least one.
+        values : sequence of float
+            The value of each.
+
+        Raises
+        ------
+        RequestError
+            When there are not as many, or a variable's type does not hold its value.
+        """
+        names = self._names(variables)
+        numbers = make_request(_Values, {"values": values}).values
+        if len(names) != len(numbers) or len(set(names)) != len(names):
+            raise RequestError(f"{len(numbers)} values for {len(set(names))} different variables")
+        fields = {"values": dict(zip(names, numbers, strict=True))}
+        self._result(self._open_session().set_values(make_request(SetRequest, fields)), "set")
+
+    def get_controlled_status(self, variables: Sequence[str] | str = ()) -> dict[str, bool]:
+        """Tell which variables are controlled, by any client; by default of all."""
+        return {variable.name: variable.controlled for variable in self._choose(variables)}
+
+    def get_value(self, variables: Sequence[str] | str = ()) -> dict[str, float]:
+        """Tell what the sketch reads from variables, to 15 digits; by default from all."""
+        return {variable.name: variable.value for variable in self._choose(variables)}

@@ -1,0 +1,357 @@
+"""What Streamer, Monitor and Controller share: a board, and what is known of its variables.
+
+Each has a session of its own, and with it a connection: several of them may be used at a time,
+of one board or of many, from any thread, in a script or in a notebook.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import threading
+import time
+import weakref
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future
+from types import TracebackType
+from typing import Annotated, Any, ClassVar, Final, Self, TypedDict, TypeVar
+
+from pydantic import BeforeValidator
+
+from bela_module.config import Settings, parse_settings, with_board_address
+from bela_module.errors import NoReplyError, RequestError
+from bela_module.protocol.data_channel import Variable
+from bela_module.requests import Request, make_request
+from bela_module.scripting.streaming_run import RunSink
+from bela_module.session.jobs.board_jobs import BoardView
+from bela_module.session.session import Session
+from bela_module.streams.lsl_clock import local_clock
+from bela_module.streams.stream_plans import choose_variables
+from bela_module.validation import LONGEST_WAIT_S, Wait, as_list, shown
+
+logger = logging.getLogger(__name__)
+
+_DATA_PATH: Final = "gui_data"
+_CONTROL_PATH: Final = "gui_control"
+_PATIENCE_S: Final = 30.0  # for the session, which has its own, shorter time limits
+
+T = TypeVar("T")
+
+
+class WatcherVariable(TypedDict):
+    """A variable of the sketch.
+
+    Attributes
+    ----------
+    name : str
+        Its name.
+    type : str
+        C++ type: "c" char, "j" unsigned int, "i" int, "f" float, "d" double.
+    timestamp_mode : str
+        "dense": one tick for each block; "sparse": one for each value.
+    data_length : int
+        Values in a full block.
+    monitor : int
+        Period in ticks at which it is monitored; 0: it is not.
+    watched, controlled, logged : bool
+        Whether it is streamed, set by a client, written into a file on the board.
+    value : float
+        What the sketch reads: the controlled value while it is controlled.
+    """
+
+    name: str
+    type: str
+    timestamp_mode: str
+    data_length: int
+    monitor: int
+    watched: bool
+    controlled: bool
+    logged: bool
+    value: float
+
+
+class _Selection(Request):
+    """Variables of the board; none means all."""
+
+    variables: Annotated[tuple[str, ...], BeforeValidator(as_list)]
+
+
+class _Pause(Request):
+    """How long to let time pass."""
+
+    duration_s: Wait
+
+
+class LiveBoard:
+    """A connection to a board, and its variables.
+
+    Parameters
+    ----------
+    ip : str, optional
+        Host name or address of the board; by default that of the environment variable
+        ``BELA_HOST``, else ``bela.local``.
+    port : int, optional
+        Port of its websockets; by default ``BELA_PORT``, else 5555.
+    data_add, control_add : str
+        Names of its two channels, which are the same on every board.
+
+    Raises
+    ------
+    ConfigError
+        When the address is none.
+    RequestError
+        When the channels have other names.
+    """
+
+    _exclusive: ClassVar[bool] = False
+
+    def __init__(
+        self,
+        ip: str | None = None,
+        port: int | None = None,
+        data_add: str = _DATA_PATH,
+        control_add: str = _CONTROL_PATH,
+    ) -> None:
+        if (data_add, control_add) != (_DATA_PATH, _CONTROL_PATH):
+            raise RequestError(
+                f"channels {data_add!r} and {control_add!r}: a board has only "
+                f"{_DATA_PATH!r} and {_CONTROL_PATH!r}"
+            )
+        self.settings = _settings(ip, port)
+        self.ip = self.settings.board.host
+        self.port = self.settings.board.port
+        self._sink = RunSink()
+        self._session: Session | None = None
+        self._finalizer: weakref.finalize[Any, Any] | None = None
+        self._view: BoardView | None = None
+        self._connecting = threading.RLock()
+
+    # ---- the connection --------------------------------------------------------------------
+
+    def connect(self) -> bool:
+        """Connect to the board; a lost connection is found again by itself when it is needed.
+
+        Returns
+        -------
+        bool
+            True; what goes wrong is an exception.
+
+        Raises
+        ------
+        BoardError
+            When the board cannot be reached, or does not answer.
+        """
+        with self._connecting:
+            if self._is_open:
+                self._look()  # a lost connection is found again for it, and what streams goes on
+            else:
+                self._open()
+        return True
+
+    def disconnect(self) -> None:
+        """End what runs, leave the board as it was found, and close the connection."""
+        self._leave()
+
+    def is_connected(self) -> bool:
+        """Tell whether the board is connected at this moment."""
+        if self._session is None or not self._is_open:
+            return False
+        connected: bool = self._session.status()["board"]["connected"]
+        return connected
+
+    def __enter__(self) -> Self:
+        """Connect."""
+        self.connect()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        """Disconnect, without waiting for callbacks when an error is the reason."""
+        self._leave(hurried=error is not None)
+
+    def wait(self, duration_s: float) -> None:
+        """Let time pass; what streams goes on.
+
+        Parameters
+        ----------
+        duration_s : float
+            How long, at least 0; infinity is allowed.
+
+        Raises
+        ------
+        RequestError
+            When it is no such number.
+        """
+        pause = make_request(_Pause, {"duration_s": duration_s})
+        time.sleep(min(pause.duration_s, LONGEST_WAIT_S))
+
+    # ---- what the board says ---------------------------------------------------------------
+
+    def list(self) -> dict[str, Any]:
+        """Ask the board for its variables.
+
+        Returns
+        -------
+        dict
+            ``watchers``: a :class:`WatcherVariable` for each; ``sampleRate``: the rate that the
+            sketch declares; ``timestamp``: the last tick; ``projectName``: what runs.
+        """
+        view = self._look()
+        return {
+            "watchers": [_describe(variable) for variable in view.variables],
+            "sampleRate": _whole(view.declared_rate_hz),
+            "timestamp": view.tick,
+            "projectName": view.project,
+        }
+
+    @property
+    def watcher_vars(self) -> Sequence[WatcherVariable]:
+        """The board's variables."""
+        return self._variables(lambda _variable: True)
+
+    @property
+    def watched_vars(self) -> Sequence[WatcherVariable]:
+        """The variables that the board streams now, whoever asked for it."""
+        return self._variables(lambda variable: variable.watched)
+
+    @property
+    def unwatched_vars(self) -> Sequence[WatcherVariable]:
+        """The variables that the board does not stream now."""
+        return self._variables(lambda variable: not variable.watched)
+
+    @property
+    def monitored_vars(self) -> Sequence[WatcherVariable]:
+        """The variables that the board monitors now, whoever asked for it."""
+        return self._variables(lambda variable: variable.monitor_period_ticks > 0)
+
+    @property
+    def project_name(self) -> str:
+        """Name of the project that runs on the board."""
+        return (self._view or self._look()).project
+
+    @property
+    def sample_rate(self) -> float:
+        """The rate that the sketch declares, in Hz.
+
+        Ticks may run at another rate, half of it for instance: see :attr:`tick_rate`.
+        """
+        return _whole((self._view or self._look()).declared_rate_hz)
+
+    @property
+    def tick_rate(self) -> float:
+        """The measured rate of the board's ticks, in Hz; NaN when it is not known yet."""
+        return self._look().tick_rate_hz
+
+    def get_latest_timestamp(self) -> int:
+        """Ask the board for its last tick."""
+        return self._look().tick
+
+    def get_prop_of_var(self, var_name: str, prop: str) -> Any:
+        """Look one property of a variable up, such as its ``type``.
+
+        Raises
+        ------
+        RequestError
+            When there is no such variable or property.
+        """
+        (variable,) = self._choose([var_name])
+        properties: dict[str, Any] = {**_describe(variable)}
+        if not isinstance(prop, str) or prop not in properties:
+            raise RequestError(f"no property {shown(prop)}; there are {', '.join(properties)}")
+        return properties[prop]
+
+    @property
+    def status(self) -> dict[str, Any]:
+        """The session's STATUS: state, clock, streams, counters, last error."""
+        return (self._session or self._open_session()).status()
+
+    @property
+    def last_error(self) -> str | None:
+        """What went wrong last, be it the board, a file or a callback; None: nothing did."""
+        error: str | None = self.status["last_error"] if self._session is not None else None
+        return error
+
+    # ---- for the classes that build on this one --------------------------------------------
+
+    def _open(self) -> None:
+        sink = self._sink = RunSink()
+        session = Session(
+            self.settings, sink=lambda: sink, now=local_clock, exclusive=self._exclusive
+        )
+        session.open()
+        self._session = session
+        # Also at the end of the program, so that the board is left clean and files are complete.
+        self._finalizer = weakref.finalize(self, session.close)
+        try:
+            view = self._look()
+        except BaseException:
+            self._leave(hurried=True)
+            raise
+        logger.info("connected to %s, which runs %r", self.settings.board.url, view.project)
+
+    def _leave(self, *, hurried: bool = False) -> None:
+        """Disconnect; hurried means that nobody wants to wait for callbacks."""
+        with self._connecting:
+            if self._finalizer is not None:
+                self._finalizer()
+
+    @property
+    def _is_open(self) -> bool:
+        return self._finalizer is not None and self._finalizer.alive
+
+    def _open_session(self) -> Session:
+        if self._session is None or not self._is_open:
+            raise RequestError(f"not connected to {self.settings.board.url}; call connect() first")
+        return self._session
+
+    def _look(self) -> BoardView:
+        self._view = self._result(self._open_session().look(), "list")
+        return self._view
+
+    def _variables(self, wanted: Callable[[Variable], bool]) -> Sequence[WatcherVariable]:
+        return [_describe(variable) for variable in self._look().variables if wanted(variable)]
+
+    def _choose(self, names: Sequence[str] | str) -> tuple[Variable, ...]:
+        """Find variables by name; none given means all."""
+        asked = self._names(names)
+        return choose_variables(self._look().variables, asked, self.settings)
+
+    @staticmethod
+    def _names(variables: Sequence[str] | str) -> tuple[str, ...]:
+        return make_request(_Selection, {"variables": variables}).variables
+
+    def _result(self, future: Future[T], request: str) -> T:
+        try:
+            return future.result(_PATIENCE_S)
+        except TimeoutError:
+            raise NoReplyError(request, self.settings.board.url, _PATIENCE_S) from None
+
+
+def _settings(ip: str | None, port: int | None) -> Settings:
+    settings = with_board_address(Settings(), None, os.environ)
+    given = {"host": ip, "port": port}
+    board = settings.board.model_dump() | {k: v for k, v in given.items() if v is not None}
+    return parse_settings({"board": board}, "ip and port")
+
+
+def _describe(variable: Variable) -> WatcherVariable:
+    return WatcherVariable(
+        name=variable.name,
+        type=variable.value_type.value,
+        timestamp_mode="sparse" if variable.sparse else "dense",
+        data_length=variable.layout.value_count,
+        monitor=variable.monitor_period_ticks,
+        watched=variable.watched,
+        controlled=variable.controlled,
+        logged=variable.logged,
+        value=variable.value,
+    )
+
+
+def _whole(rate_hz: float) -> float:
+    """Give a whole number as an int, as the board does, for it to be used as a tick."""
+    return int(rate_hz) if float(rate_hz).is_integer() else rate_hz

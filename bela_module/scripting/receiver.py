@@ -1,0 +1,211 @@
+"""What Streamer and Monitor share: runs, their buffers, files of them, and waiting for them."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future
+from pathlib import Path
+from typing import Annotated, Final
+
+from pydantic import AfterValidator, Field
+
+from bela_module.errors import BelaError, NoReplyError, RequestError
+from bela_module.protocol.data_channel import Variable
+from bela_module.recording.buffers import BufferData
+from bela_module.recording.file_recorder import FileFormat, Recorder, Track
+from bela_module.requests import MAX_TICK, Integer, Request, make_request
+from bela_module.scripting.live_board import LiveBoard
+from bela_module.scripting.progress import ProgressDisplay
+from bela_module.scripting.streaming_run import FileOutput, Output, Run
+from bela_module.validation import Wait
+
+logger = logging.getLogger(__name__)
+
+_SURE_S: Final = 60.0  # beyond the time that the values themselves take
+
+Count = Annotated[Integer, Field(ge=1, le=MAX_TICK)]
+
+
+def _expanded(folder: Path) -> Path:
+    try:
+        return folder.expanduser()
+    except RuntimeError as error:
+        raise ValueError(f"must be a folder: {error}") from error
+
+
+class Amount(Request):
+    """How many values are waited for, and how long."""
+
+    n_values: Count
+    timeout_s: Wait | None = None
+
+
+class Saving(Request):
+    """Whether a run is saved, where, and how."""
+
+    saving_enabled: bool = False
+    saving_filename: str = "var_stream.txt"
+    saving_dir: Annotated[Path, AfterValidator(_expanded)] = Path()
+    saving_format: FileFormat = "text"
+
+
+class _Queue(Request):
+    queue_length: Count
+
+
+class Receiver(LiveBoard):
+    """A board of which values are received, in one run after another; see `LiveBoard`."""
+
+    _queue_length: int = 1000
+
+    def __init__(
+        self,
+        ip: str | None = None,
+        port: int | None = None,
+        data_add: str = "gui_data",
+        control_add: str = "gui_control",
+    ) -> None:
+        super().__init__(ip, port, data_add, control_add)
+        self._run = Run((), self._queue_length)
+        self._run.ended = True
+        self._lock = threading.Lock()
+        self._saved_files: dict[str, Path] = {}
+
+    def is_streaming(self) -> bool:
+        """Tell whether values are being received, or will be once the board is there."""
+        return not self._run.ended
+
+    # ---- what has come ---------------------------------------------------------------------
+
+    @property
+    def streaming_buffers_queue_length(self) -> int:
+        """How many buffers of each variable are kept; a change keeps the newest."""
+        return self._queue_length
+
+    @streaming_buffers_queue_length.setter
+    def streaming_buffers_queue_length(self, length: int) -> None:
+        self._queue_length = make_request(_Queue, {"queue_length": length}).queue_length
+        self._run.resize(self._queue_length)
+
+    @property
+    def streaming_buffers_queue(self) -> dict[str, list[BufferData]]:
+        """The newest buffers of each variable of this run, or of the last."""
+        return self._run.queues()
+
+    @property
+    def saved_files(self) -> dict[str, Path]:
+        """The file of each variable, of the last run that was saved."""
+        return dict(self._saved_files)
+
+    @property
+    def report(self) -> str:
+        """How many values have come in this run, or the last, and why as many; a line for each."""
+        return self._run.describe()
+
+    def flush_queue(self) -> None:
+        """Forget the buffers that are kept."""
+        self._run.flush()
+
+    # ---- for the classes that build on this one --------------------------------------------
+
+    def _leave(self, *, hurried: bool = False) -> None:
+        try:
+            self._end(hurried=hurried)
+        finally:
+            super()._leave(hurried=hurried)
+
+    def _recording(self, variables: Sequence[Variable], saving: Saving) -> FileOutput:
+        tracks = [Track(variable.name, variable.value_type.dtype) for variable in variables]
+        recorder = Recorder(
+            saving.saving_dir,
+            saving.saving_filename,
+            tracks,
+            saving.saving_format,
+            self._open_session().note_error,
+        )
+        self._saved_files = recorder.paths
+        return FileOutput(recorder)
+
+    def _begin(
+        self,
+        variables: Sequence[Variable],
+        outputs: Sequence[Output],
+        command: Callable[[], Future[str]],
+        n_values: int | None = None,
+    ) -> Run:
+        """Have values received; what was received so far is forgotten."""
+        queue_length = None if n_values is not None else self._queue_length
+        run = Run(variables, queue_length, n_values, outputs)
+        try:
+            with self._lock:
+                if not self._run.ended:
+                    raise RequestError("another thread has started a run at the same time")
+                self._run = self._sink.run = run
+                run.stopped = False
+                self._result(command(), "watch")
+        except BaseException:
+            self._give_up(run)
+            raise
+        return run
+
+    def _give_up(self, run: Run) -> None:
+        """End a run after an error or Ctrl-C, which no other error may hide."""
+        try:
+            self._stop(run, hurried=True)
+        except BelaError as error:
+            logger.warning("what was given up could not be ended: %s", error)
+
+    def _end(self, *, hurried: bool = False) -> None:
+        """End the run, if there is one that has not ended, with all that belongs to it."""
+        self._stop(self._run, hurried=hurried)
+
+    def _stop(self, run: Run, *, hurried: bool) -> None:
+        try:
+            # Also when it has ended here, while the board was never told or did not confirm it.
+            if self._is_open and not run.stopped:
+                self._result(self._open_session().stop(), "unwatch")
+                run.stopped = True
+        finally:
+            run.close(hurried=hurried)
+
+    def _wait_for_values(
+        self, run: Run, amount: Amount, is_given_up: Callable[[], bool] = lambda: False
+    ) -> None:
+        """Wait for as many values as were asked for, then end the run.
+
+        Parameters
+        ----------
+        run : Run
+            What has begun.
+        amount : Amount
+            How many, and how long to wait; by default a minute longer than they should take.
+        is_given_up : callable
+            Whether nobody wants them any more; :meth:`Run.wake` has it asked.
+
+        Raises
+        ------
+        NoReplyError
+            When they do not come in time.
+        RequestError
+            When somebody else ended the run.
+        """
+        timeout_s = amount.timeout_s
+        if timeout_s is None:
+            rate_hz = self._view.declared_rate_hz if self._view is not None else 1.0
+            timeout_s = _SURE_S + 10 * amount.n_values / rate_hz
+        names = ", ".join(variable.name for variable in run.variables)
+        what = f"{amount.n_values} values of {names}"
+        try:
+            with ProgressDisplay(what, lambda: run.fraction):
+                in_time = run.wait(lambda: run.complete or is_given_up(), timeout_s)
+        except BaseException:
+            self._give_up(run)
+            raise
+        self._end(hurried=is_given_up())
+        if run.complete:  # if need be with what the board still held
+            return
+        if in_time:
+            raise RequestError(f"{what}: stopped before all had come; {run.describe()}")
+        raise NoReplyError(what, self.settings.board.url, timeout_s, run.describe())

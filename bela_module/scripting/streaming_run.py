@@ -1,0 +1,334 @@
+"""One run of the Python interface: from the start of its streams to the last of their buffers."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
+from typing import Final, Protocol
+
+from bela_module.protocol.data_channel import Array, Ticks, Variable
+from bela_module.recording.buffers import (
+    BlockAligner,
+    BufferData,
+    StreamBuffer,
+    make_buffer,
+    native_values,
+)
+from bela_module.recording.file_recorder import Recorder
+from bela_module.scripting.callback_dispatcher import PATIENCE_S, Dispatcher
+from bela_module.streams.stream_plans import Origin, Stamps, StreamFacts, StreamPlan
+from bela_module.tracking.trackers import Gap, GapReason
+from bela_module.validation import LONGEST_WAIT_S
+
+_END_MARKS: Final = ("stopped", "schedule_finished")
+
+
+class Output(Protocol):
+    """Where a run's buffers go besides its queues: called in the session's thread, at once."""
+
+    def take(self, name: str, buffer: BufferData) -> None:
+        """Take a variable's next buffer."""
+
+    def lose(self, name: str, last_tick: int) -> None:
+        """Learn that of a variable nothing more comes up to a tick."""
+
+    def close(self, *, hurried: bool = False) -> None:
+        """Take no more, and finish what was taken, or without delay what can be finished so."""
+
+    def describe_missing(self, name: str) -> str:
+        """Say what it lacks of a variable, as the end of a sentence; nothing: it has all."""
+
+
+class _Callback:
+    """A user's function, and its end."""
+
+    def __init__(self, dispatcher: Dispatcher) -> None:
+        self._dispatcher = dispatcher
+
+    def close(self, *, hurried: bool = False) -> None:
+        """Wait for the function to have had everything, unless hurried."""
+        self._dispatcher.close(0.0 if hurried else PATIENCE_S)
+
+    def describe_missing(self, name: str) -> str:
+        """Say nothing: what was left out is counted in calls, and was reported."""
+        return ""
+
+
+class BufferCallback(_Callback):
+    """Hands each buffer to a user's function."""
+
+    def take(self, name: str, buffer: BufferData) -> None:
+        """Take a variable's next buffer."""
+        self._dispatcher.put(StreamBuffer(name=name, buffer=buffer))
+
+    def lose(self, name: str, last_tick: int) -> None:
+        """Leave it to the next buffer to tell."""
+
+
+class BlockCallback(_Callback):
+    """Hands blocks of buffers that are aligned by tick to a user's function."""
+
+    def __init__(self, dispatcher: Dispatcher, variables: Sequence[Variable]) -> None:
+        super().__init__(dispatcher)
+        self._aligner = BlockAligner(variables)
+
+    def take(self, name: str, buffer: BufferData) -> None:
+        """Take a variable's next buffer."""
+        self._put(self._aligner.add(name, buffer))
+
+    def lose(self, name: str, last_tick: int) -> None:
+        """Learn that of a variable nothing more comes up to a tick."""
+        self._put(self._aligner.lose(name, last_tick))
+
+    def close(self, *, hurried: bool = False) -> None:
+        """Hand on what still waits, and wait for the function to have had it, unless hurried."""
+        self._put(self._aligner.finish())
+        super().close(hurried=hurried)
+
+    def _put(self, blocks: Sequence[list[StreamBuffer]]) -> None:
+        for block in blocks:
+            self._dispatcher.put(block)
+
+
+class FileOutput:
+    """Writes each buffer to its variable's file."""
+
+    def __init__(self, recorder: Recorder) -> None:
+        self._recorder = recorder
+
+    def take(self, name: str, buffer: BufferData) -> None:
+        """Take a variable's next buffer."""
+        self._recorder.take(name, buffer)
+
+    def lose(self, name: str, last_tick: int) -> None:
+        """Leave it to the next buffer to tell."""
+
+    def close(self, *, hurried: bool = False) -> None:
+        """Complete the files, unless the disk hangs."""
+        self._recorder.close()
+
+    def describe_missing(self, name: str) -> str:
+        """Say how many values the disk did not take."""
+        n_missing = self._recorder.missing[name]
+        return f"; its file lacks {n_missing} of them" if n_missing else ""
+
+
+class Run:
+    """What has come of some variables since a start, and who is told.
+
+    Its readers may be in any thread; what feeds it is the session's.
+
+    Parameters
+    ----------
+    variables : sequence of Variable
+        What streams.
+    queue_length : int or None
+        How many buffers of each variable are kept; None: all.
+    n_values : int, optional
+        After as many values of a variable, and to the end of their buffer, it takes no more.
+    outputs : sequence of Output
+        Where the buffers go besides.
+
+    Attributes
+    ----------
+    ended : bool
+        Whether it takes no more.
+    stopped : bool
+        Whether nothing of it runs in the session: it was not begun yet, or its end is confirmed.
+    """
+
+    def __init__(
+        self,
+        variables: Sequence[Variable],
+        queue_length: int | None,
+        n_values: int | None = None,
+        outputs: Sequence[Output] = (),
+    ) -> None:
+        self.variables = tuple(variables)
+        self.n_values = n_values
+        self.counts = {variable.name: 0 for variable in variables}
+        self.lost = {variable.name: 0 for variable in variables}
+        self.ended = False
+        self.stopped = True
+        self._queues: dict[str, deque[BufferData]] = {
+            variable.name: deque(maxlen=queue_length) for variable in variables
+        }
+        self._pending_lost = {variable.name: 0 for variable in variables}
+        self._outputs = tuple(outputs)
+        self._changed = threading.Condition()
+        self._close_lock = threading.Lock()
+        self._closed = False
+
+    # ---- what the session's thread calls ---------------------------------------------------
+
+    def take(self, variable: Variable, ticks: Ticks, column: Array, stamps_s: Stamps) -> None:
+        """Take the next values of a variable."""
+        name = variable.name
+        if self.ended or name not in self.counts or self._has_enough(name):
+            return
+        lost, self._pending_lost[name] = self._pending_lost[name], 0
+        buffer = make_buffer(ticks, native_values(variable, column), stamps_s, lost)
+        with self._changed:
+            self._queues[name].append(buffer)
+            self.counts[name] += ticks.size
+            self._changed.notify_all()
+        for output in self._outputs:
+            output.take(name, buffer)
+
+    def lose(self, variable: Variable, gap: Gap) -> None:
+        """Learn that values of a variable are missing."""
+        name = variable.name
+        # Zeros after the end of a stream are padding, as far as anybody can tell.
+        padding = gap.reason is GapReason.UNKNOWN_END
+        if self.ended or name not in self.counts or self._has_enough(name) or padding:
+            return
+        self.lost[name] += gap.n_values
+        self._pending_lost[name] += gap.n_values
+        for output in self._outputs:
+            output.lose(name, gap.last_tick)
+
+    def mark(self, text: str) -> None:
+        """Learn of an event."""
+        if text in _END_MARKS:
+            self.stopped = True
+            with self._changed:
+                self.ended = True
+                self._changed.notify_all()
+
+    def _has_enough(self, name: str) -> bool:
+        return self.n_values is not None and self.counts[name] >= self.n_values
+
+    # ---- what readers call -----------------------------------------------------------------
+
+    @property
+    def complete(self) -> bool:
+        """Whether every variable has as many values as were asked for."""
+        return all(self._has_enough(name) for name in self.counts)
+
+    @property
+    def fraction(self) -> float:
+        """How much has come of what was asked for, in 0 to 1, by the variable that lags."""
+        if not self.n_values:
+            return 0.0
+        return min(1.0, min(self.counts.values(), default=0) / self.n_values)
+
+    def queues(self) -> dict[str, list[BufferData]]:
+        """Give the buffers that are kept, by variable."""
+        with self._changed:
+            return {name: list(buffers) for name, buffers in self._queues.items()}
+
+    def newest(self) -> dict[str, BufferData]:
+        """Give the newest buffer of each variable that has any."""
+        with self._changed:
+            return {name: buffers[-1] for name, buffers in self._queues.items() if buffers}
+
+    def resize(self, queue_length: int) -> None:
+        """Keep another number of buffers of each variable from now on, the newest of those now."""
+        with self._changed:
+            self._queues = {
+                name: deque(buffers, maxlen=queue_length) for name, buffers in self._queues.items()
+            }
+
+    def flush(self) -> None:
+        """Forget the buffers that are kept."""
+        with self._changed:
+            for buffers in self._queues.values():
+                buffers.clear()
+
+    def wait(self, condition: Callable[[], bool], timeout_s: float) -> bool:
+        """Wait for a condition, which may have changed with each buffer, or for the run's end.
+
+        Returns
+        -------
+        bool
+            Whether one of the two came within the time.
+        """
+        deadline_s = time.monotonic() + min(timeout_s, LONGEST_WAIT_S)
+        with self._changed:
+            while not (self.ended or condition()):
+                left_s = deadline_s - time.monotonic()
+                if left_s <= 0:
+                    return False
+                self._changed.wait(left_s)
+        return True
+
+    def wake(self) -> None:
+        """Have :meth:`wait` look at its condition again, whatever else it depends on."""
+        with self._changed:
+            self._changed.notify_all()
+
+    def close(self, *, hurried: bool = False) -> None:
+        """Finish all that the buffers go to; safe to call more than once, from any thread.
+
+        Parameters
+        ----------
+        hurried : bool
+            Whether to wait for no callback; files are completed in any case.
+        """
+        with self._close_lock:
+            closed, self._closed = self._closed, True
+        with self._changed:
+            self.ended = True
+            self._changed.notify_all()
+        if closed:
+            return
+        with ExitStack() as closing:  # all of them, even when somebody loses patience with one
+            for output in reversed(self._outputs):
+                closing.callback(output.close, hurried=hurried)
+
+    def describe(self) -> str:
+        """Say in words, a line for each variable, how many values came and why as many."""
+        return "\n".join(self._describe(variable) for variable in self.variables)
+
+    def _describe(self, variable: Variable) -> str:
+        count, lost = self.counts[variable.name], self.lost[variable.name]
+        words = f"{variable.name}: {count} values"
+        if self.n_values is not None and count > self.n_values:
+            size = variable.layout.value_count
+            words += (
+                f", {count - self.n_values} more than the {self.n_values} asked for, "
+                f"since the board sends them {size} at a time"
+            )
+        words += f", and {lost} lost" if lost else ", none lost"
+        return words + "".join(output.describe_missing(variable.name) for output in self._outputs)
+
+
+class RunSink:
+    """A ``Sink`` that feeds the run of the moment."""
+
+    def __init__(self) -> None:
+        self.run: Run | None = None
+
+    def identify(self, origin: Origin) -> None:
+        """Learn which board it is: whoever asks finds it in the session's status."""
+
+    def open(self, plan: StreamPlan, facts: StreamFacts) -> None:
+        """Make a stream ready: a run is so from its start."""
+
+    def has_listeners(self, plan: StreamPlan) -> bool:
+        """Tell that somebody listens: there is no moment at which nobody would."""
+        return True
+
+    def push(self, plan: StreamPlan, ticks: Ticks, values: Array, stamps_s: Stamps) -> None:
+        """Take samples, of one column for each variable."""
+        if self.run is not None:
+            for column, variable in enumerate(plan.variables):
+                self.run.take(variable, ticks, values[:, column], stamps_s)
+
+    def gap(self, plan: StreamPlan, variable: Variable, gap: Gap) -> None:
+        """Learn that values of a variable were lost."""
+        if self.run is not None:
+            self.run.lose(variable, gap)
+
+    def mark(self, text: str, lsl_s: float) -> None:
+        """Learn of an event."""
+        if self.run is not None:
+            self.run.mark(text)
+
+    def close(self) -> None:
+        """Finish the run of the moment, which nobody waits for any more."""
+        if self.run is not None:
+            self.run.close(hurried=True)

@@ -1,0 +1,1 @@
+"""The PCOMM server on Dareplane's DefaultServer, log forwarding and callbacks."""

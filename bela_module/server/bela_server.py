@@ -1,0 +1,309 @@
+"""The PCOMM server: Dareplane's ``DefaultServer`` for several clients, none of which can stop it.
+
+Handlers return at once; what they begin is the session's work, and its end is reported to whoever
+asked for it.
+
+A connection that did not ask receives no byte: the control room takes whatever arrives for a
+callback. Replies go to queries (``UP``, ``GET_PCOMMS``, ``LIST``, ``STATUS``), and with ``VERBOSE``
+one line to each other command. Callbacks go to the control room's connection: of those that asked
+for ``GET_PCOMMS`` and have ``VERBOSE`` off, the one that has sent the most ``UP``.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import json
+import logging
+import re
+import socket
+import threading
+import time
+from collections.abc import Callable
+from concurrent.futures import CancelledError, Future
+from functools import partial
+from typing import Any, Final
+
+from dareplane_utils.default_server.server import BUILT_IN_PCOMMS, DefaultServer
+from pydantic_core import to_jsonable_python
+
+from bela_module.config import Settings
+from bela_module.errors import BelaError, ConfigError, RequestError
+from bela_module.requests import Request, VerboseRequest, make_request, parse_fields
+from bela_module.server.callbacks import CallbackQueue
+from bela_module.server.client_connection import Connection
+from bela_module.server.client_loop import ClientLoop
+from bela_module.server.pcomms import Handler, Outcome, Reply, SessionApi, pcommand_map
+from bela_module.validation import shown
+
+CLOSE_TIMEOUT_S: Final = 0.7
+"""What the session has to clean the board up: a control room kills modules after 1 s."""
+
+_STOP_CHECK_S: Final = 0.1
+_MAX_PENDING: Final = 64
+_PCOMM_NAME: Final = re.compile(r"[A-Za-z0-9_]{1,40}")
+_QUERIES: Final = frozenset({"UP", "GET_PCOMMS", "LIST", "STATUS"})
+
+
+class BelaServer(DefaultServer):  # type: ignore[misc]  # dareplane-utils has no type hints
+    """Serves PCOMMs to several clients.
+
+    It is used as any ``DefaultServer``: ``init_server()``, ``start_listening()``, which returns
+    after ``CLOSE`` or when the stop event is set, and ``shutdown()``.
+
+    Parameters
+    ----------
+    settings : Settings
+        Address, number of connections, callbacks.
+    make_session : callable
+        Makes the session, already open. It is called by :meth:`start_listening`: clients can
+        connect from :meth:`init_server` on, whatever it takes to import what a session needs.
+    name : str
+        The name in the banner.
+    """
+
+    ip: str
+    port: int
+    name: str
+    logger: logging.Logger
+    pcommand_map: dict[str, Handler]
+    listen_stop_event: threading.Event
+    server_socket: socket.socket | None
+
+    # What __del__ of the base class finds when __init__ did not come to its end.
+    _live = False
+
+    def __init__(
+        self, settings: Settings, make_session: Callable[[], SessionApi], *, name: str = "dp-bela"
+    ) -> None:
+        super().__init__(
+            port=settings.server.port,
+            ip=settings.server.ip,
+            nlisten=settings.server.max_connections,
+            name=name,
+            logger=logging.getLogger("api.server"),
+        )
+        self.session: SessionApi | None = None
+        self._make_session = make_session
+        self._callbacks = CallbackQueue(settings.callbacks)
+        self._loop = ClientLoop(
+            f"Connected to {name}\n".encode("ascii"),
+            settings.server.max_connections,
+            self._carry_out,
+            self._send_callback,
+            self.logger,
+        )
+        self._listening_thread: threading.Thread | None = None
+        self._live = True
+
+    def init_server(self, stop_event: threading.Event | None = None) -> None:
+        """Bind the address; from now on clients can connect. ``port`` is then the real one.
+
+        Parameters
+        ----------
+        stop_event : threading.Event, optional
+            Set, it ends :meth:`start_listening` within 0.1 s. A fresh one is made without it.
+
+        Raises
+        ------
+        ConfigError
+            The address cannot be used.
+        """
+        self.listen_stop_event = stop_event if stop_event is not None else threading.Event()
+        server_socket = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+        try:
+            server_socket.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            server_socket.bind((self.ip, self.port))
+            server_socket.listen(self.nlisten)
+            server_socket.setblocking(False)
+        except OSError as error:
+            server_socket.close()
+            raise ConfigError(
+                f"cannot serve at {self.ip}:{self.port}: {error.strerror or error}; "
+                "is it in use, or no address of this machine? Try another --port or --ip"
+            ) from error
+        self.server_socket = server_socket
+        self.port = server_socket.getsockname()[1]
+        self.logger.info("listening on %s:%d", self.ip, self.port)
+        if not _is_loopback(self.ip):
+            self.logger.warning(
+                "listening on %s: other machines of the network can command this module", self.ip
+            )
+
+    def start_listening(self) -> None:
+        """Serve until ``CLOSE`` or the stop event; then the connections are closed.
+
+        Raises
+        ------
+        ConfigError
+            :meth:`init_server` was not called before.
+        """
+        if self.server_socket is None:
+            raise ConfigError("init_server() must be called before start_listening()")
+        self._listening_thread = threading.current_thread()
+        try:
+            if self.session is None:
+                self.session = self._make_session()
+                if not self._live:  # shut down while it was made
+                    self.session.close(timeout_s=CLOSE_TIMEOUT_S)
+                    return
+                self.session.subscribe(self._on_event)
+                self.pcommand_map = {**pcommand_map(self.session), **self.pcommand_map}
+            self.is_listening = True
+            self._loop.run(self.server_socket, self.listen_stop_event.is_set)
+        finally:
+            self.is_listening = False
+            self._listening_thread = None
+
+    def stop_soon(self) -> None:
+        """Have :meth:`start_listening` return; safe in signal handlers and in any thread."""
+        # Not by setting the event here: a signal may arrive while this thread holds its lock.
+        self._loop.post(self.listen_stop_event.set)
+
+    def shutdown(self) -> None:
+        """End listening, close the session and all sockets; idempotent, from any thread."""
+        if not self._live:
+            return
+        self._live = False
+        listening_thread = self._listening_thread
+        if listening_thread is not None and listening_thread is not threading.current_thread():
+            self.stop_soon()
+            listening_thread.join(timeout=1.0)
+        if self.session is not None:
+            self.session.close(timeout_s=CLOSE_TIMEOUT_S)
+        super().shutdown()
+        self._loop.close()
+
+    # --- commands ------------------------------------------------------------------------------
+
+    def _carry_out(self, connection: Connection, command: str | RequestError) -> None:
+        if isinstance(command, RequestError):
+            self._fail(connection, "?", command)
+            return
+        pcomm, _, payload = (part.strip() for part in command.partition("|"))
+        if pcomm != "UP":
+            level = logging.DEBUG if pcomm in _QUERIES else logging.INFO
+            self.logger.log(level, "received %s from %s", shown(command), connection.peer)
+        self._answer(connection, pcomm, partial(self._handle, connection, pcomm, payload))
+
+    def _handle(self, connection: Connection, pcomm: str, payload: str) -> Outcome | bytes:
+        """Begin what a command asks for; bytes are a reply as it stands."""
+        known = self._known_pcomms()
+        if pcomm not in known or self.session is None:
+            raise RequestError(f"unknown PCOMM {shown(pcomm)}; known: {', '.join(known)}")
+        fields = parse_fields(payload)
+        if connection.n_pending >= _MAX_PENDING:
+            raise RequestError(f"{_MAX_PENDING} commands of this connection are under way")
+        handler = self.pcommand_map.get(pcomm)
+        if handler is not None:
+            return handler(**fields)
+        if pcomm == "VERBOSE":
+            return self._switch_verbose(connection, make_request(VerboseRequest, fields).on)
+        make_request(Request, fields)
+        if pcomm == "UP":
+            connection.n_ups += 1
+            return b"1"
+        if pcomm == "GET_PCOMMS":
+            connection.asked_pcomms = True
+            return "|".join(known).encode("ascii")
+        if pcomm == "CLOSE":
+            self.listen_stop_event.set()
+            return 0
+        return self.session.stop()
+
+    def _known_pcomms(self) -> list[str]:
+        return [*self.pcommand_map, "VERBOSE", *BUILT_IN_PCOMMS]
+
+    def _switch_verbose(self, connection: Connection, on: bool) -> Outcome | bytes:
+        was_on, connection.verbose = connection.verbose, on
+        # The command that switches it off is the last one with an answer.
+        return b"OK VERBOSE\n" if was_on and not on else 0
+
+    def _answer(
+        self, connection: Connection, pcomm: str, work: Callable[[], Outcome | bytes | str]
+    ) -> None:
+        """Do the work of a command, or take its result, and tell the client."""
+        try:
+            reply = self._reply(connection, pcomm, work())
+        except Exception as error:
+            if not isinstance(error, BelaError | CancelledError):
+                self.logger.exception("a defect in %s", shown(pcomm))
+            self._fail(connection, pcomm, error)
+        else:
+            self._send(connection, reply)
+
+    def _reply(self, connection: Connection, pcomm: str, outcome: Outcome | bytes | str) -> bytes:
+        """Word the outcome of a command; nothing, as long as its work is under way."""
+        if isinstance(outcome, Future):
+            connection.n_pending += 1
+            outcome.add_done_callback(
+                lambda future: self._loop.post(partial(self._finish, connection, pcomm, future))
+            )
+            return b""
+        if isinstance(outcome, bytes):
+            return outcome
+        if isinstance(outcome, dict):
+            return _json_line(outcome)
+        if isinstance(outcome, str):
+            self.logger.info("%s: %s", pcomm, outcome)
+        return f"OK {pcomm}\n".encode("ascii") if connection.verbose else b""
+
+    def _finish(self, connection: Connection, pcomm: str, future: Future[Any]) -> None:
+        """Report how the work of a command has ended."""
+        connection.n_pending -= 1
+        self._loop.guard(connection, self._answer, connection, pcomm, future.result)
+
+    def _fail(self, connection: Connection, pcomm: str, error: Exception) -> None:
+        text = _worded(pcomm, error)
+        self.logger.warning("%s (from %s)", text, connection.peer)
+        if self.session is not None:
+            self.session.note_error(text)
+        if connection.verbose:
+            self._send(connection, f"ERROR {text}\n".encode("ascii"))
+        elif pcomm in _QUERIES:
+            self._send(connection, _json_line({"error": text}))
+
+    def _send(self, connection: Connection, reply: bytes) -> None:
+        if reply and not connection.closed:
+            connection.send(reply)
+
+    # --- callbacks -----------------------------------------------------------------------------
+
+    def _on_event(self, event: str, _marker: str) -> None:
+        """Note an event of the session; called in the session's thread."""
+        self._loop.post(partial(self._callbacks.add, event))
+
+    def _send_callback(self, now_s: float) -> float:
+        message = self._callbacks.take(now_s)
+        if message is not None:
+            self._send_to_control_room(message)
+        wait_s = self._callbacks.wait_s(time.monotonic())
+        return _STOP_CHECK_S if wait_s is None else min(wait_s, _STOP_CHECK_S)
+
+    def _send_to_control_room(self, message: str) -> None:
+        able = [one for one in self._loop.connections if one.asked_pcomms and not one.verbose]
+        room = max(able, key=lambda one: one.n_ups, default=None)
+        if room is None:
+            self.logger.warning("no control room is connected to take %s", message)
+            return
+        self.logger.info("callback to %s: %s", room.peer, message)
+        self._loop.guard(room, room.send, message.encode("ascii"))
+
+
+def _worded(pcomm: str, error: Exception) -> str:
+    """Say in one line of ASCII which command failed, and why."""
+    name = pcomm if _PCOMM_NAME.fullmatch(pcomm) else "?"
+    words = " ".join(str(error).split())
+    if not isinstance(error, BelaError):
+        words = f"{type(error).__name__}: {words}" if words else type(error).__name__
+    return f"{name}: {words}".encode("ascii", "backslashreplace").decode("ascii")
+
+
+def _json_line(reply: Reply) -> bytes:
+    return (json.dumps(to_jsonable_python(reply, inf_nan_mode="null")) + "\n").encode("ascii")
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"

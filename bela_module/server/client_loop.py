@@ -1,0 +1,226 @@
+"""One loop for all clients: accepts, reads, writes, and runs what other threads post.
+
+No client can make another wait: nothing here blocks, each connection has a few commands carried
+out per turn, and one that breaks ends alone.
+"""
+
+from __future__ import annotations
+
+import logging
+import selectors
+import socket
+import time
+from collections import deque
+from collections.abc import Callable
+from functools import partial
+from typing import Any, Final
+
+from bela_module.errors import RequestError
+from bela_module.server.client_connection import Connection
+
+_COMMANDS_PER_TURN: Final = 8
+_LINGER_S: Final = 5.0
+_REST_S: Final = 0.5
+
+CarryOut = Callable[[Connection, str | RequestError], None]
+
+
+class ClientLoop:
+    """Serves the connections of a listening socket.
+
+    Parameters
+    ----------
+    greeting : bytes
+        Sent to each client first.
+    max_connections : int
+        Further clients are refused.
+    carry_out : callable
+        Takes each command, in the order of its connection: ``carry_out(connection, command)``.
+        The command is a text, or the error for which it is refused.
+    between : callable
+        Called in each turn with the time on the steady clock; returns after how many seconds, at
+        most, it wants to be called again.
+    logger : logging.Logger
+        Where connections and their ends are logged.
+    """
+
+    def __init__(
+        self,
+        greeting: bytes,
+        max_connections: int,
+        carry_out: CarryOut,
+        between: Callable[[float], float],
+        logger: logging.Logger,
+    ) -> None:
+        self.connections: list[Connection] = []
+        self._greeting = greeting
+        self._max_connections = max_connections
+        self._carry_out = carry_out
+        self._between = between
+        self._logger = logger
+        self._posted: deque[Callable[[], object]] = deque()
+        self._selector = selectors.DefaultSelector()
+        self._wake_receiver, self._wake_sender = socket.socketpair()
+        self._wake_receiver.setblocking(False)
+        self._wake_sender.setblocking(False)
+        self._selector.register(self._wake_receiver, selectors.EVENT_READ, self._wake)
+        self._resting_until_s: float | None = None
+
+    def run(self, listener: socket.socket, is_over: Callable[[], bool]) -> None:
+        """Serve until it is over, then close the connections.
+
+        Parameters
+        ----------
+        listener : socket.socket
+            A listening socket that does not block.
+        is_over : callable
+            Asked in each turn.
+        """
+        wait_s = 0.0
+        try:
+            while not is_over():
+                self._watch_listener(listener)
+                for key, events in self._selector.select(wait_s):
+                    key.data(events)
+                while self._posted:
+                    self._call(self._posted.popleft())
+                for connection in list(self.connections):
+                    self.guard(connection, self._serve, connection)
+                wait_s = self._between(time.monotonic())
+                if any(connection.commands for connection in self.connections):
+                    wait_s = 0.0
+        finally:
+            if listener in self._selector.get_map():
+                self._selector.unregister(listener)
+            for connection in list(self.connections):
+                self._drop(connection, "disconnected by the end of the server")
+
+    def post(self, function: Callable[[], object]) -> None:
+        """Have the loop call a function soon; safe in any thread and in signal handlers.
+
+        Parameters
+        ----------
+        function : callable
+            Takes nothing; what it returns is ignored.
+        """
+        self._posted.append(function)
+        try:
+            self._wake_sender.send(b"\0")
+        except BlockingIOError:
+            return  # so many wake-ups are under way that one more is not needed
+        except OSError:
+            self._posted.clear()  # closed: nobody will call it
+
+    def guard(self, connection: Connection, function: Callable[..., None], *args: Any) -> None:
+        """Call a function that uses a connection; should that break, only it ends.
+
+        Parameters
+        ----------
+        connection : Connection
+            The connection in question.
+        function : callable
+            May raise `OSError`; anything else is a defect, and logged as one.
+        *args
+            What the function takes.
+        """
+        try:
+            function(*args)
+        except OSError as error:
+            self._drop(connection, f"lost: {error.strerror or error}")
+        except Exception:
+            self._logger.exception("a defect; %s is disconnected", connection.peer)
+            self._drop(connection, "disconnected by a defect")
+
+    def close(self) -> None:
+        """Give the loop's own sockets back; it must not run any more."""
+        self._selector.close()
+        self._wake_receiver.close()
+        self._wake_sender.close()
+
+    def _wake(self, _events: int) -> None:
+        self._wake_receiver.recv(4096)
+
+    def _call(self, function: Callable[[], object]) -> None:
+        try:
+            function()
+        except Exception:
+            self._logger.exception("a defect in what another thread has posted")
+
+    def _watch_listener(self, listener: socket.socket) -> None:
+        """Have the selector look for clients, unless accepting them has just failed."""
+        wanted = self._resting_until_s is None or time.monotonic() >= self._resting_until_s
+        if wanted == (listener in self._selector.get_map()):
+            return
+        if wanted:
+            self._selector.register(listener, selectors.EVENT_READ, partial(self._accept, listener))
+        else:
+            self._selector.unregister(listener)
+
+    def _accept(self, listener: socket.socket, _events: int) -> None:
+        try:
+            sock, (host, port) = listener.accept()
+        except (BlockingIOError, ConnectionError):
+            return  # it has gone again
+        except OSError as error:
+            # Too many files are open, say. The client still waits: the next try would fail, too.
+            if self._resting_until_s is None:
+                self._logger.warning("clients cannot be accepted at present: %s", error)
+            self._resting_until_s = time.monotonic() + _REST_S
+            return
+        self._resting_until_s = None
+        try:
+            connection = Connection(sock, f"{host}:{port}")
+        except OSError as error:  # macOS refuses to set options of a connection that was reset
+            sock.close()
+            self._logger.info("%s:%d has gone again: %s", host, port, error)
+            return
+        if len(self.connections) >= self._max_connections:
+            words = f"{self._max_connections} connections are open already"
+            self.guard(connection, connection.send, f"Refused: {words}\n".encode("ascii"))
+            self._logger.warning("refused %s: %s", connection.peer, words)
+            connection.close()
+            return
+        self._logger.info("%s connected", connection.peer)
+        self.connections.append(connection)
+        self.guard(connection, connection.send, self._greeting)
+
+    def _ready(self, connection: Connection, events: int) -> None:
+        if events & selectors.EVENT_WRITE:
+            self.guard(connection, connection.flush)
+        if events & selectors.EVENT_READ and not connection.closed:
+            self.guard(connection, connection.receive, time.monotonic())
+
+    def _serve(self, connection: Connection) -> None:
+        for _ in range(min(_COMMANDS_PER_TURN, len(connection.commands))):
+            if connection.closed:
+                return
+            self._carry_out(connection, connection.commands.popleft())
+        # A client that stopped sending may still read what it asked for.
+        if connection.ended_s is not None and not connection.closed:
+            lingered_s = time.monotonic() - connection.ended_s
+            if connection.is_idle or lingered_s > _LINGER_S:
+                self._drop(connection, "disconnected")
+        if not connection.closed:
+            self._watch(connection)
+
+    def _watch(self, connection: Connection) -> None:
+        """Have the selector look at what the connection wants now."""
+        wanted = selectors.EVENT_READ if connection.wants_reading else 0
+        wanted |= selectors.EVENT_WRITE if connection.wants_writing else 0
+        key = self._selector.get_map().get(connection.socket)
+        if (key.events if key is not None else 0) == wanted:
+            return
+        if key is not None:
+            self._selector.unregister(connection.socket)
+        if wanted:
+            self._selector.register(connection.socket, wanted, partial(self._ready, connection))
+
+    def _drop(self, connection: Connection, reason: str) -> None:
+        if connection.closed:
+            return
+        if connection.socket in self._selector.get_map():
+            self._selector.unregister(connection.socket)
+        if connection in self.connections:
+            self.connections.remove(connection)
+        connection.close()
+        self._logger.info("%s %s", connection.peer, reason)

@@ -1,0 +1,1 @@
+"""The streaming thread: driver loop, jobs, recovery, health, status."""

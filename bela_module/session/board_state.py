@@ -1,0 +1,278 @@
+"""What is known of the board: its variables, its clock, and how its ticks map to stamps."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Container
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Final
+
+import numpy as np
+
+from bela_module.clock.clock_fit import simple_rate_hz
+from bela_module.clock.device_clock import DeviceClock, ProbeVerdict
+from bela_module.clock.timeline import Timeline
+from bela_module.connection.board_client import Reply
+from bela_module.protocol.control_channel import VariableList
+from bela_module.protocol.data_channel import Block, DataDecoder, Refusal, Ticks, Variable
+from bela_module.streams.stream_plans import Origin, Stamps, StreamFacts, StreamMode, StreamPlan
+
+_FUTURE_S: Final = 1.0  # beyond all doubt of the clock
+_RATE_DOUBT: Final = 0.03  # as long as the rate is not settled
+_BEHIND_S: Final = 1.0  # after a reconnect: no clock drifts so far
+
+
+class BoardNews(StrEnum):
+    """What a reply to ``list`` says that was not so before."""
+
+    NOTHING = "nothing"
+    RESTARTED = "the board restarted: its ticks began anew"
+
+
+@dataclass(slots=True)
+class BoardCounters:
+    """Counts that outlive a connection."""
+
+    foreign_blocks: int = 0
+    impossible_blocks: int = 0
+    repeated_values: int = 0
+    bad_replies: int = 0
+    reconnects: int = 0
+    restarts: int = 0
+
+
+@dataclass(slots=True)
+class Board:
+    """The board as seen from here; it outlives connections.
+
+    Parameters
+    ----------
+    name : str
+        What the streams' identity calls it.
+    input_delay_s : float
+        Known delay of its converters, subtracted from all stamps.
+    """
+
+    name: str
+    input_delay_s: float = 0.0
+    project: str = ""
+    variables: tuple[Variable, ...] = ()
+    declared_rate_hz: float = math.nan
+    tick: int = 0
+    ended_tick: int = 0
+    """The last tick that is known to have happened before the latest restart."""
+    began_tick: int = 0
+    """The first tick that is known since."""
+    reconnecting: bool = False
+    """Whether the connection was lost since the last reply."""
+    clock: DeviceClock | None = None
+    timeline: Timeline = field(default_factory=Timeline)
+    decoder: DataDecoder = field(default_factory=DataDecoder)
+    counters: BoardCounters = field(default_factory=BoardCounters)
+    _rate_told: int = 0
+    steps: dict[str, float] = field(default_factory=dict)
+    """Ticks between two values of a dense variable, by its name, as far as known."""
+
+    def take_reply(self, reply: Reply, project: str) -> BoardNews:
+        """Take in a reply to ``list``: variables, state and one more bound for the clock.
+
+        Returns
+        -------
+        BoardNews
+            Whether the board has begun anew since the last reply.
+        """
+        listed = reply.variable_list
+        news = BoardNews.NOTHING
+        clock, last_tick = self.clock, self.tick
+        if clock is None or self._is_another(listed, project) or self._is_behind(reply, clock):
+            if clock is not None:
+                news = BoardNews.RESTARTED
+            clock = self._new_clock(listed)
+        elif self.reconnecting and not clock.ready:
+            # The little that was known before may be of another boot.
+            if listed.tick < last_tick - listed.tick_granularity:
+                news = BoardNews.RESTARTED
+            generation = clock.generation
+            clock = self._new_clock(listed)
+            if news is BoardNews.NOTHING:
+                clock.generation = generation
+        self.project = project
+        self.variables = listed.variables
+        self.declared_rate_hz = listed.sample_rate_hz
+        self.tick = listed.tick
+        self.decoder.describe(listed.variables)
+        verdict = clock.add_probe(
+            reply.sent_s, reply.received_s, listed.tick, listed.tick_granularity
+        )
+        if verdict is ProbeVerdict.RESTARTED:
+            news = BoardNews.RESTARTED
+            self.steps.clear()
+        if clock.ready:
+            self.timeline.steer(clock, listed.tick)
+        self.reconnecting = False
+        if news is BoardNews.RESTARTED:
+            self.ended_tick, self.began_tick = last_tick, listed.tick
+            self.counters.restarts += 1
+        return news
+
+    def is_strange(self, reply: Reply, project: str) -> bool:
+        """Tell whether a reply says that the board began anew: worth to be asked again."""
+        if self.clock is None:
+            return False
+        listed = reply.variable_list
+        back = listed.tick < self.tick - listed.tick_granularity
+        return back or self._is_another(listed, project)
+
+    def _is_another(self, listed: VariableList, project: str) -> bool:
+        return (
+            project != self.project
+            or listed.sample_rate_hz != self.declared_rate_hz
+            or [v.identity for v in listed.variables] != [v.identity for v in self.variables]
+        )
+
+    def _is_behind(self, reply: Reply, clock: DeviceClock) -> bool:
+        """Tell whether ticks are missing, after a connection was lost: the board began anew.
+
+        Its ticks may by then be later than the last one that was seen.
+        """
+        if not (self.reconnecting and clock.ready):
+            return False
+        behind = clock.tick_at(reply.sent_s) - reply.variable_list.tick
+        return behind > _BEHIND_S * clock.tick_rate_hz
+
+    def _new_clock(self, listed: VariableList) -> DeviceClock:
+        generation = self.clock.generation if self.clock is not None else 0
+        self.clock = DeviceClock(listed.sample_rate_hz)
+        self.clock.generation += generation
+        self.steps.clear()
+        return self.clock
+
+    def receive(self, message: bytes | str) -> Block | Refusal | None:
+        """Decode one message of the data channel."""
+        return self.decoder.receive(message)
+
+    @property
+    def ready(self) -> bool:
+        """Whether samples can be stamped."""
+        return self.clock is not None and self.clock.ready and self.timeline.started
+
+    def odd_rate(self) -> str | None:
+        """Say, once for each boot of the board, that it ticks at another rate than declared."""
+        clock = self.clock
+        if clock is None or not self.rate_settled or self._rate_told == clock.generation:
+            return None
+        self._rate_told = clock.generation
+        if math.isclose(clock.snapped_rate_hz, self.declared_rate_hz, rel_tol=1e-6):
+            return None
+        return (
+            f"the board ticks {clock.snapped_rate_hz:g} times a second, though its sketch declares "
+            f"{self.declared_rate_hz:g}; streams and durations follow the ticks"
+        )
+
+    @property
+    def rate_settled(self) -> bool:
+        """Whether the tick rate is known well enough to announce it."""
+        return self.ready and self.clock is not None and self.clock.rate_settled
+
+    @property
+    def nominal_rate_hz(self) -> float:
+        """The rate by which durations are counted: while it is not settled, the likely one."""
+        if self.clock is None or not self.clock.ready:
+            return math.nan
+        if not self.clock.rate_settled:
+            measured_hz = self.clock.tick_rate_hz
+            around_hz = (measured_hz * (1 - _RATE_DOUBT), measured_hz * (1 + _RATE_DOUBT))
+            if likely_hz := simple_rate_hz(self.declared_rate_hz, around_hz):
+                return likely_hz
+        return self.clock.snapped_rate_hz
+
+    @property
+    def next_probe_in_s(self) -> float:
+        """How long to wait before the next probe."""
+        return self.clock.next_probe_in_s if self.clock is not None else 0.0
+
+    def tick_at(self, lsl_s: float) -> int:
+        """Return the first tick at or after an LSL time."""
+        if self.clock is None or not self.clock.ready:
+            return self.tick
+        return max(0, math.ceil(self.clock.tick_at(lsl_s)))
+
+    def time_at(self, tick: int) -> float:
+        """Return the LSL time of a tick as it would be stamped, without settling it.
+
+        While the clock of a new boot is not known, this is about the boot before, until
+        :meth:`forget_times`; NaN when nothing is known.
+        """
+        if self.clock is None or not self.clock.ready:
+            return self.timeline.time_at(tick) - self.input_delay_s
+        return float(self.clock.time_at(tick)) - self.input_delay_s
+
+    def forget_times(self) -> None:
+        """Forget when the ticks of the boot before happened: all of it is accounted for."""
+        self.timeline.reset()
+
+    def possible_tick(self, lsl_s: float) -> float:
+        """Return the latest tick that can have happened by an LSL time."""
+        if self.clock is None or not self.clock.ready:
+            return math.inf
+        return self.clock.latest_possible_tick(lsl_s)
+
+    def is_from_the_future(self, block: Block, arrived_s: float) -> bool:
+        """Tell whether a block's tick cannot have happened yet: then it is corrupt."""
+        rate_hz = self.clock.tick_rate_hz if self.clock is not None else math.nan
+        return block.tick > self.possible_tick(arrived_s) + rate_hz * _FUTURE_S
+
+    def add_arrival(self, tick: int, arrived_s: float) -> None:
+        """Take in that a tick had happened by the time its block arrived."""
+        if self.clock is not None:
+            self.clock.add_arrival(tick, arrived_s)
+
+    def stamps(self, ticks: Ticks) -> Stamps:
+        """Return the stamp of each tick, which is settled from now on."""
+        stamps_s: Stamps = self.timeline.stamps_s(ticks)
+        return stamps_s - self.input_delay_s if self.input_delay_s else stamps_s
+
+    def origin(self) -> Origin:
+        """Collect what identifies and describes the board."""
+        return Origin(
+            board=self.name,
+            project=self.project,
+            tick_rate_hz=self.clock.tick_rate_hz if self.clock is not None else math.nan,
+            declared_rate_hz=self.declared_rate_hz,
+            uncertainty_s=self.uncertainty_s,
+            input_delay_s=self.input_delay_s,
+        )
+
+    def facts(self, plan: StreamPlan, step_ticks: float | None) -> StreamFacts:
+        """Collect what an outlet's metadata say."""
+        nominal_hz = 0.0
+        if plan.mode is StreamMode.DENSE:
+            configured = plan.settings.nominal_rate_hz if plan.settings is not None else None
+            tick_rate_hz = self.clock.snapped_rate_hz if self.clock is not None else math.nan
+            nominal_hz = configured or tick_rate_hz / (step_ticks or 1)
+        return StreamFacts(self.origin(), nominal_hz)
+
+    @property
+    def uncertainty_s(self) -> float:
+        """How far a stamp can be from the truth."""
+        return self.timeline.uncertainty_s if self.ready else math.inf
+
+    def find(self, names: Container[str]) -> tuple[Variable, ...]:
+        """Return the variables of some names that the board still has."""
+        return tuple(variable for variable in self.variables if variable.name in names)
+
+
+def last_tick(block: Block, step_ticks: float | None) -> int:
+    """Return the latest tick that a block proves to be over.
+
+    A dense block may be padded, so its own end proves nothing before the step is known and its
+    last value is not zero.
+    """
+    if block.monitor or block.relative_ticks is not None:
+        return int(block.ticks[-1])
+    if step_ticks is None or not np.any(block.values[-1:]):
+        return block.tick
+    # A step that is no whole number is a mean: the values of this block may lie closer.
+    proven = step_ticks if float(step_ticks).is_integer() else min(1.0, step_ticks)
+    return block.tick + math.floor((block.values.size - 1) * proven)

@@ -1,0 +1,1 @@
+"""One START, SCHEDULE or MONITOR on the board: its beginning, course and end."""

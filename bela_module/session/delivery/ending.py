@@ -1,0 +1,115 @@
+"""How a delivery ends on a connected board: at a tick, with its last blocks, confirmed."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Container, Sequence
+from typing import Final
+
+from bela_module.connection.board_client import BoardClient
+from bela_module.protocol.control_channel import monitor_command, unwatch_command
+from bela_module.session.delivery.delivery import GRACE_S, LEAD_S, Delivery
+
+_HURRY_S: Final = 0.12  # whoever ends this process kills it a second later
+_CONFIRM_S: Final = 0.3
+_POLL_S: Final = 0.005
+_TICK_PATIENCE_S: Final = 0.15
+_TAIL_S: Final = 0.1  # for blocks that come after the reply which says that there are none
+
+
+async def end_on_board(
+    delivery: Delivery, client: BoardClient, *, hurried: bool = False
+) -> tuple[str, ...]:
+    """Stop the streams, collect what the board still holds, and confirm that it stopped.
+
+    The stop is set to a tick slightly ahead, which makes the true end of every padded last
+    block known. When the connection ends first, call this again on the next one: the streams
+    end at that tick all the same.
+
+    Parameters
+    ----------
+    delivery : Delivery
+        What is to end.
+    client : BoardClient
+        The connection.
+    hurried : bool
+        Whether to wait only shortly for sparse variables, which end with their next value.
+
+    Returns
+    -------
+    tuple of str
+        Variables that the board still calls watched: sparse ones end with their next value.
+
+    Raises
+    ------
+    BoardError
+        When the connection does not last; the delivery has not ended then.
+    """
+    names = [variable.name for variable in delivery.watched]
+    if names and not delivery.ending:
+        await _stop_watching(delivery, client, names, _HURRY_S if hurried else GRACE_S)
+    monitored = [variable.name for variable in delivery.monitored]
+    if monitored:
+        await client.send(monitor_command(monitored, [0] * len(monitored)))
+    still_watched = await client.still_watched(names, _HURRY_S if hurried else _CONFIRM_S)
+    await delivery.measure(client)  # what came before the clock was known waits for it
+    delivery.finish()
+    return still_watched
+
+
+async def _stop_watching(
+    delivery: Delivery, client: BoardClient, names: Sequence[str], grace_s: float
+) -> None:
+    if all(stream.finished for stream in delivery.streams):
+        return
+    if not delivery.obeys_ticks:
+        await client.send(unwatch_command(names))
+        return
+    board = delivery.board
+    await _await_starts(delivery, client)
+    soon = board.tick_at(delivery.now() + LEAD_S)
+    watched = {variable.name for variable in board.variables if variable.watched}
+    delivery.set_ends(soon, watched)
+    if board.ready:
+        await client.send(unwatch_command(names, [soon] * len(names)))
+    else:
+        await client.send(unwatch_command(names))
+    await _wait_finished(delivery, client, watched, delivery.now() + LEAD_S + grace_s)
+    if unfinished := delivery.unfinished:
+        # The board does not get to that tick, or nothing is assigned any more: end it where it is.
+        await client.send(unwatch_command(unfinished))
+        await _await_tick(delivery, client, soon)
+        delivery.cut(min(soon, board.tick), unfinished)
+        await _wait_finished(delivery, client, unfinished, delivery.now() + _TAIL_S)
+
+
+async def _await_starts(delivery: Delivery, client: BoardClient) -> None:
+    """Wait for starts that are close: an end set before them makes the board begin at once.
+
+    Those of a board that stands still may never come.
+    """
+    board = delivery.board
+    await delivery.probe(client)
+    soon = board.tick_at(delivery.now() + LEAD_S)
+    close = [tick for tick in delivery.starts.values() if tick <= soon]
+    if board.ready and close:
+        await _await_tick(delivery, client, max(close))
+
+
+async def _await_tick(delivery: Delivery, client: BoardClient, tick: int) -> None:
+    """Probe until a tick is over; a board that stands still is not waited for."""
+    deadline_s = delivery.now() + _TICK_PATIENCE_S
+    await delivery.probe(client)
+    while delivery.board.tick < tick and delivery.now() < deadline_s:
+        await asyncio.sleep(_POLL_S)
+        await delivery.probe(client)
+
+
+async def _wait_finished(
+    delivery: Delivery, client: BoardClient, names: Container[str], deadline_s: float
+) -> None:
+    """Wait for the last blocks of some variables, as long as they can be on their way."""
+    while delivery.now() < deadline_s and not client.lost.done():
+        await asyncio.sleep(_POLL_S)
+        if not any(name in names for name in delivery.unfinished):
+            return

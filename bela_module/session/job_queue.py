@@ -1,0 +1,226 @@
+"""The commands that wait for the driver: each is done once, in order, or refused with a reason."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from bela_module.connection.board_client import BoardClient
+from bela_module.errors import BelaError, DisconnectedError, NoReplyError, RequestError
+
+_MAX_JOBS: Final = 64
+
+Job = Callable[[BoardClient], Awaitable[Any]]
+
+
+@dataclass(slots=True, eq=False)
+class PendingJob:
+    """A command that is not carried out yet.
+
+    Parameters
+    ----------
+    job : callable
+        Given the connection.
+    future : Future
+        Gets its result.
+    waiting : Future or None
+        Told when there is no board yet; ``None`` when the job then fails instead.
+    only_on : BoardClient or None
+        The only connection on which it makes sense.
+    number : int
+        Grows with each that is asked for.
+    internal : bool
+        Whether it is no command of somebody's, who could take it back.
+    """
+
+    job: Job
+    future: asyncio.Future[Any]
+    waiting: asyncio.Future[str] | None = None
+    only_on: BoardClient | None = None
+    number: int = 0
+    internal: bool = False
+
+    @property
+    def is_stop(self) -> bool:
+        """Whether it ends what runs; nothing else makes sense on one connection alone."""
+        return self.internal or self.only_on is not None
+
+    def fail(self, error: BaseException) -> None:
+        """Let it end with an error, if it has not ended."""
+        if not self.future.done():
+            self.future.set_exception(error)
+
+    def refuse(self, error: BaseException) -> None:
+        """Let it end before it was begun; nobody waits any more for one that waits for a board."""
+        if self.waiting is not None and self.waiting.done():
+            self.future.cancel()
+        else:
+            self.fail(error)
+
+    def wait(self, reason: BaseException) -> None:
+        """Answer that it waits for the board, and why."""
+        if self.waiting is not None and not self.waiting.done():
+            self.waiting.set_result(f"waiting for the board: {reason}")
+
+
+@dataclass(slots=True)
+class JobQueue:
+    """Jobs in the order in which they were asked for; at most 64."""
+
+    newest: int = 0
+    """Number of the job that was asked for last."""
+    _jobs: deque[PendingJob] = field(default_factory=deque)
+
+    def __len__(self) -> int:
+        """Count the jobs that were not begun."""
+        return len(self._jobs)
+
+    @property
+    def stop_waits(self) -> bool:
+        """Whether one of them ends what runs."""
+        return any(pending.is_stop for pending in self._jobs)
+
+    def add(
+        self,
+        job: Job,
+        *,
+        waits: bool,
+        only_on: BoardClient | None = None,
+        internal: bool = False,
+    ) -> PendingJob:
+        """Append a job.
+
+        Parameters
+        ----------
+        job : callable
+            Given the connection.
+        waits : bool
+            Whether it is kept until a board is there.
+        only_on : BoardClient, optional
+            The only connection on which it makes sense.
+        internal : bool
+            Whether it is no command of somebody's, who could take it back.
+
+        Raises
+        ------
+        RequestError
+            When too many wait already.
+        """
+        loop = asyncio.get_running_loop()
+        waiting: asyncio.Future[str] | None = loop.create_future() if waits else None
+        self.newest += 1
+        future = loop.create_future()
+        pending = PendingJob(job, future, waiting, only_on, self.newest, internal)
+        if len(self._jobs) >= _MAX_JOBS and not pending.is_stop:
+            raise RequestError(f"{_MAX_JOBS} commands are waiting for the board already")
+        if internal:
+            self._jobs.appendleft(pending)  # a STOP: what was asked for after it comes after it
+        else:
+            self._jobs.append(pending)
+        return pending
+
+    def withdraw(self, pending: PendingJob) -> None:
+        """Forget a job, if it was not begun."""
+        if pending in self._jobs:
+            self._jobs.remove(pending)
+
+    def take(self) -> PendingJob | None:
+        """Remove and return the next job that still matters, if there is one."""
+        while self._jobs:
+            pending = self._jobs.popleft()
+            if not pending.future.done():
+                return pending
+        return None
+
+    async def carry_out(
+        self,
+        pending: PendingJob,
+        client: BoardClient,
+        word_defect: Callable[[Exception], BelaError],
+    ) -> None:
+        """Do a job and answer it; one that waits for a board is kept when that goes away.
+
+        Parameters
+        ----------
+        pending : PendingJob
+            What :meth:`take` gave.
+        client : BoardClient
+            The connection.
+        word_defect : callable
+            Puts an error that only a defect can bring into words; it ends that job alone.
+
+        Raises
+        ------
+        BoardError
+            When the connection is of no more use.
+        """
+        try:
+            result = await pending.job(client)
+        except BelaError as error:
+            gone = _is_gone(error)
+            if gone and pending.waiting is not None:
+                pending.wait(error)
+                self.put_back(pending)  # it still waits for a board that answers
+            else:
+                pending.fail(error)
+            if gone:
+                raise
+        except Exception as error:  # noqa: BLE001 - whatever it is, the others are not to blame
+            pending.fail(word_defect(error))
+        except BaseException:
+            pending.fail(BelaError("the session ended"))
+            raise
+        else:
+            if not pending.future.done():
+                pending.future.set_result(result)
+
+    def put_back(self, pending: PendingJob) -> None:
+        """Have a job be the next again."""
+        self._jobs.appendleft(pending)
+
+    def no_board(self, error: BaseException) -> None:
+        """Answer all when a board could not be reached: those that wait for it are kept."""
+        kept: deque[PendingJob] = deque()
+        for pending in self._jobs:
+            if pending.waiting is not None:
+                pending.wait(error)
+                kept.append(pending)
+            else:
+                pending.fail(error)
+        self._jobs = kept
+
+    def connection_ended(self, client: BoardClient, error: BaseException) -> None:
+        """Fail the jobs that made sense on one connection alone."""
+        self._refuse([p for p in self._jobs if p.only_on is client], error)
+
+    def refuse(self, reason: str) -> None:
+        """Refuse all jobs."""
+        self._refuse(list(self._jobs), RequestError(reason))
+
+    def refuse_waiting(self, reason: str, newest: int) -> bool:
+        """Refuse commands that wait for a board, up to the one of a number.
+
+        Returns
+        -------
+        bool
+            Whether there were any.
+        """
+        refused = [
+            p for p in self._jobs if p.waiting is not None and p.number <= newest and not p.internal
+        ]
+        self._refuse(refused, RequestError(reason))
+        return bool(refused)
+
+    def _refuse(self, refused: list[PendingJob], error: BaseException) -> None:
+        self._jobs = deque(p for p in self._jobs if p not in refused)
+        for pending in refused:
+            pending.refuse(error)
+
+
+def _is_gone(error: BelaError) -> bool:
+    """Tell whether an error means that the connection is of no more use."""
+    silent = isinstance(error, NoReplyError) and error.request == "list"
+    return silent or isinstance(error, DisconnectedError)

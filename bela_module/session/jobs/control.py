@@ -1,0 +1,129 @@
+"""What of the sketch can be changed on a connected board: SET, RELEASE and SEND, as jobs."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Final
+
+import numpy as np
+
+from bela_module.connection.board_client import BoardClient
+from bela_module.errors import RequestError, UnknownVariableError
+from bela_module.protocol.control_channel import (
+    VariableList,
+    control_command,
+    set_command,
+    uncontrol_command,
+)
+from bela_module.protocol.data_channel import ValueType, Variable
+from bela_module.protocol.sketch_buffer import Buffer, encode_buffer
+from bela_module.requests import SendRequest, SetRequest
+from bela_module.streams.stream_plans import choose_variables, reachable
+
+if TYPE_CHECKING:
+    from bela_module.session.driver import Driver
+
+_CONFIRM_S: Final = 1.0
+
+
+async def set_values(driver: Driver, client: BoardClient, request: SetRequest) -> str:
+    """Take control of variables and set them, confirmed by the board."""
+    known = {variable.name: variable for variable in reachable(driver.board.variables)}
+    missing = [name for name in request.values if name not in known]
+    if missing:
+        raise UnknownVariableError(missing, known)
+    values = {name: _settable(known[name], value) for name, value in request.values.items()}
+    names = list(values)
+    # Taking control copies the sketch's value, so that a set before it would be lost.
+    await _take_control(driver, client, [name for name in names if name not in driver.controlled])
+    await client.send(set_command(names, list(values.values())))
+    await client.confirm(
+        lambda listed: _have(listed, values), f"set {', '.join(names)}", _CONFIRM_S
+    )
+    set_s = driver.now()
+    for name, value in values.items():
+        driver.notices.mark(f"set {name}={value:.15g}", set_s)
+    return "set " + ", ".join(f"{name}={value:.15g}" for name, value in values.items())
+
+
+async def control(driver: Driver, client: BoardClient, names: Sequence[str] | None) -> str:
+    """Take control of some variables, or of all, which keep their values until they are set."""
+    chosen = [v.name for v in choose_variables(driver.board.variables, names, driver.settings)]
+    await _take_control(driver, client, chosen)
+    return f"controlling {', '.join(chosen)}"
+
+
+async def _take_control(driver: Driver, client: BoardClient, names: Sequence[str]) -> None:
+    if not names:
+        return
+    driver.controlled.update(names)
+    driver.releasing.difference_update(names)
+    await client.send(control_command(names))
+    await client.confirm(
+        lambda listed: all(v.controlled for v in listed.variables if v.name in names),
+        f"control of {', '.join(names)}",
+        _CONFIRM_S,
+    )
+
+
+def _settable(variable: Variable, value: float) -> float:
+    dtype = variable.value_type.dtype
+    if dtype.kind == "f":
+        limits = np.finfo(dtype)
+        if abs(value) > float(limits.max):
+            raise RequestError(f"{variable.name} = {value}: a float holds up to {limits.max}")
+        return value
+    low, high = int(np.iinfo(dtype).min), int(np.iinfo(dtype).max)
+    if not (low <= value <= high and float(value).is_integer()):
+        raise RequestError(
+            f"{variable.name} = {value}: it is {variable.value_type.label}, "
+            f"which takes whole numbers from {low} to {high}"
+        )
+    return value
+
+
+def _have(listed: VariableList, wanted: Mapping[str, float]) -> bool:
+    there = {variable.name: variable for variable in listed.variables}
+    return all(name in there and _same(there[name], value) for name, value in wanted.items())
+
+
+def _same(variable: Variable, value: float) -> bool:
+    stored = float(np.float64(value).astype(variable.value_type.dtype))
+    # The board writes 15 significant digits.
+    return math.isclose(variable.value, stored, rel_tol=1e-13, abs_tol=1e-300)
+
+
+async def release(driver: Driver, client: BoardClient, names: Sequence[str] | None) -> str:
+    """Give control back to the sketch: of some variables, or of all that we control."""
+    known = {variable.name for variable in driver.board.variables}
+    chosen = list(driver.controlled if names is None else names)
+    missing = [name for name in chosen if name not in known]
+    if missing and names is not None:
+        raise UnknownVariableError(missing, sorted(known))
+    driver.controlled &= known  # what is gone cannot be released
+    chosen = [name for name in chosen if name in known]
+    if not chosen:
+        return "nothing was controlled"
+    driver.releasing.update(chosen)
+    await client.send(uncontrol_command(chosen))
+    await client.confirm(
+        lambda listed: not any(v.controlled for v in listed.variables if v.name in chosen),
+        f"uncontrol of {', '.join(chosen)}",
+        _CONFIRM_S,
+    )
+    driver.controlled.difference_update(chosen)
+    driver.releasing.difference_update(chosen)
+    return f"released {', '.join(chosen)}"
+
+
+async def send(client: BoardClient, request: SendRequest) -> str:
+    """Send a buffer of numbers to the sketch."""
+    value_type = ValueType(request.type)
+    data = np.asarray(request.data, dtype=np.float64)
+    if value_type is ValueType.CHAR:
+        data = np.mod(data, 256)  # a char is 8 bits, signed or not
+    buffer = Buffer(request.buffer_id, value_type, data)
+    encode_buffer(buffer)
+    await client.send_buffer(buffer)
+    return f"sent {data.size} values to buffer {request.buffer_id}"

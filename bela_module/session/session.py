@@ -1,0 +1,288 @@
+"""The session: one streaming thread, commanded from any other.
+
+The thread runs one event loop, which owns both websockets, the probes of the clock, reconnecting
+and the schedule. Every method here returns at once with a future; the work is the loop's.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import threading
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from concurrent.futures import Future
+from typing import Any, Final, TypeVar
+
+from bela_module.config import Settings
+from bela_module.connection.board_client import BoardClient, WireRecorder
+from bela_module.errors import BelaError, RequestError
+from bela_module.requests import (
+    MonitorRequest,
+    ReleaseRequest,
+    ScheduleRequest,
+    SendRequest,
+    SetRequest,
+    StartRequest,
+)
+from bela_module.session.driver import Driver
+from bela_module.session.jobs import board_jobs, stopping
+from bela_module.session.jobs import control as control_jobs
+from bela_module.streams.stream_plans import Sink
+
+logger = logging.getLogger(__name__)
+
+_START_TIMEOUT_S: Final = 10.0
+_REST_S: Final = 0.1
+
+T = TypeVar("T")
+R = TypeVar("R", StartRequest, ScheduleRequest)
+Subscriber = Callable[[str, str], None]
+
+
+class Session:
+    """Streams a board's variables into a sink, and keeps doing so whatever happens.
+
+    Parameters
+    ----------
+    settings : Settings
+        Where the board is and how its streams are called.
+    sink : callable
+        Makes the sink; called in the session's thread, which then alone uses it.
+    now : callable
+        Returns LSL seconds, the time base of all stamps.
+    recorder : WireRecorder, optional
+        Is told every message from and to the board.
+    exclusive : bool
+        Whether to end, on connecting, what other clients have left watched.
+    obeys_ticks : bool
+        Whether the board begins and ends streams where it is told; a recording does not.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        *,
+        sink: Callable[[], Sink],
+        now: Callable[[], float],
+        recorder: WireRecorder | None = None,
+        exclusive: bool = True,
+        obeys_ticks: bool = True,
+    ) -> None:
+        self.settings = settings
+        self._make_sink = sink
+        self._now = now
+        self._recorder = recorder
+        self._exclusive = exclusive
+        self._obeys_ticks = obeys_ticks
+        self._subscribers: list[Subscriber] = []
+        self._thread: threading.Thread | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._driver: Driver | None = None
+        self._started = threading.Event()
+        self._failure: BaseException | None = None
+        self._submitting = threading.Lock()
+        self._is_over = False
+
+    # ---- life -----------------------------------------------------------------------------
+
+    def open(self) -> None:
+        """Start the thread; the board is not touched before something is asked of it.
+
+        Raises
+        ------
+        RequestError
+            When the session was opened before.
+        BelaError
+            When it could not begin, with the cause.
+        """
+        if self._thread is not None:
+            raise RequestError("the session is open already, or was closed; make a new one")
+        self._thread = threading.Thread(target=self._run, name="bela-session", daemon=True)
+        self._thread.start()
+        self._started.wait(_START_TIMEOUT_S)
+        if self._failure is not None:
+            raise BelaError(f"the session could not begin: {self._failure}") from self._failure
+
+    @property
+    def failure(self) -> BaseException | None:
+        """What ended the session's thread before its time; nothing is done any more then."""
+        return self._failure
+
+    def close(self, timeout_s: float = 5.0) -> None:
+        """End everything and leave the board as it was found; safe to call more than once.
+
+        Parameters
+        ----------
+        timeout_s : float
+            How long to wait for the board.
+        """
+        thread = self._thread
+        if thread is None:
+            return
+        if self._loop is not None and self._driver is not None and thread.is_alive():
+            try:
+                self._loop.call_soon_threadsafe(self._driver.close)
+            except RuntimeError:
+                logger.debug("the session's loop ended by itself")
+        if thread is threading.current_thread():
+            return  # it ends as soon as it is through with what it is doing
+        thread.join(timeout_s)
+        if thread.is_alive():
+            logger.error("the session's thread did not end in %.1f s", timeout_s)
+
+    def __enter__(self) -> Session:
+        """Open the session."""
+        self.open()
+        return self
+
+    def __exit__(self, *exc_info: object) -> None:
+        """Close the session."""
+        self.close()
+
+    def _run(self) -> None:
+        try:
+            asyncio.run(self._main())
+        finally:
+            self._started.set()
+
+    async def _main(self) -> None:
+        self._loop = asyncio.get_running_loop()
+        task = asyncio.ensure_future(self._drive())
+        await asyncio.wait({task})
+        error = task.exception()
+        if error is not None:
+            self._failure = error
+            logger.error("the session ended: %r", error, exc_info=error)
+        with self._submitting:
+            self._is_over = True
+        await asyncio.sleep(0)  # what was submitted just before is begun, so that it can be ended
+        if rest := asyncio.all_tasks() - {asyncio.current_task()}:
+            await asyncio.wait(rest, timeout=_REST_S)
+
+    async def _drive(self) -> None:
+        driver = self._driver = Driver(
+            self.settings,
+            self._make_sink(),
+            self._now,
+            self._notify,
+            self._recorder,
+            self._exclusive,
+            self._obeys_ticks,
+        )
+        self._started.set()
+        await driver.run()
+
+    # ---- commands -------------------------------------------------------------------------
+
+    def start(self, request: StartRequest) -> Future[str]:
+        """Stream until :meth:`stop`; with no board there yet, as soon as it is."""
+        return self._begin(board_jobs.start, request)
+
+    def schedule(self, request: ScheduleRequest) -> Future[str]:
+        """Let the board itself start and end the streams."""
+        return self._begin(board_jobs.schedule, request)
+
+    def stop(self) -> Future[str]:
+        """End what streams, is scheduled, is monitored, or waits for the board."""
+        return self._submit(stopping.stop)
+
+    def monitor(self, request: MonitorRequest) -> Future[str]:
+        """Send single values at a low rate."""
+        return self._job(lambda driver, client: board_jobs.monitor(driver, client, request))
+
+    def set_values(self, request: SetRequest) -> Future[str]:
+        """Take control of variables and set them."""
+        return self._job(lambda driver, client: control_jobs.set_values(driver, client, request))
+
+    def release(self, request: ReleaseRequest) -> Future[str]:
+        """Give control of variables back to the sketch."""
+        return self._job(
+            lambda driver, client: control_jobs.release(driver, client, request.variables)
+        )
+
+    def send(self, request: SendRequest) -> Future[str]:
+        """Send a buffer of numbers to the sketch."""
+        return self._job(lambda driver, client: control_jobs.send(client, request))
+
+    def control(self, names: Sequence[str] | None = None) -> Future[str]:
+        """Take control of variables, all by default, without setting them yet."""
+        return self._job(lambda driver, client: control_jobs.control(driver, client, names))
+
+    def look(self) -> Future[board_jobs.BoardView]:
+        """Ask the board for its variables and the present tick, as they are used in Python."""
+        return self._job(board_jobs.look)
+
+    def list_variables(self) -> Future[dict[str, Any]]:
+        """Ask the board for its variables."""
+        return self._job(board_jobs.listing)
+
+    # ---- what goes on ---------------------------------------------------------------------
+
+    def status(self) -> dict[str, Any]:
+        """Return the STATUS object, at most a fraction of a second old."""
+        driver = self._driver
+        if driver is None:
+            raise RequestError("the session is not open yet")
+        error = f"the session has ended: {self._failure!r}" if self._failure else driver.last_error
+        return driver.status | {"last_error": error}
+
+    def note_error(self, text: str) -> None:
+        """Keep an error for STATUS and the event stream; from any thread."""
+        if self._driver is None:
+            logger.warning("before the session: %s", text)
+        else:
+            self._driver.note_soon(text)
+
+    def subscribe(self, callback: Subscriber) -> None:
+        """Have a function called with each event: its name and text.
+
+        It is called in the session's thread and must return at once.
+        """
+        self._subscribers.append(callback)
+
+    def _notify(self, name: str, text: str) -> None:
+        for callback in self._subscribers:
+            callback(name, text)
+
+    # ---- inside ---------------------------------------------------------------------------
+
+    def _begin(
+        self, job: Callable[[Driver, BoardClient, R], Awaitable[str]], request: R
+    ) -> Future[str]:
+        """Have something begun, now or as soon as there is a board."""
+
+        async def begin(driver: Driver) -> str:
+            if (said := board_jobs.while_away(driver, request)) is not None:
+                return said
+            said = await driver.submit(
+                lambda client: job(driver, client, request), waits_for_board=True
+            )
+            return str(said)
+
+        return self._submit(begin)
+
+    def _job(self, job: Callable[[Driver, BoardClient], Awaitable[T]]) -> Future[T]:
+        return self._submit(lambda driver: driver.submit(lambda client: job(driver, client)))
+
+    def _submit(self, work: Callable[[Driver], Coroutine[Any, Any, T]]) -> Future[T]:
+        failed: Future[T] = Future()
+        if self._thread is None:
+            failed.set_exception(RequestError("the session is not open"))
+            return failed
+        with self._submitting:
+            loop, driver = self._loop, self._driver
+            if self._is_over or loop is None or driver is None:
+                reason = f": {self._failure!r}" if self._failure is not None else ""
+                failed.set_exception(BelaError(f"the session has ended{reason}"))
+                return failed
+            return asyncio.run_coroutine_threadsafe(_until_closed(driver, work(driver)), loop)
+
+
+async def _until_closed(driver: Driver, work: Coroutine[Any, Any, T]) -> T:
+    """Do something, unless the session's loop ends before."""
+    try:
+        return await work
+    except asyncio.CancelledError:
+        if not driver.is_closing:
+            raise
+        raise RequestError("the session was closed") from None

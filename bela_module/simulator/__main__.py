@@ -1,0 +1,180 @@
+"""``python -m bela_module.simulator``: the command line of the simulated board."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import signal
+import sys
+import threading
+from collections.abc import Mapping, Sequence
+from types import FrameType, MappingProxyType
+from typing import Any, Final
+
+from bela_module.errors import BelaError, RequestError
+from bela_module.simulator.fault_parameters import Number, Rule, Whole
+from bela_module.simulator.faults import Fault, check_variables, describe_faults, parse_fault
+from bela_module.simulator.network import Delay, Network
+from bela_module.simulator.replay import ReplayedBoard
+from bela_module.simulator.simulated_board import SimulatedBoard
+from bela_module.simulator.simulated_clock import DRIFT_PPM, RATE_HZ
+from bela_module.simulator.sketches import SKETCHES
+
+_SIGNAL_PERIOD_S: Final = 0.2
+"""How often a waiting main thread looks up; on Windows, signals do not interrupt a wait."""
+
+_ALLOWED: Final[Mapping[str, Rule]] = MappingProxyType(
+    {
+        "port": Whole(0, 65_535),
+        "rate": RATE_HZ,
+        "drift-ppm": DRIFT_PPM,
+        "delay-ms": Number(0, 60_000, "ms"),
+        "jitter-ms": Number(0, 60_000, "ms"),
+        "seed": Whole(0, 2**32 - 1),
+        "speed": Number(0.001, 1000),
+    }
+)
+"""What the numbers of the command line may be."""
+
+_ABOUT_FAULTS: Final = """\
+A fault is written name or name:key=value,key=value; below are the names, with all keys as they are
+by default. What has at_s happens so many seconds after the first client is there, which is when it
+has both connections and is ready for data: with at_s=0 at once, and never before.
+"""
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run a simulated board from the command line until Ctrl-C or SIGTERM.
+
+    Parameters
+    ----------
+    arguments : sequence of str, optional
+        The command line without the program's name.
+
+    Returns
+    -------
+    int
+        Exit status: 0 after a normal end, 1 when the board could not be started, 2 for wrong
+        arguments.
+    """
+    options = _parser().parse_args(arguments)
+    if options.list_sketches:
+        _say("\n".join(f"{sketch.name:15} {sketch.summary}" for sketch in SKETCHES.values()))
+        return 0
+    if options.list_faults:
+        _say("\n".join([_ABOUT_FAULTS, *describe_faults()]))
+        return 0
+    try:
+        _check_numbers(options)
+        faults = [parse_fault(text) for text in options.fault]
+        board = _make_board(options)
+        if isinstance(board, SimulatedBoard):
+            check_variables(faults, board.sketch)
+        _serve(board, faults, until_stdin_ends=options.until_stdin_ends)
+    except RequestError as error:
+        sys.stderr.write(f"{error}\n")
+        return 2
+    except BelaError as error:
+        sys.stderr.write(f"{error}\n")
+        return 1
+    return 0
+
+
+def _check_numbers(options: argparse.Namespace) -> None:
+    for name, rule in _ALLOWED.items():
+        value = getattr(options, name.replace("-", "_"))
+        if value is not None and not rule.allows(value):
+            raise RequestError(f"--{name} {value}: it must be {rule}")
+
+
+def _make_board(options: argparse.Namespace) -> SimulatedBoard | ReplayedBoard:
+    both_ways = Delay(options.delay_ms / 1000, options.jitter_ms / 1000)
+    network = Network(both_ways, both_ways)
+    where: dict[str, Any] = {"host": options.host, "port": options.port, "seed": options.seed}
+    if options.replay is None:
+        return SimulatedBoard(
+            options.sketch, options.rate, drift_ppm=options.drift_ppm, network=network, **where
+        )
+    if options.fault:
+        raise RequestError("faults happen to a simulated board; a replayed one takes none")
+    return ReplayedBoard(options.replay, speed=options.speed, network=network, **where)
+
+
+def _serve(
+    board: SimulatedBoard | ReplayedBoard, faults: Sequence[Fault], *, until_stdin_ends: bool
+) -> None:
+    """Run a board until Ctrl-C or SIGTERM, or until whoever started it is gone."""
+    ended = threading.Event()
+
+    def wait_for_the_end_of_stdin() -> None:
+        # Not sys.stdin's own reader, whose lock the end of the interpreter would wait for.
+        while os.read(sys.stdin.fileno(), 1024):
+            pass
+        ended.set()
+
+    if until_stdin_ends:
+        threading.Thread(target=wait_for_the_end_of_stdin, name="stdin", daemon=True).start()
+
+    def end(_signal: int, _frame: FrameType | None) -> None:
+        ended.set()
+
+    handlers = {number: signal.signal(number, end) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        with board:
+            if isinstance(board, SimulatedBoard):
+                board.inject(*faults, await_client=True)
+            _say(f"a simulated board runs {board.project!r} at {board.url}")
+            while not ended.wait(_SIGNAL_PERIOD_S):
+                pass
+    finally:
+        for number, handler in handlers.items():
+            signal.signal(number, handler)
+
+
+def _say(line: str) -> None:
+    sys.stdout.write(line + "\n")
+    sys.stdout.flush()
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m bela_module.simulator",
+        description="A simulated Bela board: any client of Watcher can connect to it.",
+        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
+    )
+    parser.add_argument("--host", default="127.0.0.1", help="address to listen on")
+    parser.add_argument("--port", type=int, default=5555, help="port; 0 takes a free one")
+    parser.add_argument("--sketch", default="simulation", choices=SKETCHES, help="what it runs")
+    parser.add_argument("--rate", type=float, metavar="HZ", help="ticks per second")
+    parser.add_argument("--drift-ppm", type=float, default=0.0, help="its clock runs fast by this")
+    parser.add_argument("--delay-ms", type=float, default=0.0, help="network delay each way")
+    parser.add_argument(
+        "--jitter-ms", type=float, default=0.0, help="mean of exponential jitter each way"
+    )
+    parser.add_argument("--seed", type=int, default=0, help="seed of everything random")
+    parser.add_argument("--replay", metavar="CAPTURE", help="play this recording instead")
+    parser.add_argument("--speed", type=float, default=1.0, help="how fast to play it")
+    parser.add_argument(
+        "--fault",
+        metavar="SPEC",
+        action="append",
+        default=[],
+        help=(
+            "a fault, as drop-header:p=0.01 or disconnect:at_s=10; may be repeated. "
+            "Times count from when the first client is there"
+        ),
+    )
+    parser.add_argument(
+        "--list-faults",
+        action="store_true",
+        help="list the faults, their parameters and ranges, and end",
+    )
+    parser.add_argument(
+        "--until-stdin-ends", action="store_true", help="end with the program that started it"
+    )
+    parser.add_argument("--list-sketches", action="store_true", help="list the sketches and end")
+    return parser
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

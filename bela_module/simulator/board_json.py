@@ -1,0 +1,137 @@
+"""The control channel as a board reads and writes it, quirks included. Pure, no I/O.
+
+The board's JSON library is stricter than most in one way, a message that is not plain ASCII JSON
+from end to end is dropped whole, and lenient in another: whatever is not where it belongs counts
+as missing. Its numbers have 15 significant digits, and its keys come in alphabetical order.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping
+from typing import Any, Final
+
+from bela_module.protocol.data_channel import Variable
+
+MAX_MESSAGE_BYTES: Final = 16_000
+"""Longest message that the board's server takes in one piece."""
+
+_ESCAPES: Final = {
+    '"': '\\"',
+    "\\": "\\\\",
+    "/": "\\/",
+    "\b": "\\b",
+    "\f": "\\f",
+    "\n": "\\n",
+    "\r": "\\r",
+    "\t": "\\t",
+}
+
+
+def parse_message(text: str) -> dict[str, Any] | None:
+    """Read a message to the board.
+
+    Returns
+    -------
+    dict or None
+        The root object; ``None`` when the board would silently ignore the message.
+    """
+    if len(text) >= MAX_MESSAGE_BYTES or not text.isascii():
+        return None
+    try:
+        root = json.loads(text, parse_constant=_refuse_constant)
+    except (ValueError, RecursionError):
+        return None
+    return root if isinstance(root, dict) else None
+
+
+def _refuse_constant(name: str) -> None:
+    raise ValueError(f"{name} is not JSON")
+
+
+def items(entry: Any, key: str) -> list[Any]:
+    """Get an array from an object; empty when it is missing or something else."""
+    value = entry.get(key) if isinstance(entry, dict) else None
+    return value if isinstance(value, list) else []
+
+
+def number(value: Any) -> float:
+    """Take a JSON value as a number; 0 for anything that is none."""
+    try:
+        return float(value) if isinstance(value, bool | int | float) else 0.0
+    except OverflowError:
+        return math.inf
+
+
+def unsigned(value: Any) -> int:
+    """Take a JSON value as a tick: without its fraction, clamped to what sums cannot overflow."""
+    return int(min(max(number(value), 0.0), 2.0**61))
+
+
+def connection_event(project: str) -> str:
+    """Write what every control client hears when one of them has connected."""
+    return _write({"event": "connection", "projectName": project})
+
+
+def list_reply(declared_rate_hz: float, tick: int, variables: list[Variable]) -> str:
+    """Write the reply to ``list``."""
+    watchers = [
+        {
+            "controlled": variable.controlled,
+            "logFileName": variable.log_file_name,
+            "logged": variable.logged,
+            "monitor": variable.monitor_period_ticks,
+            "name": variable.name,
+            "timestampMode": int(variable.sparse),
+            "type": variable.value_type.value,
+            "value": variable.value,
+            "valueInput": variable.value_input,
+            "watched": variable.watched,
+        }
+        for variable in variables
+    ]
+    return _write(
+        {"watcher": {"sampleRate": declared_rate_hz, "timestamp": tick, "watchers": watchers}}
+    )
+
+
+def log_reply(name: str, file_name: str, first_tick: int, last_tick: int) -> str:
+    """Write the reply to ``log``."""
+    return _write(
+        {
+            "watcher": {
+                "logFileName": file_name,
+                "timestamp": first_tick,
+                "timestampEnd": last_tick,
+                "watcher": name,
+            }
+        }
+    )
+
+
+def _write(value: Any) -> str:
+    match value:
+        case bool():
+            return "true" if value else "false"
+        case int() | float():
+            return format(float(value), ".15g") if math.isfinite(value) else "null"
+        case str():
+            return _write_text(value)
+        case Mapping():
+            pairs = (f"{_write(key)}:{_write(value[key])}" for key in sorted(value))
+            return "{" + ",".join(pairs) + "}"
+        case _:
+            return "[" + ",".join(_write(item) for item in value) + "]"
+
+
+def _write_text(text: str) -> str:
+    return '"' + "".join(_escape(character) for character in text) + '"'
+
+
+def _escape(character: str) -> str:
+    if character in _ESCAPES:
+        return _ESCAPES[character]
+    if " " <= character <= "~":
+        return character
+    return f"\\u{ord(character) & 0xFFFF:04X}"

@@ -1,0 +1,219 @@
+"""What a capture says about its board: project, variables, data, and ticks against time. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bela_module.connection.capture_file import CapturedMessage
+from bela_module.errors import CaptureError, FrameError
+from bela_module.protocol.control_channel import (
+    ConnectionEvent,
+    VariableList,
+    parse_control_message,
+)
+from bela_module.protocol.data_channel import Block, DataDecoder
+from bela_module.simulator.board_json import items, parse_message
+
+Floats = NDArray[np.float64]
+
+_MIN_SPAN_S: Final = 0.2
+
+
+@dataclass(frozen=True, slots=True)
+class TickLine:
+    """A board's ticks as a straight line of time.
+
+    Parameters
+    ----------
+    tick_at_zero : float
+        Tick at second 0.
+    rate_hz : float
+        Ticks per second.
+    """
+
+    tick_at_zero: float
+    rate_hz: float
+
+    def tick(self, time_s: float) -> int:
+        """Give the last tick that has happened at a time."""
+        return max(int(self.tick_at_zero + self.rate_hz * time_s), 0)
+
+    def time_s(self, tick: int) -> float:
+        """Give the time of a tick."""
+        return (tick - self.tick_at_zero) / self.rate_hz
+
+
+@dataclass(frozen=True, slots=True)
+class Recording:
+    """A capture, digested for replay.
+
+    Attributes
+    ----------
+    project : str
+        Name of the project that ran.
+    lists : tuple of (float, VariableList)
+        Replies to ``list``, each with its time in seconds.
+    data : tuple of (float, bytes)
+        What the board sent on the data channel, each with its time in seconds.
+    first_tick : int
+        The earliest tick in the data.
+    start_s : float
+        When the client of that time asked for the data.
+    line : TickLine
+        The board's ticks; never behind any message.
+    watched, monitored : tuple of str
+        Variables of which there are blocks, and single values.
+    """
+
+    project: str
+    lists: tuple[tuple[float, VariableList], ...]
+    data: tuple[tuple[float, bytes], ...]
+    first_tick: int
+    start_s: float
+    line: TickLine
+    watched: tuple[str, ...]
+    monitored: tuple[str, ...]
+
+    @property
+    def watches(self) -> bool:
+        """Whether any watch payload is in it, not monitors alone."""
+        return bool(self.watched)
+
+    def list_at(self, time_s: float) -> VariableList:
+        """Give the latest list of a time, or the first one before it."""
+        past = [listed for listed_s, listed in self.lists if listed_s <= time_s]
+        return past[-1] if past else self.lists[0][1]
+
+
+def digest(messages: Iterable[CapturedMessage]) -> Recording:
+    """Digest a capture.
+
+    Parameters
+    ----------
+    messages : iterable of CapturedMessage
+        The whole capture, in order.
+
+    Raises
+    ------
+    CaptureError
+        When it holds no connection event, no reply to ``list``, or no data of the board.
+    """
+    events: list[ConnectionEvent] = []
+    lists: list[tuple[float, VariableList]] = []
+    data: list[tuple[float, bytes]] = []
+    asked_s: list[float] = []
+    for message in messages:
+        if message.channel == "data":
+            if message.from_board and isinstance(message.message, bytes):
+                data.append((message.time_s, message.message))
+        elif message.from_board:
+            _sort_reply(message, events, lists)
+        elif _asks_for_data(message.message):
+            asked_s.append(message.time_s)
+    if not events or not lists or not data:
+        missing = "connection event" if not events else "'list' reply" if not lists else "data"
+        raise CaptureError(f"the capture holds no {missing}, so it cannot be replayed")
+    blocks = _decode(lists[0][1], data)
+    if not blocks:
+        raise CaptureError("the capture holds no block of a variable that its 'list' names")
+    return Recording(
+        project=events[0].project,
+        lists=tuple(lists),
+        data=tuple(data),
+        first_tick=min(block.tick for _, block in blocks),
+        start_s=min([*asked_s, data[0][0]]),
+        line=_fit_line(lists, blocks),
+        watched=_names(block for _, block in blocks if not block.monitor),
+        monitored=_names(block for _, block in blocks if block.monitor),
+    )
+
+
+def _names(blocks: Iterable[Block]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(block.variable.name for block in blocks))
+
+
+def _sort_reply(
+    message: CapturedMessage,
+    events: list[ConnectionEvent],
+    lists: list[tuple[float, VariableList]],
+) -> None:
+    try:
+        parsed = parse_control_message(message.message)
+    except FrameError as error:
+        raise CaptureError(
+            f"at {message.time_s} s the capture is not a board's: {error}"
+        ) from error
+    if isinstance(parsed, ConnectionEvent):
+        events.append(parsed)
+    elif isinstance(parsed, VariableList):
+        lists.append((message.time_s, parsed))
+
+
+def _asks_for_data(message: str | bytes) -> bool:
+    root = parse_message(message) if isinstance(message, str) else None
+    commands = items(root, "watcher")
+    return any(
+        isinstance(command, dict) and command.get("cmd") in ("watch", "monitor")
+        for command in commands
+    )
+
+
+def _decode(listed: VariableList, data: list[tuple[float, bytes]]) -> list[tuple[float, Block]]:
+    decoder = DataDecoder(listed.variables)
+    decoded = [(time_s, decoder.receive(message)) for time_s, message in data]
+    return [(time_s, block) for time_s, block in decoded if isinstance(block, Block)]
+
+
+def _fit_line(
+    lists: list[tuple[float, VariableList]], blocks: list[tuple[float, Block]]
+) -> TickLine:
+    """Fit the rate to all that is known, and the offset so that no message comes too early."""
+    points = [(time_s, listed.tick) for time_s, listed in lists]
+    # Replies to list are late by a network delay, blocks also by what the board waited.
+    listed_long_enough = points[-1][0] - points[0][0] >= _MIN_SPAN_S
+    blocks_end = [(time_s, _last_tick(block)) for time_s, block in blocks if not _open_end(block)]
+    blocks_end += _ends_of_dense_blocks(blocks)
+    rate_hz = lists[0][1].sample_rate_hz
+    times_s, ticks = _columns(points if listed_long_enough else points + blocks_end)
+    if np.ptp(times_s) >= _MIN_SPAN_S:
+        spread_s = times_s - times_s.mean()
+        rate_hz = float(spread_s @ (ticks - ticks.mean()) / (spread_s @ spread_s))
+    times_s, ticks = _columns(points + blocks_end)
+    # One more, so that the tick itself has happened when its message leaves.
+    return TickLine(float(np.max(ticks - rate_hz * times_s)) + 1.0, rate_hz)
+
+
+def _columns(points: list[tuple[float, int]]) -> tuple[Floats, Floats]:
+    times_s, ticks = zip(*points, strict=True)
+    return np.array(times_s, dtype=np.float64), np.array(ticks, dtype=np.float64)
+
+
+def _open_end(block: Block) -> bool:
+    return not block.monitor and block.relative_ticks is None
+
+
+def _last_tick(block: Block) -> int:
+    return int(block.ticks[-1])
+
+
+def _ends_of_dense_blocks(blocks: list[tuple[float, Block]]) -> list[tuple[float, int]]:
+    """Give time and last tick of dense blocks that another one follows without a hole."""
+    ends: list[tuple[float, int]] = []
+    by_variable: dict[int, list[tuple[float, Block]]] = {}
+    for time_s, block in blocks:
+        if _open_end(block):
+            by_variable.setdefault(block.variable.index, []).append((time_s, block))
+    for own in by_variable.values():
+        lengths = np.diff([block.tick for _, block in own])
+        usual = int(np.median(lengths)) if lengths.size else 0
+        ends += [
+            (time_s, block.tick + usual - 1)
+            for (time_s, block), length in zip(own, lengths, strict=False)
+            if length == usual
+        ]
+    return ends

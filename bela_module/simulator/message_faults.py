@@ -1,0 +1,302 @@
+"""Faults of single messages of the simulated board, and the account of what they lose.
+
+A message fault changes what leaves the board: a header with its payload, or a reply on the
+control channel. It happens with a probability, or to the next few. Pure, but for its dice.
+"""
+
+from __future__ import annotations
+
+import json
+from abc import ABC, abstractmethod
+from collections import deque
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Final, Literal, NamedTuple, Self
+
+import numpy as np
+
+from bela_module.simulator.fault_parameters import Number, VariableName, Whole, check_parameters
+
+if TYPE_CHECKING:
+    from bela_module.simulator.simulated_variable import Payload
+
+How = Literal["turn", "cut", "text", "binary", "number", "missing", "fewer", "empty"]
+"""Ways in which a reply can be wrong."""
+
+_KEPT_LOSSES: Final = 100_000
+_OVERSIZE_BYTES: Final = 2 * 2**20
+
+
+class Loss(NamedTuple):
+    """A payload that a fault kept from the clients.
+
+    Attributes
+    ----------
+    fault : str
+        Name of the fault.
+    variable : str
+        Whose payload it was.
+    first_tick : int
+        Tick of its first value.
+    n_values : int
+        How many values of the sketch it held.
+    monitor : bool
+        Whether it came from a monitor.
+    """
+
+    fault: str
+    variable: str
+    first_tick: int
+    n_values: int
+    monitor: bool
+
+
+@dataclass(frozen=True, slots=True)
+class MessageFault(ABC):
+    """A fault of single messages.
+
+    Parameters
+    ----------
+    p : float
+        Probability with which it happens to each message, 0 to 1.
+    n : int
+        How often it happens before it ends; 0 for ever.
+
+    Raises
+    ------
+    RequestError
+        When a parameter is not what it may be.
+    """
+
+    p: Annotated[float, Number(0, 1), "probability for each message"] = 1.0
+    n: Annotated[int, Whole(0, 10**9), "how often before it ends; 0 for ever"] = 0
+
+    name: ClassVar[str]
+    loses: ClassVar[bool] = True
+    of_replies: ClassVar[bool] = False
+
+    def __post_init__(self) -> None:
+        """Refuse what cannot be."""
+        check_parameters(self, f"the fault {self.name!r}")
+
+    def at(self, count: int) -> Self:
+        """Give the fault as it is when it has happened so often before: by default the same."""
+        return self
+
+    def concerns(self, variable: str) -> bool:
+        """Whether it happens to messages of a variable."""
+        return True
+
+    @abstractmethod
+    def change(self, parts: list[bytes], random: np.random.Generator) -> list[bytes]:
+        """Turn messages, a header and its payload or one reply, into what is sent instead."""
+
+
+@dataclass(frozen=True, slots=True)
+class PairFault(MessageFault):
+    """A fault of a header with its payload.
+
+    Parameters
+    ----------
+    variable : str
+        The only variable that it happens to; empty for all.
+    """
+
+    variable: Annotated[str, VariableName(), "the only one that it happens to"] = ""
+
+    def concerns(self, variable: str) -> bool:
+        """Whether it happens to messages of a variable."""
+        return self.variable in ("", variable)
+
+
+class DropHeader(PairFault):
+    """The header is lost on the board; the payload comes without it."""
+
+    name = "drop-header"
+
+    def change(self, parts: list[bytes], random: np.random.Generator) -> list[bytes]:
+        """Leave the payload."""
+        return parts[1:]
+
+
+class DropPayload(PairFault):
+    """The payload is lost on the board; the header announces nothing."""
+
+    name = "drop-payload"
+
+    def change(self, parts: list[bytes], random: np.random.Generator) -> list[bytes]:
+        """Leave the header."""
+        return parts[:1]
+
+
+class DropPair(PairFault):
+    """Header and payload are both lost on the board."""
+
+    name = "drop-pair"
+
+    def change(self, parts: list[bytes], random: np.random.Generator) -> list[bytes]:
+        """Leave nothing."""
+        return []
+
+
+class CorruptHeader(PairFault):
+    """The header names no variable."""
+
+    name = "corrupt-header"
+
+    def change(self, parts: list[bytes], random: np.random.Generator) -> list[bytes]:
+        """Replace the header by one of an unknown variable, or by noise."""
+        header = b"99999999/f" if random.random() < 0.5 else b"\xff" + random.bytes(5)
+        return [header, *parts[1:]]
+
+
+class CorruptPayload(PairFault):
+    """The payload is cut short, or starts with a tick that no board can have counted to."""
+
+    name = "corrupt-payload"
+
+    def change(self, parts: list[bytes], random: np.random.Generator) -> list[bytes]:
+        """Cut the payload, or set all bits of its tick."""
+        header, payload = parts
+        cut = payload[:-3] if random.random() < 0.5 else b"\xff" * 8 + payload[8:]
+        return [header, cut]
+
+
+class OversizedPayload(PairFault):
+    """The payload is followed by 2 MiB that do not belong there."""
+
+    name = "oversized-payload"
+
+    def change(self, parts: list[bytes], random: np.random.Generator) -> list[bytes]:
+        """Append zeros."""
+        header, payload = parts
+        return [header, payload + bytes(_OVERSIZE_BYTES)]
+
+
+class RepeatPair(PairFault):
+    """Header and payload are sent twice."""
+
+    name = "repeat-pair"
+    loses = False
+
+    def change(self, parts: list[bytes], random: np.random.Generator) -> list[bytes]:
+        """Double them."""
+        return parts * 2
+
+
+@dataclass(frozen=True, slots=True)
+class WrongReply(MessageFault):
+    """A reply on the control channel is wrong.
+
+    It is ``cut`` short, ``text`` that is not JSON, or ``binary`` noise; the list of variables is a
+    ``number``, ``missing``, has ``fewer`` of them, or is ``empty``. ``turn`` takes all of these in
+    turn but the last two, which no client can tell from the truth.
+    """
+
+    how: Annotated[How, "in which way"] = "turn"
+
+    name = "wrong-reply"
+    of_replies = True
+
+    def at(self, count: int) -> Self:
+        """Give the variant whose turn it is."""
+        return replace(self, how=_TURN[count % len(_TURN)]) if self.how == "turn" else self
+
+    def change(self, parts: list[bytes], random: np.random.Generator) -> list[bytes]:
+        """Make it wrong."""
+        return [self._wrong(part, random) for part in parts]
+
+    def _wrong(self, reply: bytes, random: np.random.Generator) -> bytes:
+        match self.how:
+            case "text":
+                return b"Segmentation fault"
+            case "binary":
+                return b"\xff" + random.bytes(40)
+            case "number" | "missing" | "fewer" | "empty":
+                return self._reshaped(json.loads(reply))
+            case _:
+                return reply[: int(random.integers(1, len(reply)))]
+
+    def _reshaped(self, root: dict[str, Any]) -> bytes:
+        watchers = root["watcher"].pop("watchers", [])
+        match self.how:
+            case "number":
+                root["watcher"]["watchers"] = len(watchers)
+            case "missing":
+                root["watcher"].clear()
+            case _:
+                kept = len(watchers) // 2 if self.how == "fewer" else 0
+                root["watcher"]["watchers"] = watchers[:kept]
+        return json.dumps(root, separators=(",", ":")).encode("ascii")
+
+
+_TURN: Final[tuple[How, ...]] = ("cut", "text", "binary", "number", "missing")
+
+
+@dataclass(slots=True)
+class _Armed:
+    """A message fault, and how often it has happened."""
+
+    fault: MessageFault
+    count: int = 0
+
+
+class Injector:
+    """Lets message faults happen, and keeps account of what they lose.
+
+    Parameters
+    ----------
+    random : numpy.random.Generator
+        Where chance comes from.
+
+    Attributes
+    ----------
+    losses : deque of Loss
+        What was lost, the latest 100 000.
+    """
+
+    def __init__(self, random: np.random.Generator) -> None:
+        self.losses: deque[Loss] = deque(maxlen=_KEPT_LOSSES)
+        self._random = random
+        self._armed: list[_Armed] = []
+
+    def arm(self, fault: MessageFault) -> None:
+        """Let a fault happen from now on."""
+        self._armed.append(_Armed(fault))
+
+    def disarm(self) -> None:
+        """End all faults."""
+        self._armed.clear()
+
+    def pair(self, variable: str, header: bytes, payload: Payload) -> list[bytes]:
+        """Give what is sent instead of a header and its payload."""
+        parts = [header, payload.data]
+        fault = self._strike(variable, of_replies=False)
+        if fault is None:
+            return parts
+        if fault.loses:
+            self.losses.append(
+                Loss(fault.name, variable, payload.first_tick, payload.n_values, payload.monitor)
+            )
+        return fault.change(parts, self._random)
+
+    def reply(self, text: str) -> str | bytes:
+        """Give what is sent instead of a reply: as binary what is not ASCII."""
+        fault = self._strike("", of_replies=True)
+        if fault is None:
+            return text
+        (changed,) = fault.change([text.encode("ascii")], self._random)
+        return changed.decode("ascii") if changed.isascii() else changed
+
+    def _strike(self, variable: str, *, of_replies: bool) -> MessageFault | None:
+        """Choose the fault that happens now, at most one, and count it down."""
+        for armed in self._armed:
+            fault = armed.fault
+            if fault.of_replies is not of_replies or not fault.concerns(variable):
+                continue
+            if self._random.random() >= fault.p:
+                continue
+            armed.count += 1
+            if armed.count == fault.n:
+                self._armed.remove(armed)
+            return fault.at(armed.count - 1)
+        return None

@@ -1,0 +1,380 @@
+"""The simulated board: a sketch, a clock and the Watcher's commands behind two websockets.
+
+What it simulates and what it does not is told by ``simulator``.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections import deque
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from functools import partial
+from typing import Any, Final
+
+import numpy as np
+
+from bela_module.errors import FrameError, RequestError
+from bela_module.protocol.data_channel import Variable
+from bela_module.protocol.sketch_buffer import Buffer, decode_buffer
+from bela_module.simulator import board_json
+from bela_module.simulator.board_server import BoardServer, Client
+from bela_module.simulator.faults import Fault, MessageFault, TimedFault, check_variables
+from bela_module.simulator.message_faults import Injector, Loss
+from bela_module.simulator.network import Delay, Network
+from bela_module.simulator.simulated_clock import DRIFT_PPM, RATE_HZ, SimulatedClock
+from bela_module.simulator.simulated_variable import NEVER, Account, WrittenRun
+from bela_module.simulator.simulated_watcher import Pair, Reply, SimulatedWatcher
+from bela_module.simulator.sketches import Sketch, Ticks, Times, find_sketch
+
+_MAX_SLEEP_S: Final = 0.25
+_KEPT_BUFFERS: Final = 1000
+_KEPT_BOOTS: Final = 100
+
+
+class SimulatedBoard(BoardServer):
+    """A board that runs a simulated sketch; use it in a ``with`` statement.
+
+    Its methods and properties may be used from any thread while it runs.
+
+    Parameters
+    ----------
+    sketch : str or Sketch
+        Name of a sketch in ``SKETCHES``, or one of your own.
+    rate_hz : float, optional
+        Rate of the ticks, 0.001 to 1e8; the declared rate changes in proportion. By default the
+        sketch's own.
+    drift_ppm : float
+        By how many millionths the board's clock is faster than the host's, -500 000 to 1e6.
+    delay_s, jitter_s : float
+        Shorthand for a ``network`` with this delay and this mean of exponential jitter each way.
+    network : Network, optional
+        Delays each way; overrides the shorthand.
+    first_tick : int
+        Where the ticks begin; rounded down to the start of a burst.
+    host, port : str, int
+        Where to listen; port 0 takes a free one.
+    seed : int
+        Seed of everything random.
+    clock : callable
+        The host's clock in seconds. ``time.monotonic`` is what LSL uses on Linux; give
+        ``pylsl.local_clock`` to be sure.
+
+    Raises
+    ------
+    RequestError
+        When there is no such sketch, or a rate, drift or delay is not what it may be.
+    """
+
+    def __init__(
+        self,
+        sketch: str | Sketch = "simulation",
+        rate_hz: float | None = None,
+        *,
+        drift_ppm: float = 0.0,
+        delay_s: float = 0.0,
+        jitter_s: float = 0.0,
+        network: Network | None = None,
+        first_tick: int = 0,
+        host: str = "127.0.0.1",
+        port: int = 0,
+        seed: int = 0,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        both_ways = Delay(delay_s, jitter_s)
+        super().__init__(
+            host=host, port=port, network=network or Network(both_ways, both_ways), seed=seed
+        )
+        self.received_buffers: deque[Buffer] = deque(maxlen=_KEPT_BUFFERS)
+        self._host_clock = clock
+        self._rate_hz = rate_hz
+        self._drift_ppm = drift_ppm
+        self._wake = asyncio.Event()
+        self._injector = Injector(self.random)
+        self._withholds_data = False
+        self._awaiting_client: list[TimedFault] = []
+        self._earlier: deque[SimulatedWatcher] = deque(maxlen=_KEPT_BOOTS)
+        self._boot(find_sketch(sketch) if isinstance(sketch, str) else sketch, first_tick)
+
+    def _boot(self, sketch: Sketch, first_tick: int) -> None:
+        rate_hz = sketch.tick_rate_hz if self._rate_hz is None else self._rate_hz
+        for what, value, rule in (
+            ("a tick rate", rate_hz, RATE_HZ),
+            ("a drift", self._drift_ppm, DRIFT_PPM),
+        ):
+            if not rule.allows(value):
+                raise RequestError(f"{what} of {value} {rule.unit}; it must be {rule}")
+        first_tick -= first_tick % sketch.burst_ticks
+        self._sketch = sketch
+        self._clock = SimulatedClock(
+            rate_hz,
+            sketch.burst_ticks,
+            first_tick=first_tick,
+            start_s=self._host_clock(),
+            drift_ppm=self._drift_ppm,
+        )
+        self._watcher = SimulatedWatcher(
+            sketch.variables,
+            declared_rate_hz=sketch.declared_rate_hz * rate_hz / sketch.tick_rate_hz,
+            last_tick=first_tick - 1,
+            time_of_ticks=self._clock.times_of,
+        )
+        self._active = False
+
+    # ---- what tests ask ------------------------------------------------------------------
+
+    @property
+    def project(self) -> str:
+        """Name of the project that runs."""
+        return self._sketch.name
+
+    @property
+    def sketch(self) -> Sketch:
+        """The sketch that runs."""
+        return self._sketch
+
+    @property
+    def true_tick_rate_hz(self) -> float:
+        """The rate of the ticks on the host's clock, drift included."""
+        return self._clock.true_rate_hz
+
+    def true_time_s(self, ticks: Ticks | Sequence[int]) -> Times:
+        """Give the host's time at which the board took the value of each tick.
+
+        Parameters
+        ----------
+        ticks : array of int of shape (n_ticks,)
+            Ticks since the last restart.
+
+        Returns
+        -------
+        ndarray of shape (n_ticks,)
+            Seconds on the clock that the board was given.
+        """
+        return self._clock.times_of(np.asarray(ticks, dtype=np.int64))
+
+    def tick_now(self) -> int:
+        """Give the last tick that has happened, the end of a burst."""
+        return self._clock.tick_at(self._host_clock())
+
+    def watched_names(self) -> list[str]:
+        """Give the names of the variables that are being streamed, in the board's order."""
+        return [v.name for v in self._describe() if v.watched]
+
+    def monitored(self) -> dict[str, int]:
+        """Give the periods, in ticks, of the variables that are monitored."""
+        return {v.name: v.monitor_period_ticks for v in self._describe() if v.monitor_period_ticks}
+
+    def controlled_values(self) -> dict[str, float]:
+        """Give what the sketch reads from the variables that clients control."""
+        return {v.name: v.value for v in self._describe() if v.controlled}
+
+    def written(self, name: str) -> tuple[WrittenRun, ...]:
+        """Give the runs of ticks that were written into blocks of a variable since the boot.
+
+        Every start of its stream, and every hole, begins a new run.
+        """
+        return self._in_loop(lambda: self._up_to_date().find(name).written)
+
+    def written_before(self, name: str) -> tuple[tuple[WrittenRun, ...], ...]:
+        """Give the same for each earlier boot that had such a variable, the latest 100."""
+
+        def runs() -> tuple[tuple[WrittenRun, ...], ...]:
+            having = [watcher for watcher in self._earlier if watcher.has(name)]
+            return tuple(watcher.find(name).written for watcher in having)
+
+        return self._in_loop(runs)
+
+    def account(self, name: str) -> Account:
+        """Say what became of the values written into blocks of a variable since the boot."""
+        return self._in_loop(lambda: self._up_to_date().find(name).account)
+
+    def _describe(self) -> list[Variable]:
+        return self._in_loop(lambda: self._up_to_date().describe())
+
+    # ---- trouble with the board itself ---------------------------------------------------
+
+    @property
+    def losses(self) -> tuple[Loss, ...]:
+        """What faults of messages have kept from the clients; the latest 100 000."""
+        return self._in_loop(lambda: tuple(self._injector.losses))
+
+    def inject(self, *faults: Fault, await_client: bool = False) -> None:
+        """Let faults happen; see ``faults``.
+
+        Parameters
+        ----------
+        *faults : Fault
+            Any number of them.
+        await_client : bool
+            Whether the times of timed faults count from when the first client is there, with both
+            connections and ready for data, instead of from now.
+
+        Raises
+        ------
+        UnknownVariableError
+            When a fault names a variable that the sketch, or one that a restart among the faults
+            brings, does not have. None of them happens then.
+        """
+        check_variables(faults, self._sketch)
+        self._in_loop(partial(self._inject, faults, await_client=await_client))
+
+    def _inject(self, faults: Sequence[Fault], *, await_client: bool) -> None:
+        for fault in faults:
+            match fault:
+                case MessageFault():
+                    self._injector.arm(fault)
+                case TimedFault() if await_client:
+                    self._awaiting_client.append(fault)
+                case TimedFault():
+                    self.later(fault.at_s, partial(self._happen, fault))
+        self._begin_faults()
+
+    def _begin_faults(self) -> None:
+        """Count the times of the faults that wait for a client, once it is there."""
+        if not self.has_whole_client:
+            return
+        for fault in self._awaiting_client:
+            self.later(fault.at_s, partial(self._happen, fault))
+        self._awaiting_client.clear()
+
+    def _happen(self, fault: TimedFault) -> None:
+        fault.happen(self)
+        if fault.every_s:
+            self.later(fault.every_s, partial(self._happen, fault))
+
+    def end_faults(self) -> None:
+        """End all faults of messages."""
+        self._in_loop(self._injector.disarm)
+
+    def restart(
+        self, sketch: str | Sketch | None = None, first_tick: int = 0, project: str = ""
+    ) -> None:
+        """Start again, as after a crash or a new build: connections end, nothing is remembered.
+
+        Parameters
+        ----------
+        sketch : str or Sketch, optional
+            Another sketch than the present one.
+        first_tick : int
+            Where the ticks begin.
+        project : str
+            Another name for the project.
+        """
+        new = find_sketch(sketch) if isinstance(sketch, str) else sketch or self._sketch
+        new = replace(new, name=project or new.name)
+
+        def restart() -> None:
+            self._earlier.append(self._up_to_date())
+            self._disconnect()
+            self._boot(new, first_tick)
+            self.clients_changed()
+
+        self._in_loop(restart)
+
+    def inject_command(self, text: str) -> None:
+        """Take a control message as if another client had sent it."""
+        self._in_loop(lambda: self._execute(board_json.parse_message(text)))
+
+    def set_assigned(self, assigned: bool, variable: str = "") -> None:
+        """Let the sketch stop assigning a variable, or all, or assign it again.
+
+        A variable that the present sketch does not have is left alone: it may have been restarted
+        with another one. A restart ends it.
+        """
+
+        def change() -> None:
+            self._up_to_date().set_assigned(assigned, variable)
+            self._wake.set()
+
+        self._in_loop(change)
+
+    def withhold_data(self, withhold: bool) -> None:
+        """Send no data, as if no client wanted any, or send it again; replies go on."""
+
+        def change() -> None:
+            self._withholds_data = withhold
+            self.clients_changed()
+
+        self._in_loop(change)
+
+    def step_clock(self, step_s: float) -> None:
+        """Step the board's clock: forward leaves ticks out, back makes the board stand still."""
+
+        def step() -> None:
+            watcher = self._up_to_date()
+            watcher.skip(self._clock.step(watcher.tick, step_s))
+            self._wake.set()
+
+        self._in_loop(step)
+
+    def set_drift(self, drift_ppm: float) -> None:
+        """Change the drift of the board's clock from now on."""
+        self._in_loop(lambda: self._clock.drift(self._up_to_date().tick + 1, drift_ppm))
+
+    # ---- life, in the event loop ---------------------------------------------------------
+
+    async def run(self) -> None:
+        """Let the ticks happen, each time that something is due."""
+        loop = asyncio.get_running_loop()
+        while True:
+            self._up_to_date()
+            self._wake.clear()
+            alarm = loop.call_later(self._sleep_s(), self._wake.set)
+            try:
+                await self._wake.wait()
+            finally:
+                alarm.cancel()
+
+    def receive_control(self, client: Client, text: str) -> None:
+        """Obey a control message; one that is not understood is ignored, as on the board."""
+        root = board_json.parse_message(text)
+        self._execute(root)
+        if root is not None:
+            self.take_event(client, root)
+
+    def receive_data(self, client: Client, message: bytes) -> None:
+        """Keep a buffer for the sketch."""
+        try:
+            self.received_buffers.append(decode_buffer(message))
+        except FrameError:
+            return  # the board ignores it as well
+
+    def clients_changed(self) -> None:
+        """Pause or resume the data, and begin the faults that wait for a client."""
+        self._up_to_date()
+        self._begin_faults()
+        active = self.wants_data and not self._withholds_data
+        if active is not self._active:
+            self._active = active
+            self._watcher.set_client_active(self._active)
+            self._wake.set()
+
+    def _execute(self, root: dict[str, Any] | None) -> None:
+        if root is None:
+            return
+        for text in self._up_to_date().execute(root):
+            self.send_control(self._injector.reply(text))
+        self._wake.set()
+
+    def _up_to_date(self) -> SimulatedWatcher:
+        """Let all ticks happen whose time has come, and send what they give."""
+        self._emit(self._watcher.advance(self.tick_now()))
+        return self._watcher
+
+    def _emit(self, messages: list[Pair | Reply]) -> None:
+        for message in messages:
+            if isinstance(message, Reply):
+                self.send_control(self._injector.reply(message.text))
+                continue
+            name = self._sketch.variables[message.payload.position].name
+            for part in self._injector.pair(name, message.header, message.payload):
+                self.send_data(part)
+
+    def _sleep_s(self) -> float:
+        due_tick = self._watcher.due_tick
+        if due_tick == NEVER:
+            return _MAX_SLEEP_S
+        due_s = self._clock.time_of(self._clock.burst_after(due_tick))
+        return min(max(due_s - self._host_clock(), 0.0), _MAX_SLEEP_S)

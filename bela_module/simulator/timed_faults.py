@@ -1,0 +1,281 @@
+"""Faults of the simulated board that happen at a time: to the board, its clock or the network."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Annotated, ClassVar, Final, Literal
+
+from bela_module.errors import RequestError
+from bela_module.protocol.control_channel import encode_commands, monitor_command
+from bela_module.simulator.board_server import Socket
+from bela_module.simulator.fault_parameters import (
+    DAY_S,
+    Choice,
+    Number,
+    VariableName,
+    VariableNames,
+    Whole,
+    check_parameters,
+)
+from bela_module.simulator.network import Delay, Jitter, Late, Network, Spike, SpikeShare
+from bela_module.simulator.simulated_clock import DRIFT_PPM
+from bela_module.simulator.sketches import SKETCHES
+
+if TYPE_CHECKING:
+    from bela_module.simulator.simulated_board import SimulatedBoard
+
+_MAX_FIRST_TICK: Final = 10**15
+_MAX_PERIOD_TICKS: Final = 2**31 - 1
+
+
+@dataclass(frozen=True, slots=True)
+class TimedFault(ABC):
+    """A fault that happens at a time.
+
+    Parameters
+    ----------
+    at_s : float
+        How long after its injection it happens.
+    every_s : float
+        After how long it happens again and again; 0 for once.
+
+    Raises
+    ------
+    RequestError
+        When a parameter is not what it may be.
+    """
+
+    at_s: Annotated[float, Number(0, DAY_S, "s"), "after how long it happens"] = 0.0
+    every_s: Annotated[
+        float, Number(0.01, DAY_S, "s", or_zero=True), "after how long again and again; 0 for once"
+    ] = 0.0
+
+    name: ClassVar[str]
+
+    def __post_init__(self) -> None:
+        """Refuse what cannot be."""
+        check_parameters(self, f"the fault {self.name!r}")
+
+    @abstractmethod
+    def happen(self, board: SimulatedBoard) -> None:
+        """Do it."""
+
+
+@dataclass(frozen=True, slots=True)
+class LastingFault(TimedFault):
+    """A fault that lasts, and is over before it happens again.
+
+    Parameters
+    ----------
+    for_s : float
+        How long it lasts.
+    """
+
+    for_s: Annotated[float, Number(0.001, DAY_S, "s"), "how long it lasts"] = 2.0
+
+    def __post_init__(self) -> None:
+        """Refuse one that would begin again before its end."""
+        TimedFault.__post_init__(self)
+        if 0 < self.every_s <= self.for_s:
+            raise RequestError(
+                f"every_s={self.every_s} of the fault {self.name!r}: "
+                f"it must be 0, or above for_s={self.for_s}"
+            )
+
+
+# ---- the connections -----------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Disconnect(TimedFault):
+    """Connections end."""
+
+    clean: Annotated[bool, "whether a close frame is sent first"] = False
+    socket: Annotated[Socket, "which connections"] = "both"
+
+    name = "disconnect"
+
+    def happen(self, board: SimulatedBoard) -> None:
+        """Disconnect."""
+        board.disconnect(clean=self.clean, socket=self.socket)
+
+
+@dataclass(frozen=True, slots=True)
+class Refuse(LastingFault):
+    """Connections end, and new ones are refused."""
+
+    name = "refuse"
+
+    def happen(self, board: SimulatedBoard) -> None:
+        """Stop listening for a while."""
+        board.disconnect()
+        board.refuse_connections(True)
+        board.later(self.for_s, lambda: board.refuse_connections(False))
+
+
+@dataclass(frozen=True, slots=True)
+class Silence(LastingFault):
+    """The board takes connections and says nothing on them; what it would have said is lost."""
+
+    socket: Annotated[Socket, "on which connections"] = "both"
+
+    name = "silence"
+
+    def happen(self, board: SimulatedBoard) -> None:
+        """Fall silent for a while."""
+        board.go_silent(True, socket=self.socket)
+        board.later(self.for_s, lambda: board.go_silent(False, socket=self.socket))
+
+
+@dataclass(frozen=True, slots=True)
+class Stall(LastingFault):
+    """Nothing arrives, either way; afterwards everything does."""
+
+    for_s: Annotated[float, Number(0.001, DAY_S, "s"), "how long it lasts"] = 1.0
+
+    name = "stall"
+
+    def happen(self, board: SimulatedBoard) -> None:
+        """Stall the network."""
+        board.stall_network(self.for_s)
+
+
+@dataclass(frozen=True, slots=True)
+class Slow(TimedFault):
+    """The network's delays are these from now on."""
+
+    to_board_s: Late = 0.0
+    to_client_s: Late = 0.0
+    jitter_s: Jitter = 0.0
+    spike_share: SpikeShare = 0.0
+    spike_s: Spike = 0.0
+
+    name = "slow"
+
+    def happen(self, board: SimulatedBoard) -> None:
+        """Change the delays."""
+        rest = (self.jitter_s, self.spike_share, self.spike_s)
+        board.set_network(Network(Delay(self.to_board_s, *rest), Delay(self.to_client_s, *rest)))
+
+
+# ---- the board -----------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Restart(TimedFault):
+    """The board starts again and remembers nothing."""
+
+    first_tick: Annotated[int, Whole(0, _MAX_FIRST_TICK), "where its ticks begin"] = 0
+    sketch: Annotated[str, Choice(("", *SKETCHES)), "what it runs then; empty for the same"] = ""
+    project: Annotated[str, "what the sketch is called then; empty for its own name"] = ""
+    down_s: Annotated[float, Number(0, DAY_S, "s"), "how long it takes no connections"] = 0.0
+
+    name = "restart"
+
+    def happen(self, board: SimulatedBoard) -> None:
+        """Restart, and stay away for a while."""
+        if self.down_s:
+            board.refuse_connections(True)
+            board.later(self.down_s, lambda: board.refuse_connections(False))
+        board.restart(self.sketch or None, first_tick=self.first_tick, project=self.project)
+
+
+@dataclass(frozen=True, slots=True)
+class Pause(LastingFault):
+    """The ticks stand still, as of a paused sketch; the board goes on answering."""
+
+    name = "pause"
+
+    def happen(self, board: SimulatedBoard) -> None:
+        """Stand still for a while."""
+        board.step_clock(-self.for_s)
+
+
+@dataclass(frozen=True, slots=True)
+class Unassigned(LastingFault):
+    """The sketch does not assign a variable."""
+
+    variable: Annotated[str, VariableName(), "which"] = ""
+
+    name = "unassigned"
+
+    def happen(self, board: SimulatedBoard) -> None:
+        """Leave assignments out for a while."""
+        board.set_assigned(False, self.variable)
+        board.later(self.for_s, lambda: board.set_assigned(True, self.variable))
+
+
+@dataclass(frozen=True, slots=True)
+class NoData(LastingFault):
+    """The board answers but sends no data, as if no client wanted any."""
+
+    name = "no-data"
+
+    def happen(self, board: SimulatedBoard) -> None:
+        """Withhold the data for a while."""
+        board.withhold_data(True)
+        board.later(self.for_s, lambda: board.withhold_data(False))
+
+
+@dataclass(frozen=True, slots=True)
+class OtherClient(TimedFault):
+    """Another client sends a command."""
+
+    cmd: Annotated[
+        Literal["watch", "unwatch", "log", "unlog", "monitor", "control", "uncontrol"], "which"
+    ] = "unwatch"
+    variables: Annotated[str, VariableNames(), "for which"] = ""
+    period_ticks: Annotated[
+        int, Whole(0, _MAX_PERIOD_TICKS), "for monitor: its period; 1 for one value, 0 for no more"
+    ] = 0
+
+    name = "other-client"
+
+    def __post_init__(self) -> None:
+        """Refuse a period that would mean nothing."""
+        TimedFault.__post_init__(self)
+        if self.period_ticks and self.cmd != "monitor":
+            raise RequestError(
+                f"period_ticks={self.period_ticks} of the fault {self.name!r}: "
+                f"it must be 0 with cmd={self.cmd}"
+            )
+
+    def happen(self, board: SimulatedBoard) -> None:
+        """Send the command."""
+        names = VariableNames().names(self.variables)
+        names = names or [variable.name for variable in board.sketch.variables]
+        command = {"cmd": self.cmd, "watchers": names}
+        if self.cmd == "monitor":
+            command = monitor_command(names, [self.period_ticks] * len(names))
+        for text in encode_commands([command]):
+            board.inject_command(text)
+
+
+# ---- the clock -----------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class StepClock(TimedFault):
+    """The board's clock steps: forward leaves ticks out, back makes the board stand still."""
+
+    step_s: Annotated[float, Number(-DAY_S, DAY_S, "s"), "how far; back below 0"] = 0.1
+
+    name = "step-clock"
+
+    def happen(self, board: SimulatedBoard) -> None:
+        """Step the clock."""
+        board.step_clock(self.step_s)
+
+
+@dataclass(frozen=True, slots=True)
+class Drift(TimedFault):
+    """The board's clock drifts differently from now on."""
+
+    ppm: Annotated[float, DRIFT_PPM, "how much it is faster"] = 100.0
+
+    name = "drift"
+
+    def happen(self, board: SimulatedBoard) -> None:
+        """Change the drift."""
+        board.set_drift(self.ppm)

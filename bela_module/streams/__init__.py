@@ -1,0 +1,1 @@
+"""Stream plans, running streams and LSL outlets."""

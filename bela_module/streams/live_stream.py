@@ -1,0 +1,359 @@
+"""One stream while it runs: from blocks to stamped samples in a sink."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Iterable
+from dataclasses import replace
+from typing import Any, Final
+
+import numpy as np
+
+from bela_module.errors import StreamError
+from bela_module.protocol.data_channel import Array, Block, Ticks, Variable
+from bela_module.streams.stream_plans import (
+    Sink,
+    Stamps,
+    StreamFacts,
+    StreamMode,
+    StreamPlan,
+    to_format,
+)
+from bela_module.tracking.row_alignment import Grouper
+from bela_module.tracking.trackers import Gap, GapReason, Run, Tracker, tracker_for
+
+Stamper = Callable[[Ticks], Stamps]
+
+_RATE_WINDOW_S: Final = 10.0
+_MAX_WAITING_VALUES: Final = 4_000_000
+_LISTENER_PATIENCE_S: Final = 2.0
+_SAME_RATE: Final = 1e-3
+_NEVER: Final = 2**62  # no tick is as late
+
+
+class LiveStream:
+    """A stream from its first block to its last sample.
+
+    Samples are held until :meth:`open`, since an LSL stream's nominal rate must be right from
+    the first one on. A stream that has just appeared keeps its first samples for another moment,
+    until somebody listens: who starts to record on seeing it has them all.
+
+    Parameters
+    ----------
+    plan : StreamPlan
+        What is published.
+    sink : Sink
+        Where the samples go.
+    stamps : callable
+        Gives the LSL time of each of an array of ticks.
+    now : callable
+        LSL seconds.
+    on_gap : callable
+        Is told every loss: the variable and the gap.
+    on_error : callable
+        Is told the first error of the sink, which ends no other stream.
+
+    Attributes
+    ----------
+    error : Exception or None
+        The first error of the sink.
+    broken : bool
+        Whether the sink takes no more: what comes is counted as lost.
+    """
+
+    def __init__(
+        self,
+        plan: StreamPlan,
+        sink: Sink,
+        stamps: Stamper,
+        now: Callable[[], float],
+        on_gap: Callable[[Variable, Gap], None],
+        on_error: Callable[[StreamPlan, Exception], None],
+    ) -> None:
+        self.plan = plan
+        self.trackers: tuple[Tracker, ...] = tuple(
+            tracker_for(variable, monitor=plan.mode is StreamMode.MONITOR)
+            for variable in plan.variables
+        )
+        self.facts: StreamFacts | None = None
+        self.error: Exception | None = None
+        self.samples = 0
+        self.refused = 0
+        self.last_lsl_s: float | None = None
+        self.delay_s: float | None = None
+        self._members = {variable.name: i for i, variable in enumerate(plan.variables)}
+        self._sink = sink
+        self._stamps = stamps
+        self._now = now
+        self._opened_s = 0.0
+        self._on_gap = on_gap
+        self._on_error = on_error
+        self.broken = False
+        self._facts_before: StreamFacts | None = None
+        self._waiting: deque[tuple[int, Run | Gap]] = deque()
+        self._n_waiting = 0
+        self._recent: deque[tuple[float, int]] = deque()
+        self._grouper = self._new_grouper()
+
+    def _new_grouper(self) -> Grouper | None:
+        if len(self.plan.variables) == 1:
+            return None
+        return Grouper(len(self.plan.variables), self.plan.sample_format.dtype)
+
+    # ---- what the board sends -------------------------------------------------------------
+
+    def add(self, block: Block, possible_tick: float, arrived_s: float) -> None:
+        """Take a block of one of the members.
+
+        Parameters
+        ----------
+        block : Block
+            The block.
+        possible_tick : float
+            The latest tick that can have happened when it arrived.
+        arrived_s : float
+            LSL time of its arrival.
+        """
+        member = self._members[block.variable.name]
+        self._take(member, self.trackers[member].add(block, possible_tick))
+        if self.last_lsl_s is not None:
+            self.delay_s = arrived_s - self.last_lsl_s
+
+    def missed_block(self, variable: Variable) -> None:
+        """Learn that a block of one of the members was lost."""
+        member = self._members[variable.name]
+        self._take(member, self.trackers[member].missed_block())
+
+    def tracker_of(self, variable: Variable) -> Tracker:
+        """Return the tracker of a member."""
+        return self.trackers[self._members[variable.name]]
+
+    def step_of(self, variable: Variable) -> float | None:
+        """Return the ticks between two values of a member, if they are known."""
+        return self.tracker_of(variable).step_ticks
+
+    # ---- the course of a run --------------------------------------------------------------
+
+    @property
+    def step_ticks(self) -> float | None:
+        """Ticks between two samples, as far as every member's is known."""
+        steps = [tracker.step_ticks for tracker in self.trackers]
+        known = [step for step in steps if step is not None]
+        return min(known) if len(known) == len(steps) else None
+
+    @property
+    def finished(self) -> bool:
+        """Whether everything up to the known end has come."""
+        return all(tracker.finished for tracker in self.trackers)
+
+    def end_at(self, variable: Variable, last_tick: int, *, next_too: bool = False) -> None:
+        """Learn the last tick of a member, inclusive: see :meth:`Tracker.end_at`."""
+        member = self._members[variable.name]
+        self._take(member, self.trackers[member].end_at(last_tick, next_too=next_too))
+
+    def interrupted(self) -> None:
+        """Learn that the connection ended; what is held can no longer be decided.
+
+        Until a tracker is told to resume, whatever comes of its variable is a splice.
+        """
+        for variable in self.plan.variables:
+            self.interrupted_in(variable)
+
+    def interrupted_in(self, variable: Variable) -> None:
+        """Learn that the blocks of a member ended before their time."""
+        member = self._members[variable.name]
+        self._take(member, self.trackers[member].interrupted())
+        self.trackers[member].resume(_NEVER)
+
+    def give_up(self, variable: Variable) -> None:
+        """Wait no more for a member that the board no longer has; the others' rows go on."""
+        if self._grouper is not None:
+            nothing_more = Gap(0, _NEVER, 0, GapReason.RECONNECTED)
+            self._wait(self._members[variable.name], nothing_more)
+
+    def settle(self) -> None:
+        """Decide what is held of each member as far as it is certain; no block comes any more."""
+        for member, tracker in enumerate(self.trackers):
+            self._take(member, tracker.finish())
+
+    def flush(self) -> None:
+        """Deliver all that still waits, for listeners or for rows of other members.
+
+        What could not be opened by now never will be: its values are lost.
+        """
+        self.release(at_last=True)
+        self._refuse_waiting(keeping=-1)
+        if self._grouper is not None and self.facts is not None:
+            for rows in self._grouper.finish():
+                self._push(rows.ticks, rows.values)
+
+    def begin_anew(self) -> None:
+        """Forget the ticks so far: the board has started to count again.
+
+        Samples wait for :meth:`open` anew, for they can be stamped only by the new clock; those
+        that wait for it still could be stamped by the old one alone, and are lost.
+        """
+        self.settle()
+        self.flush()
+        self.refused += self._grouper.dropped if self._grouper is not None else 0
+        self._grouper = self._new_grouper()
+        self._facts_before, self.facts = self.facts or self._facts_before, None
+
+    @property
+    def is_waiting(self) -> bool:
+        """Whether there are samples that wait for :meth:`open`."""
+        return bool(self._waiting)
+
+    def open(self, facts: StreamFacts) -> None:
+        """Make the stream visible, or go on with it after the board has restarted."""
+        self.facts = facts = self._as_before(facts)
+        self._opened_s = self._now()
+        try:
+            self._sink.open(self.plan, facts)
+        except Exception as error:  # noqa: BLE001 - what a sink raises concerns this stream alone
+            self.broken = True
+            self._note(error)
+        self.release()
+
+    def _as_before(self, facts: StreamFacts) -> StreamFacts:
+        """Keep who the stream is, and the rate that was announced if that is still right."""
+        before = self._facts_before
+        if before is None:
+            return facts
+        # Inlets find a stream again by the project that it began with.
+        facts = replace(facts, origin=replace(facts.origin, project=before.origin.project))
+        if abs(facts.nominal_rate_hz - before.nominal_rate_hz) > _SAME_RATE * facts.nominal_rate_hz:
+            return facts
+        return replace(facts, nominal_rate_hz=before.nominal_rate_hz)
+
+    def release(self, *, at_last: bool = False) -> None:
+        """Deliver what has been waiting, if there is somebody to receive it, or never will be."""
+        if self.facts is None or not self._waiting:
+            return
+        waited = self._now() > self._opened_s + _LISTENER_PATIENCE_S
+        if at_last or waited or self._sink.has_listeners(self.plan):
+            while self._waiting:
+                self._give(*self._waiting.popleft())
+            self._n_waiting = 0
+
+    # ---- figures --------------------------------------------------------------------------
+
+    @property
+    def lost(self) -> int:
+        """Values that the board took and that were not delivered."""
+        dropped = self._grouper.dropped if self._grouper is not None else 0
+        return sum(tracker.lost for tracker in self.trackers) + self.refused + dropped
+
+    @property
+    def gaps(self) -> int:
+        """Number of separate losses."""
+        return sum(tracker.gaps for tracker in self.trackers)
+
+    @property
+    def effective_rate_hz(self) -> float | None:
+        """Samples per second over the last seconds, by their stamps."""
+        if len(self._recent) < 2:
+            return None
+        (first_s, first), (last_s, last) = self._recent[0], self._recent[-1]
+        return (last - first) / (last_s - first_s) if last_s > first_s else None
+
+    # ---- inside ---------------------------------------------------------------------------
+
+    def _take(self, member: int, items: Iterable[Run | Gap]) -> None:
+        for item in items:
+            if isinstance(item, Gap):
+                self._on_gap(self.plan.variables[member], item)
+            self._wait(member, item)
+        self.release()
+
+    def _wait(self, member: int, item: Run | Gap) -> None:
+        if self.facts is not None and not self._waiting and self.samples:
+            self._give(member, item)
+            return
+        self._waiting.append((member, item))
+        self._n_waiting += item.values.size if isinstance(item, Run) else 0
+        self._refuse_waiting(keeping=_MAX_WAITING_VALUES)
+
+    def _refuse_waiting(self, *, keeping: int = 0) -> None:
+        """Lose the oldest values that wait, until so many are left; with -1 all, gaps as well."""
+        while self._waiting and self._n_waiting > keeping:
+            member, oldest = self._waiting.popleft()
+            if isinstance(oldest, Run):
+                n_values = oldest.values.size
+                self._n_waiting -= n_values
+                self.refused += n_values
+                first_tick, last_tick = int(oldest.ticks[0]), int(oldest.ticks[-1])
+                oldest = Gap(first_tick, last_tick, n_values, GapReason.LOST)
+                self._on_gap(self.plan.variables[member], oldest)
+            if oldest.last_tick != _NEVER:
+                self._tell_gap(member, oldest)
+
+    def _note(self, error: Exception) -> None:
+        if self.error is None:
+            self.error = error
+            self._on_error(self.plan, error)
+
+    def _give(self, member: int, item: Run | Gap) -> None:
+        if isinstance(item, Gap) and item.last_tick != _NEVER:
+            self._tell_gap(member, item)
+        if self._grouper is not None:
+            for rows in self._grouper.add(member, item):
+                self._push(rows.ticks, rows.values)
+        elif isinstance(item, Run):
+            values = to_format(item.values, self.plan.sample_format)
+            self._push(item.ticks, values[:, np.newaxis])
+
+    def _tell_gap(self, member: int, gap: Gap) -> None:
+        if self.broken:
+            return
+        try:
+            self._sink.gap(self.plan, self.plan.variables[member], gap)
+        except Exception as error:  # noqa: BLE001 - what a sink raises concerns this stream alone
+            self.broken = True
+            self._note(error)
+
+    def _push(self, ticks: Ticks, values: Array) -> None:
+        if self.broken:
+            self.refused += _count_values(values)
+            return
+        try:
+            stamps_s = self._stamps(ticks)
+            self._sink.push(self.plan, ticks, values, stamps_s)
+        except Exception as error:  # noqa: BLE001 - what a sink raises concerns this stream alone
+            self.refused += _count_values(values)
+            self.broken = not isinstance(error, StreamError)  # these samples alone, or a defect
+            self._note(error)
+            return
+        self.samples += ticks.size
+        self.last_lsl_s = float(stamps_s[-1])
+        self._recent.append((self.last_lsl_s, self.samples))
+        while self._recent[-1][0] - self._recent[0][0] > _RATE_WINDOW_S and len(self._recent) > 2:
+            self._recent.popleft()
+
+    def status(self) -> dict[str, Any]:
+        """Describe the stream as STATUS shows it."""
+        nominal_hz = self.facts.nominal_rate_hz if self.facts is not None else None
+        return {
+            "name": self.plan.name,
+            "variables": [variable.name for variable in self.plan.variables],
+            "mode": self.plan.mode.value,
+            "format": self.plan.sample_format.value,
+            "nominal_rate_hz": nominal_hz,
+            "effective_rate_hz": _rounded(self.effective_rate_hz, 3),
+            "samples": self.samples,
+            "lost": self.lost,
+            "gaps": self.gaps,
+            "last_lsl_s": _rounded(self.last_lsl_s, 6),
+            "delay_s": _rounded(self.delay_s, 4),
+        }
+
+
+def _count_values(rows: Array) -> int:
+    """Count the values in rows; in those of a group NaN stands for one that was lost before."""
+    if rows.shape[1] == 1 or rows.dtype.kind != "f":
+        return rows.size
+    return rows.size - int(np.count_nonzero(np.isnan(rows)))
+
+
+def _rounded(value: float | None, digits: int) -> float | None:
+    return None if value is None else round(value, digits)

@@ -1,0 +1,1 @@
+"""From a variable's blocks to runs of values and exact gaps; rows of a group by tick. Pure."""

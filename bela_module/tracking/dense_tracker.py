@@ -1,0 +1,441 @@
+"""Dense variables: values at a regular distance, one tick per block. Pure, no I/O.
+
+The board pads a block that ends early with zeros and does not say where they begin, so the zeros
+at the end of a block are held back until what follows proves them; so is a block that begins where
+none should, until it shows whether values were lost or are assigned unevenly. The rules, and why
+each of them is safe, are in ``docs/decisions/0003-what-a-block-proves.md``.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import deque
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+
+from bela_module.protocol.data_channel import Array, Block, Ticks, Variable
+from bela_module.tracking.dense_steps import (
+    DOUBTS_TO_DECIDE,
+    MAX_EVIDENCE,
+    Evidence,
+    count_doubts,
+    infer_step,
+    mean_step,
+    steady_step,
+)
+from bela_module.tracking.runs import GapReason, Item, Tracker
+
+_RELEARN_AFTER: Final = 32
+"""Distances in a row that were not expected, after which the step is taken to have changed. An
+overflowing board was seen to lose every other block nine times in a row."""
+
+_LOSS_FACTOR: Final = 1.9
+"""Distance of uneven blocks, in usual distances, above which one was lost between them."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Arrival:
+    """A block's values, and what it proves."""
+
+    values: Array
+    evidence: Evidence
+
+    @property
+    def tick(self) -> int:
+        return self.evidence.tick
+
+    @property
+    def n_certain(self) -> int:
+        return self.evidence.n_certain
+
+
+class DenseTracker(Tracker):
+    """Follows a dense variable: see ``Tracker`` for how to use it.
+
+    Parameters
+    ----------
+    variable : Variable
+        Whose blocks these are.
+
+    Attributes
+    ----------
+    step_changes : int
+        How often the step turned out to be another than values had been given with.
+    """
+
+    def __init__(self, variable: Variable) -> None:
+        super().__init__(variable)
+        self.step_changes = 0
+        self._size = variable.layout.value_count
+        self._bits = np.dtype(f"<u{variable.value_type.dtype.itemsize}")
+        self._step: int | float | None = None
+        self._forget()
+
+    def _forget(self) -> None:
+        """Forget the blocks of an earlier run."""
+        self._start_tick: int | None = None
+        self._waiting: list[_Arrival] = []
+        self._dropped: list[_Arrival] = []
+        self._previous: _Arrival | None = None
+        self._recent: deque[Evidence] = deque(maxlen=_RELEARN_AFTER + 1)
+        self._begun = False
+        self._accounted = 0
+        self._n_zeros = 0
+        self._step_is_new = False
+
+    @property
+    def step_ticks(self) -> int | float | None:
+        """Ticks from one value to the next; a fraction, the mean, for an uneven variable."""
+        return self._step
+
+    @property
+    def uneven(self) -> bool:
+        """Whether the sketch assigns the variable unevenly: its ticks are then interpolated."""
+        return isinstance(self._step, float)
+
+    @property
+    def finished(self) -> bool:
+        """Whether the known end has been reached: :meth:`finish` gives what is still held."""
+        if self._end_tick is None:
+            return False
+        step = self._step or 1
+        if self._begun and self._accounted + step > self._end_tick:
+            return True
+        newest = self._newest
+        if newest is None or self._interrupted:
+            return False
+        last_tick = newest.tick + (self._size - 1) * step
+        return min(last_tick, newest.evidence.possible_tick) + step > self._end_tick
+
+    @property
+    def _newest(self) -> _Arrival | None:
+        return self._waiting[-1] if self._waiting else self._previous
+
+    def begin(
+        self,
+        first_tick: int | None = None,
+        last_tick: int | None = None,
+        step_ticks: float | None = None,
+    ) -> None:
+        """Begin a new run of the stream: see the base class."""
+        super().begin(first_tick, last_tick, step_ticks)
+        self._forget()
+        self._start_tick = first_tick
+        if step_ticks is not None:
+            self._step = int(step_ticks) if step_ticks == int(step_ticks) else step_ticks
+
+    def add(self, block: Block, possible_tick: float = math.inf) -> list[Item]:
+        """Take the next block: see the base class."""
+        if self._is_stale(block):
+            self.stale += 1
+            return []
+        n_certain = self._count_certain(block.values)
+        newest = self._newest
+        if newest is not None and block.tick <= newest.tick:
+            self.repeated += n_certain
+            return []
+        arrival = _Arrival(block.values, Evidence(block.tick, n_certain, possible_tick))
+        if self._step is not None:
+            self._reconsider(arrival, self._step)
+        else:
+            self._recent.append(arrival.evidence)
+        self._waiting.append(arrival)
+        return self._place_waiting()
+
+    def end_at(self, last_tick: int, *, next_too: bool = False) -> list[Item]:
+        """Set the end, inclusive, now that it is known: see the base class."""
+        items = super().end_at(last_tick, next_too=next_too)
+        self._complete_end()
+        if self._step is not None and self._end_tick is not None:
+            n_before_end = int((self._end_tick - self._accounted) // self._step)
+            self._n_zeros = min(self._n_zeros, max(n_before_end, 0))
+        return items
+
+    def _complete_end(self) -> None:
+        """Move the end to the value that the board ends with, once values' ticks are known."""
+        if self._next_too and self._begun and self._end_tick is not None:
+            n_more_ticks = self._end_tick - self._accounted
+            if isinstance(self._step, int) and n_more_ticks > 0:
+                self._end_tick = self._accounted + math.ceil(n_more_ticks / self._step) * self._step
+
+    def interrupted(self) -> list[Item]:
+        """Take note that the connection was lost: see the base class."""
+        items = self._place_waiting(final=True) if self._step is not None else []
+        self._dropped += self._waiting
+        self._waiting = []
+        self._recent.clear()
+        self._interrupted = True
+        return items
+
+    def finish(self) -> list[Item]:
+        """Account for everything: see the base class."""
+        items = self._place_waiting(final=True)
+        if self._step is None:
+            return items + self._lose_dropped()
+        if not self._begun:
+            if self._start_tick is None:
+                return items
+            self._begin_after(self._start_tick - math.ceil(self._step))
+        if self._end_tick is None:
+            return items + self._withhold_zeros(self._step)
+        return items + self._close_end(self._end_tick, self._step)
+
+    # What a block proves
+
+    def _count_certain(self, values: Array) -> int:
+        """Count the values up to the last that is not all zero bits, as padding is."""
+        bits = values.view(self._bits)
+        if bits[-1]:
+            return bits.size
+        used = np.flatnonzero(bits)
+        return int(used[-1]) + 1 if used.size else 0
+
+    def _reconsider(self, arrival: _Arrival, step: float) -> None:
+        """Look for proof that the step is another than was thought."""
+        recent, evidence = self._recent, arrival.evidence
+        before = recent[-1] if recent else None
+        if before is not None and evidence.tick - before.tick == self._size * step:
+            recent.clear()
+        recent.append(evidence)
+        new: int | float | None = step
+        if isinstance(step, float):
+            if len(recent) > MAX_EVIDENCE:
+                self._step = steady_step(recent, self._size) or step
+            return
+        if 1 <= evidence.step_limit < step:
+            new = infer_step([evidence], self._size)
+        elif before is not None and self._contradicts(arrival, step):
+            new = infer_step([before, evidence], self._size)
+        elif self._prove_uneven(evidence, step):
+            new = mean_step([*self._newest_row(), evidence], self._size)
+        elif len(recent) == recent.maxlen:
+            new = steady_step(recent, self._size) or step
+        if new != step:
+            self._step, self._step_is_new = new, True
+            self.step_changes += 1
+            self._previous, self._n_zeros = None, 0
+            recent.clear()
+            recent.append(evidence)
+
+    def _contradicts(self, arrival: _Arrival, step: int) -> bool:
+        """Tell whether a block begins among values that the one before held for certain."""
+        previous = self._newest
+        if previous is None or self._interrupted:
+            return False
+        at, off_lattice = divmod(arrival.tick - previous.tick, step)
+        n_shared = previous.n_certain - at
+        if n_shared <= 0:
+            return False
+        # The same values again are a repetition, not a contradiction.
+        again = np.array_equal(
+            previous.values[at : previous.n_certain].view(self._bits),
+            arrival.values[:n_shared].view(self._bits),
+        )
+        return bool(off_lattice) or not again
+
+    def _prove_uneven(self, evidence: Evidence, step: int) -> bool:
+        """Tell whether one more block makes enough doubtful distances in a row."""
+        if len(self._waiting) + 1 < DOUBTS_TO_DECIDE:
+            return False
+        row = [*self._newest_row(), evidence]
+        return count_doubts(row, step, self._size) >= DOUBTS_TO_DECIDE
+
+    # Placing blocks
+
+    def _place_waiting(self, *, final: bool = False) -> list[Item]:
+        """Place the blocks that can be, all of them when no more will come."""
+        items: list[Item] = []
+        while self._waiting:
+            if self._step is None:
+                evidence = [arrival.evidence for arrival in self._waiting]
+                enough = final or len(evidence) >= MAX_EVIDENCE
+                self._step = infer_step(evidence, self._size, final=enough)
+            if self._step is None or (self.uneven and len(self._waiting) == 1 and not final):
+                break
+            if isinstance(self._step, int) and not final and self._is_open(self._step):
+                break
+            arrival = self._waiting.pop(0)
+            if not self._begun:
+                self._begin_after(self._before_first(arrival.tick, self._step))
+            if isinstance(self._step, int):
+                items += self._place(arrival, self._step)
+            else:
+                following = self._waiting[0].tick if self._waiting else None
+                items += self._place_uneven(arrival, following, self._step)
+            self._previous = arrival
+            self._interrupted = self._step_is_new = False
+        return items
+
+    def _is_open(self, step: int) -> bool:
+        """Tell whether all blocks that wait may be an uneven variable's, or follow losses."""
+        n_waiting = len(self._waiting)
+        return count_doubts(self._newest_row(), step, self._size) == n_waiting
+
+    def _newest_row(self) -> list[Evidence]:
+        """Give what is proved by the blocks that wait and by the one placed before them."""
+        placed = [] if self._previous is None or self._interrupted else [self._previous]
+        return [arrival.evidence for arrival in (*placed, *self._waiting)]
+
+    def _begin_after(self, tick: int) -> None:
+        self._begun, self._accounted = True, tick
+        self._complete_end()
+
+    def _before_first(self, tick: int, step: float) -> int:
+        """Give the last tick before those that count, given the first block of the run."""
+        just_before = tick - math.ceil(step)
+        if self._dropped:
+            return self._dropped[0].tick - math.ceil(step)
+        if self._start_tick is None or self.uneven:
+            return just_before
+        if self._interrupted or self._start_is_certain:
+            return self._start_tick - math.ceil(step)
+        # A start in time is within a step; whole blocks later, those were lost; else it was late.
+        blocks, late = divmod(tick - self._start_tick, self._size * int(step))
+        return just_before - (blocks * self._size * int(step) if late < step else 0)
+
+    def _place(self, arrival: _Arrival, step: int) -> list[Item]:
+        items = self._close_block(arrival.tick, step)
+        # Values whose ticks are accounted for already.
+        n_old = max(0, -((arrival.tick - self._accounted - step) // step))
+        size = self._size
+        if self._end_tick is not None:
+            size = min(max((self._end_tick - arrival.tick) // step + 1, 0), size)
+        n_certain = min(arrival.n_certain, size)
+        if n_old == 0:
+            self._accounted = arrival.tick - step
+        elif self._step_is_new and n_certain:
+            n_late = min(n_old, n_certain)
+            last_tick = arrival.tick + (n_late - 1) * step
+            items.append(self._gap(arrival.tick, last_tick, n_late, GapReason.STEP))
+        else:
+            self.repeated += min(n_old, n_certain)
+        if n_certain > n_old:
+            items.append(
+                self._give(arrival.values[n_old:n_certain], arrival.tick + n_old * step, step)
+            )
+        self._n_zeros = max(0, size - max(n_certain, n_old))
+        return items
+
+    def _close_block(self, tick: int, step: int) -> list[Item]:
+        """Account for what comes before a block: zeros that it proves, and values that are lost."""
+        items: list[Item] = []
+        previous = self._previous
+        reason = GapReason.LOST
+        if self._interrupted:
+            reason = GapReason.RECONNECTED
+        elif previous is not None:
+            block_ticks = self._size * step
+            last_tick = previous.tick + block_ticks - step
+            cut = self._n_zeros > 0 and previous.evidence.possible_tick < last_tick
+            if tick == previous.tick + block_ticks and self._n_zeros and not cut:
+                items.append(self._give_zeros(previous, step))
+            elif cut or tick <= last_tick:
+                reason = GapReason.CUT
+            elif (tick - previous.tick) % block_ticks:
+                reason = GapReason.RESTARTED
+        return items + self._lose_until(tick, step, reason)
+
+    def _close_end(self, end_tick: int, step: float) -> list[Item]:
+        """Account for everything up to the known end."""
+        items: list[Item] = []
+        previous, accounted = self._previous, self._accounted
+        reason = GapReason.RECONNECTED if self._interrupted else GapReason.LOST
+        if isinstance(step, float):
+            reason = GapReason.UNKNOWN_END if self._n_zeros else reason
+        elif previous is not None and self._n_zeros and not self._interrupted:
+            last_tick = accounted + self._n_zeros * step
+            if previous.evidence.possible_tick < last_tick:
+                reason = GapReason.CUT
+            elif last_tick + step > end_tick:
+                items.append(self._give_zeros(previous, step))
+        return items + self._lose_until(end_tick + math.ceil(step), step, reason)
+
+    def _withhold_zeros(self, step: float) -> list[Item]:
+        """Count the zeros that may be values, now that nothing will tell."""
+        previous, accounted = self._previous, self._accounted
+        n_zeros, self._n_zeros = self._n_zeros, 0
+        if previous is None or n_zeros == 0:
+            return []
+        last_tick = min(accounted + n_zeros * step, previous.evidence.possible_tick)
+        n_zeros = int((last_tick - accounted) // step)
+        if n_zeros <= 0:
+            return []
+        self._accounted = accounted + int(n_zeros * step)
+        first_tick = accounted + math.ceil(step)
+        return [self._gap(first_tick, self._accounted, n_zeros, GapReason.UNKNOWN_END)]
+
+    def _lose_until(self, tick: int, step: float, reason: GapReason) -> list[Item]:
+        """Count what is missing before a tick (exclusive) as lost; it may be nothing."""
+        self._n_zeros = 0
+        first_tick = self._accounted + math.ceil(step)
+        n_lost = int((tick - first_tick) // step)
+        if self._end_tick is not None:
+            n_lost = min(n_lost, int((self._end_tick - first_tick) // step) + 1)
+        if n_lost <= 0:
+            return []
+        self._accounted = first_tick + int((n_lost - 1) * step)
+        return [self._gap(first_tick, self._accounted, n_lost, reason)]
+
+    def _lose_dropped(self) -> list[Item]:
+        """Count the values of blocks whose step never became known."""
+        dropped, self._dropped = self._dropped, []
+        n_values = sum(arrival.n_certain for arrival in dropped)
+        if n_values == 0:
+            return []
+        return [self._gap(dropped[0].tick, dropped[-1].tick, n_values, GapReason.RECONNECTED)]
+
+    def _give(self, values: Array, first_tick: int, step: int) -> Item:
+        ticks = np.arange(first_tick, first_tick + values.size * step, step, dtype=np.int64)
+        self._accounted = first_tick + (values.size - 1) * step
+        return self._run(ticks, values)
+
+    def _give_zeros(self, previous: _Arrival, step: int) -> Item:
+        """Give the zeros at the end of the block before, which are values after all."""
+        first_tick = self._accounted + step
+        at = (first_tick - previous.tick) // step
+        values = previous.values[at : at + self._n_zeros]
+        self._n_zeros = 0
+        return self._give(values, first_tick, step)
+
+    def _place_uneven(self, arrival: _Arrival, following: int | None, step: float) -> list[Item]:
+        """Spread a block's values over the time to the next block."""
+        items: list[Item] = []
+        if self._interrupted:
+            items += self._lose_until(arrival.tick, step, GapReason.RECONNECTED)
+        n_given, spacing, reason = self._size, step, None
+        if following is None:
+            n_given = arrival.n_certain
+            if self._end_tick is not None and n_given > 1:  # by then all of them were assigned
+                longest = max(self._end_tick - arrival.tick, 0) / (n_given - 1)
+                spacing = min(step, longest)
+        else:
+            distance = following - arrival.tick
+            blocks = distance / (self._size * step)
+            spacing = distance / self._size
+            if blocks > _LOSS_FACTOR:
+                n_given, spacing, reason = arrival.n_certain, step, GapReason.LOST
+            elif arrival.n_certain < self._size and blocks < 1 / _LOSS_FACTOR:
+                n_given, reason = arrival.n_certain, GapReason.CUT
+                spacing = min(step, distance / max(n_given, 1))
+        ticks = arrival.tick + (np.arange(n_given) * spacing).astype(np.int64)
+        items += self._give_uneven(ticks, arrival.values[:n_given])
+        if reason is not None and following is not None:
+            items += self._lose_until(following, step, reason)
+        self._n_zeros = self._size - n_given if following is None else 0
+        return items
+
+    def _give_uneven(self, ticks: Ticks, values: Array) -> list[Item]:
+        items: list[Item] = []
+        n_late = int(np.searchsorted(ticks, self._accounted, "right"))
+        if n_late:
+            items.append(self._gap(int(ticks[0]), int(ticks[n_late - 1]), n_late, GapReason.STEP))
+            ticks, values = ticks[n_late:], values[n_late:]
+        if self._end_tick is not None:
+            n_kept = int(np.searchsorted(ticks, self._end_tick, "right"))
+            ticks, values = ticks[:n_kept], values[:n_kept]
+        if ticks.size:
+            items.append(self._run(ticks, values))
+            self._accounted = int(ticks[-1])
+        return items

@@ -1,0 +1,264 @@
+"""What a variable's blocks come to: runs of values with exact ticks, and gaps with exact counts.
+
+This is the vocabulary of ``trackers``, and the part that all its trackers share.
+Pure, no I/O.
+"""
+
+from __future__ import annotations
+
+import math
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import TypeAlias
+
+from bela_module.protocol.data_channel import Array, Block, Ticks, Variable
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Run:
+    """Values that are known to be the sketch's own, to be passed on now.
+
+    Attributes
+    ----------
+    ticks : ndarray of int64 of shape (n_values,)
+        Tick of each value; never decreasing, and later than those of the run before.
+    values : ndarray of shape (n_values,)
+        The values, of the variable's own type.
+    """
+
+    ticks: Ticks
+    values: Array
+
+
+class GapReason(StrEnum):
+    """Why values are missing, in words for people."""
+
+    LOST = "blocks were lost on the way"
+    RESTARTED = "the board began the block again (another client's watch or log)"
+    CUT = "the block ended early (another client's unlog or unwatch)"
+    RECONNECTED = "the connection was lost for a while"
+    STEP = "the time between values changed"
+    UNKNOWN_END = "the end is not known: zeros that may be padding were left out"
+
+
+@dataclass(frozen=True, slots=True)
+class Gap:
+    """Values that will not be delivered.
+
+    Attributes
+    ----------
+    first_tick, last_tick : int
+        Ticks of the first and of the last of them; with ``STEP`` they lie among ticks that were
+        given to other values.
+    n_values : int
+        How many: exact for dense variables; for sparse ones what is known to be missing, which
+        after a lost connection may be 0. With ``UNKNOWN_END``: at most as many.
+    reason : GapReason
+        Why.
+    """
+
+    first_tick: int
+    last_tick: int
+    n_values: int
+    reason: GapReason
+
+
+Item: TypeAlias = Run | Gap
+
+
+class Tracker(ABC):
+    """Follows one variable's blocks, in the order in which they arrived.
+
+    One run of the stream is ``begin``, then ``add`` for each block, then ``finish``. Whatever
+    order of lost, cut, repeated or spliced blocks comes: each value that is given has its own
+    tick, no tick is given backwards (nor twice, but for values that are assigned more than once in
+    a tick), no padding is given, and what is missing is counted.
+
+    Parameters
+    ----------
+    variable : Variable
+        Whose blocks these are.
+
+    Attributes
+    ----------
+    delivered : int
+        Values given in runs, over all runs of the stream, as are the other counters.
+    lost : int
+        Values of all gaps, but for those that may have been padding.
+    withheld : int
+        Zeros that may have been values or padding (``GapReason.UNKNOWN_END``).
+    gaps : int
+        Number of losses.
+    repeated : int
+        Values that came again and were dropped.
+    stale : int
+        Blocks that began before the stream, or before a reconnect, and were dropped.
+    last_tick : int or None
+        Last tick that was delivered or accounted for in this run of the stream.
+    """
+
+    def __init__(self, variable: Variable) -> None:
+        self.variable = variable
+        self.delivered = 0
+        self.lost = 0
+        self.withheld = 0
+        self.gaps = 0
+        self.repeated = 0
+        self.stale = 0
+        self.last_tick: int | None = None
+        self._floor_tick: int | None = None
+        self._end_tick: int | None = None
+        self._next_too = False
+        self._start_is_certain = False
+        self._interrupted = False
+
+    @property
+    def step_ticks(self) -> int | float | None:
+        """Ticks from one value to the next; ``None`` when not known, or without a meaning."""
+        return None
+
+    @property
+    def end_tick(self) -> int | None:
+        """The end of this run of the stream, inclusive, as far as it is known."""
+        return self._end_tick
+
+    @property
+    @abstractmethod
+    def finished(self) -> bool:
+        """Whether the known end has been reached: :meth:`finish` gives what is still held."""
+
+    def begin(
+        self,
+        first_tick: int | None = None,
+        last_tick: int | None = None,
+        step_ticks: float | None = None,
+    ) -> None:
+        """Begin a new run of the stream; the counters go on.
+
+        Call :meth:`finish` for the run before first: what it holds is forgotten. A board that
+        counts its ticks anew needs a new run, for older ticks are dropped.
+
+        Parameters
+        ----------
+        first_tick : int, optional
+            Where the stream was asked to begin; blocks that begin earlier are dropped. When only
+            a bound is known, and not the beginning, use ``begin()`` and then :meth:`resume`.
+        last_tick : int, optional
+            The known end, inclusive.
+        step_ticks : float, optional
+            Ticks between values, when known from elsewhere; otherwise that of the run before.
+        """
+        self.last_tick = None
+        self._floor_tick = first_tick
+        self._end_tick = last_tick
+        self._next_too = False
+        self._start_is_certain = False
+        self._interrupted = False
+
+    def confirm_start(self) -> None:
+        """Take note that the board knew of the start in time.
+
+        Then whatever is missing between the start and the first block was lost; otherwise the
+        board may have begun late.
+        """
+        self._start_is_certain = True
+
+    @abstractmethod
+    def add(self, block: Block, possible_tick: float = math.inf) -> list[Item]:
+        """Take the next block.
+
+        Parameters
+        ----------
+        block : Block
+            A block of this variable.
+        possible_tick : float, optional
+            The latest tick that the board can have reached when the block arrived: values do not
+            come from the future, so that zeros beyond it are padding.
+
+        Returns
+        -------
+        list of Run or Gap
+            What is now known, in the order of ticks.
+        """
+
+    def end_at(self, last_tick: int, *, next_too: bool = False) -> list[Item]:
+        """Set the end, inclusive, now that it is known; blocks may still be to come.
+
+        Parameters
+        ----------
+        last_tick : int
+            The end.
+        next_too : bool, optional
+            Whether a value that has no value at that tick is to end with its next one: so does
+            the board, which looks at the time only when a value is assigned.
+
+        Returns
+        -------
+        list of Run or Gap
+            What is now known, in the order of ticks.
+        """
+        self._end_tick = last_tick
+        self._next_too = next_too
+        return []
+
+    def missed_block(self) -> list[Item]:
+        """Take note that a header of this variable came without its payload.
+
+        Returns
+        -------
+        list of Run or Gap
+            What is now known, in the order of ticks.
+        """
+        return []
+
+    def interrupted(self) -> list[Item]:
+        """Take note that the connection was lost: what is held will not be completed.
+
+        Returns
+        -------
+        list of Run or Gap
+            What is now known; the gap itself is reported with the block that ends it.
+        """
+        self._interrupted = True
+        return []
+
+    def resume(self, first_tick: int) -> None:
+        """Drop blocks that begin before a tick: after a reconnect they are splices.
+
+        The first block after a reconnect has its old tick and old values, then new ones with a
+        hole between them that cannot be seen.
+
+        Parameters
+        ----------
+        first_tick : int
+            The earliest tick at which a block can have begun since then.
+        """
+        self._floor_tick = first_tick
+
+    @abstractmethod
+    def finish(self) -> list[Item]:
+        """Account for everything: no more blocks will come in this run of the stream.
+
+        Returns
+        -------
+        list of Run or Gap
+            The last of it, in the order of ticks; an empty list when called again.
+        """
+
+    def _run(self, ticks: Ticks, values: Array) -> Run:
+        self.delivered += values.size
+        self.last_tick = int(ticks[-1])
+        return Run(ticks, values)
+
+    def _gap(self, first_tick: int, last_tick: int, n_values: int, reason: GapReason) -> Gap:
+        if reason is GapReason.UNKNOWN_END:
+            self.withheld += n_values
+        else:
+            self.gaps += 1
+            self.lost += n_values
+        self.last_tick = last_tick if self.last_tick is None else max(last_tick, self.last_tick)
+        return Gap(first_tick, last_tick, n_values, reason)
+
+    def _is_stale(self, block: Block) -> bool:
+        return self._floor_tick is not None and block.tick < self._floor_tick

@@ -1,0 +1,39 @@
+"""Waiting for a thread that writes files to end, without waiting for a disk that hangs."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+from typing import Final
+
+WRITER_STALL_S: Final = 0.5
+"""How long a writer may make no progress before it is given up."""
+
+_WRITER_END_S: Final = 2.0
+
+
+def wait_for_writer(thread: threading.Thread, progress: Callable[[], int], stall_s: float) -> bool:
+    """Wait for a thread that writes files to end: not for a disk that hangs, nor a slow one long.
+
+    Parameters
+    ----------
+    thread : threading.Thread
+        The thread, which was told to end.
+    progress : callable
+        Returns a number that grows with what is written.
+    stall_s : float
+        How long it may not grow. However it grows, 2 s are the limit.
+
+    Returns
+    -------
+    bool
+        Whether the thread has ended.
+    """
+    deadline_s = time.monotonic() + _WRITER_END_S
+    while thread.is_alive() and time.monotonic() < deadline_s:
+        before = progress()
+        thread.join(stall_s)
+        if progress() == before:
+            break
+    return not thread.is_alive()

@@ -1,0 +1,74 @@
+"""The likeliest line: inside the bounds, and better than their middle."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from bela_module.clock.feasible_region import Floats, feasible_lines
+from bela_module.clock.likelihood import likeliest_line
+
+SLOPES = (0.999, 1.001)
+NO_ARRIVALS = np.empty((0, 2))
+
+
+def probes(
+    seed: int, n_probes: int = 40, mean_s: float = 0.001, burst: float = 0.0003
+) -> tuple[Floats, Floats, Floats]:
+    """Return ticks (in seconds, true line y = x), sending and receiving times."""
+    rng = np.random.default_rng(seed)
+    read_s = np.sort(rng.uniform(-20.0, 0.0, n_probes))
+    ticks = read_s - rng.uniform(0.0, burst, n_probes)
+    there_s, back_s = rng.exponential(mean_s, (2, n_probes))
+    return ticks, read_s - there_s, read_s + back_s
+
+
+def errors_s(with_arrivals: bool) -> tuple[Floats, Floats, Floats]:
+    """Return errors of the offset by likelihood and by centroid, and of the slope."""
+    found = []
+    for seed in range(40):
+        ticks, sent_s, received_s = probes(seed)
+        lines = feasible_lines(
+            np.stack([ticks, received_s], axis=1),
+            np.stack([ticks + 0.0003, sent_s], axis=1),
+            SLOPES,
+        )
+        at_s = np.linspace(-20.0, -0.1, 40)
+        late_s = 0.002 + np.random.default_rng(seed).exponential(5e-5, 40)
+        arrivals = np.stack([at_s, at_s + late_s], axis=1) if with_arrivals else NO_ARRIVALS
+        offset, slope = likeliest_line(lines, ticks, sent_s, received_s, 0.0003, arrivals)
+        lowest, highest = lines.limits_at(np.zeros(1))
+        assert lowest[0] <= offset <= highest[0]
+        found.append((offset, lines.centroid()[0], slope - 1.0))
+    likeliest, centroids, slopes = np.array(found).T
+    return likeliest, centroids, slopes
+
+
+def test_it_is_at_least_as_good_as_the_centroid() -> None:
+    likeliest, centroids, _ = errors_s(with_arrivals=False)
+    assert np.std(likeliest) < 1.05 * np.std(centroids)
+    assert abs(np.mean(likeliest)) < 3e-5
+
+
+def test_arrivals_make_rate_and_offset_better_though_their_delay_is_unknown() -> None:
+    without, _, slopes_without = errors_s(with_arrivals=False)
+    with_them, _, slopes = errors_s(with_arrivals=True)
+    assert np.std(slopes) < 0.3 * np.std(slopes_without)
+    assert np.std(with_them) < 0.8 * np.std(without)
+
+
+def test_a_single_line_is_found_exactly() -> None:
+    ticks = np.array([-2.0, -1.0, 0.0])
+    points = np.stack([ticks, ticks + 7.0], axis=1)
+    lines = feasible_lines(points, points, SLOPES, margin=1e-6)
+    offset, slope = likeliest_line(lines, ticks, ticks + 7.0, ticks + 7.0, 1e-6, NO_ARRIVALS)
+    assert offset == pytest.approx(7.0, abs=1e-6)
+    assert slope == pytest.approx(1.0, abs=1e-6)
+
+
+def test_ticks_that_are_far_between_are_placed_by_the_promptest_arrival() -> None:
+    ticks = np.arange(-10.0, 1.0)
+    arrivals = np.stack([ticks, ticks + 0.001], axis=1)
+    lines = feasible_lines(arrivals, np.stack([ticks + 1.0, ticks + 0.8], axis=1), SLOPES)
+    offset, _ = likeliest_line(lines, ticks, ticks + 0.1, ticks + 0.2, 1.0, arrivals)
+    assert offset == pytest.approx(0.0, abs=0.01)

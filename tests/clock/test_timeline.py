@@ -1,0 +1,173 @@
+"""Stamps last: same tick, same stamp; never backwards; never faster than the slew allows."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from bela_module.clock.timeline import Timeline
+from bela_module.errors import StreamError
+from tests.support.synthetic_clock import SyntheticLink, record
+
+
+@dataclass
+class FakeClock:
+    """A clock that says what a test wants."""
+
+    offset_s: float = 100.0
+    tick_rate_hz: float = 1000.0
+    generation: int = 1
+    discontinuities: int = 0
+    uncertainty_s: float = 0.0001
+    rate_uncertainty_ppm: float = 0.0
+
+    def time_at(self, ticks: int) -> float:
+        return self.offset_s + ticks / self.tick_rate_hz
+
+
+def stamp(timeline: Timeline, tick: int) -> float:
+    return float(timeline.stamps_s(np.array([tick]))[0])
+
+
+def test_the_first_estimate_is_taken_as_it_is() -> None:
+    timeline = Timeline()
+    assert not timeline.started
+    timeline.steer(FakeClock(), 50)
+    assert timeline.started
+    np.testing.assert_allclose(timeline.stamps_s(np.array([0, 50, 1000])), [100.0, 100.05, 101.0])
+    assert timeline.stamps_s(np.array([], dtype=np.int64)).shape == (0,)
+
+
+def test_an_estimate_that_nobody_has_used_may_change_freely() -> None:
+    timeline = Timeline()
+    timeline.steer(FakeClock(), 0)
+    timeline.steer(FakeClock(offset_s=200.0), 0)
+    assert stamp(timeline, 0) == 200.0
+
+
+def test_a_correction_is_slewed_and_ends_at_the_estimate() -> None:
+    timeline = Timeline()
+    timeline.steer(FakeClock(), 0)
+    before = stamp(timeline, 1000)
+    timeline.steer(FakeClock(offset_s=100.002), 1000)
+    assert timeline.uncertainty_s == pytest.approx(0.0021)
+    assert stamp(timeline, 1000) == before
+    assert stamp(timeline, 3000) - before == pytest.approx(2.0 * 1.0005)
+    assert stamp(timeline, 5001) == pytest.approx(100.002 + 5.001, abs=1e-5)
+    assert stamp(timeline, 9000) == pytest.approx(100.002 + 9.0, abs=1e-5)
+
+
+def test_what_the_rate_may_be_off_counts_as_slew() -> None:
+    timeline = Timeline()
+    timeline.steer(FakeClock(), 0)
+    before = stamp(timeline, 1000)
+    timeline.steer(FakeClock(offset_s=100.01, rate_uncertainty_ppm=300.0), 1000)
+    assert stamp(timeline, 2000) - before == pytest.approx(1.0002)
+    timeline.steer(FakeClock(offset_s=100.01, rate_uncertainty_ppm=math.inf), 2000)
+    assert stamp(timeline, 3000) - stamp(timeline, 2000) == pytest.approx(1.0001)
+
+
+def test_ticks_long_past_keep_the_stamps_that_others_got() -> None:
+    timeline, stamps = Timeline(), {}
+    for second in range(300):
+        timeline.steer(FakeClock(offset_s=100.0 + 0.0003 * math.sin(second)), 1000 * second)
+        ticks = np.arange(1000 * second, 1000 * (second + 1), 100)
+        stamps.update(zip(ticks.tolist(), timeline.stamps_s(ticks).tolist(), strict=True))
+    ticks = np.array(list(stamps), dtype=np.uint64)
+    np.testing.assert_array_equal(timeline.stamps_s(ticks), list(stamps.values()))
+
+
+def test_the_history_is_bounded() -> None:
+    timeline = Timeline(max_pieces=16)
+    for second in range(100):
+        timeline.steer(FakeClock(offset_s=100.0 + 0.0001 * (second % 2)), 1000 * second)
+        stamp(timeline, 1000 * second)
+    recent = [stamp(timeline, 1000 * second) for second in range(95, 100)]
+    np.testing.assert_allclose(recent, 100.0 + np.arange(95, 100), atol=0.0002)
+    assert stamp(timeline, 0) == pytest.approx(100.0, abs=0.05)
+
+
+def test_a_new_generation_begins_anew() -> None:
+    timeline = Timeline()
+    timeline.steer(FakeClock(), 0)
+    stamp(timeline, 5000)
+    timeline.steer(FakeClock(offset_s=500.0, tick_rate_hz=2000.0, generation=2), 10)
+    assert stamp(timeline, 10) == 500.005
+
+
+def test_a_pause_of_the_ticks_is_a_jump_between_two_ticks() -> None:
+    timeline = Timeline()
+    timeline.steer(FakeClock(), 0)
+    before = stamp(timeline, 1000)
+    for _ in range(2):  # also when nothing was stamped in between
+        timeline.steer(FakeClock(offset_s=103.0, discontinuities=1), 1010)
+    assert stamp(timeline, 1000) == before
+    assert stamp(timeline, 1001) == pytest.approx(104.001)
+    assert stamp(timeline, 2000) == pytest.approx(105.0)
+
+
+def test_after_skipped_ticks_stamps_wait_but_never_run_backwards() -> None:
+    timeline = Timeline()
+    timeline.steer(FakeClock(), 0)
+    before = stamp(timeline, 5000)
+    timeline.steer(FakeClock(offset_s=99.0, discontinuities=1), 5000)
+    stamps = timeline.stamps_s(np.arange(5000, 8000))
+    assert stamps[0] == before
+    assert np.all(np.diff(stamps) >= 0.0)
+    assert stamp(timeline, 7000) == pytest.approx(106.0)
+
+
+def test_without_a_clock_there_are_no_stamps() -> None:
+    with pytest.raises(StreamError, match="steer first"):
+        Timeline().stamps_s(np.array([1]))
+
+
+@pytest.mark.parametrize("origin", [2**53 + 1, 2**63 - 10**6])
+def test_huge_ticks_are_exact(origin: int) -> None:
+    @dataclass
+    class HugeClock(FakeClock):
+        def time_at(self, ticks: int) -> float:
+            return super().time_at(ticks - origin)
+
+    timeline = Timeline()
+    timeline.steer(HugeClock(), origin)
+    ticks = np.uint64(origin) + np.arange(5, dtype=np.uint64)
+    np.testing.assert_allclose(timeline.stamps_s(ticks), 100.0 + np.arange(5) / 1000.0, rtol=1e-15)
+
+
+def test_true_stamps_never_leave_the_slew_limit() -> None:
+    for seed in range(3):
+        link = SyntheticLink(jitter_s=0.001, spike_share=0.05, drift_ppm=100.0, seed=seed)
+        run = record(link, 15.0)
+        ticks = link.tick_by(link.start_s + 1.5) + np.arange(0, 44100 * 14, 441)
+        errors_s = run.timeline.stamps_s(ticks) - link.true_time_s(ticks)
+        assert np.abs(np.diff(errors_s)).max() <= 510e-6 * 0.01
+
+
+@given(
+    steps=st.lists(
+        st.tuples(st.floats(-0.01, 0.01), st.floats(-100.0, 100.0), st.integers(0, 5000)),
+        min_size=1,
+        max_size=30,
+    )
+)
+def test_stamps_are_monotone_lasting_and_within_the_slew(
+    steps: list[tuple[float, float, int]],
+) -> None:
+    timeline, newest, given_s = Timeline(), 0, {}
+    for offset_s, drift_ppm, advance in steps:
+        rate_hz = 1000.0 * (1.0 + drift_ppm * 1e-6)
+        timeline.steer(FakeClock(offset_s=100.0 + offset_s, tick_rate_hz=rate_hz), newest)
+        ticks = np.unique(np.linspace(newest, newest + advance, 7).astype(np.int64))
+        given_s.update(zip(ticks.tolist(), timeline.stamps_s(ticks).tolist(), strict=True))
+        newest += advance
+    ticks = np.array(sorted(given_s))
+    stamps = timeline.stamps_s(ticks)
+    np.testing.assert_array_equal(stamps, [given_s[tick] for tick in ticks.tolist()])
+    slopes = np.diff(stamps) / np.diff(ticks) * 1000.0
+    assert np.all(np.abs(slopes - 1.0) <= 601e-6)

@@ -1,0 +1,565 @@
+"""The client against a simulated board, and against servers that are none."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import socket
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
+from contextlib import asynccontextmanager
+from typing import Any
+
+import numpy as np
+import pytest
+from websockets.asyncio.server import ServerConnection, serve
+from websockets.http11 import Request, Response
+
+from bela_module.connection.board_client import BoardClient
+from bela_module.errors import BoardError, ConnectError, DisconnectedError, NoReplyError
+from bela_module.protocol.control_channel import (
+    CONNECTION_REPLY,
+    control_command,
+    list_command,
+    monitor_command,
+    set_command,
+    unwatch_command,
+    watch_command,
+)
+from bela_module.protocol.data_channel import Block, DataDecoder, ValueType
+from bela_module.protocol.sketch_buffer import Buffer
+from bela_module.simulator.simulated_board import SimulatedBoard
+from bela_module.streams.lsl_clock import local_clock
+
+PATIENCE_S = 20.0
+SHORT_S = 0.5
+EVENT = '{"event":"connection","projectName":"imposter"}'
+LISTING = '{"watcher":{"sampleRate":1,"timestamp":2,"watchers":[]}}'
+
+Arrivals = list[tuple[bytes | str, float]]
+
+
+@asynccontextmanager
+async def connected(
+    board: SimulatedBoard, *, timeout_s: float = PATIENCE_S, **options: Any
+) -> AsyncIterator[BoardClient]:
+    client = await connect(board.port, timeout_s=timeout_s, **options)
+    try:
+        yield client
+    finally:
+        await client.close()
+
+
+async def connect(port: int, *, timeout_s: float = PATIENCE_S, **options: Any) -> BoardClient:
+    settings: dict[str, Any] = {"on_data": lambda _message, _arrived_s: None, **options}
+    return await BoardClient.connect(
+        "127.0.0.1", port, now=local_clock, reply_timeout_s=timeout_s, **settings
+    )
+
+
+async def eventually(condition: Callable[[], Any], what: str) -> None:
+    deadline_s = local_clock() + PATIENCE_S
+    while not condition():
+        if local_clock() > deadline_s:
+            pytest.fail(f"{what} did not come true in {PATIENCE_S} s")
+        await asyncio.sleep(0.005)
+
+
+def run(scenario: Coroutine[Any, Any, None]) -> None:
+    """Run a scenario and see that it leaves no task behind."""
+
+    async def watched() -> None:
+        await scenario
+        others = asyncio.all_tasks() - {asyncio.current_task()}
+        # A server's task of a connection that has just ended may take one more turn.
+        await asyncio.wait(others, timeout=PATIENCE_S) if others else None
+        left = [task for task in others if not task.done()]
+        assert not left, f"tasks left: {left}"
+
+    asyncio.run(watched())
+
+
+# ---- the handshake -----------------------------------------------------------------------------
+
+
+def test_the_handshake_learns_the_project_and_answers_once() -> None:
+    async def scenario() -> None:
+        async with connected(board) as client:
+            assert client.project == "potentiometers"
+            assert client.address == board.url
+            await client.list()
+            assert list(board.control_messages).count(CONNECTION_REPLY) == 1
+            assert board.control_messages[0] == CONNECTION_REPLY
+            assert board.n_clients == 2
+
+    with SimulatedBoard("potentiometers") as board:
+        run(scenario())
+
+
+def test_list_tells_the_variables_and_when_it_was_asked() -> None:
+    async def scenario() -> None:
+        async with connected(board) as client:
+            before_tick, before_s = board.tick_now(), local_clock()
+            reply = await client.list()
+            assert before_s <= reply.sent_s <= reply.received_s <= local_clock()
+            listed = reply.variable_list
+            assert before_tick <= listed.tick <= board.tick_now()
+            assert listed.sample_rate_hz == 44100.0
+            names = [variable.name for variable in listed.variables]
+            assert names == ["pot1", "pot2"]
+
+    with SimulatedBoard("potentiometers", clock=local_clock) as board:
+        run(scenario())
+
+
+def test_the_times_of_a_reply_enclose_the_delay_of_the_way() -> None:
+    async def scenario() -> None:
+        async with connected(board) as client:
+            reply = await client.list()
+            assert reply.received_s - reply.sent_s >= 0.06
+
+    with SimulatedBoard("potentiometers", delay_s=0.03) as board:
+        run(scenario())
+
+
+def test_requests_made_at_once_are_each_answered() -> None:
+    async def scenario() -> None:
+        async with connected(board) as client:
+            replies = await asyncio.gather(*(client.list() for _ in range(5)))
+            times_s = [time for reply in replies for time in (reply.sent_s, reply.received_s)]
+            assert times_s == sorted(times_s)
+            assert client.counters.foreign_replies == 0
+
+    with SimulatedBoard("potentiometers") as board:
+        run(scenario())
+
+
+# ---- commands and data -------------------------------------------------------------------------
+
+
+def test_watched_values_arrive_until_unwatch_is_confirmed() -> None:
+    arrivals: Arrivals = []
+
+    async def scenario() -> None:
+        began_s = local_clock()
+        async with connected(board, on_data=lambda *arrival: arrivals.append(arrival)) as client:
+            variables = (await client.list()).variable_list.variables
+            await client.send(watch_command(["ramp_d", "ramp_sparse"]))
+            await eventually(lambda: len(arrivals) > 20, "20 messages")
+            reply = await client.unwatch(["ramp_d", "ramp_sparse"], PATIENCE_S)
+            assert not any(variable.watched for variable in reply.variable_list.variables)
+            assert board.watched_names() == []
+            sent = sum(board.account(name).sent for name in ("ramp_d", "ramp_sparse"))
+
+            def blocks() -> list[Block]:
+                decoder = DataDecoder(variables)
+                results = [decoder.receive(message) for message, _ in arrivals]
+                return [result for result in results if isinstance(result, Block)]
+
+            await eventually(
+                lambda: sum(block.values.size for block in blocks()) >= sent > 0,
+                "all that was sent",
+            )
+            assert len(blocks()) * 2 == len(arrivals)
+            assert {block.variable.name for block in blocks()} == {"ramp_d", "ramp_sparse"}
+            times_s = [arrived_s for _, arrived_s in arrivals]
+            assert times_s == sorted(times_s)
+            assert began_s < times_s[0]
+            assert client.last_received_s >= times_s[-1]
+
+    with SimulatedBoard("ramps") as board:
+        run(scenario())
+
+
+def test_what_an_earlier_client_left_is_seen_and_can_be_cleared() -> None:
+    async def scenario() -> None:
+        async with connected(board) as earlier:
+            await earlier.send(watch_command(["pot1"]), monitor_command(["pot2"], [100]))
+            await earlier.confirm(
+                lambda listed: listed.variables[0].watched, "watch of pot1", PATIENCE_S
+            )
+        async with connected(board) as client:
+            first, second = (await client.list()).variable_list.variables
+            assert first.watched
+            assert second.monitor_period_ticks == 100
+            await client.send(monitor_command(["pot2"], [0]))
+            await client.unwatch(["pot1"], PATIENCE_S)
+            assert board.watched_names() == []
+            assert board.monitored() == {}
+
+    with SimulatedBoard("potentiometers") as board:
+        run(scenario())
+
+
+def test_commands_act_in_their_order() -> None:
+    async def scenario() -> None:
+        async with connected(board) as client:
+            await client.send(control_command(["ramp_d"]), set_command(["ramp_d"], [0.25]))
+            reply = await client.confirm(
+                lambda listed: listed.variables[0].controlled, "control", PATIENCE_S
+            )
+            assert reply.variable_list.variables[0].value == 0.25
+            assert board.controlled_values() == {"ramp_d": 0.25}
+
+    with SimulatedBoard("ramps") as board:
+        run(scenario())
+
+
+def test_data_that_was_paused_can_be_resumed() -> None:
+    async def scenario() -> None:
+        async with connected(board) as client:
+            await client.activate()
+            await client.list()
+            assert list(board.control_messages)[1] == '{"event":"active"}'
+
+    with SimulatedBoard("potentiometers") as board:
+        run(scenario())
+
+
+def test_a_long_command_reaches_the_board_in_pieces_that_it_takes() -> None:
+    async def scenario() -> None:
+        async with connected(board) as client:
+            unknown = [f"a_variable_with_a_long_name_{k}" for k in range(1000)]
+            await client.send(monitor_command(["v0", *unknown, "v129"], [7] * 1002))
+            await client.list()
+            assert board.monitored() == {"v0": 7, "v129": 7}
+            assert max(map(len, board.control_messages)) < 16_000
+
+    with SimulatedBoard("many") as board:
+        run(scenario())
+
+
+def test_a_buffer_reaches_the_sketch() -> None:
+    async def scenario() -> None:
+        async with connected(board) as client:
+            await client.send_buffer(Buffer(3, ValueType.FLOAT, np.array([0.5, -1.0])))
+            await eventually(lambda: board.received_buffers, "the buffer")
+
+    with SimulatedBoard("potentiometers") as board:
+        run(scenario())
+        (buffer,) = board.received_buffers
+    assert (buffer.buffer_id, buffer.value_type) == (3, ValueType.FLOAT)
+    assert buffer.values.tolist() == [0.5, -1.0]
+
+
+def test_what_the_board_does_not_do_is_told_with_what_was_asked() -> None:
+    async def scenario() -> None:
+        async with connected(board) as client:
+            with pytest.raises(NoReplyError, match=r"'watch of pot9' .* in 0\.1 s"):
+                await client.confirm(lambda _listed: False, "watch of pot9", 0.1)
+
+    with SimulatedBoard("potentiometers") as board:
+        run(scenario())
+
+
+def test_every_message_can_be_recorded() -> None:
+    class Recorder:
+        def __init__(self) -> None:
+            self.connections = 0
+            self.messages: list[tuple[str, str, str | bytes]] = []
+
+        def begin_connection(self) -> None:
+            self.connections += 1
+
+        def record(self, channel: str, direction: str, message: str | bytes) -> None:
+            self.messages.append((channel, direction, message))
+
+    async def scenario() -> None:
+        async with connected(board, recorder=recorder) as client:
+            await client.send(watch_command(["pot1"]))
+            await eventually(
+                lambda: any(m[:2] == ("data", "in") for m in recorder.messages), "data"
+            )
+            await client.unwatch(["pot1"], PATIENCE_S)
+            await client.send_buffer(Buffer(0, ValueType.INT, np.array([1])))
+
+    recorder = Recorder()
+    with SimulatedBoard("potentiometers") as board:
+        run(scenario())
+        sent = [
+            text for channel, way, text in recorder.messages if (channel, way) == ("control", "out")
+        ]
+        assert sent == list(board.control_messages)
+    assert recorder.connections == 1
+    assert recorder.messages[0][:2] == ("control", "in")
+    assert {message[:2] for message in recorder.messages} == {
+        ("control", "in"),
+        ("control", "out"),
+        ("data", "in"),
+        ("data", "out"),
+    }
+
+
+# ---- other clients -----------------------------------------------------------------------------
+
+
+def test_other_clients_are_counted_and_change_nothing() -> None:
+    async def scenario() -> None:
+        async with connected(board) as ours, connected(board) as theirs:
+            await eventually(lambda: ours.counters.other_clients == 1, "their connection")
+            await theirs.list()
+            await eventually(lambda: ours.counters.foreign_replies == 1, "their reply")
+            reply = await ours.list()
+            assert len(reply.variable_list.variables) == 2
+            assert theirs.counters.other_clients == 0
+            assert ours.counters.bad_frames == 0
+        assert not theirs.counters.bad_frames
+
+    with SimulatedBoard("potentiometers") as board:
+        run(scenario())
+
+
+# ---- the end of a connection -------------------------------------------------------------------
+
+
+def test_close_leaves_nothing_and_does_no_harm_twice() -> None:
+    async def scenario() -> None:
+        client = await connect(board.port)
+        await client.close()
+        await client.close()
+        assert client.lost.done()
+        assert client.failure is None
+        await eventually(lambda: board.n_clients == 0, "both connections ended")
+        with pytest.raises(DisconnectedError):
+            await client.list()
+        with pytest.raises(DisconnectedError):
+            await client.send(list_command())
+        with pytest.raises(DisconnectedError):
+            await client.send_buffer(Buffer(0, ValueType.INT, np.array([1])))
+
+    with SimulatedBoard("potentiometers") as board:
+        run(scenario())
+
+
+@pytest.mark.parametrize("clean", [False, True], ids=["without close frame", "with close frame"])
+def test_the_end_of_the_connection_is_noticed_and_told(clean: bool) -> None:
+    async def scenario() -> None:
+        async with connected(board) as client:
+            board.disconnect(clean=clean)
+            async with asyncio.timeout(PATIENCE_S):
+                assert await client.lost
+            with pytest.raises(DisconnectedError, match="is gone"):
+                await client.list()
+            assert client.failure is None
+
+    with SimulatedBoard("potentiometers") as board:
+        run(scenario())
+
+
+def test_a_request_under_way_ends_with_the_connection() -> None:
+    async def scenario() -> None:
+        async with connected(board) as client:
+            board.go_silent(True)
+            request = asyncio.create_task(client.list())
+            await asyncio.sleep(0.05)
+            assert not request.done()
+            board.disconnect()
+            with pytest.raises(DisconnectedError, match="is gone"):
+                await request
+
+    with SimulatedBoard("potentiometers") as board:
+        run(scenario())
+
+
+def test_a_half_open_connection_is_told_in_time_and_closes_in_time() -> None:
+    async def scenario() -> None:
+        async with connected(board, timeout_s=SHORT_S) as client:
+            board.go_silent(True)
+            with pytest.raises(NoReplyError, match=r"'list' from ws://.*/gui_control in 0\.5 s"):
+                await client.list()
+            assert not client.lost.done()
+            board.go_silent(False)
+            await client.list()
+            board.go_silent(True)
+            async with asyncio.timeout(PATIENCE_S):
+                await client.close()
+
+    with SimulatedBoard("potentiometers") as board:
+        run(scenario())
+
+
+def test_a_fault_of_whoever_takes_the_data_does_not_pass_in_silence() -> None:
+    fault = ValueError("a defect")
+
+    def fail(_message: bytes | str, _arrived_s: float) -> None:
+        raise fault
+
+    async def scenario() -> None:
+        async with connected(board, on_data=fail) as client:
+            await client.send(watch_command(["pot1"]))
+            async with asyncio.timeout(PATIENCE_S):
+                assert "a defect" in await client.lost
+            assert client.failure is fault
+            await client.send(unwatch_command(["pot1"]))
+
+    with SimulatedBoard("potentiometers") as board:
+        run(scenario())
+
+
+# ---- servers that are no board -----------------------------------------------------------------
+
+Answer = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
+
+
+async def say_nothing(reader: asyncio.StreamReader, _writer: asyncio.StreamWriter) -> None:
+    await reader.read()
+
+
+async def not_found(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    await reader.readuntil(b"\r\n\r\n")
+    writer.write(b"HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n")
+
+
+async def no_http(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    writer.write(b"SSH-2.0-OpenSSH_9.6\r\n")
+    await reader.readuntil(b"\r\n\r\n")
+
+
+async def hang_up(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    await reader.readuntil(b"\r\n\r\n")
+    writer.transport.abort()
+
+
+@pytest.mark.parametrize(
+    ("answer", "match"),
+    [
+        (say_nothing, r"no answer in 0\.5 s"),
+        (not_found, "HTTP 404"),
+        (no_http, "HTTP"),
+        (hang_up, "HTTP|reset"),
+    ],
+    ids=["silent", "404", "ssh", "hangs up"],
+)
+def test_a_server_that_is_no_board_is_told_apart(answer: Answer, match: str) -> None:
+    async def accept(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        try:
+            with contextlib.suppress(ConnectionError, asyncio.IncompleteReadError):
+                await answer(reader, writer)
+        finally:
+            writer.close()
+
+    async def scenario() -> None:
+        async with await asyncio.start_server(accept, "127.0.0.1", 0) as server:
+            port = server.sockets[0].getsockname()[1]
+            with pytest.raises(ConnectError, match=match) as caught:
+                await connect(port, timeout_s=SHORT_S if answer is say_nothing else PATIENCE_S)
+            assert caught.value.url == f"ws://127.0.0.1:{port}/gui_control"
+            assert "is the board on" in str(caught.value)
+
+    run(scenario())
+
+
+def test_nothing_listens() -> None:
+    async def scenario() -> None:
+        with pytest.raises(ConnectError, match=f"127.0.0.1:{port}/gui_control"):
+            await connect(port)
+
+    with socket.socket() as taken:
+        # Bound and not listening: nobody else can get this port, and connecting is refused.
+        taken.bind(("127.0.0.1", 0))
+        port = taken.getsockname()[1]
+        run(scenario())
+
+
+Talk = Callable[[ServerConnection], Awaitable[None]]
+
+
+@asynccontextmanager
+async def imposter(talk: Talk, *, has_data: bool = True) -> AsyncIterator[int]:
+    """Serve websockets that talk otherwise than a board; gives the port."""
+
+    def only_known(connection: ServerConnection, request: Request) -> Response | None:
+        if request.path == "/gui_control" or has_data:
+            return None
+        return connection.respond(404, "no such page\n")
+
+    async with serve(
+        talk, "127.0.0.1", 0, process_request=only_known, compression=None, close_timeout=0.1
+    ) as server:
+        yield next(iter(server.sockets)).getsockname()[1]
+
+
+async def stay(connection: ServerConnection) -> None:
+    await connection.wait_closed()
+
+
+async def leave(connection: ServerConnection) -> None:
+    await connection.close()
+
+
+def test_a_websocket_server_that_is_no_watcher() -> None:
+    async def scenario() -> None:
+        async with imposter(stay) as port:
+            with pytest.raises(NoReplyError, match=r"'connection' from .*/gui_control in 0\.5 s"):
+                await connect(port, timeout_s=SHORT_S)
+
+    run(scenario())
+
+
+def test_a_server_that_leaves_during_the_handshake() -> None:
+    async def scenario() -> None:
+        async with imposter(leave) as port:
+            with pytest.raises(BoardError, match=f"127.0.0.1:{port}"):
+                await connect(port)
+
+    run(scenario())
+
+
+def test_a_server_without_a_data_channel_is_told_and_let_go() -> None:
+    ended: list[ServerConnection] = []
+
+    async def note_the_end(connection: ServerConnection) -> None:
+        await connection.wait_closed()
+        ended.append(connection)
+
+    async def scenario() -> None:
+        async with imposter(note_the_end, has_data=False) as port:
+            with pytest.raises(ConnectError, match="gui_data.*404"):
+                await connect(port)
+            await eventually(lambda: len(ended) == 1, "the control channel was closed")
+
+    run(scenario())
+
+
+def test_connecting_can_be_given_up() -> None:
+    begun: list[ServerConnection] = []
+    ended: list[ServerConnection] = []
+
+    async def note_the_end(connection: ServerConnection) -> None:
+        begun.append(connection)
+        await connection.wait_closed()
+        ended.append(connection)
+
+    async def scenario() -> None:
+        async with imposter(note_the_end) as port:
+            connecting = asyncio.create_task(connect(port))
+            await eventually(lambda: len(begun) == 2, "both channels were opened")
+            connecting.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await connecting
+            await eventually(lambda: len(ended) == 2, "both channels were closed")
+
+    run(scenario())
+
+
+def test_broken_control_messages_are_counted_and_passed_over() -> None:
+    async def talk(connection: ServerConnection) -> None:
+        if connection.request is None or connection.request.path != "/gui_control":
+            await connection.wait_closed()
+            return
+        await connection.send(EVENT)
+        async for message in connection:
+            if message == CONNECTION_REPLY:
+                continue
+            for text in ("no json", '{"watcher":{"watchers":5}}', b"\xff", "{}", LISTING):
+                await connection.send(text)
+
+    async def scenario() -> None:
+        async with imposter(talk) as port:
+            client = await connect(port)
+            reply = await client.list()
+            assert reply.variable_list.tick == 2
+            assert client.counters.bad_frames == 3
+            assert client.project == "imposter"
+            await client.close()
+
+    run(scenario())

@@ -1,0 +1,43 @@
+"""The progress bar: on a terminal only, and only when it takes long."""
+
+from __future__ import annotations
+
+import io
+import threading
+from collections.abc import Callable
+
+import pytest
+from rich.console import Console
+
+from bela_module.scripting import progress
+from bela_module.scripting.progress import ProgressDisplay
+
+
+@pytest.fixture(autouse=True)
+def _hurry(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(progress, "_PATIENCE_S", 0.01)
+    monkeypatch.setattr(progress, "_REFRESH_S", 0.01)
+
+
+def test_a_terminal_is_shown_what_is_waited_for(wait_until: Callable[..., None]) -> None:
+    shown = io.StringIO()
+    console = Console(file=shown, force_terminal=True, width=80)
+    with ProgressDisplay("1000 values of pot1", lambda: 0.5, console):
+        wait_until(lambda: "50%" in shown.getvalue(), "the bar")
+    assert "1000 values of pot1" in shown.getvalue()
+
+
+def test_nothing_is_shown_elsewhere() -> None:
+    shown = io.StringIO()
+    threads = threading.active_count()
+    with ProgressDisplay("values", lambda: 0.5, Console(file=shown)):
+        assert threading.active_count() == threads
+    assert shown.getvalue() == ""
+
+
+def test_nothing_is_shown_when_it_is_over_soon(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(progress, "_PATIENCE_S", 20.0)
+    shown = io.StringIO()
+    with ProgressDisplay("values", lambda: 0.5, Console(file=shown, force_terminal=True)):
+        pass
+    assert shown.getvalue() == ""

@@ -1,0 +1,195 @@
+"""One run: what is kept, what is counted, who is told."""
+
+from __future__ import annotations
+
+import math
+import threading
+
+import numpy as np
+import pytest
+
+from bela_module.protocol.data_channel import ValueType, Variable
+from bela_module.recording.buffers import BufferData
+from bela_module.scripting.streaming_run import Run, RunSink
+from bela_module.streams.stream_plans import (
+    Origin,
+    SampleFormat,
+    StreamFacts,
+    StreamMode,
+    StreamPlan,
+)
+from bela_module.tracking.trackers import Gap, GapReason
+
+POT = Variable(0, "pot", ValueType.FLOAT)
+COUNT = Variable(1, "count", ValueType.UNSIGNED_INT)
+
+
+class Notes:
+    """An output that notes what it is told."""
+
+    def __init__(self) -> None:
+        self.told: list[tuple[str, str, int]] = []
+        self.missing = ""
+
+    def take(self, name: str, buffer: BufferData) -> None:
+        self.told.append(("take", name, buffer["ref_timestamp"]))
+
+    def lose(self, name: str, last_tick: int) -> None:
+        self.told.append(("lose", name, last_tick))
+
+    def close(self, *, hurried: bool = False) -> None:
+        self.told.append(("close", "hurried" if hurried else "", 0))
+
+    def describe_missing(self, name: str) -> str:
+        return self.missing
+
+
+def give(run: Run, variable: Variable, first_tick: int, n_values: int = 4) -> None:
+    ticks = np.arange(first_tick, first_tick + n_values)
+    run.take(variable, ticks, ticks.astype(np.float64), ticks / 10)
+
+
+def test_buffers_are_kept_up_to_the_length_of_the_queue() -> None:
+    run = Run([POT, COUNT], queue_length=2)
+    for first_tick in (0, 4, 8):
+        give(run, POT, first_tick)
+    assert [buffer["ref_timestamp"] for buffer in run.queues()["pot"]] == [4, 8]
+    assert run.queues()["count"] == []
+    assert list(run.newest()) == ["pot"]
+    run.resize(1)
+    assert [buffer["ref_timestamp"] for buffer in run.queues()["pot"]] == [8]
+    run.flush()
+    assert run.queues() == {"pot": [], "count": []}
+    assert run.counts == {"pot": 12, "count": 0}
+
+
+def test_values_have_their_own_type() -> None:
+    run = Run([COUNT], None)
+    run.take(COUNT, np.array([5]), np.array([2.0**32 - 1]), np.array([0.5]))
+    (buffer,) = run.queues()["count"]
+    assert buffer["data"].dtype == np.uint32
+    assert buffer["data"][0] == 2**32 - 1
+
+
+def test_no_more_is_taken_than_whole_buffers_up_to_the_number_asked_for() -> None:
+    notes = Notes()
+    run = Run([POT, COUNT], None, n_values=6, outputs=[notes])
+    for first_tick in (0, 4, 8):
+        give(run, POT, first_tick)
+    assert not run.complete
+    assert run.fraction == 0.0
+    give(run, COUNT, 0, 6)
+    assert run.complete
+    assert run.fraction == 1.0
+    assert run.counts == {"pot": 8, "count": 6}
+    assert notes.told == [("take", "pot", 0), ("take", "pot", 4), ("take", "count", 0)]
+    assert run.describe() == (
+        "pot: 8 values, 2 more than the 6 asked for, since the board sends them 1024 at a time, "
+        "none lost\n"
+        "count: 6 values, none lost"
+    )
+
+
+def test_a_loss_is_counted_and_told_with_the_next_buffer() -> None:
+    notes = Notes()
+    run = Run([POT], None, outputs=[notes])
+    give(run, POT, 0)
+    run.lose(POT, Gap(4, 9, 6, GapReason.LOST))
+    run.lose(POT, Gap(10, 11, 2, GapReason.CUT))
+    run.lose(POT, Gap(12, 15, 4, GapReason.UNKNOWN_END))
+    give(run, POT, 16)
+    give(run, POT, 20)
+    assert [buffer["lost"] for buffer in run.queues()["pot"]] == [0, 8, 0]
+    assert run.lost == {"pot": 8}
+    assert ("lose", "pot", 9) in notes.told
+    assert ("lose", "pot", 15) not in notes.told
+    assert run.describe() == "pot: 12 values, and 8 lost"
+
+
+def test_waiting_ends_with_the_condition_the_time_or_the_run() -> None:
+    run = Run([POT], None, n_values=4)
+    assert not run.wait(lambda: run.complete, 0.01)
+    feeder = threading.Timer(0.02, give, (run, POT, 0))
+    feeder.start()
+    assert run.wait(lambda: run.complete, 20.0)
+    feeder.join()
+    closer = threading.Timer(0.02, run.mark, ("stopped",))
+    closer.start()
+    assert run.wait(lambda: False, 20.0)
+    closer.join()
+    assert run.ended
+
+
+def test_after_its_end_nothing_is_taken_and_outputs_are_closed_once() -> None:
+    notes = Notes()
+    run = Run([POT], None, outputs=[notes])
+    run.close()
+    run.close()
+    give(run, POT, 0)
+    run.lose(POT, Gap(4, 9, 6, GapReason.LOST))
+    assert notes.told == [("close", "", 0)]
+    assert run.counts == run.lost == {"pot": 0}
+
+
+def test_all_outputs_are_closed_even_if_somebody_loses_patience_with_one() -> None:
+    class Hanging(Notes):
+        def close(self, *, hurried: bool = False) -> None:
+            raise KeyboardInterrupt
+
+    before, after = Notes(), Notes()
+    run = Run([POT], None, outputs=[before, Hanging(), after])
+    with pytest.raises(KeyboardInterrupt):
+        run.close(hurried=True)
+    assert before.told == after.told == [("close", "hurried", 0)]
+
+
+def test_the_report_says_what_an_output_lacks() -> None:
+    notes = Notes()
+    run = Run([POT], None, outputs=[notes])
+    give(run, POT, 0)
+    notes.missing = "; its file lacks 3 of them"
+    assert run.describe() == "pot: 4 values, none lost; its file lacks 3 of them"
+
+
+def test_the_longest_time_is_no_error_and_a_wait_can_be_woken() -> None:
+    run = Run([POT], None)
+    given_up = threading.Event()
+    waker = threading.Timer(0.02, lambda: (given_up.set(), run.wake()))
+    waker.start()
+    assert run.wait(given_up.is_set, math.inf)
+    waker.join()
+
+
+@pytest.mark.parametrize(
+    ("text", "ends"),
+    [("stopped", True), ("schedule_finished", True), ("started", False), ("gap pot 5", False)],
+)
+def test_only_the_end_ends_it(text: str, ends: bool) -> None:
+    run = Run([POT], None)
+    assert run.stopped
+    run.stopped = False
+    run.mark(text)
+    assert run.ended is run.stopped is ends
+
+
+def test_the_sink_feeds_the_run_of_the_moment() -> None:
+    sink = RunSink()
+    plan = StreamPlan("bela_pot", (POT,), StreamMode.DENSE, SampleFormat.FLOAT32)
+    origin = Origin("bela", "test", 44100.0, 44100.0, 0.001, 0.0)
+    rows, ticks = np.array([[1.5], [2.5]], np.float32), np.array([7, 8])
+
+    def feed() -> None:
+        sink.identify(origin)
+        sink.open(plan, StreamFacts(origin, 44100.0))
+        sink.push(plan, ticks, rows, ticks / 10)
+        sink.gap(plan, POT, Gap(9, 9, 1, GapReason.LOST))
+        sink.mark("stopped", 1.0)
+        sink.close()
+
+    feed()
+    assert sink.has_listeners(plan)
+    run = sink.run = Run([POT], None)
+    feed()
+    assert run.queues()["pot"][0]["data"].tolist() == [1.5, 2.5]
+    assert run.lost == {"pot": 1}
+    assert run.ended

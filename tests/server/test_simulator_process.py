@@ -1,0 +1,80 @@
+"""The simulated board's process: its address is found, its end is ours, its silence is an error."""
+
+from __future__ import annotations
+
+import socket
+import subprocess
+import sys
+import time
+
+import pytest
+
+from bela_module.errors import ConnectError
+from bela_module.server.simulator_process import BoardProcess
+from tests.support.paths import ROOT
+
+SLEEPER = "import time, sys\nprint('a board at ws://127.0.0.1:4711', flush=True)\ntime.sleep(60)"
+
+
+def test_the_simulated_board_answers_and_ends() -> None:
+    board = BoardProcess()
+    try:
+        host, port = board.start(timeout_s=30)
+        with socket.create_connection((host, port), timeout=20):
+            pass
+    finally:
+        board.end()
+    with pytest.raises(ConnectionRefusedError):
+        socket.create_connection((host, port), timeout=20).close()
+    board.end()
+
+
+def test_the_address_is_read_from_the_output() -> None:
+    board = BoardProcess((sys.executable, "-c", SLEEPER))
+    assert board.start(timeout_s=30) == ("127.0.0.1", 4711)
+    board.end()
+
+
+def test_a_process_that_ends_is_an_error() -> None:
+    board = BoardProcess((sys.executable, "-c", "print('no address here')"))
+    with pytest.raises(ConnectError, match="it did not say where it listens"):
+        board.start(timeout_s=30)
+
+
+def test_a_process_that_says_nothing_is_an_error() -> None:
+    board = BoardProcess((sys.executable, "-c", "import time; time.sleep(60)"))
+    with pytest.raises(ConnectError, match="it did not say where it listens"):
+        board.start(timeout_s=0.2)
+
+
+def test_a_process_that_ignores_sigterm_is_killed() -> None:
+    stubborn = "import signal\nsignal.signal(signal.SIGTERM, signal.SIG_IGN)\n" + SLEEPER
+    board = BoardProcess((sys.executable, "-c", stubborn))
+    board.start(timeout_s=30)
+    board.end()
+
+
+def test_it_ends_with_a_process_that_is_killed() -> None:
+    starter = (
+        "from bela_module.server.simulator_process import BoardProcess\n"
+        "import os, signal\n"
+        "print(BoardProcess().start(30)[1], flush=True)\n"
+        "os.kill(os.getpid(), signal.SIGKILL)\n"
+    )
+    killed = subprocess.run(
+        [sys.executable, "-c", starter],
+        check=False,
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=50,
+    )
+    port = int(killed.stdout)
+    deadline_s = time.monotonic() + 20
+    while time.monotonic() < deadline_s:
+        try:
+            socket.create_connection(("127.0.0.1", port), timeout=5).close()
+        except ConnectionRefusedError:
+            return
+        time.sleep(0.05)
+    pytest.fail("the simulated board outlived the process that started it")

@@ -1,0 +1,112 @@
+"""A STOP collects all that the board took until then, and invents nothing."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import pytest
+
+from bela_module.connection.board_client import BoardClient
+from bela_module.simulator.simulated_board import SimulatedBoard
+from tests.support.session_helpers import (
+    Running,
+    WaitUntil,
+    board_of,
+    session_on,
+    written_ticks,
+)
+from tests.support.signal_cases import AHEAD_TICKS, EACH_TICK, SKETCH, STEPS, TOUCH_STEP, value_of
+
+
+@pytest.fixture
+def board() -> Iterator[SimulatedBoard]:
+    with board_of(*SKETCH) as board:
+        yield board
+
+
+@pytest.fixture
+def one(board: SimulatedBoard) -> Iterator[Running]:
+    with session_on(board) as one:
+        one.list()
+        yield one
+
+
+def test_stop_before_a_schedule_cancels_it(board: SimulatedBoard, one: Running) -> None:
+    one.schedule(timestamps=board.tick_now() + 100 * AHEAD_TICKS, durations=1000)
+    assert one.state == "streaming"
+    assert one.stop() == "stopped"
+    assert one.state == "idle"
+    assert one.sink.events == ["stopped"]
+    # The board answers with a few values of now, which nobody asked for.
+    assert all(board.account(name).sent > 0 for name in EACH_TICK)
+    assert one.sink.gaps == []
+    assert [(stream["samples"], stream["lost"]) for stream in one.streams.values()] == [
+        (0, 0)
+    ] * len(SKETCH)
+
+
+def test_stop_during_a_schedule_collects_its_tail(
+    board: SimulatedBoard, one: Running, wait_until: WaitUntil
+) -> None:
+    one.schedule(variables=("ramp", "zero"), start_in_s=0.1, duration_s=1000)
+    wait_until(lambda: board.account("zero").sent and one.sink.events, "a block")
+    stopped_at = board.tick_now()
+    one.stop()
+    for name in ("ramp", "zero"):
+        kept, written = one.sink[f"bela_{name}"], written_ticks(board, name)
+        np.testing.assert_array_equal(kept.ticks, written)
+        np.testing.assert_array_equal(kept.values, value_of(name, written))
+        assert kept.ticks[-1] >= stopped_at
+    assert one.sink.events[0] == "schedule_started"
+    assert len(one.sink.events) == 2
+
+
+def test_stop_collects_everything_and_invents_no_zero(
+    board: SimulatedBoard, one: Running, wait_until: WaitUntil
+) -> None:
+    one.start()
+    wait_until(lambda: all(board.account(v.name).sent for v in SKETCH[:-1]), "blocks")
+    stopped_at = board.tick_now()
+    assert one.stop() == "stopped"
+    for name, step in STEPS.items():
+        kept, written = one.sink[f"bela_{name}"], written_ticks(board, name, step)
+        np.testing.assert_array_equal(kept.ticks, written)
+        np.testing.assert_array_equal(kept.values, value_of(name, written))
+        assert kept.ticks[-1] >= stopped_at
+        assert board.account(name).discarded == 0
+    kept, written = one.sink["bela_touch"], written_ticks(board, "touch", TOUCH_STEP)
+    np.testing.assert_array_equal(kept.ticks, written)
+    assert kept.ticks[-1] >= stopped_at  # the value that ended it is part of it
+    assert one.sink.gaps == []
+    assert all(stream["lost"] == 0 for stream in one.streams.values())
+
+
+def test_a_stop_right_after_the_start_invents_no_loss(board: SimulatedBoard, one: Running) -> None:
+    for _ in range(4):
+        one.start("ramp", "zero")
+        one.stop()
+    for name in ("ramp", "zero"):
+        np.testing.assert_array_equal(one.sink[f"bela_{name}"].ticks, written_ticks(board, name))
+    assert one.sink.events == ["started", "stopped"] * 4
+    assert one.sink.gaps == []
+
+
+def test_an_end_that_is_set_is_not_moved_by_what_is_known_later(
+    board: SimulatedBoard, one: Running, wait_until: WaitUntil, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """CLOSE has two seconds; what the board does after the end that it was told is no loss."""
+
+    async def never(*_: Any) -> tuple[str, ...]:
+        await asyncio.sleep(60)
+        return ()
+
+    one.start("ramp")
+    wait_until(lambda: one.samples("bela_ramp") > 0, "samples")
+    monkeypatch.setattr(BoardClient, "still_watched", never)
+    one.session.close()
+    np.testing.assert_array_equal(one.sink["bela_ramp"].ticks, written_ticks(board, "ramp"))
+    assert one.streams["bela_ramp"]["lost"] == 0
+    assert "the board was not there to confirm the end" in one.session.status()["shortfalls"][0]

@@ -1,0 +1,69 @@
+"""The survey of steps, carried out on a simulated board over real sockets."""
+
+from __future__ import annotations
+
+import asyncio
+
+from bela_module.connection.board_client import BoardClient
+from bela_module.protocol.data_channel import Block
+from bela_module.session.board_state import Board
+from bela_module.session.delivery.step_surveyor import Surveyor
+from bela_module.simulator.simulated_board import SimulatedBoard
+from bela_module.streams.lsl_clock import local_clock
+from tests.support.session_helpers import board_of, variable
+
+
+async def survey(simulated: SimulatedBoard, board: Board, *, deaf: bool = False) -> None:
+    """Connect, and find the steps of all variables; a deaf one does not hear the monitors."""
+
+    def hear(message: bytes | str, _arrived_s: float) -> None:
+        block = board.receive(message)
+        if isinstance(block, Block) and not deaf:
+            assert surveyor.take(block) is block.monitor
+
+    async def probe(client: BoardClient) -> None:
+        board.take_reply(await client.list(), client.project)
+
+    surveyor = Surveyor(board, local_clock, probe)
+    client = await BoardClient.connect(
+        "127.0.0.1", simulated.port, now=local_clock, reply_timeout_s=10.0, on_data=hear
+    )
+    try:
+        await probe(client)
+        await surveyor.find_steps(client, board.variables)
+    finally:
+        await client.close()
+
+
+def test_steps_are_found_and_the_monitors_end() -> None:
+    variables = (variable("every"), variable("fourth", step=4), variable("event", sparse=True))
+    board = Board("test")
+    with board_of(*variables) as simulated:
+        asyncio.run(survey(simulated, board))
+        assert simulated.monitored() == {}
+    assert board.steps == {"every": 1, "fourth": 4}
+
+
+def test_what_is_known_is_not_asked_for_again() -> None:
+    board = Board("test")
+    with board_of(variable("every")) as simulated:
+        asyncio.run(survey(simulated, board))
+        simulated.control_messages.clear()
+        asyncio.run(survey(simulated, board))
+        assert not any('"monitor"' in text for text in simulated.control_messages)
+
+
+def test_without_an_answer_the_survey_ends_by_itself() -> None:
+    board = Board("test")
+    with board_of(variable("every")) as simulated:
+        asyncio.run(survey(simulated, board, deaf=True))
+        assert simulated.monitored() == {}
+    assert board.steps == {}
+
+
+def test_values_that_come_slowly_are_waited_for() -> None:
+    board = Board("test")
+    with board_of(variable("every"), variable("slow", step=4410)) as simulated:
+        asyncio.run(survey(simulated, board))
+        assert simulated.monitored() == {}
+    assert board.steps == {"every": 1, "slow": 4410}

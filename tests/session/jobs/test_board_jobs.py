@@ -1,0 +1,229 @@
+"""What can be asked of a board besides START and SCHEDULE: MONITOR and LIST."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import pytest
+
+from bela_module.errors import RequestError
+from bela_module.protocol.data_channel import ValueType
+from bela_module.requests import StartRequest
+from bela_module.simulator.simulated_board import SimulatedBoard
+from tests.support.session_helpers import (
+    Running,
+    WaitUntil,
+    answer,
+    assert_times_are_true,
+    board_of,
+    left_on,
+    session_on,
+    variable,
+    written_ticks,
+)
+
+TOUCH_STEP = 500
+SKETCH = (
+    variable("ramp"),
+    variable("whole", ValueType.INT),
+    variable("unsigned", ValueType.UNSIGNED_INT),
+    variable("byte", ValueType.CHAR),
+    variable("short", ValueType.FLOAT),
+    variable("touch", ValueType.INT, step=TOUCH_STEP, sparse=True),
+)
+
+
+@pytest.fixture
+def board() -> Iterator[SimulatedBoard]:
+    with board_of(*SKETCH) as board:
+        yield board
+
+
+@pytest.fixture
+def one(board: SimulatedBoard) -> Iterator[Running]:
+    with session_on(board) as one:
+        yield one
+
+
+# ---- MONITOR -----------------------------------------------------------------------------------
+
+
+def test_monitored_values_come_one_by_one_at_their_period(
+    board: SimulatedBoard, one: Running, wait_until: WaitUntil
+) -> None:
+    said = one.monitor(variables=["ramp", "byte", "touch"], periods=[441, 4410, 1000])
+    assert said == "monitoring ramp, byte, touch"
+    assert board.monitored() == {"ramp": 441, "byte": 4410, "touch": 1000}
+    names = {"bela_ramp": 441, "bela_byte": 4410, "bela_touch": 1000}
+    wait_until(lambda: all(one.samples(name) >= 5 for name in names), "some values")
+    assert one.stop() == "stopped"
+    assert left_on(board) == ([], {}, {})
+    for name, period in names.items():
+        kept, stream = one.sink[name], one.streams[name]
+        assert stream["mode"] == "monitor"
+        assert stream["nominal_rate_hz"] == 0.0
+        assert stream["lost"] == 0
+        expected = kept.ticks.astype(np.int8) if name == "bela_byte" else kept.ticks
+        np.testing.assert_array_equal(kept.values, expected)
+        assert (np.diff(kept.ticks) >= period).all()
+        assert_times_are_true(board, one.sink, name)
+    assert np.all(np.diff(one.sink["bela_ramp"].ticks) == 441)
+
+
+def test_a_period_in_seconds_is_counted_in_ticks(board: SimulatedBoard, one: Running) -> None:
+    one.monitor(variables="ramp", period_s=0.02)
+    assert board.monitored()["ramp"] == pytest.approx(882, abs=2)
+    one.monitor(variables="ramp")  # ten times a second unless it is said
+    assert board.monitored()["ramp"] == pytest.approx(4410, abs=5)
+    with pytest.raises(RequestError, match="a period of 1e-09 s is below 0.0005 s"):
+        one.monitor(variables="ramp", period_s=1e-9)
+
+
+def test_a_monitor_gives_way_to_a_start_and_goes_on_under_another_name(
+    board: SimulatedBoard, one: Running, wait_until: WaitUntil
+) -> None:
+    one.monitor(variables=["ramp", "byte"], periods=441)
+    one.start("ramp")
+    assert set(one.streams) == {"bela_ramp", "bela_ramp_monitor", "bela_byte"}
+    wait_until(lambda: one.samples("bela_ramp_monitor") > 5, "monitored values")
+    wait_until(lambda: one.samples("bela_ramp") > 5, "streamed values")
+    one.stop()
+    one.monitor(variables="ramp", periods=441)  # the stream of START stays what it is
+    assert set(one.streams) == {"bela_ramp_monitor"}
+
+
+def test_a_schedule_beyond_the_last_tick_is_refused(one: Running) -> None:
+    for too_late in ({"start_in_s": 1e15, "duration_s": 1}, {"start_in_s": 0, "duration_s": 1e300}):
+        with pytest.raises(RequestError, match="beyond the last tick"):
+            one.schedule(**too_late)
+
+
+def test_another_monitor_replaces_the_first(board: SimulatedBoard, one: Running) -> None:
+    one.monitor(variables=["ramp", "byte"], periods=100)
+    one.monitor(variables="whole", periods=200)
+    assert board.monitored() == {"whole": 200}
+    assert set(one.streams) == {"bela_whole"}
+
+
+def test_a_variable_can_be_monitored_while_it_streams(
+    board: SimulatedBoard, one: Running, wait_until: WaitUntil
+) -> None:
+    one.start("ramp")
+    one.monitor(variables="ramp", periods=441)
+    assert set(one.streams) == {"bela_ramp", "bela_ramp_monitor"}
+    wait_until(lambda: one.samples("bela_ramp_monitor") > 5, "monitored values")
+    wait_until(lambda: board.account("ramp").sent, "a block")
+    one.stop()
+    np.testing.assert_array_equal(one.sink["bela_ramp"].ticks, written_ticks(board, "ramp"))
+    monitored = one.sink["bela_ramp_monitor"]
+    np.testing.assert_array_equal(monitored.values, monitored.ticks)
+    assert one.session.status()["counters"]["foreign_blocks"] == 0
+
+
+def test_a_stream_can_be_configured_to_be_monitored(
+    board: SimulatedBoard, wait_until: WaitUntil
+) -> None:
+    slow = {"variables": ["ramp", "short"], "mode": "monitor", "period_s": 0.01}
+    with session_on(board, streams={"slow": slow}) as one:
+        assert one.start("ramp", "short", "byte") == "streaming bela_slow, bela_byte"
+        wait_until(board.monitored, "monitored variables")
+        assert board.monitored() == pytest.approx({"ramp": 441, "short": 441}, abs=2)
+        with pytest.raises(RequestError, match="already; STOP first"):
+            one.schedule(variables=["ramp", "short"], start_in_s=1, duration_s=1)
+        wait_until(lambda: one.samples("bela_slow") > 5, "rows")
+        one.stop()
+        with pytest.raises(RequestError, match="bela_slow is monitored, which cannot be scheduled"):
+            one.schedule(variables=["ramp", "short"], start_in_s=1, duration_s=1)
+        kept = one.sink["bela_slow"]
+        for column in kept.rows.T:
+            known = np.isfinite(column)
+            np.testing.assert_array_equal(column[known], kept.ticks[known])
+        assert np.isfinite(kept.rows).any(axis=0).all()
+
+
+def test_a_variable_has_one_monitor(board: SimulatedBoard) -> None:
+    slow = {"variables": ["ramp"], "mode": "monitor", "period_s": 0.01}
+    with session_on(board, streams={"slow": slow}) as one:
+        one.monitor(variables="ramp", periods=441)
+        with pytest.raises(RequestError, match="ramp is monitored by MONITOR already"):
+            one.start("ramp", "byte")
+        one.stop()
+        one.start("ramp", "byte")
+        with pytest.raises(RequestError, match="ramp is monitored by START already"):
+            one.monitor(variables="ramp", periods=441)
+        one.stop()
+
+
+def test_what_cannot_be_monitored_is_refused(board: SimulatedBoard, one: Running) -> None:
+    with pytest.raises(RequestError, match="no variable 'nothing'"):
+        one.monitor(variables=["ramp", "nothing"], periods=100)
+    with pytest.raises(RequestError, match="2 periods|periods must be one for all"):
+        one.monitor(periods=[100, 200])
+    assert left_on(board) == ([], {}, {})
+
+
+def test_a_monitor_that_is_refused_leaves_the_one_that_runs(
+    board: SimulatedBoard, one: Running
+) -> None:
+    one.monitor(variables="ramp", periods=441)
+    with pytest.raises(RequestError, match="is below"):
+        one.monitor(variables="byte", period_s=0.0001)
+    assert board.monitored() == {"ramp": 441}
+    assert one.state == "streaming"
+
+
+def test_a_monitor_goes_on_when_the_start_beside_it_is_interrupted(
+    board: SimulatedBoard, one: Running, wait_until: WaitUntil
+) -> None:
+    one.monitor(variables="ramp", periods=441)
+    started = one.session.start(StartRequest(variables=("ramp",)))
+    board.later(0.1, board.disconnect)
+    assert answer(started).startswith(("streaming", "waiting"))
+    wait_until(lambda: one.samples("bela_ramp_monitor") > 0, "the monitor's values")
+    wait_until(lambda: one.samples("bela_ramp") > 512, "the stream's")
+    wait_until(lambda: board.monitored() == {"ramp": 441}, "the monitor on the board")
+
+
+def test_a_survey_takes_nothing_from_a_monitor(
+    board: SimulatedBoard, one: Running, wait_until: WaitUntil
+) -> None:
+    one.monitor(variables="byte", periods=50)
+    wait_until(lambda: one.samples("bela_byte") > 0, "values")
+    one.start("ramp")  # of which the step is not known yet
+    there = one.samples("bela_byte")
+    wait_until(lambda: one.samples("bela_byte") > there + 20, "more values")
+    assert set(np.diff(one.sink["bela_byte"].ticks)) == {50}
+
+
+# ---- LIST ----------------------------------------------------------------------------------------
+
+
+def test_list_describes_the_variables(board: SimulatedBoard, one: Running) -> None:
+    one.set(short=0.5)
+    one.monitor(variables="byte", periods=100)
+    listed: dict[str, Any] = json.loads(json.dumps(one.list(), allow_nan=False))
+    assert listed["project"] == "test"
+    assert listed["sample_rate_hz"] == 44100.0
+    assert 0 < listed["tick"] <= board.tick_now()
+    described = {each["name"]: each for each in listed["variables"]}
+    assert list(described) == [v.name for v in SKETCH]
+    types = ["double", "int", "unsigned int", "char", "float", "int"]
+    assert [each["type"] for each in listed["variables"]] == types
+    assert described["touch"]["mode"] == "sparse"
+    assert {each["mode"] for name, each in described.items() if name != "touch"} == {"dense"}
+    assert described["short"]["controlled"]
+    assert described["short"]["value"] == 0.5
+    assert described["byte"]["monitor_period_ticks"] == 100
+    assert not any(each["watched"] or each["logged"] for each in listed["variables"])
+
+
+def test_a_look_for_python_has_the_measured_rate(board: SimulatedBoard, one: Running) -> None:
+    one.monitor(variables="ramp", periods=100)  # which measures the clock
+    view = answer(one.session.look())
+    assert [v.name for v in view.variables] == [v.name for v in SKETCH]
+    assert (view.project, view.declared_rate_hz) == ("test", 44100.0)
+    assert view.tick_rate_hz == pytest.approx(44100.0, rel=0.1)
+    assert view.tick <= board.tick_now()

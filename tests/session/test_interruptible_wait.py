@@ -1,0 +1,65 @@
+"""Waiting that ends early."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Coroutine
+from typing import Any
+
+import pytest
+
+from bela_module.session.interruptible_wait import Waker
+
+LONG_S = 60.0
+
+
+def run(coroutine: Coroutine[Any, Any, None]) -> None:
+    """Run it, and let it leave no task behind."""
+
+    async def whole() -> None:
+        async with asyncio.timeout(LONG_S / 2):
+            await coroutine
+        await asyncio.sleep(0)
+        assert asyncio.all_tasks() == {asyncio.current_task()}
+
+    asyncio.run(whole())
+
+
+@pytest.mark.parametrize("timeout_s", [None, LONG_S])
+def test_it_ends_when_it_is_woken(timeout_s: float | None) -> None:
+    async def body() -> None:
+        waker = Waker()
+        asyncio.get_running_loop().call_later(0.01, waker.wake)
+        await waker.wait(timeout_s=timeout_s)
+
+    run(body())
+
+
+def test_it_ends_with_the_first_future_and_leaves_the_others_alone() -> None:
+    async def body() -> None:
+        first, other = (asyncio.get_running_loop().create_future() for _ in range(2))
+        asyncio.get_running_loop().call_later(0.01, first.set_result, None)
+        await Waker().wait(first, other, timeout_s=LONG_S)
+        assert not other.done()
+
+    run(body())
+
+
+def test_it_ends_in_time_and_what_it_waited_for_goes_on() -> None:
+    async def body() -> None:
+        future = asyncio.get_running_loop().create_future()
+        await Waker().wait(future, timeout_s=0.01)
+        assert not future.done()
+
+    run(body())
+
+
+def test_a_wake_before_the_wait_does_not_end_it() -> None:
+    async def body() -> None:
+        waker, loop = Waker(), asyncio.get_running_loop()
+        waker.wake()
+        begun_s = loop.time()
+        await waker.wait(timeout_s=0.05)
+        assert loop.time() - begun_s > 0.04
+
+    run(body())

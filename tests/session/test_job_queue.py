@@ -1,0 +1,170 @@
+"""Commands that wait for the board: order, bounds, and what becomes of each."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import Any, cast
+
+import pytest
+
+from bela_module.connection.board_client import BoardClient
+from bela_module.errors import BelaError, DisconnectedError, RequestError
+from bela_module.session.job_queue import JobQueue
+
+GONE = DisconnectedError("gone")
+
+
+def run(scenario: Callable[[JobQueue], Awaitable[None]]) -> None:
+    async def main() -> None:
+        await scenario(JobQueue())
+
+    asyncio.run(main())
+
+
+async def job(_client: BoardClient) -> str:
+    return "done"
+
+
+def a_client() -> BoardClient:
+    return cast("BoardClient", object())
+
+
+def error_of(future: asyncio.Future[Any]) -> BaseException | None:
+    return future.exception() if future.done() else None
+
+
+def test_jobs_are_taken_in_their_order_and_those_given_up_are_passed_over() -> None:
+    async def scenario(queue: JobQueue) -> None:
+        first, second, third = (queue.add(job, waits=False) for _ in range(3))
+        assert len(queue) == 3
+        second.future.cancel()
+        assert queue.take() is first
+        queue.put_back(first)
+        assert queue.take() is first
+        assert queue.take() is third
+        assert queue.take() is None
+
+    run(scenario)
+
+
+def test_there_are_only_so_many() -> None:
+    async def scenario(queue: JobQueue) -> None:
+        for _ in range(64):
+            queue.add(job, waits=True)
+        with pytest.raises(RequestError, match="64 commands are waiting"):
+            queue.add(job, waits=True)
+
+    run(scenario)
+
+
+def test_without_a_board_those_that_wait_are_told_and_kept() -> None:
+    async def scenario(queue: JobQueue) -> None:
+        patient, impatient = queue.add(job, waits=True), queue.add(job, waits=False)
+        queue.no_board(GONE)
+        queue.no_board(GONE)
+        assert patient.waiting is not None
+        assert patient.waiting.result() == "waiting for the board: gone"
+        assert error_of(impatient.future) is GONE
+        assert queue.take() is patient
+
+    run(scenario)
+
+
+def test_the_end_of_a_connection_fails_what_made_sense_on_it_alone() -> None:
+    async def scenario(queue: JobQueue) -> None:
+        client = a_client()
+        bound = queue.add(job, waits=False, only_on=client)
+        other = queue.add(job, waits=False, only_on=a_client())
+        free = queue.add(job, waits=False)
+        queue.connection_ended(client, GONE)
+        assert error_of(bound.future) is GONE
+        assert queue.take() is other
+        assert queue.take() is free
+
+    run(scenario)
+
+
+def test_all_can_be_refused_or_those_that_waited_before() -> None:
+    async def scenario(queue: JobQueue) -> None:
+        patient, impatient = queue.add(job, waits=True), queue.add(job, waits=False)
+        ours = queue.add(job, waits=True, internal=True)
+        newest = queue.newest
+        later = queue.add(job, waits=True)
+        assert queue.refuse_waiting("stopped", newest)
+        assert str(error_of(patient.future)) == "stopped"
+        assert not any(each.future.done() for each in (impatient, ours, later))
+        assert not queue.refuse_waiting("stopped", newest)
+        queue.refuse("closed")
+        for each in (impatient, ours, later):
+            assert str(error_of(each.future)) == "closed"
+
+    run(scenario)
+
+
+# ---- carrying out ------------------------------------------------------------------------------
+
+
+def failing(error: BaseException) -> Callable[[BoardClient], Awaitable[str]]:
+    async def fail(_client: BoardClient) -> str:
+        raise error
+
+    return fail
+
+
+def worded(error: Exception) -> BelaError:
+    return BelaError(f"worded: {error}")
+
+
+def test_a_job_that_is_done_gives_its_result() -> None:
+    async def scenario(queue: JobQueue) -> None:
+        pending = queue.add(job, waits=False)
+        await queue.carry_out(pending, a_client(), worded)
+        assert pending.future.result() == "done"
+
+    run(scenario)
+
+
+def test_a_defect_ends_the_job_alone() -> None:
+    async def scenario(queue: JobQueue) -> None:
+        pending = queue.add(failing(ZeroDivisionError("oh")), waits=False)
+        await queue.carry_out(pending, a_client(), worded)
+        assert str(pending.future.exception()) == "worded: oh"
+
+    run(scenario)
+
+
+@pytest.mark.parametrize("waits", [True, False])
+def test_a_job_that_loses_its_board_is_kept_if_it_waits_for_one(waits: bool) -> None:
+    async def scenario(queue: JobQueue) -> None:
+        pending = queue.add(failing(GONE), waits=waits)
+        taken = queue.take()
+        assert taken is pending
+        with pytest.raises(DisconnectedError):
+            await queue.carry_out(pending, a_client(), worded)
+        assert len(queue) == waits
+        assert pending.future.done() is not waits
+        if not waits:
+            assert pending.future.exception() is GONE
+
+    run(scenario)
+
+
+def test_an_error_that_leaves_the_board_connected_ends_the_job_alone() -> None:
+    async def scenario(queue: JobQueue) -> None:
+        error = RequestError("no")
+        pending = queue.add(failing(error), waits=True)
+        await queue.carry_out(pending, a_client(), worded)
+        assert pending.future.exception() is error
+
+    run(scenario)
+
+
+def test_a_cancelled_job_is_answered() -> None:
+    async def scenario(queue: JobQueue) -> None:
+        pending = queue.add(failing(asyncio.CancelledError()), waits=False)
+        with pytest.raises(asyncio.CancelledError):
+            await queue.carry_out(pending, a_client(), worded)
+        assert str(pending.future.exception()) == "the session ended"
+
+    run(scenario)

@@ -1,0 +1,312 @@
+"""One stream, from blocks to samples: what waits, for what, and what becomes of it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import pytest
+
+from bela_module.config import parse_settings
+from bela_module.errors import StreamError
+from bela_module.protocol.data_channel import Array, Block, Ticks, ValueType, Variable
+from bela_module.streams import live_stream
+from bela_module.streams.live_stream import LiveStream
+from bela_module.streams.stream_plans import Origin, Stamps, StreamFacts, StreamPlan, plan_streams
+from bela_module.tracking.trackers import Gap
+from tests.support.session_helpers import Recorder
+
+RATE_HZ = 1000.0
+ORIGIN = Origin("test", "project", RATE_HZ, RATE_HZ, 0.001, 0.0)
+FACTS = StreamFacts(ORIGIN, RATE_HZ)
+COUNT = 512  # doubles in a block
+FIRST = 10_000
+
+
+def doubles(*names: str, sparse: bool = False) -> tuple[Variable, ...]:
+    return tuple(Variable(k, name, ValueType.DOUBLE, sparse) for k, name in enumerate(names))
+
+
+def plan_of(variables: Sequence[Variable], *, monitor: bool = False) -> StreamPlan:
+    sections: dict[str, Any] = {}
+    if len(variables) > 1:
+        sections["streams"] = {"group": {"variables": [v.name for v in variables]}}
+    (plan,) = plan_streams(variables, parse_settings(sections, "test"), monitor=monitor)
+    return plan
+
+
+class Scene:
+    """A stream, its sink, and a clock that stands still unless it is told otherwise."""
+
+    def __init__(self, plan: StreamPlan, sink: Recorder | None = None) -> None:
+        self.sink = sink or Recorder()
+        self.now_s = 100.0
+        self.told: list[tuple[str, Gap]] = []
+        self.errors: list[tuple[str, str]] = []
+        self.stream = LiveStream(
+            plan,
+            self.sink,
+            lambda ticks: ticks / RATE_HZ,
+            lambda: self.now_s,
+            lambda variable, gap: self.told.append((variable.name, gap)),
+            lambda plan, error: self.errors.append((plan.name, str(error))),
+        )
+        for tracker in self.stream.trackers:
+            tracker.begin(first_tick=FIRST, step_ticks=1)
+
+    def block(self, number: int, member: int = 0, *, arrived_s: float = 0.0) -> None:
+        """Send block number 0, 1, ... of a ramp."""
+        variable = self.stream.plan.variables[member]
+        tick = FIRST + number * COUNT
+        values = np.arange(tick, tick + COUNT, dtype=np.float64)
+        self.stream.add(Block(variable, tick, values), tick + COUNT, arrived_s)
+
+    def end(self, last_tick: int) -> None:
+        for variable in self.stream.plan.variables:
+            self.stream.end_at(variable, last_tick)
+        self.stream.settle()
+        self.stream.flush()
+
+    @property
+    def name(self) -> str:
+        return self.stream.plan.name
+
+
+@pytest.fixture
+def scene() -> Scene:
+    return Scene(plan_of(doubles("ramp")))
+
+
+def block_ticks(*numbers: int) -> Ticks:
+    return np.concatenate([FIRST + n * COUNT + np.arange(COUNT) for n in numbers])
+
+
+# ---- what waits --------------------------------------------------------------------------------
+
+
+def test_samples_wait_until_the_stream_is_open(scene: Scene) -> None:
+    for number in range(3):
+        scene.block(number)
+    assert scene.stream.is_waiting
+    assert scene.sink.kept == {}
+    scene.stream.open(FACTS)
+    assert not scene.stream.is_waiting
+    scene.block(3)
+    kept = scene.sink[scene.name]
+    np.testing.assert_array_equal(kept.ticks, block_ticks(0, 1, 2, 3))
+    np.testing.assert_array_equal(kept.values, kept.ticks)
+    np.testing.assert_array_equal(kept.stamps_s, kept.ticks / RATE_HZ)
+    assert scene.sink.facts[scene.name] == FACTS
+
+
+def test_a_new_stream_keeps_its_first_samples_for_a_listener(scene: Scene) -> None:
+    scene.sink.listening = False
+    scene.stream.open(FACTS)
+    scene.block(0)
+    assert scene.stream.is_waiting
+    scene.sink.listening = True
+    scene.block(1)
+    np.testing.assert_array_equal(scene.sink[scene.name].ticks, block_ticks(0, 1))
+    scene.sink.listening = False  # who leaves later is not waited for
+    scene.block(2)
+    assert not scene.stream.is_waiting
+
+
+def test_but_not_for_long(scene: Scene) -> None:
+    scene.sink.listening = False
+    scene.stream.open(FACTS)
+    scene.block(0)
+    scene.now_s += 1.9
+    scene.stream.release()
+    assert scene.stream.is_waiting
+    scene.now_s += 0.2
+    scene.stream.release()
+    assert scene.sink[scene.name].n_samples == COUNT
+
+
+def test_what_still_waits_at_the_end_is_delivered(scene: Scene) -> None:
+    scene.sink.listening = False
+    scene.stream.open(FACTS)
+    scene.block(0)
+    scene.end(FIRST + COUNT - 1)
+    assert scene.stream.finished
+    assert scene.sink[scene.name].n_samples == COUNT
+    assert scene.stream.lost == 0
+
+
+def test_what_can_never_be_delivered_does_not_fill_the_memory(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(live_stream, "_MAX_WAITING_VALUES", 4 * COUNT)
+    for number in range(10):
+        scene.block(number)
+    assert scene.stream.lost == 6 * COUNT
+    scene.stream.open(FACTS)
+    np.testing.assert_array_equal(scene.sink[scene.name].ticks, block_ticks(6, 7, 8, 9))
+    assert scene.stream.samples + scene.stream.lost == 10 * COUNT
+
+
+# ---- gaps and groups ---------------------------------------------------------------------------
+
+
+def test_a_gap_is_told_counted_and_leaves_the_other_times_alone(scene: Scene) -> None:
+    scene.stream.open(FACTS)
+    for number in (0, 1, 4):
+        scene.block(number)
+    scene.end(FIRST + 5 * COUNT - 1)
+    kept = scene.sink[scene.name]
+    np.testing.assert_array_equal(kept.ticks, block_ticks(0, 1, 4))
+    np.testing.assert_array_equal(kept.values, kept.ticks)
+    np.testing.assert_array_equal(kept.stamps_s, kept.ticks / RATE_HZ)
+    assert scene.told == scene.sink.gaps
+    ((name, gap),) = scene.told
+    assert (name, gap.n_values) == ("ramp", 2 * COUNT)
+    assert (gap.first_tick, gap.last_tick) == (FIRST + 2 * COUNT, FIRST + 4 * COUNT - 1)
+    status = scene.stream.status()
+    assert (status["samples"], status["lost"], status["gaps"]) == (3 * COUNT, 2 * COUNT, 1)
+
+
+def test_rows_of_a_group_wait_for_all_members() -> None:
+    scene = Scene(plan_of(doubles("a", "b")))
+    scene.stream.open(FACTS)
+    scene.block(0, member=0)
+    scene.block(1, member=0)
+    assert scene.stream.samples == 0
+    scene.block(0, member=1)
+    kept = scene.sink[scene.name]
+    np.testing.assert_array_equal(kept.ticks, block_ticks(0))
+    np.testing.assert_array_equal(kept.rows, np.column_stack([kept.ticks] * 2))
+
+
+def test_what_a_member_lost_is_nan_in_its_rows() -> None:
+    scene = Scene(plan_of(doubles("a", "b")))
+    scene.stream.open(FACTS)
+    for number in range(3):
+        scene.block(number, member=0)
+    for number in (0, 2):
+        scene.block(number, member=1)
+    scene.end(FIRST + 3 * COUNT - 1)
+    kept = scene.sink[scene.name]
+    np.testing.assert_array_equal(kept.ticks, block_ticks(0, 1, 2))
+    np.testing.assert_array_equal(kept.rows[:, 0], kept.ticks)
+    lost = np.isin(kept.ticks, block_ticks(1))
+    assert np.isnan(kept.rows[lost, 1]).all()
+    np.testing.assert_array_equal(kept.rows[~lost, 1], kept.ticks[~lost])
+    assert scene.stream.lost == COUNT
+    assert [name for name, _ in scene.told] == ["b"]
+
+
+def test_bytes_above_127_keep_their_bits() -> None:
+    scene = Scene(plan_of((Variable(0, "byte", ValueType.CHAR),)))
+    scene.stream.open(FACTS)
+    values = np.arange(256, dtype=np.uint8).astype(ValueType.CHAR.dtype).repeat(16)
+    scene.stream.add(Block(scene.stream.plan.variables[0], FIRST, values), FIRST + 4096, 0.0)
+    kept = scene.sink[scene.name].values
+    assert kept.dtype == np.int8
+    np.testing.assert_array_equal(kept.view(np.uint8), np.arange(256).repeat(16))
+
+
+def test_monitored_values_come_singly() -> None:
+    scene = Scene(plan_of(doubles("slow"), monitor=True))
+    scene.stream.open(StreamFacts(ORIGIN, 0.0))
+    (slow,) = scene.stream.plan.variables
+    for tick in (FIRST, FIRST + 100, FIRST + 200):
+        block = Block(slow, tick, np.array([float(tick)]), monitor=True)
+        scene.stream.add(block, tick, 0.0)
+    np.testing.assert_array_equal(scene.sink[scene.name].ticks, FIRST + np.array([0, 100, 200]))
+    assert scene.stream.step_ticks is None
+
+
+# ---- a sink that refuses -----------------------------------------------------------------------
+
+
+class RefusingRecorder(Recorder):
+    """Refuses what it is told to."""
+
+    def __init__(self, method: str) -> None:
+        super().__init__()
+        self.method: str | None = method
+
+    def open(self, plan: StreamPlan, facts: StreamFacts) -> None:
+        if self.method == "open":
+            raise StreamError("no outlet")
+        super().open(plan, facts)
+
+    def push(self, plan: StreamPlan, ticks: Ticks, values: Array, stamps_s: Stamps) -> None:
+        if self.method == "push":
+            raise StreamError("no room")
+        super().push(plan, ticks, values, stamps_s)
+
+
+@pytest.mark.parametrize(("method", "words"), [("open", "no outlet"), ("push", "no room")])
+def test_what_a_sink_refuses_is_lost_and_told_once(method: str, words: str) -> None:
+    scene = Scene(plan_of(doubles("ramp")), RefusingRecorder(method))
+    scene.block(0)
+    scene.stream.open(FACTS)
+    scene.block(1)
+    assert scene.errors == [("bela_ramp", words)]
+    assert (scene.stream.samples, scene.stream.lost) == (0, 2 * COUNT)
+
+
+def test_it_goes_on_when_the_sink_does() -> None:
+    sink = RefusingRecorder("push")
+    scene = Scene(plan_of(doubles("ramp")), sink)
+    scene.stream.open(FACTS)
+    scene.block(0)
+    sink.method = None
+    scene.block(1)
+    np.testing.assert_array_equal(sink["bela_ramp"].ticks, block_ticks(1))
+    assert (scene.stream.samples, scene.stream.lost) == (COUNT, COUNT)
+
+
+# ---- figures -----------------------------------------------------------------------------------
+
+
+def test_status(scene: Scene) -> None:
+    assert scene.stream.status() == {
+        "name": "bela_ramp",
+        "variables": ["ramp"],
+        "mode": "dense",
+        "format": "double64",
+        "nominal_rate_hz": None,
+        "effective_rate_hz": None,
+        "samples": 0,
+        "lost": 0,
+        "gaps": 0,
+        "last_lsl_s": None,
+        "delay_s": None,
+    }
+    scene.stream.open(FACTS)
+    for number in range(4):
+        end_s = (FIRST + (number + 1) * COUNT - 1) / RATE_HZ
+        scene.block(number, arrived_s=end_s + 0.25)
+    status = scene.stream.status()
+    assert status["nominal_rate_hz"] == RATE_HZ
+    assert status["effective_rate_hz"] == pytest.approx(RATE_HZ)
+    assert status["samples"] == 4 * COUNT
+    assert status["last_lsl_s"] == end_s
+    assert status["delay_s"] == 0.25
+
+
+def test_the_measured_rate_forgets_what_is_long_ago(scene: Scene) -> None:
+    scene.stream.open(FACTS)
+    scene.block(0)
+    for number in range(100, 120):
+        scene.block(number)
+    rate_hz = scene.stream.effective_rate_hz
+    assert rate_hz == pytest.approx(RATE_HZ)
+
+
+def test_a_board_that_counts_anew_can_be_followed(scene: Scene) -> None:
+    scene.stream.open(FACTS)
+    scene.block(5)
+    lost = scene.stream.lost
+    scene.stream.begin_anew()
+    for tracker in scene.stream.trackers:
+        tracker.begin(first_tick=FIRST, step_ticks=1)
+    scene.block(0)
+    assert scene.stream.is_waiting  # for the new clock
+    scene.stream.open(FACTS)
+    np.testing.assert_array_equal(scene.sink[scene.name].ticks, block_ticks(5, 0))
+    assert scene.stream.lost == lost

@@ -1,0 +1,161 @@
+"""A board's clock and the way to it, in synthetic time: what the clock is told, and the truth."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+import numpy as np
+
+from bela_module.clock.device_clock import DeviceClock, ProbeVerdict
+from bela_module.clock.timeline import Timeline
+
+
+class Event(NamedTuple):
+    """Something that reached the host: a probe's reply, or a block of which `tick` is the last."""
+
+    at_s: float
+    sent_s: float  # NaN for a block
+    tick: int
+
+    @property
+    def is_probe(self) -> bool:
+        return not np.isnan(self.sent_s)
+
+
+@dataclass
+class SyntheticLink:
+    """A board whose ticks come in bursts, behind a network that delays."""
+
+    rate_hz: float = 44100.0
+    drift_ppm: float = 0.0
+    burst: int = 16
+    jitter_s: float = 0.0
+    spike_share: float = 0.0
+    spike_s: float = 0.02
+    base_there_s: float = 0.0001
+    base_back_s: float = 0.0001
+    block_ticks: int = 1024
+    start_s: float = 1000.0
+    first_tick: int = 0
+    thermal_ppm: float = 0.0
+    thermal_period_s: float = 600.0
+    seed: int = 1
+    silence: tuple[float, float] = (np.inf, np.inf)
+    _rng: np.random.Generator = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._rng = np.random.default_rng(self.seed)
+        self._true_hz = self.rate_hz * (1 + self.drift_ppm * 1e-6)
+
+    def true_time_s(self, ticks: np.ndarray | int) -> np.ndarray:
+        """When ticks happened, by the convention that a burst's last tick is at the burst."""
+        return self._time_s(np.asarray(ticks) - self.first_tick)
+
+    def _time_s(self, since: np.ndarray | float) -> np.ndarray:
+        elapsed_s = np.asarray(since) / self._true_hz
+        turn = 2 * np.pi / self.thermal_period_s
+        bend_s = self.thermal_ppm * 1e-6 / turn * (1 - np.cos(turn * elapsed_s))
+        return self.start_s + elapsed_s + bend_s
+
+    def tick_by(self, at_s: float) -> int:
+        """The tick that the board would tell at a time."""
+        since = 0.0
+        for _ in range(3):
+            since += (at_s - float(self._time_s(since))) * self._true_hz
+        return self.first_tick + int(since // self.burst) * self.burst
+
+    def _delay_s(self, base_s: float) -> float:
+        delay = base_s
+        if self.jitter_s:
+            delay += self._rng.exponential(self.jitter_s)
+        if self.spike_share and self._rng.random() < self.spike_share:
+            delay += self.spike_s
+        return delay
+
+    def probe(self, sent_s: float) -> Event:
+        read_s = sent_s + self._delay_s(self.base_there_s)
+        return Event(read_s + self._delay_s(self.base_back_s), sent_s, self.tick_by(read_s))
+
+    def _blocks(self) -> Iterator[Event]:
+        last, before_s = self.tick_by(self.start_s + 1.0), 0.0
+        while self.block_ticks:
+            last += self.block_ticks
+            over = self.first_tick - (self.first_tick - last) // self.burst * self.burst
+            at_s = max(before_s, float(self.true_time_s(over)) + self._delay_s(self.base_back_s))
+            yield Event(at_s, np.nan, last)
+            before_s = at_s
+
+    def play(self, duration_s: float, next_probe_in_s: Callable[[], float]) -> Iterator[Event]:
+        """Yield what arrives within a time, in order; the spacing is asked after each reply."""
+        end_s = self.start_s + 1.0 + duration_s
+        blocks = self._blocks()
+        block = next(blocks, None)
+        sent_s = self.start_s + 1.0
+        while sent_s < end_s:
+            probe = self.probe(sent_s)
+            while block is not None and block.at_s < min(probe.at_s, end_s):
+                yield block
+                block = next(blocks, None)
+            if not self.silence[0] <= sent_s - self.start_s - 1.0 < self.silence[1]:
+                yield probe
+            sent_s = probe.at_s + next_probe_in_s()
+
+
+@dataclass
+class Record:
+    """What a clock and a timeline made of a link: one entry per block that arrived."""
+
+    clock: DeviceClock
+    timeline: Timeline
+    verdicts: Counter[ProbeVerdict]
+    since_s: np.ndarray  # arrival, in seconds since the first probe
+    error_s: np.ndarray  # stamp minus truth
+    clock_error_s: np.ndarray  # the clock's present estimate minus truth
+    uncertainty_s: np.ndarray  # as stated for the stamp
+    settled_s: float  # when the rate was said to be settled
+
+    def late(self, since_s: float = 5.0) -> np.ndarray:
+        """Absolute errors of the stamps after a time."""
+        return np.abs(self.error_s[self.since_s > since_s])
+
+    @property
+    def share_inside(self) -> float:
+        """How many of all stamps were as good as stated."""
+        return float(np.mean(np.abs(self.error_s) <= self.uncertainty_s))
+
+
+def record(
+    link: SyntheticLink,
+    duration_s: float = 60.0,
+    declared_rate_hz: float = 44100.0,
+    clock: DeviceClock | None = None,
+    granularity: int = 1,
+) -> Record:
+    """Play a link to a clock and a timeline as a session does, and compare with the truth."""
+    clock = clock or DeviceClock(declared_rate_hz)
+    timeline = Timeline()
+    verdicts: Counter[ProbeVerdict] = Counter()
+    rows: list[tuple[float, float, float, float]] = []
+    settled_s = np.inf
+    zero_s = link.start_s + 1.0
+    for event in link.play(duration_s, lambda: clock.next_probe_in_s):
+        if event.is_probe:
+            verdict = clock.add_probe(event.sent_s, event.at_s, event.tick, granularity)
+            verdicts[verdict] += 1
+            if clock.ready:
+                timeline.steer(clock, event.tick)
+            if clock.rate_settled:
+                settled_s = min(settled_s, event.at_s - zero_s)
+        else:
+            clock.add_arrival(event.tick, event.at_s)
+            if timeline.started:
+                truth_s = float(link.true_time_s(event.tick))
+                stamp_s = float(timeline.stamps_s(np.array([event.tick]))[0])
+                error_s = clock.time_at(event.tick) - truth_s
+                stated_s = timeline.uncertainty_s
+                rows.append((event.at_s - zero_s, stamp_s - truth_s, error_s, stated_s))
+    table = np.reshape(np.array(rows), (-1, 4))
+    return Record(clock, timeline, verdicts, *table.T, settled_s)

@@ -1,0 +1,183 @@
+"""Dense variables that are assigned unevenly: recognised by their blocks, and nothing invented."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+
+import numpy as np
+import pytest
+from hypothesis import assume, given, settings
+from hypothesis import strategies as st
+
+from bela_module.protocol.data_channel import Block
+from bela_module.tracking.runs import GapReason, Item, Run
+from tests.support.faulty_board import (
+    RAMP,
+    SIZE,
+    block_of,
+    gaps_of,
+    ramp,
+    ticks_of,
+    tracker,
+    zeros_at,
+)
+
+
+class TestUneven:
+    DISTANCES = (5321, 6110, 5800, 5470, 5999, 5705)
+
+    def _blocks(self, distances: Iterable[int]) -> list[Block]:
+        ticks = [100, *(100 + np.cumsum(list(distances)))]
+        return [block_of(int(tick)) for tick in ticks]
+
+    def test_values_are_spread_up_to_the_next_block(self) -> None:
+        made = tracker(None)
+        items = [item for block in self._blocks(self.DISTANCES) for item in made.add(block)]
+        assert made.uneven
+        assert gaps_of(items) == []
+        ticks = ticks_of(items)
+        assert ticks == sorted(set(ticks))
+        starts = [run.ticks[0] for run in items if isinstance(run, Run)]
+        assert starts == [block.tick for block in self._blocks(self.DISTANCES)][:-1]
+        assert len(ticks_of(made.finish())) == SIZE
+
+    def test_loss_is_estimated_from_the_usual_distance(self) -> None:
+        made = tracker(None)
+        distances = [*self.DISTANCES, 12000, 5500]
+        items = [item for block in self._blocks(distances) for item in made.add(block)]
+        [gap] = gaps_of(items)
+        assert gap.reason is GapReason.LOST
+        assert gap.n_values == pytest.approx(SIZE, rel=0.15)
+
+    def test_cut_block_gives_its_certain_values(self) -> None:
+        made = tracker(11.5)
+        items = made.add(zeros_at(0, 100)) + made.add(block_of(1500))
+        assert len(ticks_of(items)) == 100
+        [gap] = gaps_of(items)
+        assert gap.reason is GapReason.CUT
+        assert ticks_of(items)[-1] < gap.first_tick <= gap.last_tick < 1500
+
+    def test_end_and_interruption(self) -> None:
+        made = tracker(11.5, last_tick=30_000)
+        items = made.add(block_of(0)) + made.interrupted()
+        assert len(ticks_of(items)) == SIZE
+        items = made.add(zeros_at(20_000, 50)) + made.finish()
+        assert [gap.reason for gap in gaps_of(items)] == [
+            GapReason.RECONNECTED,
+            GapReason.UNKNOWN_END,
+        ]
+        assert ticks_of(items)[0] == 20_000
+        assert made.last_tick is not None
+        assert made.last_tick <= 30_000
+
+    def test_variable_that_becomes_uneven_loses_nothing(self) -> None:
+        made = tracker(1)
+        items = [item for block in self._blocks([SIZE] * 3) for item in made.add(block)]
+        for block in self._blocks([4 * SIZE, *self.DISTANCES])[1:]:
+            items += made.add(block)
+        assert made.uneven
+        assert made.step_changes == 1
+        assert gaps_of(items + made.finish()) == []
+        assert made.delivered == 11 * SIZE
+
+    def test_uneven_variable_full_of_zeros_is_recognised_in_the_end(self) -> None:
+        made = tracker(1)
+        items: list[Item] = []
+        for block in self._blocks(self.DISTANCES * 7):
+            block.values[-1] = 0.0
+            items += made.add(block)
+        assert made.uneven
+        ticks = ticks_of(items)
+        assert ticks == sorted(set(ticks))
+
+    def test_uneven_variable_that_becomes_regular(self) -> None:
+        made = tracker(5.5)
+        items: list[Item] = []
+        for block in self._blocks([SIZE] * 9):
+            items += made.add(block, block.tick + 1.5 * SIZE)
+        assert made.step_ticks == 1
+        assert ticks_of(items) == list(range(100, 100 + 10 * SIZE))
+
+    def test_blocks_in_doubt_wait_for_the_fourth(self) -> None:
+        made = tracker(1)
+        blocks = self._blocks([SIZE, 560, 575, 568, 570])
+        held = [made.add(block) for block in blocks]
+        assert [len(ticks_of(items)) for items in held] == [SIZE, SIZE, 0, 0, 0, 3 * SIZE]
+        assert gaps_of(held[-1]) == []
+        starts = [int(run.ticks[0]) for run in held[-1] if isinstance(run, Run)]
+        assert starts == [block.tick for block in blocks[2:5]]
+
+    @pytest.mark.parametrize("ending", ["finish", "interrupted", "regular"])
+    def test_fewer_are_restarts_and_counted_exactly(self, ending: str) -> None:
+        made = tracker(1)
+        items = [i for block in self._blocks([560, 575, 568]) for i in made.add(block)]
+        assert made.lost == 0
+        match ending:
+            case "finish":
+                items += made.finish()
+            case "interrupted":
+                items += made.interrupted()
+            case _:
+                items += made.add(block_of(100 + 1703 + SIZE))
+        assert not made.uneven
+        gaps = [(gap.n_values, gap.reason) for gap in gaps_of(items)]
+        assert gaps == [(n - SIZE, GapReason.RESTARTED) for n in (560, 575, 568)]
+        ticks = ticks_of(items)
+        assert ticks[-1] - 100 + 1 == len(ticks) + made.lost
+
+    def test_block_cut_in_doubt_is_no_sign_of_unevenness(self) -> None:
+        made = tracker(1)
+        for block in [*self._blocks([560, 575]), zeros_at(1803, 100), block_of(2400)]:
+            made.add(block)
+        assert not made.uneven
+        assert made.lost == 48 + 63 + 56 + 497
+
+    def test_any_number_of_restarts_that_the_time_of_arrival_shows(self) -> None:
+        made = tracker(1)
+        blocks = self._blocks([560, 575, 568] * 4)
+        items = [i for block in blocks for i in made.add(block, block.tick + SIZE + 10.0)]
+        assert not made.uneven
+        assert made.delivered == 13 * SIZE
+        assert made.lost == blocks[-1].tick - blocks[0].tick - 12 * SIZE
+        assert len(gaps_of(items)) == 12
+
+    def test_block_among_values_in_doubt_lowers_the_step(self) -> None:
+        made = tracker(4)
+        made.add(block_of(0, step=4))
+        assert made.add(block_of(5 * SIZE)) == []
+        items = made.add(block_of(6 * SIZE))
+        assert made.step_ticks == 1
+        assert ticks_of(items) == list(range(5 * SIZE, 7 * SIZE))
+
+
+@settings(max_examples=50)
+@given(
+    assigned=st.one_of(
+        st.tuples(st.integers(10, 60), st.integers(61, 200)).map(lambda p: ("gate", *p)),
+        st.tuples(st.integers(5, 95), st.integers(0, 1000)).map(lambda p: ("chance", *p)),
+    ),
+    step=st.sampled_from([None, 1]),
+    slack_ticks=st.one_of(st.none(), st.integers(0, 200)),
+)
+def test_uneven_variable_loses_nothing(
+    assigned: tuple[str, int, int], step: int | None, slack_ticks: int | None
+) -> None:
+    ticks = np.arange(120_000)
+    match assigned:
+        case "gate", n_open, period:
+            ticks = ticks[ticks % period < n_open]
+        case _, percent, seed:
+            ticks = ticks[np.random.default_rng(seed).random(ticks.size) < percent / 100]
+    made = tracker(step)
+    items: list[Item] = []
+    n_blocks = ticks.size // SIZE
+    blocks = ticks[: n_blocks * SIZE].reshape(-1, SIZE)
+    assume(np.all(np.diff(blocks[:, 0]) % SIZE))  # which looks regular, by a chance of one in SIZE
+    for block in blocks:
+        possible = math.inf if slack_ticks is None else float(block[-1] + slack_ticks)
+        items += made.add(Block(RAMP, int(block[0]), ramp(block)), possible)
+    items += made.finish()
+    assert (made.delivered, gaps_of(items)) == (n_blocks * SIZE, [])
+    given_ticks = ticks_of(items)
+    assert given_ticks == sorted(given_ticks)
