@@ -18,6 +18,7 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 from bela_module.server.log_forwarding import revive_loggers
+from bela_module.state_machine import StateMachine
 from tests.support.paths import CAPTURES
 
 pylsl.set_config_content(
@@ -39,6 +40,20 @@ _LOOPBACK = ("127.", "::1", "localhost")
 def _loggers_alive() -> None:
     """Undo what the platform's logging configuration does to loggers that were there before it."""
     revive_loggers()
+
+
+@pytest.fixture(autouse=True)
+def illegal_transitions(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[str]]:
+    """Fail a test in which a state takes a transition that is not in its table."""
+    illegal: list[str] = []
+
+    def report(self: StateMachine[Any], state: Any) -> None:
+        illegal.append(f"{self._name}: no transition from {self._state.name} to {state.name}")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(StateMachine, "report_illegal", report)
+        yield illegal
+    assert illegal == []
 
 
 @pytest.fixture(autouse=True)
