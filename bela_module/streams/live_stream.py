@@ -19,8 +19,8 @@ from bela_module.streams.stream_plans import (
     StreamPlan,
     to_format,
 )
-from bela_module.tracking.row_alignment import Grouper
-from bela_module.tracking.trackers import Gap, GapReason, Run, Tracker, tracker_for
+from bela_module.tracking.row_alignment import RowAligner
+from bela_module.tracking.trackers import Gap, GapReason, Tracker, ValueRun, tracker_for
 
 Stamper = Callable[[Ticks], Stamps]
 
@@ -90,15 +90,15 @@ class LiveStream:
         self._on_error = on_error
         self.broken = False
         self._facts_before: StreamFacts | None = None
-        self._waiting: deque[tuple[int, Run | Gap]] = deque()
+        self._waiting: deque[tuple[int, ValueRun | Gap]] = deque()
         self._n_waiting = 0
         self._recent: deque[tuple[float, int]] = deque()
-        self._grouper = self._new_grouper()
+        self._aligner = self._new_aligner()
 
-    def _new_grouper(self) -> Grouper | None:
+    def _new_aligner(self) -> RowAligner | None:
         if len(self.plan.variables) == 1:
             return None
-        return Grouper(len(self.plan.variables), self.plan.sample_format.dtype)
+        return RowAligner(len(self.plan.variables), self.plan.sample_format.dtype)
 
     # ---- what the board sends -------------------------------------------------------------
 
@@ -167,7 +167,7 @@ class LiveStream:
 
     def give_up(self, variable: Variable) -> None:
         """Wait no more for a member that the board no longer has; the others' rows go on."""
-        if self._grouper is not None:
+        if self._aligner is not None:
             nothing_more = Gap(0, _NEVER, 0, GapReason.RECONNECTED)
             self._wait(self._members[variable.name], nothing_more)
 
@@ -183,8 +183,8 @@ class LiveStream:
         """
         self.release(at_last=True)
         self._refuse_waiting(keeping=-1)
-        if self._grouper is not None and self.facts is not None:
-            for rows in self._grouper.finish():
+        if self._aligner is not None and self.facts is not None:
+            for rows in self._aligner.finish():
                 self._push(rows.ticks, rows.values)
 
     def begin_anew(self) -> None:
@@ -195,8 +195,8 @@ class LiveStream:
         """
         self.settle()
         self.flush()
-        self.refused += self._grouper.dropped if self._grouper is not None else 0
-        self._grouper = self._new_grouper()
+        self.refused += self._aligner.dropped if self._aligner is not None else 0
+        self._aligner = self._new_aligner()
         self._facts_before, self.facts = self.facts or self._facts_before, None
 
     @property
@@ -241,7 +241,7 @@ class LiveStream:
     @property
     def lost(self) -> int:
         """Values that the board took and that were not delivered."""
-        dropped = self._grouper.dropped if self._grouper is not None else 0
+        dropped = self._aligner.dropped if self._aligner is not None else 0
         return sum(tracker.lost for tracker in self.trackers) + self.refused + dropped
 
     @property
@@ -259,26 +259,26 @@ class LiveStream:
 
     # ---- inside ---------------------------------------------------------------------------
 
-    def _take(self, member: int, items: Iterable[Run | Gap]) -> None:
+    def _take(self, member: int, items: Iterable[ValueRun | Gap]) -> None:
         for item in items:
             if isinstance(item, Gap):
                 self._on_gap(self.plan.variables[member], item)
             self._wait(member, item)
         self.release()
 
-    def _wait(self, member: int, item: Run | Gap) -> None:
+    def _wait(self, member: int, item: ValueRun | Gap) -> None:
         if self.facts is not None and not self._waiting and self.samples:
             self._give(member, item)
             return
         self._waiting.append((member, item))
-        self._n_waiting += item.values.size if isinstance(item, Run) else 0
+        self._n_waiting += item.values.size if isinstance(item, ValueRun) else 0
         self._refuse_waiting(keeping=_MAX_WAITING_VALUES)
 
     def _refuse_waiting(self, *, keeping: int = 0) -> None:
         """Lose the oldest values that wait, until so many are left; with -1 all, gaps as well."""
         while self._waiting and self._n_waiting > keeping:
             member, oldest = self._waiting.popleft()
-            if isinstance(oldest, Run):
+            if isinstance(oldest, ValueRun):
                 n_values = oldest.values.size
                 self._n_waiting -= n_values
                 self.refused += n_values
@@ -293,13 +293,13 @@ class LiveStream:
             self.error = error
             self._on_error(self.plan, error)
 
-    def _give(self, member: int, item: Run | Gap) -> None:
+    def _give(self, member: int, item: ValueRun | Gap) -> None:
         if isinstance(item, Gap) and item.last_tick != _NEVER:
             self._tell_gap(member, item)
-        if self._grouper is not None:
-            for rows in self._grouper.add(member, item):
+        if self._aligner is not None:
+            for rows in self._aligner.add(member, item):
                 self._push(rows.ticks, rows.values)
-        elif isinstance(item, Run):
+        elif isinstance(item, ValueRun):
             values = to_format(item.values, self.plan.sample_format)
             self._push(item.ticks, values[:, np.newaxis])
 

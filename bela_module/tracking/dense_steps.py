@@ -1,4 +1,4 @@
-"""The step of a dense variable: how many ticks lie between two of its values. Pure, no I/O.
+"""Infer the step of a dense variable: the ticks between two of its values. Pure, no I/O.
 
 A dense block carries the tick of its first value alone. The step shows from the next block, but a
 lost block looks like a larger step, and a block cut short like a smaller one. What bounds it:
@@ -31,8 +31,8 @@ DOUBTS_TO_DECIDE: Final = 4
 
 
 @dataclass(frozen=True, slots=True)
-class Evidence:
-    """What one block says about the step.
+class BlockEvidence:
+    """What one block proves about the step.
 
     Attributes
     ----------
@@ -56,8 +56,8 @@ class Evidence:
         return (self.possible_tick - self.tick) / (self.n_certain - 1)
 
 
-def largest_step(evidence: Sequence[Evidence]) -> float:
-    """Give the largest step that successive blocks allow; infinite when they do not limit it."""
+def largest_step(evidence: Sequence[BlockEvidence]) -> float:
+    """Return the largest step that successive blocks allow; infinite when they do not limit it."""
     limits = [block.step_limit for block in evidence]
     limits += [
         (after.tick - before.tick) / before.n_certain
@@ -68,13 +68,13 @@ def largest_step(evidence: Sequence[Evidence]) -> float:
 
 
 def infer_step(
-    evidence: Sequence[Evidence], block_values: int, *, final: bool = False
+    evidence: Sequence[BlockEvidence], block_values: int, *, final: bool = False
 ) -> int | float | None:
     """Infer the step from successive blocks.
 
     Parameters
     ----------
-    evidence : sequence of Evidence
+    evidence : sequence of BlockEvidence
         Successive blocks, in order.
     block_values : int
         Number of values that a full block holds.
@@ -124,27 +124,17 @@ def infer_step(
 
 
 def _divisor_up_to(step: int, limit: float) -> int:
-    """Give the largest step not above a limit that explains the distance by lost blocks."""
+    """Return the largest step not above a limit that explains the distance by lost blocks."""
     largest = int(min(step, limit))
     return next(divisor for divisor in range(largest, 0, -1) if step % divisor == 0)
 
 
-def steady_step(evidence: Sequence[Evidence], block_values: int) -> int | float | None:
-    """Give the step that a long row of blocks agrees on, or nothing.
+def steady_step(evidence: Sequence[BlockEvidence], block_values: int) -> int | float | None:
+    """Return the step that a long row of blocks agrees on, or None.
 
-    Parameters
-    ----------
-    evidence : sequence of Evidence
-        Successive blocks, in order, at least two.
-    block_values : int
-        Number of values that a full block holds.
-
-    Returns
-    -------
-    int, float or None
-        A whole number when all distances are the same multiple of a full block and the blocks
-        arrived late enough for it; their median over the block when none is a multiple; else
-        ``None``: what lies in between are losses.
+    That is a whole number when all distances are the same multiple of a full block and the blocks
+    arrived late enough for it; the median distance when none is a multiple; else ``None``: what
+    lies in between are losses.
     """
     distances = [after.tick - before.tick for before, after in pairwise(evidence)]
     if all(distance % block_values for distance in distances):
@@ -155,24 +145,12 @@ def steady_step(evidence: Sequence[Evidence], block_values: int) -> int | float 
     return step if alike and step <= limit < math.inf else None
 
 
-def is_doubtful(before: Evidence, after: Evidence, step: int, block_values: int) -> bool:
+def is_doubtful(before: BlockEvidence, after: BlockEvidence, step: int, block_values: int) -> bool:
     """Tell whether the time between two blocks may be an uneven variable's instead of a loss.
 
-    Parameters
-    ----------
-    before, after : Evidence
-        Two successive blocks.
-    step : int
-        The step in ticks, if the variable is regular.
-    block_values : int
-        Number of values that a full block holds.
-
-    Returns
-    -------
-    bool
-        True when the first block is full for certain, the second begins later than it should but
-        not by whole blocks, and the surplus may lie among the first block's values: it did not
-        arrive before half of the surplus had passed. Otherwise the surplus is a hole after it.
+    That is so when the first block is full for certain, the second begins later than it should but
+    not by whole blocks, and the surplus may lie among the first block's values: it did not arrive
+    before half of the surplus had passed. Otherwise the surplus is a hole after the first block.
     """
     block_ticks = block_values * step
     distance = after.tick - before.tick
@@ -182,42 +160,17 @@ def is_doubtful(before: Evidence, after: Evidence, step: int, block_values: int)
     return before.possible_tick >= before.tick + block_ticks - step + surplus / 2
 
 
-def count_doubts(evidence: Sequence[Evidence], step: int, block_values: int) -> int:
-    """Count the distances at the head of a row of blocks that are doubtful one after the other.
-
-    Parameters
-    ----------
-    evidence : sequence of Evidence
-        Successive blocks, in order.
-    step : int
-        The step in ticks, if the variable is regular.
-    block_values : int
-        Number of values that a full block holds.
-
-    Returns
-    -------
-    int
-        A number in [0, len(evidence)).
-    """
+def count_doubts(evidence: Sequence[BlockEvidence], step: int, block_values: int) -> int:
+    """Count the distances at the head of a row of blocks that are doubtful one after the other."""
     for count, (before, after) in enumerate(pairwise(evidence)):
         if not is_doubtful(before, after, step, block_values):
             return count
     return max(len(evidence) - 1, 0)
 
 
-def mean_step(evidence: Sequence[Evidence], block_values: int) -> float:
-    """Give the usual mean distance of an uneven variable's values.
+def mean_step(evidence: Sequence[BlockEvidence], block_values: int) -> float:
+    """Return the usual mean distance of an uneven variable's values.
 
-    Parameters
-    ----------
-    evidence : sequence of Evidence
-        Successive blocks, in order, at least two.
-    block_values : int
-        Number of values that a full block holds.
-
-    Returns
-    -------
-    float
-        Ticks; the median over the blocks, for one of them may have been lost.
+    The median over the blocks, in ticks, since one of them may have been lost.
     """
     return median(after.tick - before.tick for before, after in pairwise(evidence)) / block_values

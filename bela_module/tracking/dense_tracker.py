@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import math
 from collections import deque
-from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
@@ -19,67 +18,41 @@ from bela_module.protocol.data_channel import Array, Block, Ticks, Variable
 from bela_module.tracking.dense_steps import (
     DOUBTS_TO_DECIDE,
     MAX_EVIDENCE,
-    Evidence,
+    BlockEvidence,
     count_doubts,
     infer_step,
     mean_step,
     steady_step,
 )
-from bela_module.tracking.runs import GapReason, Item, Tracker
+from bela_module.tracking.received_block import ReceivedBlock
+from bela_module.tracking.runs import GapReason, TrackedItem, Tracker
+from bela_module.tracking.uneven_blocks import interpolate_ticks
 
 _RELEARN_AFTER: Final = 32
 """Distances in a row that were not expected, after which the step is taken to have changed. An
 overflowing board was seen to lose every other block nine times in a row."""
 
-_LOSS_FACTOR: Final = 1.9
-"""Distance of uneven blocks, in usual distances, above which one was lost between them."""
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class _Arrival:
-    """A block's values, and what it proves."""
-
-    values: Array
-    evidence: Evidence
-
-    @property
-    def tick(self) -> int:
-        return self.evidence.tick
-
-    @property
-    def n_certain(self) -> int:
-        return self.evidence.n_certain
-
 
 class DenseTracker(Tracker):
-    """Follows a dense variable: see ``Tracker`` for how to use it.
+    """Tracks a dense variable; see ``Tracker`` for how to use it.
 
-    Parameters
-    ----------
-    variable : Variable
-        Whose blocks these are.
-
-    Attributes
-    ----------
-    step_changes : int
-        How often the step turned out to be another than values had been given with.
+    `step_changes` counts how often the step proved to be another than values had been given with.
     """
 
     def __init__(self, variable: Variable) -> None:
         super().__init__(variable)
         self.step_changes = 0
         self._size = variable.layout.value_count
-        self._bits = np.dtype(f"<u{variable.value_type.dtype.itemsize}")
         self._step: int | float | None = None
         self._forget()
 
     def _forget(self) -> None:
         """Forget the blocks of an earlier run."""
         self._start_tick: int | None = None
-        self._waiting: list[_Arrival] = []
-        self._dropped: list[_Arrival] = []
-        self._previous: _Arrival | None = None
-        self._recent: deque[Evidence] = deque(maxlen=_RELEARN_AFTER + 1)
+        self._waiting: list[ReceivedBlock] = []
+        self._dropped: list[ReceivedBlock] = []
+        self._previous: ReceivedBlock | None = None
+        self._recent: deque[BlockEvidence] = deque(maxlen=_RELEARN_AFTER + 1)
         self._begun = False
         self._accounted = 0
         self._n_zeros = 0
@@ -110,7 +83,7 @@ class DenseTracker(Tracker):
         return min(last_tick, newest.evidence.possible_tick) + step > self._end_tick
 
     @property
-    def _newest(self) -> _Arrival | None:
+    def _newest(self) -> ReceivedBlock | None:
         return self._waiting[-1] if self._waiting else self._previous
 
     def begin(
@@ -126,17 +99,16 @@ class DenseTracker(Tracker):
         if step_ticks is not None:
             self._step = int(step_ticks) if step_ticks == int(step_ticks) else step_ticks
 
-    def add(self, block: Block, possible_tick: float = math.inf) -> list[Item]:
+    def add(self, block: Block, possible_tick: float = math.inf) -> list[TrackedItem]:
         """Take the next block: see the base class."""
         if self._is_stale(block):
             self.stale += 1
             return []
-        n_certain = self._count_certain(block.values)
+        arrival = ReceivedBlock.of(block, possible_tick)
         newest = self._newest
         if newest is not None and block.tick <= newest.tick:
-            self.repeated += n_certain
+            self.repeated += arrival.n_certain
             return []
-        arrival = _Arrival(block.values, Evidence(block.tick, n_certain, possible_tick))
         if self._step is not None:
             self._reconsider(arrival, self._step)
         else:
@@ -144,7 +116,7 @@ class DenseTracker(Tracker):
         self._waiting.append(arrival)
         return self._place_waiting()
 
-    def end_at(self, last_tick: int, *, next_too: bool = False) -> list[Item]:
+    def end_at(self, last_tick: int, *, next_too: bool = False) -> list[TrackedItem]:
         """Set the end, inclusive, now that it is known: see the base class."""
         items = super().end_at(last_tick, next_too=next_too)
         self._complete_end()
@@ -160,8 +132,8 @@ class DenseTracker(Tracker):
             if isinstance(self._step, int) and n_more_ticks > 0:
                 self._end_tick = self._accounted + math.ceil(n_more_ticks / self._step) * self._step
 
-    def interrupted(self) -> list[Item]:
-        """Take note that the connection was lost: see the base class."""
+    def interrupted(self) -> list[TrackedItem]:
+        """Record that the connection was lost: see the base class."""
         items = self._place_waiting(final=True) if self._step is not None else []
         self._dropped += self._waiting
         self._waiting = []
@@ -169,7 +141,7 @@ class DenseTracker(Tracker):
         self._interrupted = True
         return items
 
-    def finish(self) -> list[Item]:
+    def finish(self) -> list[TrackedItem]:
         """Account for everything: see the base class."""
         items = self._place_waiting(final=True)
         if self._step is None:
@@ -184,15 +156,7 @@ class DenseTracker(Tracker):
 
     # What a block proves
 
-    def _count_certain(self, values: Array) -> int:
-        """Count the values up to the last that is not all zero bits, as padding is."""
-        bits = values.view(self._bits)
-        if bits[-1]:
-            return bits.size
-        used = np.flatnonzero(bits)
-        return int(used[-1]) + 1 if used.size else 0
-
-    def _reconsider(self, arrival: _Arrival, step: float) -> None:
+    def _reconsider(self, arrival: ReceivedBlock, step: float) -> None:
         """Look for proof that the step is another than was thought."""
         recent, evidence = self._recent, arrival.evidence
         before = recent[-1] if recent else None
@@ -219,23 +183,14 @@ class DenseTracker(Tracker):
             recent.clear()
             recent.append(evidence)
 
-    def _contradicts(self, arrival: _Arrival, step: int) -> bool:
+    def _contradicts(self, arrival: ReceivedBlock, step: int) -> bool:
         """Tell whether a block begins among values that the one before held for certain."""
         previous = self._newest
         if previous is None or self._interrupted:
             return False
-        at, off_lattice = divmod(arrival.tick - previous.tick, step)
-        n_shared = previous.n_certain - at
-        if n_shared <= 0:
-            return False
-        # The same values again are a repetition, not a contradiction.
-        again = np.array_equal(
-            previous.values[at : previous.n_certain].view(self._bits),
-            arrival.values[:n_shared].view(self._bits),
-        )
-        return bool(off_lattice) or not again
+        return previous.is_contradicted_by(arrival, step)
 
-    def _prove_uneven(self, evidence: Evidence, step: int) -> bool:
+    def _prove_uneven(self, evidence: BlockEvidence, step: int) -> bool:
         """Tell whether one more block makes enough doubtful distances in a row."""
         if len(self._waiting) + 1 < DOUBTS_TO_DECIDE:
             return False
@@ -244,9 +199,9 @@ class DenseTracker(Tracker):
 
     # Placing blocks
 
-    def _place_waiting(self, *, final: bool = False) -> list[Item]:
+    def _place_waiting(self, *, final: bool = False) -> list[TrackedItem]:
         """Place the blocks that can be, all of them when no more will come."""
-        items: list[Item] = []
+        items: list[TrackedItem] = []
         while self._waiting:
             if self._step is None:
                 evidence = [arrival.evidence for arrival in self._waiting]
@@ -273,7 +228,7 @@ class DenseTracker(Tracker):
         n_waiting = len(self._waiting)
         return count_doubts(self._newest_row(), step, self._size) == n_waiting
 
-    def _newest_row(self) -> list[Evidence]:
+    def _newest_row(self) -> list[BlockEvidence]:
         """Give what is proved by the blocks that wait and by the one placed before them."""
         placed = [] if self._previous is None or self._interrupted else [self._previous]
         return [arrival.evidence for arrival in (*placed, *self._waiting)]
@@ -295,7 +250,7 @@ class DenseTracker(Tracker):
         blocks, late = divmod(tick - self._start_tick, self._size * int(step))
         return just_before - (blocks * self._size * int(step) if late < step else 0)
 
-    def _place(self, arrival: _Arrival, step: int) -> list[Item]:
+    def _place(self, arrival: ReceivedBlock, step: int) -> list[TrackedItem]:
         items = self._close_block(arrival.tick, step)
         # Values whose ticks are accounted for already.
         n_old = max(0, -((arrival.tick - self._accounted - step) // step))
@@ -318,9 +273,9 @@ class DenseTracker(Tracker):
         self._n_zeros = max(0, size - max(n_certain, n_old))
         return items
 
-    def _close_block(self, tick: int, step: int) -> list[Item]:
+    def _close_block(self, tick: int, step: int) -> list[TrackedItem]:
         """Account for what comes before a block: zeros that it proves, and values that are lost."""
-        items: list[Item] = []
+        items: list[TrackedItem] = []
         previous = self._previous
         reason = GapReason.LOST
         if self._interrupted:
@@ -337,9 +292,9 @@ class DenseTracker(Tracker):
                 reason = GapReason.RESTARTED
         return items + self._lose_until(tick, step, reason)
 
-    def _close_end(self, end_tick: int, step: float) -> list[Item]:
+    def _close_end(self, end_tick: int, step: float) -> list[TrackedItem]:
         """Account for everything up to the known end."""
-        items: list[Item] = []
+        items: list[TrackedItem] = []
         previous, accounted = self._previous, self._accounted
         reason = GapReason.RECONNECTED if self._interrupted else GapReason.LOST
         if isinstance(step, float):
@@ -352,7 +307,7 @@ class DenseTracker(Tracker):
                 items.append(self._give_zeros(previous, step))
         return items + self._lose_until(end_tick + math.ceil(step), step, reason)
 
-    def _withhold_zeros(self, step: float) -> list[Item]:
+    def _withhold_zeros(self, step: float) -> list[TrackedItem]:
         """Count the zeros that may be values, now that nothing will tell."""
         previous, accounted = self._previous, self._accounted
         n_zeros, self._n_zeros = self._n_zeros, 0
@@ -366,7 +321,7 @@ class DenseTracker(Tracker):
         first_tick = accounted + math.ceil(step)
         return [self._gap(first_tick, self._accounted, n_zeros, GapReason.UNKNOWN_END)]
 
-    def _lose_until(self, tick: int, step: float, reason: GapReason) -> list[Item]:
+    def _lose_until(self, tick: int, step: float, reason: GapReason) -> list[TrackedItem]:
         """Count what is missing before a tick (exclusive) as lost; it may be nothing."""
         self._n_zeros = 0
         first_tick = self._accounted + math.ceil(step)
@@ -378,7 +333,7 @@ class DenseTracker(Tracker):
         self._accounted = first_tick + int((n_lost - 1) * step)
         return [self._gap(first_tick, self._accounted, n_lost, reason)]
 
-    def _lose_dropped(self) -> list[Item]:
+    def _lose_dropped(self) -> list[TrackedItem]:
         """Count the values of blocks whose step never became known."""
         dropped, self._dropped = self._dropped, []
         n_values = sum(arrival.n_certain for arrival in dropped)
@@ -386,12 +341,12 @@ class DenseTracker(Tracker):
             return []
         return [self._gap(dropped[0].tick, dropped[-1].tick, n_values, GapReason.RECONNECTED)]
 
-    def _give(self, values: Array, first_tick: int, step: int) -> Item:
+    def _give(self, values: Array, first_tick: int, step: int) -> TrackedItem:
         ticks = np.arange(first_tick, first_tick + values.size * step, step, dtype=np.int64)
         self._accounted = first_tick + (values.size - 1) * step
         return self._run(ticks, values)
 
-    def _give_zeros(self, previous: _Arrival, step: int) -> Item:
+    def _give_zeros(self, previous: ReceivedBlock, step: int) -> TrackedItem:
         """Give the zeros at the end of the block before, which are values after all."""
         first_tick = self._accounted + step
         at = (first_tick - previous.tick) // step
@@ -399,35 +354,23 @@ class DenseTracker(Tracker):
         self._n_zeros = 0
         return self._give(values, first_tick, step)
 
-    def _place_uneven(self, arrival: _Arrival, following: int | None, step: float) -> list[Item]:
-        """Spread a block's values over the time to the next block."""
-        items: list[Item] = []
+    def _place_uneven(
+        self, arrival: ReceivedBlock, following: int | None, step: float
+    ) -> list[TrackedItem]:
+        """Give a block's values with interpolated ticks."""
+        items: list[TrackedItem] = []
         if self._interrupted:
             items += self._lose_until(arrival.tick, step, GapReason.RECONNECTED)
-        n_given, spacing, reason = self._size, step, None
-        if following is None:
-            n_given = arrival.n_certain
-            if self._end_tick is not None and n_given > 1:  # by then all of them were assigned
-                longest = max(self._end_tick - arrival.tick, 0) / (n_given - 1)
-                spacing = min(step, longest)
-        else:
-            distance = following - arrival.tick
-            blocks = distance / (self._size * step)
-            spacing = distance / self._size
-            if blocks > _LOSS_FACTOR:
-                n_given, spacing, reason = arrival.n_certain, step, GapReason.LOST
-            elif arrival.n_certain < self._size and blocks < 1 / _LOSS_FACTOR:
-                n_given, reason = arrival.n_certain, GapReason.CUT
-                spacing = min(step, distance / max(n_given, 1))
-        ticks = arrival.tick + (np.arange(n_given) * spacing).astype(np.int64)
-        items += self._give_uneven(ticks, arrival.values[:n_given])
-        if reason is not None and following is not None:
-            items += self._lose_until(following, step, reason)
+        spread = interpolate_ticks(arrival.evidence, self._size, step, following, self._end_tick)
+        n_given = spread.ticks.size
+        items += self._give_uneven(spread.ticks, arrival.values[:n_given])
+        if spread.missing is not None and following is not None:
+            items += self._lose_until(following, step, spread.missing)
         self._n_zeros = self._size - n_given if following is None else 0
         return items
 
-    def _give_uneven(self, ticks: Ticks, values: Array) -> list[Item]:
-        items: list[Item] = []
+    def _give_uneven(self, ticks: Ticks, values: Array) -> list[TrackedItem]:
+        items: list[TrackedItem] = []
         n_late = int(np.searchsorted(ticks, self._accounted, "right"))
         if n_late:
             items.append(self._gap(int(ticks[0]), int(ticks[n_late - 1]), n_late, GapReason.STEP))

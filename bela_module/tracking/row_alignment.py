@@ -1,7 +1,7 @@
-"""Rows aligned by tick across variables, whose blocks come in any order and size. Pure, no I/O.
+"""Align the values of several variables into rows by tick. Pure, no I/O.
 
-A row is released once every member is known up to its tick, be it by values or by a gap: so a
-group lags behind by as much as the slowest of its members' blocks, and no more.
+Members' blocks may come in any order and size. A row is released once every member is known up to
+its tick, by values or by a gap: a group lags by as much as its slowest member's blocks.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from numpy.typing import DTypeLike
 
 from bela_module.errors import RequestError
 from bela_module.protocol.data_channel import Array, Ticks
-from bela_module.tracking.runs import Gap, Run
+from bela_module.tracking.runs import Gap, ValueRun
 
 _BEFORE_ALL: Final = -1
 
@@ -24,8 +24,8 @@ _Column: TypeAlias = tuple[Ticks, Array]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Rows:
-    """Rows of a group, ready to be passed on.
+class AlignedRows:
+    """Complete rows of a group of variables.
 
     Attributes
     ----------
@@ -41,20 +41,16 @@ class Rows:
 
 @dataclass(slots=True)
 class _Member:
-    """What is held of one member, and the last tick up to which it is known."""
+    """Values of one member that wait for the others, and the last tick known of it."""
 
     held: deque[_Column] = field(default_factory=deque)
     n_held: int = 0
     known_tick: int = _BEFORE_ALL
-    lattice: tuple[int, int] | None = None
 
     def hold(self, ticks: Ticks, values: Array) -> None:
         self.held.append((ticks, values))
         self.n_held += ticks.size
         self.known_tick = max(self.known_tick, int(ticks[-1]))
-        if ticks.size > 1:
-            step = int(ticks[1] - ticks[0])
-            self.lattice = (step, int(ticks[0]) % step if step else 0)
 
     def take(self, last_tick: int) -> _Column | None:
         """Remove what is held up to a tick, inclusive; ``None`` when there is nothing."""
@@ -88,8 +84,8 @@ class _Member:
         return self.known_tick
 
 
-class Grouper:
-    """Joins the runs of several variables into rows.
+class RowAligner:
+    """Joins the value runs of several variables into rows.
 
     Parameters
     ----------
@@ -139,24 +135,19 @@ class Grouper:
         """Values that came and were not given, whatever the reason."""
         return self.left_out + self.late + self.superseded
 
-    @property
-    def mixed_steps(self) -> bool:
-        """Whether the members are not assigned at the same ticks, so that rows must lack values."""
-        return len({member.lattice for member in self._members if member.lattice}) > 1
-
-    def add(self, member: int, item: Run | Gap) -> list[Rows]:
+    def add(self, member: int, item: ValueRun | Gap) -> list[AlignedRows]:
         """Take the next run or gap of a member.
 
         Parameters
         ----------
         member : int
             Which of them, in [0, n_members).
-        item : Run or Gap
+        item : ValueRun or Gap
             What its tracker gave, in order.
 
         Returns
         -------
-        list of Rows
+        list of AlignedRows
             The rows that are complete now, each given once, in the order of ticks.
         """
         state = self._members[member]
@@ -171,12 +162,12 @@ class Grouper:
             last_tick = max(last_tick, state.tick_to_keep(self._max_held))
         return self._release(last_tick)
 
-    def finish(self) -> list[Rows]:
+    def finish(self) -> list[AlignedRows]:
         """Release everything: nothing more will come.
 
         Returns
         -------
-        list of Rows
+        list of AlignedRows
             The last rows, in the order of ticks.
         """
         return self._release(max(member.known_tick for member in self._members))
@@ -189,7 +180,7 @@ class Grouper:
         self.late += n_late
         return n_late
 
-    def _release(self, last_tick: int) -> list[Rows]:
+    def _release(self, last_tick: int) -> list[AlignedRows]:
         if last_tick <= self._released_tick:
             return []
         self._released_tick = last_tick
@@ -206,11 +197,11 @@ class Grouper:
         with np.errstate(invalid="ignore"):  # a signalling NaN becomes a quiet one
             for member, (_, values) in enumerate(present):
                 rows[:, member] = values
-        return [Rows(ticks, rows)]
+        return [AlignedRows(ticks, rows)]
 
     def _release_uneven(
         self, columns: Sequence[_Column | None], present: Sequence[_Column]
-    ) -> list[Rows]:
+    ) -> list[AlignedRows]:
         """Release rows that not all members have."""
         ticks = np.unique(np.concatenate([ticks for ticks, _ in present]))
         floating = self._dtype.kind == "f"
@@ -229,7 +220,7 @@ class Grouper:
             self.incomplete += ticks.size - int(np.count_nonzero(complete))
             self.left_out += int(np.count_nonzero(~missing[~complete]))
             ticks, rows = ticks[complete], rows[complete]
-        return [Rows(ticks, rows)] if ticks.size else []
+        return [AlignedRows(ticks, rows)] if ticks.size else []
 
 
 def _same_ticks(ticks: Ticks, others: Ticks) -> bool:

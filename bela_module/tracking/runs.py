@@ -1,6 +1,5 @@
-"""What a variable's blocks come to: runs of values with exact ticks, and gaps with exact counts.
+"""Runs of values with exact ticks, gaps with exact counts, and the base class of trackers.
 
-This is the vocabulary of ``trackers``, and the part that all its trackers share.
 Pure, no I/O.
 """
 
@@ -16,8 +15,8 @@ from bela_module.protocol.data_channel import Array, Block, Ticks, Variable
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Run:
-    """Values that are known to be the sketch's own, to be passed on now.
+class ValueRun:
+    """Values of one variable that were certainly assigned by the sketch, with their ticks.
 
     Attributes
     ----------
@@ -32,7 +31,7 @@ class Run:
 
 
 class GapReason(StrEnum):
-    """Why values are missing, in words for people."""
+    """Why values are missing, as shown to users."""
 
     LOST = "blocks were lost on the way"
     RESTARTED = "the board began the block again (another client's watch or log)"
@@ -64,21 +63,16 @@ class Gap:
     reason: GapReason
 
 
-Item: TypeAlias = Run | Gap
+TrackedItem: TypeAlias = ValueRun | Gap
 
 
 class Tracker(ABC):
-    """Follows one variable's blocks, in the order in which they arrived.
+    """Turns one variable's blocks, in order of arrival, into value runs and gaps.
 
     One run of the stream is ``begin``, then ``add`` for each block, then ``finish``. Whatever
     order of lost, cut, repeated or spliced blocks comes: each value that is given has its own
     tick, no tick is given backwards (nor twice, but for values that are assigned more than once in
     a tick), no padding is given, and what is missing is counted.
-
-    Parameters
-    ----------
-    variable : Variable
-        Whose blocks these are.
 
     Attributes
     ----------
@@ -136,8 +130,8 @@ class Tracker(ABC):
     ) -> None:
         """Begin a new run of the stream; the counters go on.
 
-        Call :meth:`finish` for the run before first: what it holds is forgotten. A board that
-        counts its ticks anew needs a new run, for older ticks are dropped.
+        Call :meth:`finish` for the run before first: what it holds is forgotten. After a
+        reset of the tick counter begin a new run, since older ticks are dropped.
 
         Parameters
         ----------
@@ -157,7 +151,7 @@ class Tracker(ABC):
         self._interrupted = False
 
     def confirm_start(self) -> None:
-        """Take note that the board knew of the start in time.
+        """Record that the board knew of the start in time.
 
         Then whatever is missing between the start and the first block was lost; otherwise the
         board may have begun late.
@@ -165,8 +159,8 @@ class Tracker(ABC):
         self._start_is_certain = True
 
     @abstractmethod
-    def add(self, block: Block, possible_tick: float = math.inf) -> list[Item]:
-        """Take the next block.
+    def add(self, block: Block, possible_tick: float = math.inf) -> list[TrackedItem]:
+        """Take the next block; return what is now known, in the order of ticks.
 
         Parameters
         ----------
@@ -175,14 +169,9 @@ class Tracker(ABC):
         possible_tick : float, optional
             The latest tick that the board can have reached when the block arrived: values do not
             come from the future, so that zeros beyond it are padding.
-
-        Returns
-        -------
-        list of Run or Gap
-            What is now known, in the order of ticks.
         """
 
-    def end_at(self, last_tick: int, *, next_too: bool = False) -> list[Item]:
+    def end_at(self, last_tick: int, *, next_too: bool = False) -> list[TrackedItem]:
         """Set the end, inclusive, now that it is known; blocks may still be to come.
 
         Parameters
@@ -192,33 +181,19 @@ class Tracker(ABC):
         next_too : bool, optional
             Whether a value that has no value at that tick is to end with its next one: so does
             the board, which looks at the time only when a value is assigned.
-
-        Returns
-        -------
-        list of Run or Gap
-            What is now known, in the order of ticks.
         """
         self._end_tick = last_tick
         self._next_too = next_too
         return []
 
-    def missed_block(self) -> list[Item]:
-        """Take note that a header of this variable came without its payload.
-
-        Returns
-        -------
-        list of Run or Gap
-            What is now known, in the order of ticks.
-        """
+    def missed_block(self) -> list[TrackedItem]:
+        """Record that a header of this variable came without its payload."""
         return []
 
-    def interrupted(self) -> list[Item]:
-        """Take note that the connection was lost: what is held will not be completed.
+    def interrupted(self) -> list[TrackedItem]:
+        """Record that the connection was lost: what is held will not be completed.
 
-        Returns
-        -------
-        list of Run or Gap
-            What is now known; the gap itself is reported with the block that ends it.
+        The gap itself is returned with the block that ends it.
         """
         self._interrupted = True
         return []
@@ -237,19 +212,16 @@ class Tracker(ABC):
         self._floor_tick = first_tick
 
     @abstractmethod
-    def finish(self) -> list[Item]:
+    def finish(self) -> list[TrackedItem]:
         """Account for everything: no more blocks will come in this run of the stream.
 
-        Returns
-        -------
-        list of Run or Gap
-            The last of it, in the order of ticks; an empty list when called again.
+        Called again, it returns nothing.
         """
 
-    def _run(self, ticks: Ticks, values: Array) -> Run:
+    def _run(self, ticks: Ticks, values: Array) -> ValueRun:
         self.delivered += values.size
         self.last_tick = int(ticks[-1])
-        return Run(ticks, values)
+        return ValueRun(ticks, values)
 
     def _gap(self, first_tick: int, last_tick: int, n_values: int, reason: GapReason) -> Gap:
         if reason is GapReason.UNKNOWN_END:

@@ -1,4 +1,4 @@
-"""How many ticks lie between two values of a dense variable, asked of the board beforehand. Pure.
+"""Measure the step of dense variables beforehand by monitoring them with two periods. Pure.
 
 A dense block does not say how far its values are apart, and the nominal rate of an LSL stream
 must be known before its first sample. Monitors tell: with period P a monitor sends the first
@@ -17,7 +17,9 @@ from bela_module.protocol.data_channel import Block, Variable
 
 
 @dataclass(slots=True)
-class _Asked:
+class _SurveyedVariable:
+    """One variable of the survey: the period asked for, and the ticks that came."""
+
     variable: Variable
     period_ticks: int
     first_spacing_ticks: int = 0
@@ -33,19 +35,15 @@ class _Asked:
 
 
 class StepSurvey:
-    """Finds the step of dense variables; feed it the monitor blocks, send its commands.
+    """Finds the step of dense variables that nobody monitors.
 
-    Parameters
-    ----------
-    variables : iterable of Variable
-        Dense variables that nobody monitors.
-    period_ticks : int
-        Period of the first round, at least 2.
+    Feed it the monitor blocks and send the commands that it returns. `period_ticks`, at least 2,
+    is the period of the first round.
     """
 
     def __init__(self, variables: Iterable[Variable], period_ticks: int) -> None:
         self._period_ticks = max(2, period_ticks)
-        self._asked = {v.index: _Asked(v, self._period_ticks) for v in variables}
+        self._asked = {v.index: _SurveyedVariable(v, self._period_ticks) for v in variables}
 
     def __contains__(self, index: int) -> bool:
         """Tell whether the variable of a number is surveyed."""
@@ -63,7 +61,7 @@ class StepSurvey:
 
     @property
     def spacing_ticks(self) -> int:
-        """The widest distance of two values that came of what is not found yet."""
+        """The largest distance of the last two values of any variable still searched."""
         searched = [asked.ticks for asked in self._asked.values() if not asked.step_ticks]
         return max((ticks[-1] - ticks[-2] for ticks in searched if len(ticks) > 1), default=0)
 
@@ -78,22 +76,16 @@ class StepSurvey:
         return any(asked.ticks for asked in self._asked.values())
 
     def first_commands(self) -> Sequence[Json]:
-        """Return what starts the survey."""
+        """Return the commands that start the survey."""
         return self._monitor(self._asked.values())
 
     def last_commands(self) -> Sequence[Json]:
-        """Return what ends it, found or not."""
+        """Return the commands that end the survey, whatever was found."""
         names = [asked.variable.name for asked in self._asked.values()]
         return [monitor_command(names, [0] * len(names))] if names else []
 
     def add(self, block: Block) -> Sequence[Json]:
-        """Take a monitor block.
-
-        Returns
-        -------
-        sequence of commands
-            What to send next, mostly nothing.
-        """
+        """Take a monitor block; return the commands to send next, mostly none."""
         asked = self._asked.get(block.variable.index)
         if asked is None or asked.step_ticks:
             return []
@@ -109,13 +101,13 @@ class StepSurvey:
         first = asked.first_spacing_ticks
         off_grid = any((tick - block.tick) % step_ticks for tick in asked.ticks)
         if off_grid or first - self._period_ticks >= step_ticks:
-            asked.first_spacing_ticks = 0  # an uneven variable, equal spacings by chance: again
+            asked.first_spacing_ticks = 0  # an uneven variable with equal spacings by chance
             asked.period_ticks = self._period_ticks
             asked.ticks.clear()
             return self._monitor([asked])
         asked.step_ticks = step_ticks
         return [monitor_command([asked.variable.name], [0])]
 
-    def _monitor(self, asked: Iterable[_Asked]) -> Sequence[Json]:
+    def _monitor(self, asked: Iterable[_SurveyedVariable]) -> Sequence[Json]:
         pairs = [(one.variable.name, one.period_ticks) for one in asked]
         return [monitor_command([n for n, _ in pairs], [p for _, p in pairs])] if pairs else []

@@ -1,9 +1,8 @@
-"""Per variable, from blocks in order of arrival to runs of values with exact ticks. Pure, no I/O.
+"""Trackers of sparse and monitored variables, and the choice of a variable's tracker. Pure, no I/O.
 
-Make a tracker with :func:`tracker_for`; ``Tracker`` tells how to use it.
-What it gives are runs of values, each value with the tick at which the board took it, and gaps
-with the number of values that are missing. Dense variables are in ``dense_tracker``; here
-are those whose values carry their own ticks.
+:func:`tracker_for` makes the tracker of a variable. It turns blocks, in order of arrival, into
+runs of values with exact ticks, and gaps with the number of values that are missing. Dense
+variables are tracked in ``dense_tracker``; the values of those here carry their own ticks.
 """
 
 from __future__ import annotations
@@ -15,32 +14,27 @@ import numpy as np
 
 from bela_module.protocol.data_channel import Block, Ticks, Variable
 from bela_module.tracking.dense_tracker import DenseTracker
-from bela_module.tracking.runs import Gap, GapReason, Item, Run, Tracker
+from bela_module.tracking.runs import Gap, GapReason, TrackedItem, Tracker, ValueRun
 
 __all__ = [
     "DenseTracker",
     "Gap",
     "GapReason",
-    "Item",
     "MonitorTracker",
-    "Run",
     "SparseTracker",
+    "TrackedItem",
     "Tracker",
+    "ValueRun",
     "tracker_for",
 ]
 
 
 class SparseTracker(Tracker):
-    """Follows a sparse variable: see ``Tracker`` for how to use it.
+    """Tracks a sparse variable; see ``Tracker`` for how to use it.
 
     The ticks of its values do not tell whether some are missing between them. What is known to be
     lost is what :meth:`missed_block` says; a gap is reported with the block that ends it, so that
     its ticks are known.
-
-    Parameters
-    ----------
-    variable : Variable
-        Whose blocks these are.
     """
 
     def __init__(self, variable: Variable) -> None:
@@ -67,7 +61,7 @@ class SparseTracker(Tracker):
         super().begin(first_tick, last_tick, step_ticks)
         self._forget()
 
-    def add(self, block: Block, possible_tick: float = math.inf) -> list[Item]:
+    def add(self, block: Block, possible_tick: float = math.inf) -> list[TrackedItem]:
         """Take the next block: see the base class."""
         ticks = block.ticks
         n_old = int(np.searchsorted(ticks, self._newest_tick, self._side(block)))
@@ -96,12 +90,12 @@ class SparseTracker(Tracker):
             return min(int(np.searchsorted(ticks, self._end_tick)) + 1, ticks.size)
         return int(np.searchsorted(ticks, self._end_tick, "right"))
 
-    def missed_block(self) -> list[Item]:
-        """Take note that a block was lost for certain: see the base class."""
+    def missed_block(self) -> list[TrackedItem]:
+        """Count a lost block: see the base class."""
         self._n_missing += self.variable.layout.value_count
         return []
 
-    def finish(self) -> list[Item]:
+    def finish(self) -> list[TrackedItem]:
         """Account for everything: see the base class."""
         if self._n_missing == 0:
             self._interrupted = False
@@ -117,7 +111,7 @@ class SparseTracker(Tracker):
         goes_on = self._newest_block_tick < block.tick == self._newest_tick
         return "left" if goes_on else "right"
 
-    def _close(self, last_tick: int) -> list[Item]:
+    def _close(self, last_tick: int) -> list[TrackedItem]:
         """Report what is missing since the newest value, up to a tick."""
         n_missing, self._n_missing = self._n_missing, 0
         interrupted, self._interrupted = self._interrupted, False
@@ -130,16 +124,10 @@ class SparseTracker(Tracker):
 
 
 class MonitorTracker(SparseTracker):
-    """Follows a monitored variable, single values: see the base class.
+    """Tracks the single values of a monitored variable."""
 
-    Parameters
-    ----------
-    variable : Variable
-        Whose values these are.
-    """
-
-    def missed_block(self) -> list[Item]:
-        """Do nothing: the missing payload may as well have been that of a watch."""
+    def missed_block(self) -> list[TrackedItem]:
+        """Do nothing: the missing payload may have been that of a watch."""
         return []
 
     def _side(self, block: Block) -> Literal["left", "right"]:
@@ -148,20 +136,7 @@ class MonitorTracker(SparseTracker):
 
 
 def tracker_for(variable: Variable, *, monitor: bool = False) -> Tracker:
-    """Make the tracker for a variable.
-
-    Parameters
-    ----------
-    variable : Variable
-        Whose blocks it shall follow.
-    monitor : bool, optional
-        Whether they come from a monitor and not from a watch.
-
-    Returns
-    -------
-    Tracker
-        A new one, which must be given blocks of that kind only.
-    """
+    """Make the tracker for a variable's watch blocks, or for its monitor blocks."""
     if monitor:
         return MonitorTracker(variable)
     return SparseTracker(variable) if variable.sparse else DenseTracker(variable)

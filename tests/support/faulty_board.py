@@ -11,17 +11,17 @@ from hypothesis import strategies as st
 
 from bela_module.protocol.data_channel import Array, Block, Ticks, ValueType, Variable
 from bela_module.tracking.dense_tracker import DenseTracker
-from bela_module.tracking.runs import Gap, Item, Run
+from bela_module.tracking.runs import Gap, TrackedItem, ValueRun
 
 RAMP = Variable(0, "ramp", ValueType.DOUBLE)
 SIZE = RAMP.layout.value_count
 
 
-def ticks_of(items: Iterable[Item]) -> list[int]:
-    return [int(tick) for item in items if isinstance(item, Run) for tick in item.ticks]
+def ticks_of(items: Iterable[TrackedItem]) -> list[int]:
+    return [int(tick) for item in items if isinstance(item, ValueRun) for tick in item.ticks]
 
 
-def gaps_of(items: Iterable[Item]) -> list[Gap]:
+def gaps_of(items: Iterable[TrackedItem]) -> list[Gap]:
     return [item for item in items if isinstance(item, Gap)]
 
 
@@ -71,7 +71,7 @@ class FaultyBoard:
     step: int
     exact_arrivals: bool
     tick: int
-    items: list[Item] = field(default_factory=list)
+    items: list[TrackedItem] = field(default_factory=list)
     arrived: set[int] = field(default_factory=set)
     last_block: Block | None = None
     n_last_valid: int = SIZE

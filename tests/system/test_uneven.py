@@ -11,7 +11,7 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from bela_module.protocol.data_channel import Block
-from bela_module.tracking.runs import GapReason, Item, Run
+from bela_module.tracking.runs import GapReason, TrackedItem, ValueRun
 from tests.support.faulty_board import (
     RAMP,
     SIZE,
@@ -38,7 +38,7 @@ class TestUneven:
         assert gaps_of(items) == []
         ticks = ticks_of(items)
         assert ticks == sorted(set(ticks))
-        starts = [run.ticks[0] for run in items if isinstance(run, Run)]
+        starts = [run.ticks[0] for run in items if isinstance(run, ValueRun)]
         assert starts == [block.tick for block in self._blocks(self.DISTANCES)][:-1]
         assert len(ticks_of(made.finish())) == SIZE
 
@@ -83,7 +83,7 @@ class TestUneven:
 
     def test_uneven_variable_full_of_zeros_is_recognised_in_the_end(self) -> None:
         made = tracker(1)
-        items: list[Item] = []
+        items: list[TrackedItem] = []
         for block in self._blocks(self.DISTANCES * 7):
             block.values[-1] = 0.0
             items += made.add(block)
@@ -93,7 +93,7 @@ class TestUneven:
 
     def test_uneven_variable_that_becomes_regular(self) -> None:
         made = tracker(5.5)
-        items: list[Item] = []
+        items: list[TrackedItem] = []
         for block in self._blocks([SIZE] * 9):
             items += made.add(block, block.tick + 1.5 * SIZE)
         assert made.step_ticks == 1
@@ -105,7 +105,7 @@ class TestUneven:
         held = [made.add(block) for block in blocks]
         assert [len(ticks_of(items)) for items in held] == [SIZE, SIZE, 0, 0, 0, 3 * SIZE]
         assert gaps_of(held[-1]) == []
-        starts = [int(run.ticks[0]) for run in held[-1] if isinstance(run, Run)]
+        starts = [int(run.ticks[0]) for run in held[-1] if isinstance(run, ValueRun)]
         assert starts == [block.tick for block in blocks[2:5]]
 
     @pytest.mark.parametrize("ending", ["finish", "interrupted", "regular"])
@@ -170,7 +170,7 @@ def test_uneven_variable_loses_nothing(
         case _, percent, seed:
             ticks = ticks[np.random.default_rng(seed).random(ticks.size) < percent / 100]
     made = tracker(step)
-    items: list[Item] = []
+    items: list[TrackedItem] = []
     n_blocks = ticks.size // SIZE
     blocks = ticks[: n_blocks * SIZE].reshape(-1, SIZE)
     assume(np.all(np.diff(blocks[:, 0]) % SIZE))  # which looks regular, by a chance of one in SIZE

@@ -7,7 +7,7 @@ import math
 import pytest
 
 from bela_module.tracking.dense_steps import (
-    Evidence,
+    BlockEvidence,
     count_doubts,
     infer_step,
     is_doubtful,
@@ -19,8 +19,8 @@ from bela_module.tracking.dense_steps import (
 SIZE = 512
 
 
-def row(*ticks: int, certain: int = SIZE, late: float = math.inf) -> list[Evidence]:
-    return [Evidence(tick, certain, tick + late) for tick in ticks]
+def row(*ticks: int, certain: int = SIZE, late: float = math.inf) -> list[BlockEvidence]:
+    return [BlockEvidence(tick, certain, tick + late) for tick in ticks]
 
 
 @pytest.mark.parametrize(
@@ -38,7 +38,7 @@ def row(*ticks: int, certain: int = SIZE, late: float = math.inf) -> list[Eviden
         (row(0, SIZE + 7, certain=0), None),
     ],
 )
-def test_what_blocks_prove(evidence: list[Evidence], step: int | None) -> None:
+def test_what_blocks_prove(evidence: list[BlockEvidence], step: int | None) -> None:
     assert infer_step(evidence, SIZE) == step
 
 
@@ -57,18 +57,18 @@ def test_what_blocks_prove(evidence: list[Evidence], step: int | None) -> None:
         # Restarted three times, and every distance fits the step that the arrivals allow.
         (row(0, 2 * SIZE + 74, 4 * SIZE + 94, 6 * SIZE + 100, 8 * SIZE + 102, late=2 * SIZE), 2),
         # A block cut in its middle is as near as a full one of half the step.
-        ([Evidence(0, 256), *row(SIZE, 3 * SIZE)], 2),
+        ([BlockEvidence(0, 256), *row(SIZE, 3 * SIZE)], 2),
     ],
 )
-def test_what_is_decided_when_no_more_comes(evidence: list[Evidence], step: float) -> None:
+def test_what_is_decided_when_no_more_comes(evidence: list[BlockEvidence], step: float) -> None:
     assert infer_step(evidence, SIZE, final=True) == step
 
 
 def test_values_limit_the_step_by_when_they_arrived_and_by_the_next_block() -> None:
-    assert Evidence(100, 11, 120.0).step_limit == 2.0
-    assert Evidence(100, 1, 120.0).step_limit == math.inf
-    assert largest_step([Evidence(0, 10, 90.0)]) == 10.0
-    assert largest_step([Evidence(0, 10, 90.0), Evidence(50, 0)]) == 5.0
+    assert BlockEvidence(100, 11, 120.0).step_limit == 2.0
+    assert BlockEvidence(100, 1, 120.0).step_limit == math.inf
+    assert largest_step([BlockEvidence(0, 10, 90.0)]) == 10.0
+    assert largest_step([BlockEvidence(0, 10, 90.0), BlockEvidence(50, 0)]) == 5.0
     assert largest_step([]) == math.inf
 
 
@@ -83,7 +83,7 @@ def test_values_limit_the_step_by_when_they_arrived_and_by_the_next_block() -> N
         (row(0, 700, 1500, 2301), 800 / SIZE),
     ],
 )
-def test_step_of_a_long_row(evidence: list[Evidence], step: float | None) -> None:
+def test_step_of_a_long_row(evidence: list[BlockEvidence], step: float | None) -> None:
     assert steady_step(evidence, SIZE) == step
 
 
@@ -118,7 +118,7 @@ def test_distance_that_may_be_an_uneven_variable(
     ],
 )
 def test_doubts_are_counted_up_to_the_first_that_is_none(
-    evidence: list[Evidence], count: int
+    evidence: list[BlockEvidence], count: int
 ) -> None:
     assert count_doubts(evidence, 1, SIZE) == count
 

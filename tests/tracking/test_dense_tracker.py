@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from bela_module.protocol.data_channel import Block
 from bela_module.tracking.dense_tracker import DenseTracker
-from bela_module.tracking.runs import Gap, GapReason, Item, Run
+from bela_module.tracking.runs import Gap, GapReason, TrackedItem, ValueRun
 from tests.support.faulty_board import (
     FAULTS,
     NEVER_ZERO,
@@ -88,7 +88,7 @@ class TestStep:
 
     def test_step_that_grows_is_followed_in_the_end(self) -> None:
         made = tracker(1)
-        items: list[Item] = []
+        items: list[TrackedItem] = []
         for k in range(40):
             tick = 2 * SIZE * k
             items += made.add(block_of(tick, step=2), tick + 2 * SIZE)
@@ -117,7 +117,7 @@ class TestPadding:
         assert ticks_of(made.add(zeros_at(0, 10))) == list(range(10))
         items = made.add(block_of(SIZE))
         assert ticks_of(items) == list(range(10, 2 * SIZE))
-        assert [item.values[0] for item in items if isinstance(item, Run)] == [0.0, SIZE + 1.0]
+        assert [item.values[0] for item in items if isinstance(item, ValueRun)] == [0.0, SIZE + 1.0]
 
     def test_negative_zero_is_no_padding(self) -> None:
         values = np.zeros(SIZE)
@@ -185,7 +185,7 @@ class TestEnds:
     @pytest.mark.parametrize("known", ["before the block", "after it"])
     def test_end_with_the_next_value(self, end_tick: int, known: str) -> None:
         made = tracker(3)
-        items: list[Item] = []
+        items: list[TrackedItem] = []
         if known == "before the block":
             made.end_at(end_tick, next_too=True)
         items += made.add(zeros_at(0, 7))
@@ -355,10 +355,10 @@ def check(board: FaultyBoard, n_written: int, *, end_known: bool) -> None:
     """The one invariant: its own tick, once, forwards, no padding, all of it counted."""
     last_tick = -1
     for item in board.items:
-        first = int(item.ticks[0]) if isinstance(item, Run) else item.first_tick
+        first = int(item.ticks[0]) if isinstance(item, ValueRun) else item.first_tick
         assert first > last_tick
-        last_tick = int(item.ticks[-1]) if isinstance(item, Run) else item.last_tick
-        if isinstance(item, Run):
+        last_tick = int(item.ticks[-1]) if isinstance(item, ValueRun) else item.last_tick
+        if isinstance(item, ValueRun):
             assert np.all(np.diff(item.ticks) == board.step)
             assert np.array_equal(item.values, board.signal(item.ticks))
     ticks = ticks_of(board.items)

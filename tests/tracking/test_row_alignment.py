@@ -11,122 +11,120 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bela_module.errors import RequestError
-from bela_module.tracking.row_alignment import Grouper, Rows
-from bela_module.tracking.runs import Gap, GapReason, Run
+from bela_module.tracking.row_alignment import AlignedRows, RowAligner
+from bela_module.tracking.runs import Gap, GapReason, ValueRun
 
 
-def run(first: int, stop: int, step: int = 1, offset: float = 0.0) -> Run:
+def run(first: int, stop: int, step: int = 1, offset: float = 0.0) -> ValueRun:
     """Values that are their tick and an offset that tells the member."""
     ticks = np.arange(first, stop, step, dtype=np.int64)
-    return Run(ticks, ticks + offset)
+    return ValueRun(ticks, ticks + offset)
 
 
 def gap(first: int, last: int) -> Gap:
     return Gap(first, last, last - first + 1, GapReason.LOST)
 
 
-def table(rows: Iterable[Rows]) -> tuple[list[int], list[list[float]]]:
+def table(rows: Iterable[AlignedRows]) -> tuple[list[int], list[list[float]]]:
     parts = list(rows)
     ticks = [int(tick) for part in parts for tick in part.ticks]
     return ticks, [row for part in parts for row in part.values.tolist()]
 
 
 def test_rows_wait_for_the_slowest_member() -> None:
-    grouper = Grouper(2, "f8")
-    assert grouper.add(0, run(0, 10)) == []
-    ticks, values = table(grouper.add(1, run(0, 4, offset=0.5)))
+    aligner = RowAligner(2, "f8")
+    assert aligner.add(0, run(0, 10)) == []
+    ticks, values = table(aligner.add(1, run(0, 4, offset=0.5)))
     assert ticks == [0, 1, 2, 3]
     assert values == [[tick, tick + 0.5] for tick in ticks]
-    ticks, _ = table(grouper.add(1, run(4, 12, offset=0.5)))
+    ticks, _ = table(aligner.add(1, run(4, 12, offset=0.5)))
     assert ticks == list(range(4, 10))
-    assert table(grouper.add(0, run(10, 12)))[0] == [10, 11]
+    assert table(aligner.add(0, run(10, 12)))[0] == [10, 11]
 
 
 def test_lost_values_are_nan() -> None:
-    grouper = Grouper(2, "f4")
-    grouper.add(0, run(0, 6))
-    rows = grouper.add(1, run(0, 2)) + grouper.add(1, gap(2, 3)) + grouper.add(1, run(4, 6))
+    aligner = RowAligner(2, "f4")
+    aligner.add(0, run(0, 6))
+    rows = aligner.add(1, run(0, 2)) + aligner.add(1, gap(2, 3)) + aligner.add(1, run(4, 6))
     ticks, _ = table(rows)
     values = np.concatenate([part.values for part in rows])
     assert ticks == list(range(6))
     assert values.dtype == np.float32
     assert np.isnan(values[:, 1]).tolist() == [False, False, True, True, False, False]
-    assert grouper.incomplete == 0
+    assert aligner.incomplete == 0
 
 
 def test_integers_leave_such_rows_out_and_count_them() -> None:
-    grouper = Grouper(2, "i4")
-    grouper.add(0, run(0, 6))
-    rows = [row for item in (run(0, 2), gap(2, 3), run(4, 6)) for row in grouper.add(1, item)]
+    aligner = RowAligner(2, "i4")
+    aligner.add(0, run(0, 6))
+    rows = [row for item in (run(0, 2), gap(2, 3), run(4, 6)) for row in aligner.add(1, item)]
     assert table(rows)[0] == [0, 1, 4, 5]
-    assert grouper.incomplete == 2
+    assert aligner.incomplete == 2
 
 
 def test_what_all_members_lost_is_no_row() -> None:
-    grouper = Grouper(2, "f4")
-    grouper.add(0, gap(0, 5))
-    assert grouper.add(1, gap(0, 5)) == []
-    assert table([*grouper.add(0, run(6, 8)), *grouper.add(1, run(6, 8))])[0] == [6, 7]
+    aligner = RowAligner(2, "f4")
+    aligner.add(0, gap(0, 5))
+    assert aligner.add(1, gap(0, 5)) == []
+    assert table([*aligner.add(0, run(6, 8)), *aligner.add(1, run(6, 8))])[0] == [6, 7]
 
 
 def test_members_that_begin_at_different_ticks() -> None:
-    grouper = Grouper(2, "f8")
-    grouper.add(0, run(0, 6))
-    ticks, values = table(grouper.add(1, run(3, 6)))
+    aligner = RowAligner(2, "f8")
+    aligner.add(0, run(0, 6))
+    ticks, values = table(aligner.add(1, run(3, 6)))
     assert ticks == list(range(6))
     assert np.isnan([row[1] for row in values]).tolist() == [True] * 3 + [False] * 3
-    assert not grouper.mixed_steps
 
 
-def test_different_steps_give_the_union_of_ticks_and_are_flagged() -> None:
-    grouper = Grouper(2, "f8")
-    grouper.add(0, run(0, 8, 2))
-    ticks, values = table(grouper.add(1, run(0, 8, 4)))
-    assert grouper.mixed_steps
+def test_different_steps_give_the_union_of_ticks() -> None:
+    aligner = RowAligner(2, "f8")
+    aligner.add(0, run(0, 8, 2))
+    ticks, values = table(aligner.add(1, run(0, 8, 4)))
     assert ticks == [0, 2, 4]
     assert np.isnan([row[1] for row in values]).tolist() == [False, True, False]
 
 
 def test_finish_releases_what_is_held() -> None:
-    grouper = Grouper(2, "f8")
-    grouper.add(0, run(0, 6))
-    grouper.add(1, run(0, 2))
-    ticks, values = table(grouper.finish())
+    aligner = RowAligner(2, "f8")
+    aligner.add(0, run(0, 6))
+    aligner.add(1, run(0, 2))
+    ticks, values = table(aligner.finish())
     assert ticks == [2, 3, 4, 5]
     assert np.isnan([row[1] for row in values]).all()
-    assert grouper.finish() == []
+    assert aligner.finish() == []
 
 
 def test_member_that_lags_too_far_is_left_behind() -> None:
-    grouper = Grouper(2, "f8", max_held_rows=100)
-    rows = [row for k in range(50) for row in grouper.add(0, run(10 * k, 10 * k + 10))]
+    aligner = RowAligner(2, "f8", max_held_rows=100)
+    rows = [row for k in range(50) for row in aligner.add(0, run(10 * k, 10 * k + 10))]
     assert table(rows)[0] == list(range(400))
-    ticks, values = table(grouper.add(1, run(395, 420)))
-    assert grouper.late == 5
+    ticks, values = table(aligner.add(1, run(395, 420)))
+    assert aligner.late == 5
     assert ticks == list(range(400, 420))
     assert not np.isnan(values).any()
 
 
 def test_values_all_late_are_dropped() -> None:
-    grouper = Grouper(2, "f8", max_held_rows=1)
-    grouper.add(0, run(0, 50))
-    assert grouper.add(1, run(0, 10)) == []
-    assert grouper.late == 10
+    aligner = RowAligner(2, "f8", max_held_rows=1)
+    aligner.add(0, run(0, 50))
+    assert aligner.add(1, run(0, 10)) == []
+    assert aligner.late == 10
 
 
 def test_last_value_of_a_tick_stands() -> None:
-    grouper = Grouper(2, "f8")
-    grouper.add(0, Run(np.array([1, 2, 2, 3]), np.array([1.0, 2.0, 2.5, 3.0])))
-    ticks, values = table(grouper.add(1, run(1, 4)))
+    aligner = RowAligner(2, "f8")
+    aligner.add(0, ValueRun(np.array([1, 2, 2, 3]), np.array([1.0, 2.0, 2.5, 3.0])))
+    ticks, values = table(aligner.add(1, run(1, 4)))
     assert ticks == [1, 2, 3]
     assert values[1] == [2.5, 2.0]
-    assert grouper.superseded == 1
+    assert aligner.superseded == 1
 
 
 @pytest.mark.parametrize(("n_members", "held"), [(0, 10), (2, 0)])
 def test_groups_that_cannot_be_are_refused(n_members: int, held: int) -> None:
     with pytest.raises(RequestError, match="at least 1"):
-        Grouper(n_members, "f4", max_held_rows=held)
+        RowAligner(n_members, "f4", max_held_rows=held)
 
 
 LAST = 60
@@ -140,11 +138,11 @@ LAST = 60
 def test_any_order_of_blocks_gives_the_same_rows(
     cuts: Sequence[Sequence[int]], lost: Sequence[int], order: Random
 ) -> None:
-    queues: list[list[Run | Gap]] = []
+    queues: list[list[ValueRun | Gap]] = []
     expected = np.arange(LAST)[:, None] + np.linspace(0, 0.5, len(cuts))[None, :]
     for member, own in enumerate(cuts):
         edges = [0, *sorted(set(own)), LAST]
-        items: list[Run | Gap] = []
+        items: list[ValueRun | Gap] = []
         for k, (first, stop) in enumerate(zip(edges, edges[1:], strict=False)):
             if member < len(lost) and lost[member] == k:
                 items.append(gap(first, stop - 1))
@@ -152,14 +150,14 @@ def test_any_order_of_blocks_gives_the_same_rows(
             else:
                 items.append(run(first, stop, offset=float(np.linspace(0, 0.5, len(cuts))[member])))
         queues.append(items)
-    grouper = Grouper(len(cuts), "f8")
-    rows: list[Rows] = []
+    aligner = RowAligner(len(cuts), "f8")
+    rows: list[AlignedRows] = []
     while any(queues):
         member = order.choice([m for m, queue in enumerate(queues) if queue])
-        rows += grouper.add(member, queues[member].pop(0))
+        rows += aligner.add(member, queues[member].pop(0))
     ticks, values = table(rows)
     known = ~np.isnan(expected).all(axis=1)
     assert ticks == np.flatnonzero(known).tolist()
     np.testing.assert_array_equal(np.array(values).reshape(-1, len(cuts)), expected[known])
-    assert (grouper.late, grouper.superseded) == (0, 0)
-    assert grouper.finish() == []
+    assert (aligner.late, aligner.superseded) == (0, 0)
+    assert aligner.finish() == []

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from bela_module.protocol.data_channel import Block, ValueType, Variable
-from bela_module.tracking.runs import Gap, GapReason, Item, Run, Tracker
+from bela_module.tracking.runs import Gap, GapReason, TrackedItem, Tracker, ValueRun
 
 LAMP = Variable(0, "lamp", ValueType.INT)
 
@@ -20,12 +20,12 @@ class Plain(Tracker):
     def finished(self) -> bool:
         return self._end_tick is not None
 
-    def add(self, block: Block, possible_tick: float = math.inf) -> list[Item]:
+    def add(self, block: Block, possible_tick: float = math.inf) -> list[TrackedItem]:
         if self._is_stale(block):
             return [self._gap(block.tick, block.tick + 4, 5, GapReason.LOST)]
         return [self._run(np.array([block.tick]), block.values[:1])]
 
-    def finish(self) -> list[Item]:
+    def finish(self) -> list[TrackedItem]:
         return [self._gap(50, 59, 10, GapReason.UNKNOWN_END)]
 
 
@@ -37,7 +37,7 @@ def test_everything_is_counted_and_doubtful_zeros_apart() -> None:
     made = Plain(LAMP)
     made.begin(first_tick=10)
     [run] = made.add(block(20))
-    assert isinstance(run, Run)
+    assert isinstance(run, ValueRun)
     assert (made.delivered, made.last_tick) == (1, 20)
     assert made.add(block(3)) == [Gap(3, 7, 5, GapReason.LOST)]
     assert made.last_tick == 20
@@ -51,7 +51,7 @@ def test_new_run_keeps_the_counters_and_forgets_the_ticks() -> None:
     made.add(block(20))
     made.begin()
     assert (made.delivered, made.last_tick, made.finished) == (1, None, False)
-    assert isinstance(made.add(block(3))[0], Run)
+    assert isinstance(made.add(block(3))[0], ValueRun)
 
 
 def test_defaults_say_nothing() -> None:

@@ -14,10 +14,10 @@ from bela_module.tracking.trackers import (
     DenseTracker,
     Gap,
     GapReason,
-    Item,
     MonitorTracker,
-    Run,
     SparseTracker,
+    TrackedItem,
+    ValueRun,
     tracker_for,
 )
 
@@ -38,15 +38,15 @@ def sparse(**begin: int) -> SparseTracker:
     return made
 
 
-def ticks_of(items: Iterable[Item]) -> list[int]:
-    return [int(tick) for item in items if isinstance(item, Run) for tick in item.ticks]
+def ticks_of(items: Iterable[TrackedItem]) -> list[int]:
+    return [int(tick) for item in items if isinstance(item, ValueRun) for tick in item.ticks]
 
 
 class TestSparse:
     def test_values_keep_their_ticks(self) -> None:
         made = sparse()
         [run] = made.add(block_at(10, 11, 500))
-        assert isinstance(run, Run)
+        assert isinstance(run, ValueRun)
         assert run.ticks.tolist() == [10, 11, 500]
         assert run.values.tolist() == [10.0, 11.0, 500.0]
         assert (made.delivered, made.last_tick, made.step_ticks) == (3, 500, None)
@@ -172,7 +172,7 @@ def test_any_pattern_of_lost_and_repeated_blocks(
 ) -> None:
     ticks = np.cumsum(gaps).tolist()
     made = sparse()
-    items: list[Item] = []
+    items: list[TrackedItem] = []
     arrived: list[int] = []
     for size, fate in zip(sizes, fates, strict=False):
         own, ticks = ticks[:size], ticks[size:]
