@@ -23,7 +23,7 @@ from bela_module.errors import NoReplyError, RequestError
 from bela_module.protocol.data_channel import Variable
 from bela_module.requests import Request, make_request
 from bela_module.scripting.streaming_run import RunSink
-from bela_module.session.jobs.board_jobs import BoardView
+from bela_module.session.jobs.listing import BoardView
 from bela_module.session.session import Session
 from bela_module.streams.lsl_clock import local_clock
 from bela_module.streams.stream_plans import choose_variables

@@ -1,4 +1,4 @@
-"""Waiting that ends early, when there is something to do."""
+"""A wait of one task that others can end early."""
 
 from __future__ import annotations
 
@@ -6,31 +6,26 @@ import asyncio
 from typing import Any
 
 
-class Waker:
-    """What one task waits by, and others wake it with."""
+class InterruptibleWait:
+    """Waits for a time or for futures, until :meth:`interrupt` is called."""
 
     def __init__(self) -> None:
-        self._woken = asyncio.Event()
+        self._interrupted = asyncio.Event()
 
-    def wake(self) -> None:
+    def interrupt(self) -> None:
         """End the wait that goes on, if there is one."""
-        self._woken.set()
+        self._interrupted.set()
 
     async def wait(self, *futures: asyncio.Future[Any], timeout_s: float | None = None) -> None:
-        """Wait until one of some futures is done, the time is over, or :meth:`wake` is called.
+        """Wait until one of some futures is done, the time is over, or it is interrupted.
 
-        Parameters
-        ----------
-        *futures : Future
-            They are left as they are, however this ends.
-        timeout_s : float, optional
-            How long, at most.
+        The futures are left as they are, however the wait ends.
         """
-        self._woken.clear()
-        waking = asyncio.ensure_future(self._woken.wait())
+        self._interrupted.clear()
+        interrupting = asyncio.ensure_future(self._interrupted.wait())
         try:
             await asyncio.wait(
-                {waking, *futures}, timeout=timeout_s, return_when=asyncio.FIRST_COMPLETED
+                {interrupting, *futures}, timeout=timeout_s, return_when=asyncio.FIRST_COMPLETED
             )
         finally:
-            waking.cancel()
+            interrupting.cancel()

@@ -1,15 +1,17 @@
-"""The commands that wait for the driver: each is done once, in order, or refused with a reason."""
+"""Queue of commands for the board: each is carried out once, in order, or refused with a reason."""
 
 from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, Final
 
 from bela_module.connection.board_client import BoardClient
 from bela_module.errors import BelaError, DisconnectedError, NoReplyError, RequestError
+from bela_module.session.interruptible_wait import InterruptibleWait
 
 _MAX_JOBS: Final = 64
 
@@ -68,11 +70,23 @@ class PendingJob:
 
 @dataclass(slots=True)
 class JobQueue:
-    """Jobs in the order in which they were asked for; at most 64."""
+    """Jobs in the order in which they were asked for; at most 64.
 
+    Parameters
+    ----------
+    on_late_error : callable
+        Is told why a job failed that was answered with *waiting* before.
+    """
+
+    on_late_error: Callable[[str], None]
     newest: int = 0
     """Number of the job that was asked for last."""
+    stops_under_way: int = 0
+    """How many STOPs have been asked for and not answered."""
+    is_closed: bool = False
+    """Whether no more commands are taken."""
     _jobs: deque[PendingJob] = field(default_factory=deque)
+    _wait: InterruptibleWait = field(default_factory=InterruptibleWait)
 
     def __len__(self) -> int:
         """Count the jobs that were not begun."""
@@ -82,6 +96,69 @@ class JobQueue:
     def stop_waits(self) -> bool:
         """Whether one of them ends what runs."""
         return any(pending.is_stop for pending in self._jobs)
+
+    # ---- asking ---------------------------------------------------------------------------
+
+    async def submit(
+        self, job: Job, *, waits_for_board: bool = False, only_on: BoardClient | None = None
+    ) -> Any:
+        """Have a job done as soon as the board is connected, and return its result.
+
+        Parameters
+        ----------
+        job : callable
+            Given the connection.
+        waits_for_board : bool
+            Whether to keep the job until a board is there; otherwise it fails when none is.
+        only_on : BoardClient, optional
+            The only connection on which it makes sense; it fails when that ends.
+
+        Raises
+        ------
+        RequestError
+            When the session is closing, or too many jobs wait already.
+        BelaError
+            When the job fails.
+        """
+        if self.is_closed:
+            raise RequestError("the session is closing")
+        pending = self.add(job, waits=waits_for_board, only_on=only_on)
+        self.wake()
+        future, waiting = pending.future, pending.waiting
+        answers: set[asyncio.Future[Any]] = {future} if waiting is None else {future, waiting}
+        await asyncio.wait(answers, return_when=asyncio.FIRST_COMPLETED)
+        if not future.done() and waiting is not None:
+            future.add_done_callback(self._report_late_error)
+            return waiting.result()
+        return future.result()
+
+    def _report_late_error(self, future: asyncio.Future[Any]) -> None:
+        if not future.cancelled() and (error := future.exception()) is not None:
+            self.on_late_error(str(error))
+
+    def close(self) -> None:
+        """Take no more commands."""
+        self.is_closed = True
+
+    @contextmanager
+    def stopping(self) -> Iterator[None]:
+        """Count a STOP as under way."""
+        self.stops_under_way += 1
+        try:
+            yield
+        finally:
+            self.stops_under_way -= 1
+            self.wake()
+
+    def wake(self) -> None:
+        """Have the driver look at once at what has just been asked."""
+        self._wait.interrupt()
+
+    async def wait(self, *futures: asyncio.Future[Any], timeout_s: float | None = None) -> None:
+        """Wait until something is asked, one of some futures is done, or the time is over."""
+        await self._wait.wait(*futures, timeout_s=timeout_s)
+
+    # ---- the queue ------------------------------------------------------------------------
 
     def add(
         self,

@@ -1,7 +1,8 @@
-"""What people should know, in the same words everywhere: log, events, STATUS, table and summary."""
+"""Notices to people, in the same words in log, events, STATUS, live table and summary."""
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import math
 from collections.abc import Callable, Mapping
@@ -28,6 +29,8 @@ class Notices:
         LSL seconds.
     notify : callable
         Is told events: name and text. It must return at once.
+    loop : event loop, optional
+        The loop of the session, for notices from other threads.
 
     Attributes
     ----------
@@ -38,6 +41,7 @@ class Notices:
     sink: Sink
     now: Callable[[], float]
     notify: Callable[[str, str], None]
+    loop: asyncio.AbstractEventLoop | None = None
     last_error: str | None = None
     _kept: dict[str, tuple[str, int]] = field(default_factory=dict)
     _gaps: list[str] = field(default_factory=list)
@@ -54,7 +58,7 @@ class Notices:
         try:
             self.sink.mark(text, lsl_s)
             self.notify(text.split(" ", 1)[0], text)
-        except Exception:  # whoever listens must not end what is listened to
+        except Exception:  # a listener must not end the session
             logger.exception("the event %r could not be published", text)
 
     def tell(
@@ -73,6 +77,14 @@ class Notices:
         """
         self._keep(text, text)
         self._publish(text, event or f"error {text}", cause)
+
+    def tell_from_thread(self, text: str) -> None:
+        """Tell what went wrong, from another thread than the session's."""
+        try:
+            if self.loop is not None:
+                self.loop.call_soon_threadsafe(self.tell, text)
+        except RuntimeError:
+            logger.warning("after the session: %s", text)
 
     def gap(self, name: str, n_values: int, lsl_s: float) -> None:
         """Tell of a loss: an event each, and a line for all that come close together.

@@ -11,7 +11,7 @@ import logging
 import threading
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from concurrent.futures import Future
-from typing import Any, Final, TypeVar
+from typing import Any, TypeVar
 
 from bela_module.config import Settings
 from bela_module.connection.board_client import BoardClient, WireRecorder
@@ -25,14 +25,12 @@ from bela_module.requests import (
     StartRequest,
 )
 from bela_module.session.driver import Driver
-from bela_module.session.jobs import board_jobs, stopping
-from bela_module.session.jobs import control as control_jobs
+from bela_module.session.jobs import control, listing, starting
+from bela_module.session.runtime import Options, Runtime
+from bela_module.session.time_limits import REMAINING_TASKS_S, THREAD_START_S
 from bela_module.streams.stream_plans import Sink
 
 logger = logging.getLogger(__name__)
-
-_START_TIMEOUT_S: Final = 10.0
-_REST_S: Final = 0.1
 
 T = TypeVar("T")
 R = TypeVar("R", StartRequest, ScheduleRequest)
@@ -72,8 +70,7 @@ class Session:
         self._make_sink = sink
         self._now = now
         self._recorder = recorder
-        self._exclusive = exclusive
-        self._obeys_ticks = obeys_ticks
+        self._options = Options(exclusive=exclusive, obeys_ticks=obeys_ticks)
         self._subscribers: list[Subscriber] = []
         self._thread: threading.Thread | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -99,7 +96,7 @@ class Session:
             raise RequestError("the session is open already, or was closed; make a new one")
         self._thread = threading.Thread(target=self._run, name="bela-session", daemon=True)
         self._thread.start()
-        self._started.wait(_START_TIMEOUT_S)
+        self._started.wait(THREAD_START_S)
         if self._failure is not None:
             raise BelaError(f"the session could not begin: {self._failure}") from self._failure
 
@@ -157,7 +154,7 @@ class Session:
             self._is_over = True
         await asyncio.sleep(0)  # what was submitted just before is begun, so that it can be ended
         if rest := asyncio.all_tasks() - {asyncio.current_task()}:
-            await asyncio.wait(rest, timeout=_REST_S)
+            await asyncio.wait(rest, timeout=REMAINING_TASKS_S)
 
     async def _drive(self) -> None:
         driver = self._driver = Driver(
@@ -166,8 +163,7 @@ class Session:
             self._now,
             self._notify,
             self._recorder,
-            self._exclusive,
-            self._obeys_ticks,
+            self._options,
         )
         self._started.set()
         await driver.run()
@@ -176,45 +172,44 @@ class Session:
 
     def start(self, request: StartRequest) -> Future[str]:
         """Stream until :meth:`stop`; with no board there yet, as soon as it is."""
-        return self._begin(board_jobs.start, request)
+        return self._begin(starting.start, request)
 
     def schedule(self, request: ScheduleRequest) -> Future[str]:
         """Let the board itself start and end the streams."""
-        return self._begin(board_jobs.schedule, request)
+        return self._begin(starting.schedule, request)
 
     def stop(self) -> Future[str]:
         """End what streams, is scheduled, is monitored, or waits for the board."""
-        return self._submit(stopping.stop)
+        return self._submit(lambda driver: driver.stopper.stop())
 
     def monitor(self, request: MonitorRequest) -> Future[str]:
         """Send single values at a low rate."""
-        return self._job(lambda driver, client: board_jobs.monitor(driver, client, request))
+        return self._job(lambda runtime, client: starting.monitor(runtime, client, request))
 
     def set_values(self, request: SetRequest) -> Future[str]:
         """Take control of variables and set them."""
-        return self._job(lambda driver, client: control_jobs.set_values(driver, client, request))
+        return self._job(lambda runtime, client: control.set_values(runtime, client, request))
 
     def release(self, request: ReleaseRequest) -> Future[str]:
         """Give control of variables back to the sketch."""
-        return self._job(
-            lambda driver, client: control_jobs.release(driver, client, request.variables)
-        )
+        names = request.variables
+        return self._job(lambda runtime, client: control.release(runtime, client, names))
 
     def send(self, request: SendRequest) -> Future[str]:
         """Send a buffer of numbers to the sketch."""
-        return self._job(lambda driver, client: control_jobs.send(client, request))
+        return self._job(lambda runtime, client: control.send(client, request))
 
     def control(self, names: Sequence[str] | None = None) -> Future[str]:
         """Take control of variables, all by default, without setting them yet."""
-        return self._job(lambda driver, client: control_jobs.control(driver, client, names))
+        return self._job(lambda runtime, client: control.control(runtime, client, names))
 
-    def look(self) -> Future[board_jobs.BoardView]:
+    def look(self) -> Future[listing.BoardView]:
         """Ask the board for its variables and the present tick, as they are used in Python."""
-        return self._job(board_jobs.look)
+        return self._job(listing.view_board)
 
     def list_variables(self) -> Future[dict[str, Any]]:
         """Ask the board for its variables."""
-        return self._job(board_jobs.listing)
+        return self._job(listing.list_variables)
 
     # ---- what goes on ---------------------------------------------------------------------
 
@@ -223,7 +218,9 @@ class Session:
         driver = self._driver
         if driver is None:
             raise RequestError("the session is not open yet")
-        error = f"the session has ended: {self._failure!r}" if self._failure else driver.last_error
+        error = driver.runtime.notices.last_error
+        if self._failure is not None:
+            error = f"the session has ended: {self._failure!r}"
         return driver.status | {"last_error": error}
 
     def note_error(self, text: str) -> None:
@@ -231,7 +228,7 @@ class Session:
         if self._driver is None:
             logger.warning("before the session: %s", text)
         else:
-            self._driver.note_soon(text)
+            self._driver.runtime.notices.tell_from_thread(text)
 
     def subscribe(self, callback: Subscriber) -> None:
         """Have a function called with each event: its name and text.
@@ -247,22 +244,26 @@ class Session:
     # ---- inside ---------------------------------------------------------------------------
 
     def _begin(
-        self, job: Callable[[Driver, BoardClient, R], Awaitable[str]], request: R
+        self, job: Callable[[Runtime, BoardClient, R], Awaitable[str]], request: R
     ) -> Future[str]:
         """Have something begun, now or as soon as there is a board."""
 
         async def begin(driver: Driver) -> str:
-            if (said := board_jobs.while_away(driver, request)) is not None:
+            runtime = driver.runtime
+            if (said := starting.answer_if_disconnected(runtime, request)) is not None:
                 return said
-            said = await driver.submit(
-                lambda client: job(driver, client, request), waits_for_board=True
+            said = await runtime.jobs.submit(
+                lambda client: job(runtime, client, request), waits_for_board=True
             )
             return str(said)
 
         return self._submit(begin)
 
-    def _job(self, job: Callable[[Driver, BoardClient], Awaitable[T]]) -> Future[T]:
-        return self._submit(lambda driver: driver.submit(lambda client: job(driver, client)))
+    def _job(self, job: Callable[[Runtime, BoardClient], Awaitable[T]]) -> Future[T]:
+        """Have something done on the connected board."""
+        return self._submit(
+            lambda driver: driver.runtime.jobs.submit(lambda client: job(driver.runtime, client))
+        )
 
     def _submit(self, work: Callable[[Driver], Coroutine[Any, Any, T]]) -> Future[T]:
         failed: Future[T] = Future()

@@ -1,82 +1,103 @@
-"""The end of a session: the board is left as it was found if it lets us, and always in time."""
+"""Session shutdown: stop streams and release control on the board within a deadline."""
 
 from __future__ import annotations
 
 import asyncio
 import logging
-from typing import TYPE_CHECKING, Any, Final
+import math
+from collections.abc import Awaitable, Callable
+from typing import Any
 
 from bela_module.connection.board_client import BoardClient
 from bela_module.errors import BoardError
 from bela_module.session import recovery
-from bela_module.session.jobs import board_jobs
-from bela_module.session.jobs import control as control_jobs
-from bela_module.session.status import SessionState
-
-if TYPE_CHECKING:
-    from bela_module.session.driver import Driver
+from bela_module.session.jobs import control, ending
+from bela_module.session.runtime import Runtime
+from bela_module.session.states import SessionState
+from bela_module.session.time_limits import SHUTDOWN_ANSWER_S, SHUTDOWN_S, SHUTDOWN_STEP_S
 
 logger = logging.getLogger(__name__)
 
-END_S: Final = 4.2
-"""For all of the end: whoever waits for it does so for 5 s."""
 
-_ANSWER_S: Final = 1.0
-_PATIENCE_S: Final = 2.0
-
-
-async def until_served(serving: asyncio.Future[None], close_asked: asyncio.Event) -> None:
-    """Wait until a connection has ended; after CLOSE not for a board that does not answer.
+class Shutdown:
+    """The request to end a session, and the time that is left for it.
 
     Parameters
     ----------
-    serving : Task
-        What is done on the connection; it is done afterwards, or cancelled.
-    close_asked : Event
-        Set when the session is to end.
+    now : callable
+        LSL seconds.
     """
-    closing = asyncio.ensure_future(close_asked.wait())
-    either: set[asyncio.Future[Any]] = {serving, closing}
-    try:
-        await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
-        if not serving.done():
-            await asyncio.wait({serving}, timeout=_ANSWER_S)
-        if not serving.done():
-            serving.cancel()
-            await asyncio.wait({serving})
-    finally:
-        closing.cancel()
+
+    def __init__(self, now: Callable[[], float]) -> None:
+        self._now = now
+        self._asked = asyncio.Event()
+        self._end_by_s = math.inf
+
+    @property
+    def is_asked(self) -> bool:
+        """Whether the session is to end."""
+        return self._asked.is_set()
+
+    @property
+    def step_s(self) -> float:
+        """How long the next step of it may take."""
+        return min(SHUTDOWN_STEP_S, self._end_by_s - self._now())
+
+    def ask(self) -> None:
+        """Ask for the end; the time begins to run."""
+        if not self.is_asked:
+            self._end_by_s = self._now() + SHUTDOWN_S
+            self._asked.set()
+
+    async def wait_for_task(self, serving: asyncio.Future[None]) -> None:
+        """Wait for the task that serves a connection; after the request, only for a short time.
+
+        The task is done afterwards, or cancelled.
+        """
+        asking = asyncio.ensure_future(self._asked.wait())
+        either: set[asyncio.Future[Any]] = {serving, asking}
+        try:
+            await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
+            if not serving.done():
+                await asyncio.wait({serving}, timeout=SHUTDOWN_ANSWER_S)
+            if not serving.done():
+                serving.cancel()
+                await asyncio.wait({serving})
+        finally:
+            asking.cancel()
 
 
-async def leave(driver: Driver, client: BoardClient) -> None:
-    """End what runs and give control back, on the connection that is there."""
-    driver.enter(SessionState.STOPPING)
-    patience_s = min(_PATIENCE_S, driver.end_in_s)
+async def leave_board(runtime: Runtime, client: BoardClient, limit_s: float) -> None:
+    """End what runs and give control back, on the present connection."""
+    runtime.enter(SessionState.STOPPING)
     try:
-        async with asyncio.timeout(patience_s):
-            for delivery in driver.deliveries:
-                await board_jobs.end(driver, client, delivery, hurried=True)
-            await control_jobs.release(driver, client, None)
+        async with asyncio.timeout(limit_s):
+            for delivery in runtime.running:
+                await ending.end(runtime, client, delivery, hurried=True)
+            await control.release(runtime, client, None)
     except (BoardError, TimeoutError) as error:
-        reason = str(error) or f"it took over {patience_s:.1f} s"
+        reason = str(error) or f"it took over {limit_s:.1f} s"
         logger.warning("the board could not be left clean: %s", reason)
 
 
-async def tidy_up(driver: Driver) -> None:
-    """Try once more on a connection of its own, when the one before was lost or did not serve."""
-    if not driver.left and not driver.controlled:
+async def clean_up(
+    runtime: Runtime, connect: Callable[[float], Awaitable[BoardClient]], limit_s: float
+) -> None:
+    """End what is left on a new connection, when the one before was lost or did not serve."""
+    changes = runtime.changes
+    if not changes.left and not changes.controlled:
         return
-    client, patience_s = None, min(_PATIENCE_S, driver.end_in_s)
+    client = None
     try:
-        async with asyncio.timeout(patience_s):
-            client = await driver.open_client(patience_s)
-            await recovery.end_what_is_left(driver, client)
-            await control_jobs.release(driver, client, None)
-    except Exception as error:  # noqa: BLE001 - a defect, too, must not keep what is next from its end
-        names = ", ".join(sorted(driver.left | driver.controlled))
-        reason = str(error) or f"it took over {patience_s:.1f} s"
+        async with asyncio.timeout(limit_s):
+            client = await connect(limit_s)
+            await recovery.end_what_is_left(runtime, client)
+            await control.release(runtime, client, None)
+    except Exception as error:  # noqa: BLE001 - the shutdown goes on, whatever fails here
+        names = ", ".join(sorted(changes.left | changes.controlled))
+        reason = str(error) or f"it took over {limit_s:.1f} s"
         logger.warning("the board could not be left clean (%s): %s", names, reason)
-        driver.note_shortfall(f"the board could not be left clean ({names}): {reason}")
+        runtime.running.note_shortfall(f"the board could not be left clean ({names}): {reason}")
     finally:
         if client is not None:
             await client.close()

@@ -3,39 +3,26 @@
 from __future__ import annotations
 
 import math
-from enum import StrEnum
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from bela_module.session.delivery.watchdog import Cause
+from bela_module.session.runtime import Runtime
 from bela_module.version import __version__
 
-if TYPE_CHECKING:
-    from bela_module.session.driver import Driver
 
-
-class SessionState(StrEnum):
-    """What a session is doing."""
-
-    IDLE = "idle"
-    CONNECTING = "connecting"
-    WAITING = "waiting"
-    STREAMING = "streaming"
-    RECONNECTING = "reconnecting"
-    STOPPING = "stopping"
-
-
-def build_status(driver: Driver) -> dict[str, Any]:
-    """Describe a driver's session; everything in it can be written as JSON."""
-    board, clock, client = driver.board, driver.board.clock, driver.client
-    address = driver.settings.board
+def build_status(runtime: Runtime) -> dict[str, Any]:
+    """Describe a session; everything in it can be written as JSON."""
+    board, clock = runtime.board, runtime.board.clock
+    address = runtime.settings.board
     decoded = board.decoder.counters
+    quiet = [Cause.QUIET.value] if runtime.is_quiet else []
     return {
         "module": "dp-bela",
         "version": __version__,
-        "state": driver.state.value,
+        "state": runtime.state.value,
         "board": {
             "url": f"ws://{address.host}:{address.port}",
-            "connected": client is not None and not client.lost.done(),
+            "connected": runtime.is_connected,
             "project": board.project or None,
             "sample_rate_hz": _finite(board.declared_rate_hz),
             "tick_rate_hz": _finite(clock.tick_rate_hz if clock else math.nan, 3),
@@ -48,30 +35,30 @@ def build_status(driver: Driver) -> dict[str, Any]:
             "probes": clock.n_probes if clock else 0,
             "generation": clock.generation if clock else 0,
         },
-        "streams": driver.stream_status(),
+        "streams": runtime.running.stream_status(),
         "counters": {
             "blocks": decoded.blocks,
             "orphan_headers": decoded.orphan_headers,
             "orphan_payloads": decoded.orphan_payloads,
             "foreign_blocks": board.counters.foreign_blocks,
-            "bad_frames": count_bad_frames(driver),
+            "bad_frames": count_bad_frames(runtime),
             "reconnects": board.counters.reconnects,
             "restarts": board.counters.restarts,
             "repeated_values": board.counters.repeated_values,
         },
-        "controlled": sorted(driver.controlled),
-        "problems": [*driver.problems, *([Cause.QUIET.value] if driver.is_quiet else [])],
-        "shortfalls": list(driver.shortfalls),
-        "notices": driver.notices.recent,
-        "last_error": driver.last_error,
+        "controlled": sorted(runtime.changes.controlled),
+        "problems": [*runtime.problems, *quiet],
+        "shortfalls": list(runtime.running.shortfalls),
+        "notices": runtime.notices.recent,
+        "last_error": runtime.notices.last_error,
     }
 
 
-def count_bad_frames(driver: Driver) -> int:
+def count_bad_frames(runtime: Runtime) -> int:
     """Count messages that could not be read or cannot be right, over all connections."""
-    counters, decoded = driver.board.counters, driver.board.decoder.counters
+    counters, decoded = runtime.board.counters, runtime.board.decoder.counters
     blocks = decoded.bad_frames + decoded.unknown_variables + counters.impossible_blocks
-    replies = driver.client.counters.bad_frames if driver.client is not None else 0
+    replies = runtime.client.counters.bad_frames if runtime.client is not None else 0
     return blocks + replies + counters.bad_replies
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from bela_module.session.interruptible_wait import Waker
+from bela_module.session.interruptible_wait import InterruptibleWait
 
 LONG_S = 60.0
 
@@ -26,11 +26,11 @@ def run(coroutine: Coroutine[Any, Any, None]) -> None:
 
 
 @pytest.mark.parametrize("timeout_s", [None, LONG_S])
-def test_it_ends_when_it_is_woken(timeout_s: float | None) -> None:
+def test_it_ends_when_it_is_interrupted(timeout_s: float | None) -> None:
     async def body() -> None:
-        waker = Waker()
-        asyncio.get_running_loop().call_later(0.01, waker.wake)
-        await waker.wait(timeout_s=timeout_s)
+        waiting = InterruptibleWait()
+        asyncio.get_running_loop().call_later(0.01, waiting.interrupt)
+        await waiting.wait(timeout_s=timeout_s)
 
     run(body())
 
@@ -39,7 +39,7 @@ def test_it_ends_with_the_first_future_and_leaves_the_others_alone() -> None:
     async def body() -> None:
         first, other = (asyncio.get_running_loop().create_future() for _ in range(2))
         asyncio.get_running_loop().call_later(0.01, first.set_result, None)
-        await Waker().wait(first, other, timeout_s=LONG_S)
+        await InterruptibleWait().wait(first, other, timeout_s=LONG_S)
         assert not other.done()
 
     run(body())
@@ -48,18 +48,18 @@ def test_it_ends_with_the_first_future_and_leaves_the_others_alone() -> None:
 def test_it_ends_in_time_and_what_it_waited_for_goes_on() -> None:
     async def body() -> None:
         future = asyncio.get_running_loop().create_future()
-        await Waker().wait(future, timeout_s=0.01)
+        await InterruptibleWait().wait(future, timeout_s=0.01)
         assert not future.done()
 
     run(body())
 
 
-def test_a_wake_before_the_wait_does_not_end_it() -> None:
+def test_an_interruption_before_the_wait_does_not_end_it() -> None:
     async def body() -> None:
-        waker, loop = Waker(), asyncio.get_running_loop()
-        waker.wake()
+        waiting, loop = InterruptibleWait(), asyncio.get_running_loop()
+        waiting.interrupt()
         begun_s = loop.time()
-        await waker.wait(timeout_s=0.05)
+        await waiting.wait(timeout_s=0.05)
         assert loop.time() - begun_s > 0.04
 
     run(body())

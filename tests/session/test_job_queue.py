@@ -17,7 +17,7 @@ GONE = DisconnectedError("gone")
 
 def run(scenario: Callable[[JobQueue], Awaitable[None]]) -> None:
     async def main() -> None:
-        await scenario(JobQueue())
+        await scenario(JobQueue(lambda _text: None))
 
     asyncio.run(main())
 

@@ -17,7 +17,7 @@ import pytest
 from bela_module.errors import RequestError, StreamError
 from bela_module.protocol.data_channel import Array, Ticks, ValueType
 from bela_module.requests import StartRequest
-from bela_module.simulator.faults import DropPair, OtherClient
+from bela_module.simulator.faults import DropPair
 from bela_module.simulator.simulated_board import SimulatedBoard
 from bela_module.simulator.sketches import Sketch
 from bela_module.streams.lsl_clock import local_clock
@@ -410,38 +410,3 @@ def test_a_process_that_stands_still_for_five_seconds_loses_nothing(board: Simul
     assert lost == 0
     assert delivered == taken(board, "a")
     assert SKETCH.tick_rate_hz * STOPPED_S < delivered
-
-
-# ---- a board that answers, and yet sends nothing -----------------------------------------------
-
-
-def test_another_clients_unwatch_is_diagnosed_and_mended(
-    board: SimulatedBoard, one: Running, wait_until: WaitUntil
-) -> None:
-    one.start(*NAMES)
-    flow(one, wait_until)
-    board.inject(OtherClient(cmd="unwatch", variables="a"))
-    diagnosis = "a: another client ended the watch; watched again"
-    wait_until(lambda: f"error {diagnosis}" in one.sink.events, "the diagnosis")
-    wait_until(lambda: board.watched_names() == ["a", "b"], "both are watched")
-    wait_until(lambda: not problems_of(one), "all is well")
-    flow(one, wait_until)
-    one.stop()
-    for name in NAMES:
-        counts = check_values(board, one.sink, f"bela_{name}", worst_s=0.05)
-        assert counts[name] + one.streams[f"bela_{name}"]["lost"] == taken(board, name)
-    assert one.streams["bela_a"]["lost"] > 512
-    assert one.streams["bela_b"]["lost"] == 0
-
-
-def test_a_board_that_stands_still_is_diagnosed(
-    board: SimulatedBoard, one: Running, wait_until: WaitUntil
-) -> None:
-    one.start("a")
-    flow(one, wait_until)
-    board.step_clock(-3.0)  # until then no tick happens
-    wait_until(lambda: "its ticks stand still" in problems_of(one), "the diagnosis")
-    assert any("its ticks stand still" in text for text in events_of(one, "error"))
-    wait_until(lambda: not problems_of(one), "all is well")
-    flow(one, wait_until)
-    one.stop()

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from bela_module.session.shutdown import until_served
+from bela_module.session.shutdown import Shutdown
 from bela_module.simulator.board_server import Socket
 from tests.support.fault_cases import make_board
 from tests.support.observed_board import ObservedBoard
@@ -26,16 +26,21 @@ def board() -> Iterator[ObservedBoard]:
 
 @pytest.mark.parametrize("ends", [True, False])
 def test_what_does_not_end_soon_after_close_is_cancelled(ends: bool) -> None:
-    async def serve(close_asked: asyncio.Event) -> str:
-        await close_asked.wait()
+    async def serve(asked: asyncio.Event) -> str:
+        await asked.wait()
         await asyncio.sleep(0.01 if ends else 3600)
         return "served"
 
     async def body() -> None:
-        close_asked = asyncio.Event()
-        serving = asyncio.ensure_future(serve(close_asked))
-        asyncio.get_running_loop().call_later(0.01, close_asked.set)
-        await until_served(serving, close_asked)
+        shutdown, asked = Shutdown(time.monotonic), asyncio.Event()
+
+        def ask() -> None:
+            shutdown.ask()
+            asked.set()
+
+        serving = asyncio.ensure_future(serve(asked))
+        asyncio.get_running_loop().call_later(0.01, ask)
+        await shutdown.wait_for_task(serving)  # type: ignore[arg-type]
         assert serving.cancelled() is not ends
         assert not ends or serving.result() == "served"
         await asyncio.sleep(0)
@@ -47,7 +52,7 @@ def test_what_does_not_end_soon_after_close_is_cancelled(ends: bool) -> None:
 def test_a_connection_that_ends_by_itself_is_not_waited_for() -> None:
     async def body() -> None:
         serving = asyncio.ensure_future(asyncio.sleep(0.01, "served"))
-        await until_served(serving, asyncio.Event())  # type: ignore[arg-type]
+        await Shutdown(time.monotonic).wait_for_task(serving)  # type: ignore[arg-type]
         assert serving.result() == "served"
 
     asyncio.run(body())

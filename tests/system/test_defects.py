@@ -10,9 +10,9 @@ import pytest
 
 from bela_module.connection.board_client import BoardClient
 from bela_module.errors import BelaError
-from bela_module.session.board_state import Board
+from bela_module.session.board.board_state import BoardState
 from bela_module.session.delivery.delivery import Delivery
-from bela_module.session.jobs.board_jobs import BoardView
+from bela_module.session.jobs.listing import BoardView
 from bela_module.simulator.faults import DropPair
 from bela_module.simulator.simulated_board import SimulatedBoard
 from bela_module.streams.live_stream import LiveStream
@@ -58,9 +58,9 @@ def fail_once(patch: pytest.MonkeyPatch, owner: Any, name: str) -> None:
 @pytest.mark.parametrize(
     ("owner", "name"),
     [
-        (Board, "receive"),
-        (Board, "take_reply"),
-        (Board, "add_arrival"),
+        (BoardState, "receive"),
+        (BoardState, "take_reply"),
+        (BoardState, "add_arrival"),
         (Delivery, "take"),
         (Delivery, "progress"),
         (LiveStream, "add"),

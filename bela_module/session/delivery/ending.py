@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Container, Sequence
-from typing import Final
 
 from bela_module.connection.board_client import BoardClient
 from bela_module.protocol.control_channel import monitor_command, unwatch_command
-from bela_module.session.delivery.delivery import GRACE_S, LEAD_S, Delivery
-
-_HURRY_S: Final = 0.12  # whoever ends this process kills it a second later
-_CONFIRM_S: Final = 0.3
-_POLL_S: Final = 0.005
-_TICK_PATIENCE_S: Final = 0.15
-_TAIL_S: Final = 0.1  # for blocks that come after the reply which says that there are none
+from bela_module.session.delivery.delivery import Delivery
+from bela_module.session.delivery.time_limits import (
+    COMMAND_LEAD_S,
+    END_TICK_S,
+    HURRIED_LAST_BLOCK_S,
+    LAST_BLOCK_S,
+    LATE_BLOCK_S,
+    POLL_S,
+    UNWATCH_AT_END_S,
+)
 
 
 async def end_on_board(
@@ -46,13 +48,17 @@ async def end_on_board(
         When the connection does not last; the delivery has not ended then.
     """
     names = [variable.name for variable in delivery.watched]
-    if names and not delivery.ending:
-        await _stop_watching(delivery, client, names, _HURRY_S if hurried else GRACE_S)
+    if names and not delivery.is_ending:
+        await _stop_watching(
+            delivery, client, names, HURRIED_LAST_BLOCK_S if hurried else LAST_BLOCK_S
+        )
     monitored = [variable.name for variable in delivery.monitored]
     if monitored:
         await client.send(monitor_command(monitored, [0] * len(monitored)))
-    still_watched = await client.still_watched(names, _HURRY_S if hurried else _CONFIRM_S)
-    await delivery.measure(client)  # what came before the clock was known waits for it
+    still_watched = await client.still_watched(
+        names, HURRIED_LAST_BLOCK_S if hurried else UNWATCH_AT_END_S
+    )
+    await delivery.prober.measure(client)  # what came before the clock was known waits for it
     delivery.finish()
     return still_watched
 
@@ -60,27 +66,27 @@ async def end_on_board(
 async def _stop_watching(
     delivery: Delivery, client: BoardClient, names: Sequence[str], grace_s: float
 ) -> None:
-    if all(stream.finished for stream in delivery.streams):
+    if delivery.is_finished:
         return
     if not delivery.obeys_ticks:
         await client.send(unwatch_command(names))
         return
     board = delivery.board
     await _await_starts(delivery, client)
-    soon = board.tick_at(delivery.now() + LEAD_S)
+    soon = board.tick_at(delivery.now() + COMMAND_LEAD_S)
     watched = {variable.name for variable in board.variables if variable.watched}
     delivery.set_ends(soon, watched)
     if board.ready:
         await client.send(unwatch_command(names, [soon] * len(names)))
     else:
         await client.send(unwatch_command(names))
-    await _wait_finished(delivery, client, watched, delivery.now() + LEAD_S + grace_s)
+    await _wait_finished(delivery, client, watched, delivery.now() + COMMAND_LEAD_S + grace_s)
     if unfinished := delivery.unfinished:
         # The board does not get to that tick, or nothing is assigned any more: end it where it is.
         await client.send(unwatch_command(unfinished))
         await _await_tick(delivery, client, soon)
         delivery.cut(min(soon, board.tick), unfinished)
-        await _wait_finished(delivery, client, unfinished, delivery.now() + _TAIL_S)
+        await _wait_finished(delivery, client, unfinished, delivery.now() + LATE_BLOCK_S)
 
 
 async def _await_starts(delivery: Delivery, client: BoardClient) -> None:
@@ -89,8 +95,8 @@ async def _await_starts(delivery: Delivery, client: BoardClient) -> None:
     Those of a board that stands still may never come.
     """
     board = delivery.board
-    await delivery.probe(client)
-    soon = board.tick_at(delivery.now() + LEAD_S)
+    await delivery.prober.probe(client)
+    soon = board.tick_at(delivery.now() + COMMAND_LEAD_S)
     close = [tick for tick in delivery.starts.values() if tick <= soon]
     if board.ready and close:
         await _await_tick(delivery, client, max(close))
@@ -98,11 +104,11 @@ async def _await_starts(delivery: Delivery, client: BoardClient) -> None:
 
 async def _await_tick(delivery: Delivery, client: BoardClient, tick: int) -> None:
     """Probe until a tick is over; a board that stands still is not waited for."""
-    deadline_s = delivery.now() + _TICK_PATIENCE_S
-    await delivery.probe(client)
+    deadline_s = delivery.now() + END_TICK_S
+    await delivery.prober.probe(client)
     while delivery.board.tick < tick and delivery.now() < deadline_s:
-        await asyncio.sleep(_POLL_S)
-        await delivery.probe(client)
+        await asyncio.sleep(POLL_S)
+        await delivery.prober.probe(client)
 
 
 async def _wait_finished(
@@ -110,6 +116,6 @@ async def _wait_finished(
 ) -> None:
     """Wait for the last blocks of some variables, as long as they can be on their way."""
     while delivery.now() < deadline_s and not client.lost.done():
-        await asyncio.sleep(_POLL_S)
+        await asyncio.sleep(POLL_S)
         if not any(name in names for name in delivery.unfinished):
             return

@@ -1,4 +1,4 @@
-"""Carries out the survey of steps on a connected board, before its variables are watched."""
+"""Survey of the steps of dense variables on a connected board, before they are watched."""
 
 from __future__ import annotations
 
@@ -10,25 +10,27 @@ from typing import Final
 from bela_module.connection.board_client import BoardClient
 from bela_module.protocol.control_channel import Json
 from bela_module.protocol.data_channel import Block, Variable
-from bela_module.session.board_state import Board
+from bela_module.session.board.board_state import BoardState
+from bela_module.session.delivery.time_limits import (
+    FIRST_VALUE_S,
+    LONGEST_SURVEY_S,
+    POLL_S,
+    SECOND_VALUE_S,
+)
 from bela_module.tracking.step_survey import StepSurvey
 
-_POLL_S: Final = 0.005
-_PATIENCE_S: Final = 0.15  # a monitor's first message comes at once
-_SECOND_S: Final = 0.5  # for the second value of a variable
-_LONGEST_S: Final = 2.0
 _N_SPACINGS: Final = 9
 _PERIOD_S: Final = 0.003
 _VALUES_PER_S: Final = 2000
 
 
 @dataclass(slots=True)
-class Surveyor:
+class StepSurveyor:
     """Asks the board how far the values of dense variables are apart.
 
     Parameters
     ----------
-    board : Board
+    board : BoardState
         Which of them are known already, and where the answers are kept.
     now : callable
         LSL seconds.
@@ -36,7 +38,7 @@ class Surveyor:
         Asks the board for its list once.
     """
 
-    board: Board
+    board: BoardState
     now: Callable[[], float]
     probe: Callable[[BoardClient], Awaitable[object]]
     _survey: StepSurvey | None = None
@@ -81,9 +83,9 @@ class Surveyor:
             while not survey.done and not client.lost.done():
                 sends, self._sends = self._sends, []
                 await client.send(*sends)
-                await asyncio.sleep(_POLL_S)
+                await asyncio.sleep(POLL_S)
                 await self.probe(client)
-                if self.now() > begun_s + self._patience_s(survey, period_s):
+                if self.now() > begun_s + self._limit_s(survey, period_s):
                     break
             await client.send(*survey.last_commands())
             await self.probe(client)  # its reply comes after the last of the monitors' messages
@@ -94,10 +96,10 @@ class Surveyor:
             if variable.index in survey.steps:
                 board.steps[variable.name] = survey.steps[variable.index]
 
-    def _patience_s(self, survey: StepSurvey, period_s: float) -> float:
+    def _limit_s(self, survey: StepSurvey, period_s: float) -> float:
         """Tell how long the survey may take: longer where values are seen to come slowly."""
         if not survey.answered:
-            return _PATIENCE_S
+            return FIRST_VALUE_S
         spacing_s = survey.spacing_ticks / self.board.declared_rate_hz
-        slow_s = max(_N_SPACINGS * spacing_s, _SECOND_S if survey.awaits_second else 0.0)
-        return max(2 * _PATIENCE_S + 12 * period_s, min(slow_s, _LONGEST_S))
+        slow_s = max(_N_SPACINGS * spacing_s, SECOND_VALUE_S if survey.awaits_second else 0.0)
+        return max(2 * FIRST_VALUE_S + 12 * period_s, min(slow_s, LONGEST_SURVEY_S))

@@ -1,4 +1,4 @@
-"""Why nothing comes: from what the board says and what arrives to a diagnosis in words. Pure.
+"""Diagnosis of missing data, from replies to ``list`` and the arrival of blocks. Pure.
 
 A connection can be alive and yet bring no data, each cause with another cure: the ticks stand
 still (the sketch is paused or its ``tick`` is not called), somebody else ended the watch, the
@@ -13,14 +13,17 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Final
 
-_STANDSTILL_S: Final = 1.5
-_SILENCE_S: Final = 1.5
+from bela_module.session.delivery.time_limits import (
+    ASK_AGAIN_S,
+    LOOK_STALL_S,
+    NO_DATA_S,
+    RECONNECT_IF_DEAF_S,
+    TICKS_STAND_STILL_S,
+    WATCH_IGNORED_S,
+)
+
 _UNWATCHED_PROBES: Final = 3
-_IGNORED_S: Final = 2.0
-_AGAIN_S: Final = 5.0
 _TRIES: Final = 2
-_RENEW_S: Final = 3.0
-_STALL_S: Final = 1.0  # without a look: this process, or the network, stood still
 
 
 class Cause(StrEnum):
@@ -34,7 +37,7 @@ class Cause(StrEnum):
     VANISHED = "not on the board any more"
     RETYPED = "of another type on the board now: STOP and START to stream again"
     SILENT = "the board sends no data at all, though it answers; asked for again"
-    DEAF = "no data comes, though the values change; connected anew"
+    DEAF = "no data comes, though the values change; connecting again"
     UNANSWERED = "the board sends data, but does not answer"
     QUIET = "nothing has come from the board for a second"
 
@@ -125,7 +128,7 @@ class Watchdog:
     _tick: int = -1
     _tick_since_s: float = 0.0
     _looked_s: float = 0.0
-    _renew_s: float = _RENEW_S
+    _reconnect_after_s: float = RECONNECT_IF_DEAF_S
 
     def asked(self, names: Iterable[str], now_s: float, *, again: bool = False) -> None:
         """Learn that some variables are to stream from now on.
@@ -180,15 +183,15 @@ class Watchdog:
             Nothing when all is well.
         """
         self.to_ask_again.clear()
-        if now_s - self._looked_s > _STALL_S:
-            self._forgive(now_s)
+        if now_s - self._looked_s > LOOK_STALL_S:
+            self._restart_timers(now_s)
         self._looked_s = now_s
         if tick != self._tick:
-            if now_s - self._tick_since_s > _STANDSTILL_S:
-                self._forgive(now_s)
+            if now_s - self._tick_since_s > TICKS_STAND_STILL_S:
+                self._restart_timers(now_s)
             self._tick, self._tick_since_s = tick, now_s
         else:  # nothing can come before the next tick
-            if now_s - self._tick_since_s > _STANDSTILL_S:
+            if now_s - self._tick_since_s > TICKS_STAND_STILL_S:
                 self._findings = [Finding(Cause.STANDSTILL)]
             return self._findings
         found: dict[Cause, list[str]] = {
@@ -217,7 +220,7 @@ class Watchdog:
             block_s = 0.0 if unknown else each.block_s
             since_s = max(last_block_s.get(each.name, -math.inf), watch.since_s)
             last_s = max(last_s, since_s)
-            if now_s - since_s <= _SILENCE_S + 2 * block_s:
+            if now_s - since_s <= NO_DATA_S + 2 * block_s:
                 fine += 1
                 proved = proved or since_s > watch.since_s
                 continue
@@ -227,9 +230,9 @@ class Watchdog:
             stopped = stopped and watch.varies
         findings = [Finding(cause, tuple(names)) for cause, names in found.items() if names]
         if proved:
-            self._renew_s = _RENEW_S
+            self._reconnect_after_s = RECONNECT_IF_DEAF_S
         if silent:
-            others_too = fine == 0 and not found[Cause.IGNORED] and now_s - heard_s > _SILENCE_S
+            others_too = fine == 0 and not found[Cause.IGNORED] and now_s - heard_s > NO_DATA_S
             # What has varied and does not any more is not assigned; of what never did, who knows?
             nothing = others_too and (assigned or (len(silent) > 1 and not stopped))
             findings.append(self._why_silent(silent, now_s - last_s, nothing, assigned))
@@ -246,12 +249,12 @@ class Watchdog:
             return Cause.UNMONITORED if each.monitored else Cause.UNWATCHED
         # A sparse variable shows as watched only from its next value on, whenever that is.
         waited_s = now_s - watch.since_s
-        if each.block_s is None or (watch.tries == 1 and waited_s <= _IGNORED_S):
+        if each.block_s is None or (watch.tries == 1 and waited_s <= WATCH_IGNORED_S):
             return None
-        if waited_s > (_IGNORED_S if watch.tries < _TRIES else _AGAIN_S):
+        if waited_s > (WATCH_IGNORED_S if watch.tries < _TRIES else ASK_AGAIN_S):
             self.to_ask_again.append(each.name)
         # What does not begin when it is asked for once more is not assigned.
-        asked_twice = watch.tries > _TRIES or (watch.tries == _TRIES and waited_s > _IGNORED_S)
+        asked_twice = watch.tries > _TRIES or (watch.tries == _TRIES and waited_s > WATCH_IGNORED_S)
         return Cause.UNASSIGNED if asked_twice else Cause.IGNORED
 
     def _why_silent(
@@ -260,12 +263,12 @@ class Watchdog:
         """Say why nothing comes of some variables; of none at all, when so told."""
         if not nothing:
             return Finding(Cause.UNASSIGNED, tuple(names))
-        if assigned and silent_s > self._renew_s + _SILENCE_S:
-            self._renew_s *= 2.0  # if that does not help either, then ever more rarely
+        if assigned and silent_s > self._reconnect_after_s + NO_DATA_S:
+            self._reconnect_after_s *= 2.0  # if that does not help either, then ever more rarely
             return Finding(Cause.DEAF)
         return Finding(Cause.SILENT)
 
-    def _forgive(self, now_s: float) -> None:
+    def _restart_timers(self, now_s: float) -> None:
         """Wait from now on: what was due meanwhile may still be on its way."""
         self._tick_since_s = now_s
         for watch in self._watches.values():

@@ -1,10 +1,9 @@
-"""What of the sketch can be changed on a connected board: SET, RELEASE and SEND, as jobs."""
+"""SET, RELEASE and SEND: control variables of the sketch, send it a buffer."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
@@ -19,51 +18,49 @@ from bela_module.protocol.control_channel import (
 from bela_module.protocol.data_channel import ValueType, Variable
 from bela_module.protocol.sketch_buffer import Buffer, encode_buffer
 from bela_module.requests import SendRequest, SetRequest
+from bela_module.session.runtime import Runtime
+from bela_module.session.time_limits import COMMAND_CONFIRM_S
 from bela_module.streams.stream_plans import choose_variables, reachable
 
-if TYPE_CHECKING:
-    from bela_module.session.driver import Driver
 
-_CONFIRM_S: Final = 1.0
-
-
-async def set_values(driver: Driver, client: BoardClient, request: SetRequest) -> str:
+async def set_values(runtime: Runtime, client: BoardClient, request: SetRequest) -> str:
     """Take control of variables and set them, confirmed by the board."""
-    known = {variable.name: variable for variable in reachable(driver.board.variables)}
+    known = {variable.name: variable for variable in reachable(runtime.board.variables)}
     missing = [name for name in request.values if name not in known]
     if missing:
         raise UnknownVariableError(missing, known)
     values = {name: _settable(known[name], value) for name, value in request.values.items()}
     names = list(values)
     # Taking control copies the sketch's value, so that a set before it would be lost.
-    await _take_control(driver, client, [name for name in names if name not in driver.controlled])
+    await _take_control(
+        runtime, client, [name for name in names if name not in runtime.changes.controlled]
+    )
     await client.send(set_command(names, list(values.values())))
     await client.confirm(
-        lambda listed: _have(listed, values), f"set {', '.join(names)}", _CONFIRM_S
+        lambda listed: _have(listed, values), f"set {', '.join(names)}", COMMAND_CONFIRM_S
     )
-    set_s = driver.now()
+    set_s = runtime.now()
     for name, value in values.items():
-        driver.notices.mark(f"set {name}={value:.15g}", set_s)
+        runtime.notices.mark(f"set {name}={value:.15g}", set_s)
     return "set " + ", ".join(f"{name}={value:.15g}" for name, value in values.items())
 
 
-async def control(driver: Driver, client: BoardClient, names: Sequence[str] | None) -> str:
+async def control(runtime: Runtime, client: BoardClient, names: Sequence[str] | None) -> str:
     """Take control of some variables, or of all, which keep their values until they are set."""
-    chosen = [v.name for v in choose_variables(driver.board.variables, names, driver.settings)]
-    await _take_control(driver, client, chosen)
+    chosen = [v.name for v in choose_variables(runtime.board.variables, names, runtime.settings)]
+    await _take_control(runtime, client, chosen)
     return f"controlling {', '.join(chosen)}"
 
 
-async def _take_control(driver: Driver, client: BoardClient, names: Sequence[str]) -> None:
+async def _take_control(runtime: Runtime, client: BoardClient, names: Sequence[str]) -> None:
     if not names:
         return
-    driver.controlled.update(names)
-    driver.releasing.difference_update(names)
+    runtime.changes.take_control(names)
     await client.send(control_command(names))
     await client.confirm(
         lambda listed: all(v.controlled for v in listed.variables if v.name in names),
         f"control of {', '.join(names)}",
-        _CONFIRM_S,
+        COMMAND_CONFIRM_S,
     )
 
 
@@ -94,26 +91,25 @@ def _same(variable: Variable, value: float) -> bool:
     return math.isclose(variable.value, stored, rel_tol=1e-13, abs_tol=1e-300)
 
 
-async def release(driver: Driver, client: BoardClient, names: Sequence[str] | None) -> str:
+async def release(runtime: Runtime, client: BoardClient, names: Sequence[str] | None) -> str:
     """Give control back to the sketch: of some variables, or of all that we control."""
-    known = {variable.name for variable in driver.board.variables}
-    chosen = list(driver.controlled if names is None else names)
+    known = {variable.name for variable in runtime.board.variables}
+    chosen = list(runtime.changes.controlled if names is None else names)
     missing = [name for name in chosen if name not in known]
     if missing and names is not None:
         raise UnknownVariableError(missing, sorted(known))
-    driver.controlled &= known  # what is gone cannot be released
+    runtime.changes.forget_missing(known)  # what is gone cannot be released
     chosen = [name for name in chosen if name in known]
     if not chosen:
         return "nothing was controlled"
-    driver.releasing.update(chosen)
+    runtime.changes.ask_release(chosen)
     await client.send(uncontrol_command(chosen))
     await client.confirm(
         lambda listed: not any(v.controlled for v in listed.variables if v.name in chosen),
         f"uncontrol of {', '.join(chosen)}",
-        _CONFIRM_S,
+        COMMAND_CONFIRM_S,
     )
-    driver.controlled.difference_update(chosen)
-    driver.releasing.difference_update(chosen)
+    runtime.changes.released(chosen)
     return f"released {', '.join(chosen)}"
 
 

@@ -6,14 +6,14 @@ import asyncio
 
 from bela_module.connection.board_client import BoardClient
 from bela_module.protocol.data_channel import Block
-from bela_module.session.board_state import Board
-from bela_module.session.delivery.step_surveyor import Surveyor
+from bela_module.session.board.board_state import BoardState
+from bela_module.session.delivery.step_surveyor import StepSurveyor
 from bela_module.simulator.simulated_board import SimulatedBoard
 from bela_module.streams.lsl_clock import local_clock
 from tests.support.session_helpers import board_of, variable
 
 
-async def survey(simulated: SimulatedBoard, board: Board, *, deaf: bool = False) -> None:
+async def survey(simulated: SimulatedBoard, board: BoardState, *, deaf: bool = False) -> None:
     """Connect, and find the steps of all variables; a deaf one does not hear the monitors."""
 
     def hear(message: bytes | str, _arrived_s: float) -> None:
@@ -24,7 +24,7 @@ async def survey(simulated: SimulatedBoard, board: Board, *, deaf: bool = False)
     async def probe(client: BoardClient) -> None:
         board.take_reply(await client.list(), client.project)
 
-    surveyor = Surveyor(board, local_clock, probe)
+    surveyor = StepSurveyor(board, local_clock, probe)
     client = await BoardClient.connect(
         "127.0.0.1", simulated.port, now=local_clock, reply_timeout_s=10.0, on_data=hear
     )
@@ -37,7 +37,7 @@ async def survey(simulated: SimulatedBoard, board: Board, *, deaf: bool = False)
 
 def test_steps_are_found_and_the_monitors_end() -> None:
     variables = (variable("every"), variable("fourth", step=4), variable("event", sparse=True))
-    board = Board("test")
+    board = BoardState("test")
     with board_of(*variables) as simulated:
         asyncio.run(survey(simulated, board))
         assert simulated.monitored() == {}
@@ -45,7 +45,7 @@ def test_steps_are_found_and_the_monitors_end() -> None:
 
 
 def test_what_is_known_is_not_asked_for_again() -> None:
-    board = Board("test")
+    board = BoardState("test")
     with board_of(variable("every")) as simulated:
         asyncio.run(survey(simulated, board))
         simulated.control_messages.clear()
@@ -54,7 +54,7 @@ def test_what_is_known_is_not_asked_for_again() -> None:
 
 
 def test_without_an_answer_the_survey_ends_by_itself() -> None:
-    board = Board("test")
+    board = BoardState("test")
     with board_of(variable("every")) as simulated:
         asyncio.run(survey(simulated, board, deaf=True))
         assert simulated.monitored() == {}
@@ -62,7 +62,7 @@ def test_without_an_answer_the_survey_ends_by_itself() -> None:
 
 
 def test_values_that_come_slowly_are_waited_for() -> None:
-    board = Board("test")
+    board = BoardState("test")
     with board_of(variable("every"), variable("slow", step=4410)) as simulated:
         asyncio.run(survey(simulated, board))
         assert simulated.monitored() == {}

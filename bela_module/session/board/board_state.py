@@ -1,4 +1,4 @@
-"""What is known of the board: its variables, its clock, and how its ticks map to stamps."""
+"""State of the board: its variables, its clock, and the map from its ticks to stamps."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class BoardNews(StrEnum):
     """What a reply to ``list`` says that was not so before."""
 
     NOTHING = "nothing"
-    RESTARTED = "the board restarted: its ticks began anew"
+    RESTARTED = "the board restarted: its tick counter was reset"
 
 
 @dataclass(slots=True)
@@ -43,8 +43,8 @@ class BoardCounters:
 
 
 @dataclass(slots=True)
-class Board:
-    """The board as seen from here; it outlives connections.
+class BoardState:
+    """What is known of the board; it outlives connections.
 
     Parameters
     ----------
@@ -80,7 +80,7 @@ class Board:
         Returns
         -------
         BoardNews
-            Whether the board has begun anew since the last reply.
+            Whether the board has restarted since the last reply.
         """
         listed = reply.variable_list
         news = BoardNews.NOTHING
@@ -116,8 +116,8 @@ class Board:
             self.counters.restarts += 1
         return news
 
-    def is_strange(self, reply: Reply, project: str) -> bool:
-        """Tell whether a reply says that the board began anew: worth to be asked again."""
+    def suggests_restart(self, reply: Reply, project: str) -> bool:
+        """Tell whether a reply suggests a restart of the board, which a second one must confirm."""
         if self.clock is None:
             return False
         listed = reply.variable_list
@@ -132,7 +132,7 @@ class Board:
         )
 
     def _is_behind(self, reply: Reply, clock: DeviceClock) -> bool:
-        """Tell whether ticks are missing, after a connection was lost: the board began anew.
+        """Tell whether ticks are missing after a connection was lost: the board has restarted.
 
         Its ticks may by then be later than the last one that was seen.
         """
@@ -157,8 +157,8 @@ class Board:
         """Whether samples can be stamped."""
         return self.clock is not None and self.clock.ready and self.timeline.started
 
-    def odd_rate(self) -> str | None:
-        """Say, once for each boot of the board, that it ticks at another rate than declared."""
+    def rate_mismatch_warning(self) -> str | None:
+        """Give a warning, once a boot, when the board ticks at another rate than declared."""
         clock = self.clock
         if clock is None or not self.rate_settled or self._rate_told == clock.generation:
             return None

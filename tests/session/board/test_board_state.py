@@ -22,7 +22,7 @@ from bela_module.protocol.data_channel import (
     encode_header,
     encode_monitor,
 )
-from bela_module.session.board_state import Board, BoardNews, last_tick
+from bela_module.session.board.board_state import BoardNews, BoardState, last_tick
 from bela_module.streams.stream_plans import StreamPlan, plan_streams
 
 POT = Variable(0, "pot", ValueType.FLOAT)
@@ -53,14 +53,16 @@ def replies(
         yield Reply(VariableList(**values), sent_s, sent_s + 0.0004)
 
 
-def told(board: Board, start_s: float, project: str = "pots", **changed: Any) -> list[BoardNews]:
+def told(
+    board: BoardState, start_s: float, project: str = "pots", **changed: Any
+) -> list[BoardNews]:
     return [board.take_reply(reply, project) for reply in replies(start_s, **changed)]
 
 
 @pytest.fixture
-def board() -> Board:
+def board() -> BoardState:
     """Return a board that has been measured for a while."""
-    board = Board("lab")
+    board = BoardState("lab")
     assert set(told(board, 501.0)) == {BoardNews.NOTHING}
     return board
 
@@ -75,7 +77,7 @@ def plan(variable: Variable = POT, **stream: Any) -> StreamPlan:
 
 
 def test_of_a_board_never_heard_of_nothing_is_claimed() -> None:
-    board = Board("lab")
+    board = BoardState("lab")
     assert not board.ready
     assert not board.rate_settled
     assert board.uncertainty_s == math.inf
@@ -90,7 +92,7 @@ def test_of_a_board_never_heard_of_nothing_is_claimed() -> None:
 
 
 def test_a_first_reply_is_not_enough_to_stamp() -> None:
-    board = Board("lab")
+    board = BoardState("lab")
     (reply,) = replies(501.0, count=1)
     assert board.take_reply(reply, "pots") is BoardNews.NOTHING
     assert not board.ready
@@ -98,7 +100,7 @@ def test_a_first_reply_is_not_enough_to_stamp() -> None:
     assert (board.project, board.tick) == ("pots", reply.variable_list.tick)
 
 
-def test_replies_tell_variables_and_rates(board: Board) -> None:
+def test_replies_tell_variables_and_rates(board: BoardState) -> None:
     assert board.variables == (POT, TOUCH)
     assert (board.project, board.declared_rate_hz) == ("pots", 44100.0)
     assert board.ready
@@ -106,7 +108,7 @@ def test_replies_tell_variables_and_rates(board: Board) -> None:
     assert 0 < board.next_probe_in_s < 1
 
 
-def test_ticks_and_times_are_those_of_the_board(board: Board) -> None:
+def test_ticks_and_times_are_those_of_the_board(board: BoardState) -> None:
     assert board.uncertainty_s < 0.001
     assert board.time_at(board.tick) == pytest.approx(at(board.tick), abs=board.uncertainty_s)
     now_s = at(board.tick)
@@ -115,7 +117,7 @@ def test_ticks_and_times_are_those_of_the_board(board: Board) -> None:
     assert board.tick <= board.possible_tick(now_s + 0.0004) < board.tick + 0.01 * RATE_HZ
 
 
-def test_stamps_are_near_the_truth_and_stay_as_they_were_given(board: Board) -> None:
+def test_stamps_are_near_the_truth_and_stay_as_they_were_given(board: BoardState) -> None:
     ticks = np.arange(board.tick - 1024, board.tick)
     stamps_s = board.stamps(ticks)
     assert np.abs(stamps_s - at(0) - ticks / RATE_HZ).max() < board.uncertainty_s
@@ -124,7 +126,7 @@ def test_stamps_are_near_the_truth_and_stay_as_they_were_given(board: Board) -> 
     np.testing.assert_allclose(board.stamps(ticks), stamps_s, rtol=0, atol=1e-9)
 
 
-def test_a_block_from_the_future_is_told_from_one_that_is_early(board: Board) -> None:
+def test_a_block_from_the_future_is_told_from_one_that_is_early(board: BoardState) -> None:
     arrived_s = at(board.tick)
 
     def is_from_the_future(ahead_s: float) -> bool:
@@ -136,11 +138,11 @@ def test_a_block_from_the_future_is_told_from_one_that_is_early(board: Board) ->
 
 def test_before_the_clock_is_known_no_block_is_from_the_future() -> None:
     block = decode_payload(POT, encode_monitor(POT, 2**62, 0.0))
-    assert not Board("lab").is_from_the_future(block, 0.0)
+    assert not BoardState("lab").is_from_the_future(block, 0.0)
 
 
 def test_the_input_delay_is_subtracted_from_all_times() -> None:
-    plain, delayed = Board("lab"), Board("lab", input_delay_s=0.25)
+    plain, delayed = BoardState("lab"), BoardState("lab", input_delay_s=0.25)
     for each in (plain, delayed):
         told(each, 501.0)
     ticks = np.array([plain.tick])
@@ -152,7 +154,7 @@ def test_the_input_delay_is_subtracted_from_all_times() -> None:
 # ---- news --------------------------------------------------------------------------------------
 
 
-def test_ticks_that_go_back_are_a_restart(board: Board) -> None:
+def test_ticks_that_go_back_are_a_restart(board: BoardState) -> None:
     assert board.clock is not None
     generation = board.clock.generation
     board.steps["pot"] = 1.0
@@ -168,7 +170,7 @@ def test_ticks_that_go_back_are_a_restart(board: Board) -> None:
     assert board.stamps(ticks)[0] == pytest.approx(truth_s, abs=board.uncertainty_s)
 
 
-def test_times_are_those_of_the_boot_before_until_it_is_accounted_for(board: Board) -> None:
+def test_times_are_those_of_the_boot_before_until_it_is_accounted_for(board: BoardState) -> None:
     last_tick, doubt_s = board.tick, board.uncertainty_s
     told(board, 510.0, booted_s=509.5, count=2)
     assert not board.ready  # the little that is known of the new clock says nothing of old ticks
@@ -182,7 +184,7 @@ def test_times_are_those_of_the_boot_before_until_it_is_accounted_for(board: Boa
 
 @pytest.mark.parametrize("booted_s", [500.0, 500.3])
 def test_what_was_hardly_known_of_a_clock_is_forgotten_with_the_connection(booted_s: float) -> None:
-    board = Board("lab")
+    board = BoardState("lab")
     told(board, 500.5, count=4)
     board.reconnecting = True  # by the time it is back it may count anew, and be further than then
     news = told(board, 501.0, booted_s=booted_s)
@@ -195,7 +197,7 @@ def test_what_was_hardly_known_of_a_clock_is_forgotten_with_the_connection(boote
 
 
 def test_ticks_that_went_back_are_a_restart_however_little_is_known() -> None:
-    board = Board("lab")
+    board = BoardState("lab")
     told(board, 500.5, count=4)
     board.reconnecting = True
     news = told(board, 501.0, booted_s=500.8)
@@ -208,7 +210,7 @@ def test_ticks_that_went_back_are_a_restart_however_little_is_known() -> None:
     ("project", "changed"), [("other", {}), ("pots", {"sample_rate_hz": 48000.0})]
 )
 def test_another_project_or_rate_is_another_board(
-    project: str, changed: dict[str, Any], board: Board
+    project: str, changed: dict[str, Any], board: BoardState
 ) -> None:
     assert board.clock is not None
     generation = board.clock.generation
@@ -222,7 +224,7 @@ def test_another_project_or_rate_is_another_board(
     assert board.declared_rate_hz == changed.get("sample_rate_hz", 44100.0)
 
 
-def test_another_list_of_variables_is_what_blocks_are_read_by(board: Board) -> None:
+def test_another_list_of_variables_is_what_blocks_are_read_by(board: BoardState) -> None:
     renamed = Variable(0, "renamed", ValueType.DOUBLE)
     told(board, 502.0, variables=(renamed,))
     assert board.find({"pot", "renamed"}) == (renamed,)
@@ -239,14 +241,14 @@ def test_another_list_of_variables_is_what_blocks_are_read_by(board: Board) -> N
     ("step_ticks", "rate_hz"), [(1.0, 22050.0), (2.0, 11025.0), (441.0, 50.0), (None, 22050.0)]
 )
 def test_the_nominal_rate_is_the_true_one(
-    step_ticks: float | None, rate_hz: float, board: Board
+    step_ticks: float | None, rate_hz: float, board: BoardState
 ) -> None:
     facts = board.facts(plan(), step_ticks)
     assert facts.nominal_rate_hz == pytest.approx(rate_hz, rel=1e-9)
     assert facts.origin == board.origin()
 
 
-def test_streams_are_told_where_they_come_from(board: Board) -> None:
+def test_streams_are_told_where_they_come_from(board: BoardState) -> None:
     origin = board.origin()
     assert (origin.board, origin.project) == ("lab", "pots")
     assert origin.tick_rate_hz == pytest.approx(22050.0, rel=1e-3)
@@ -255,11 +257,11 @@ def test_streams_are_told_where_they_come_from(board: Board) -> None:
     assert origin.input_delay_s == 0.0
 
 
-def test_a_configured_rate_overrides_the_measured_one(board: Board) -> None:
+def test_a_configured_rate_overrides_the_measured_one(board: BoardState) -> None:
     assert board.facts(plan(nominal_rate_hz=1000.0), 1.0).nominal_rate_hz == 1000.0
 
 
-def test_irregular_streams_have_no_rate(board: Board) -> None:
+def test_irregular_streams_have_no_rate(board: BoardState) -> None:
     assert board.facts(plan(TOUCH), None).nominal_rate_hz == 0.0
     assert board.facts(plan(mode="monitor"), 1.0).nominal_rate_hz == 0.0
 
@@ -297,9 +299,9 @@ def test_the_last_tick_that_a_block_proves(
     assert last_tick(block, step_ticks) == expected
 
 
-def test_another_rate_than_the_declared_one_is_told_once(board: Board) -> None:
-    assert board.odd_rate() == (
+def test_another_rate_than_the_declared_one_is_told_once(board: BoardState) -> None:
+    assert board.rate_mismatch_warning() == (
         "the board ticks 22050 times a second, though its sketch declares 44100; "
         "streams and durations follow the ticks"
     )
-    assert board.odd_rate() is None
+    assert board.rate_mismatch_warning() is None

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
-from typing import Any
 
 import numpy as np
 import pytest
@@ -196,34 +194,3 @@ def test_a_survey_takes_nothing_from_a_monitor(
     there = one.samples("bela_byte")
     wait_until(lambda: one.samples("bela_byte") > there + 20, "more values")
     assert set(np.diff(one.sink["bela_byte"].ticks)) == {50}
-
-
-# ---- LIST ----------------------------------------------------------------------------------------
-
-
-def test_list_describes_the_variables(board: SimulatedBoard, one: Running) -> None:
-    one.set(short=0.5)
-    one.monitor(variables="byte", periods=100)
-    listed: dict[str, Any] = json.loads(json.dumps(one.list(), allow_nan=False))
-    assert listed["project"] == "test"
-    assert listed["sample_rate_hz"] == 44100.0
-    assert 0 < listed["tick"] <= board.tick_now()
-    described = {each["name"]: each for each in listed["variables"]}
-    assert list(described) == [v.name for v in SKETCH]
-    types = ["double", "int", "unsigned int", "char", "float", "int"]
-    assert [each["type"] for each in listed["variables"]] == types
-    assert described["touch"]["mode"] == "sparse"
-    assert {each["mode"] for name, each in described.items() if name != "touch"} == {"dense"}
-    assert described["short"]["controlled"]
-    assert described["short"]["value"] == 0.5
-    assert described["byte"]["monitor_period_ticks"] == 100
-    assert not any(each["watched"] or each["logged"] for each in listed["variables"])
-
-
-def test_a_look_for_python_has_the_measured_rate(board: SimulatedBoard, one: Running) -> None:
-    one.monitor(variables="ramp", periods=100)  # which measures the clock
-    view = answer(one.session.look())
-    assert [v.name for v in view.variables] == [v.name for v in SKETCH]
-    assert (view.project, view.declared_rate_hz) == ("test", 44100.0)
-    assert view.tick_rate_hz == pytest.approx(44100.0, rel=0.1)
-    assert view.tick <= board.tick_now()

@@ -1,0 +1,72 @@
+"""Which stream takes a block, and when the last block of each variable came."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+
+from bela_module.protocol.data_channel import Block, Variable
+from bela_module.session.delivery.watchdog import Cause
+from bela_module.streams.live_stream import LiveStream
+from bela_module.streams.stream_plans import StreamMode, reachable
+
+Route = tuple[LiveStream, Variable]
+
+
+@dataclass(slots=True)
+class BlockRouter:
+    """Finds the stream of a block by the number that the board gives its variable.
+
+    Attributes
+    ----------
+    missing : dict of str to Cause
+        Variables that the board does not offer any more as they were, and why.
+    last_block_s : dict of str to float
+        When the last message of each variable came on this connection, in LSL seconds.
+    heard_s : float
+        When the last one of any variable came.
+    """
+
+    missing: dict[str, Cause] = field(default_factory=dict)
+    last_block_s: dict[str, float] = field(default_factory=dict)
+    heard_s: float = -math.inf
+    _routes: dict[tuple[int, bool], Route] = field(default_factory=dict)
+
+    def find_variables(self, streams: Iterable[LiveStream], listed: Sequence[Variable]) -> None:
+        """Find the variables of some streams by their names: their numbers may be new.
+
+        Parameters
+        ----------
+        streams : iterable of LiveStream
+            The streams.
+        listed : sequence of Variable
+            All variables of the board, in its order.
+        """
+        self._routes.clear()
+        self.missing.clear()
+        by_name = {variable.name: variable for variable in reachable(listed)}
+        for stream in streams:
+            monitored = stream.plan.mode is StreamMode.MONITOR
+            for variable in stream.plan.variables:
+                found = by_name.get(variable.name)
+                if found is None:
+                    self.missing[variable.name] = Cause.VANISHED
+                elif found.identity != variable.identity:
+                    self.missing[variable.name] = Cause.RETYPED
+                else:
+                    self._routes[found.index, monitored] = stream, variable
+
+    def route_of(self, variable_index: int, *, monitor: bool) -> Route | None:
+        """Return the stream and the variable of a number on the board, if there is one."""
+        return self._routes.get((variable_index, monitor))
+
+    def note_block(self, block: Block, arrived_s: float) -> None:
+        """Note when a block of a variable came."""
+        self.last_block_s[block.variable.name] = self.heard_s = arrived_s
+
+    def connection_lost(self) -> None:
+        """Forget what holds for one connection only."""
+        self.last_block_s.clear()
+        self.heard_s = -math.inf
+        self._routes.clear()  # until it is known which numbers our variables have now

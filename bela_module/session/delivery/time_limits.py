@@ -1,0 +1,42 @@
+"""Time limits of a delivery, named after what expires."""
+
+from __future__ import annotations
+
+from typing import Final
+
+COMMAND_LEAD_S: Final = 0.05
+"""A command for a tick this far ahead reaches the board in time."""
+LAST_BLOCK_S: Final = 0.3
+"""After the end of a stream, for its last block to arrive."""
+HURRIED_LAST_BLOCK_S: Final = 0.12
+"""The same at the end of the process, which is killed a second after it was told to end."""
+UNWATCH_BEFORE_START_S: Final = 0.4
+"""For the board to end what earlier clients left watched."""
+UNWATCH_AT_END_S: Final = 0.3
+"""For the board to confirm that it ended our watches."""
+RATE_SETTLE_S: Final = 3.0
+"""For the tick rate to settle, before a stream is opened with what is known."""
+WINDOW_OPENS_S: Final = 0.1
+"""After the start of a window, for its variables to show as watched."""
+END_TICK_S: Final = 0.15
+"""For the board to get to a tick at which something begins or ends."""
+LATE_BLOCK_S: Final = 0.1
+"""For blocks that come after the reply which says that nothing is watched."""
+POLL_S: Final = 0.005
+
+# ---- the survey of steps ---------------------------------------------------------------------
+FIRST_VALUE_S: Final = 0.15
+"""For the first value of a survey: a monitor's first message comes at once."""
+SECOND_VALUE_S: Final = 0.5
+LONGEST_SURVEY_S: Final = 2.0
+
+# ---- the watchdog ----------------------------------------------------------------------------
+TICKS_STAND_STILL_S: Final = 1.5
+NO_DATA_S: Final = 1.5
+WATCH_IGNORED_S: Final = 2.0
+"""For a watch to show in a list."""
+ASK_AGAIN_S: Final = 5.0
+"""Between two times that something is asked for once more."""
+RECONNECT_IF_DEAF_S: Final = 3.0
+LOOK_STALL_S: Final = 1.0
+"""Between two looks: longer means that this process or the network stood still."""

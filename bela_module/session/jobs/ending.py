@@ -1,0 +1,48 @@
+"""End one delivery, or all of them, on a connected board."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+
+from bela_module.connection.board_client import BoardClient
+from bela_module.errors import BoardError
+from bela_module.session.delivery.delivery import Delivery
+from bela_module.session.delivery.ending import end_on_board
+from bela_module.session.runtime import Runtime
+from bela_module.session.states import SessionState
+
+logger = logging.getLogger(__name__)
+
+
+async def end(
+    runtime: Runtime, client: BoardClient, delivery: Delivery, *, hurried: bool = False
+) -> None:
+    """Stop a delivery and collect its tail; when the connection ends first, it goes on waiting."""
+    try:
+        still_watched = await end_on_board(delivery, client, hurried=hurried)
+    except (BoardError, asyncio.CancelledError):
+        runtime.note_left(delivery)
+        raise
+    except Exception:
+        delivery.finish()
+        runtime.note_left(delivery)
+        runtime.drop(delivery)
+        raise
+    runtime.drop(delivery)
+    if still_watched:
+        logger.warning(
+            "%s: the board ends it with its next value, and keeps up to one block till then",
+            ", ".join(still_watched),
+        )
+
+
+async def end_all(runtime: Runtime, client: BoardClient) -> str:
+    """Stop everything that streams, is scheduled or is monitored."""
+    if not runtime.running:
+        return "nothing was running"
+    runtime.enter(SessionState.STOPPING)
+    for delivery in runtime.running:
+        await end(runtime, client, delivery)
+    runtime.enter(SessionState.IDLE)
+    return "stopped"

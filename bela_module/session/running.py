@@ -1,0 +1,91 @@
+"""What a session streams now, what it streamed last, and what was missing at its end."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+from bela_module.recording.recording_sink import RecordingSink
+from bela_module.session.delivery.delivery import Delivery, DeliveryKind
+
+
+@dataclass(slots=True)
+class RunningDeliveries:
+    """At most one START or SCHEDULE, and at most one MONITOR beside it.
+
+    Attributes
+    ----------
+    main : Delivery or None
+        The START or SCHEDULE that runs.
+    monitoring : Delivery or None
+        The MONITOR that runs.
+    recording : RecordingSink or None
+        What writes the files of a START, made when it is first asked for.
+    streamed : set of str
+        Names of the streams that a START or SCHEDULE has ever opened.
+    shortfalls : tuple of str
+        What the latest run lacked when it ended, besides what is counted as lost.
+    """
+
+    main: Delivery | None = None
+    monitoring: Delivery | None = None
+    recording: RecordingSink | None = None
+    streamed: set[str] = field(default_factory=set)
+    shortfalls: tuple[str, ...] = ()
+    _last_streams: dict[str, dict[str, Any]] = field(default_factory=dict)
+
+    def __iter__(self) -> Iterator[Delivery]:
+        """Iterate over what runs at this moment, whatever changes meanwhile."""
+        return iter([d for d in (self.main, self.monitoring) if d is not None])
+
+    def __bool__(self) -> bool:
+        """Tell whether anything runs."""
+        return self.main is not None or self.monitoring is not None
+
+    def __contains__(self, delivery: object) -> bool:
+        """Tell whether a delivery runs still."""
+        return delivery is self.main or delivery is self.monitoring
+
+    @property
+    def problems(self) -> tuple[str, ...]:
+        """What is wrong now with what runs, in words."""
+        return tuple(text for delivery in self for text in delivery.problems)
+
+    @property
+    def has_streamed(self) -> bool:
+        """Whether anything streams or has streamed."""
+        return bool(self._last_streams)
+
+    def adopt(self, delivery: Delivery) -> None:
+        """Take a delivery as the one that runs."""
+        if not self:
+            self._last_streams.clear()
+        if not self or delivery.kind is not DeliveryKind.MONITOR:
+            self.shortfalls = ()
+        if delivery.kind is DeliveryKind.MONITOR:
+            self.monitoring = delivery
+        else:
+            self.main = delivery
+
+    def drop(self, delivery: Delivery) -> None:
+        """Forget a delivery that has ended; its last figures are kept."""
+        self.stream_status()
+        if delivery is self.main:
+            if self.recording is not None:
+                self.recording.stop()
+            self.main = None
+        if delivery is self.monitoring:
+            self.monitoring = None
+
+    def note_shortfall(self, text: str) -> None:
+        """Keep what is not delivered and cannot be counted, once."""
+        if text not in self.shortfalls:
+            self.shortfalls += (text,)
+
+    def stream_status(self) -> list[dict[str, Any]]:
+        """Describe the streams that run, and those that ran last, as STATUS shows them."""
+        for delivery in self:
+            for stream in delivery.streams:
+                self._last_streams[stream.plan.name] = stream.status()
+        return list(self._last_streams.values())

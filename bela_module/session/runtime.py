@@ -1,0 +1,144 @@
+"""What the jobs of a session may see and change, with a method for each transition."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from bela_module.config import Settings
+from bela_module.connection.board_client import BoardClient
+from bela_module.session.board.board_changes import BoardChanges
+from bela_module.session.board.board_state import BoardState
+from bela_module.session.board.prober import Prober
+from bela_module.session.delivery.delivery import Delivery
+from bela_module.session.job_queue import JobQueue
+from bela_module.session.notices import Notices
+from bela_module.session.running import RunningDeliveries
+from bela_module.session.states import SessionState
+from bela_module.session.time_limits import CLEANING_S
+from bela_module.state_machine import StateMachine
+from bela_module.streams.stream_plans import Sink
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """How a session treats its board.
+
+    Parameters
+    ----------
+    exclusive : bool
+        Whether to end, on connecting, what other clients have left watched.
+    obeys_ticks : bool
+        Whether the board begins and ends streams where it is told; a recording does not.
+    """
+
+    exclusive: bool = True
+    obeys_ticks: bool = True
+
+
+@dataclass(slots=True)
+class Runtime:
+    """The parts of a running session.
+
+    Parameters
+    ----------
+    settings : Settings
+        Where the board is, and how its streams are called.
+    options : Options
+        How to treat the board.
+    sink : Sink
+        Where samples go.
+    now : callable
+        LSL seconds.
+    notices : Notices
+        Are told what happens.
+    board : BoardState
+        What is known of the board.
+    prober : Prober
+        Asks the board for its list.
+    jobs : JobQueue
+        Commands that wait for the board.
+    machine : StateMachine
+        The state that STATUS shows.
+    running : RunningDeliveries
+        What streams.
+    changes : BoardChanges
+        What has to be undone on the board.
+    refresh_status : callable
+        Makes a new STATUS object.
+    client : BoardClient or None
+        The present connection.
+    connection_problems : tuple of str
+        What is wrong with the connection, in words.
+    is_quiet : bool
+        Whether nothing comes on a connection that has not ended.
+    """
+
+    settings: Settings
+    options: Options
+    sink: Sink
+    now: Callable[[], float]
+    notices: Notices
+    board: BoardState
+    prober: Prober
+    jobs: JobQueue
+    machine: StateMachine[SessionState]
+    running: RunningDeliveries
+    changes: BoardChanges
+    refresh_status: Callable[[], None]
+    client: BoardClient | None = None
+    connection_problems: tuple[str, ...] = ()
+    is_quiet: bool = False
+
+    # ---- state ----------------------------------------------------------------------------
+
+    @property
+    def state(self) -> SessionState:
+        """The state that STATUS shows."""
+        return self.machine.state
+
+    def enter(self, state: SessionState) -> None:
+        """Show a state."""
+        self.machine.move_to(state)
+
+    # ---- connection -----------------------------------------------------------------------
+
+    @property
+    def is_connected(self) -> bool:
+        """Whether there is a connection that was not lost."""
+        return self.client is not None and not self.client.lost.done()
+
+    def connected(self, client: BoardClient) -> None:
+        """Take a connection as the present one."""
+        self.client = client
+
+    def connection_ended(self, client: BoardClient) -> None:
+        """Forget a connection; its counts are kept."""
+        self.client = None
+        self.board.counters.bad_replies += client.counters.bad_frames
+
+    # ---- what runs ------------------------------------------------------------------------
+
+    @property
+    def problems(self) -> tuple[str, ...]:
+        """What is wrong now, with the connection and with what runs."""
+        return tuple(dict.fromkeys((*self.connection_problems, *self.running.problems)))
+
+    def note_left(self, delivery: Delivery) -> None:
+        """Note that the board could not be told to end a delivery."""
+        names = [variable.name for variable in (*delivery.watched, *delivery.monitored)]
+        self.changes.note_left(names, self.now() + CLEANING_S)
+
+    def note_failure(self, text: str) -> None:
+        """Tell what went wrong and keep it as a shortfall of what runs."""
+        self.running.note_shortfall(text)
+        self.notices.tell(text)
+
+    def drop(self, delivery: Delivery) -> None:
+        """Forget a delivery that has ended; its problems become shortfalls."""
+        for problem in (*self.connection_problems, *delivery.problems):
+            self.running.note_shortfall(problem)
+        self.running.drop(delivery)
+        if not self.running:
+            self.connection_problems = ()
+        self.refresh_status()

@@ -1,0 +1,59 @@
+"""Time limits of a session, named after what expires."""
+
+from __future__ import annotations
+
+from typing import Final
+
+# ---- connecting ------------------------------------------------------------------------------
+RECONNECT_PAUSE_S: Final = (0.1, 5.0)
+"""Shortest and longest pause between two attempts to connect."""
+CLEANING_RECONNECT_PAUSE_S: Final = 1.0
+"""Longest such pause while something is left to be ended on the board."""
+CLEANING_S: Final = 10.0
+"""For how long to connect just to end what was left on the board."""
+STABLE_CONNECTION_S: Final = 1.0
+"""A connection that lasts so long was a good one."""
+IDLE_WAIT_S: Final = 60.0
+"""Longest wait of a session of which nothing is asked."""
+LOOP_PERIOD_S: Final = 0.1
+"""Longest wait between two looks at what streams."""
+
+# ---- beginning and ending --------------------------------------------------------------------
+CLOCK_READY_S: Final = 0.35
+"""For the clock to be measured before streams begin."""
+SCHEDULE_CLOCK_READY_S: Final = 2.0
+"""The same before a schedule, which cannot do without it."""
+SCHEDULE_LEAD_S: Final = 0.1
+"""A schedule begins no earlier than this after it was asked for."""
+COMMAND_CONFIRM_S: Final = 1.0
+"""For the board to confirm control, a value that was set, or the end of a watch."""
+FILES_OPEN_S: Final = 0.5
+"""For the disk to open the files of a recording."""
+RECONNECT_FOR_STOP_S: Final = 0.8
+"""For a board that was just lost to come back, before STOP goes on without it."""
+STOP_POLL_S: Final = 0.02
+OUTLET_LINGER_S: Final = 0.1
+"""An outlet that ends takes along what it has not sent yet."""
+
+# ---- the end of the session ------------------------------------------------------------------
+SHUTDOWN_S: Final = 4.2
+"""For all of the shutdown: callers of ``Session.close`` wait for 5 s."""
+SHUTDOWN_ANSWER_S: Final = 1.0
+"""For a job that is under way when the shutdown begins."""
+SHUTDOWN_STEP_S: Final = 2.0
+"""For each attempt to leave the board clean."""
+DEFECT_CLEANING_S: Final = 2.0
+"""For cleaning the board up after a defect."""
+THREAD_START_S: Final = 10.0
+"""For the session's thread to begin."""
+REMAINING_TASKS_S: Final = 0.1
+"""For tasks that are left when the driver has ended."""
+
+# ---- health ----------------------------------------------------------------------------------
+STATUS_REFRESH_S: Final = 0.25
+QUIET_BOARD_S: Final = 1.0
+"""Without any message from the board, before that is told."""
+PROCESS_STANDSTILL_S: Final = 2.0
+"""A standstill of this process that is told; a busy computer takes less."""
+TOLD_TICK_JUMP_S: Final = 0.05
+"""Smallest pause of the board's ticks that is told."""

@@ -1,0 +1,70 @@
+"""Blocks find their stream by the numbers of the board's latest list."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+
+import numpy as np
+
+from bela_module.config import parse_settings
+from bela_module.protocol.data_channel import ValueType, Variable
+from bela_module.session.delivery.block_router import BlockRouter
+from bela_module.session.delivery.watchdog import Cause
+from bela_module.streams.live_stream import LiveStream
+from bela_module.streams.stream_plans import plan_streams
+from tests.support.session_helpers import Recorder
+
+SETTINGS = parse_settings({}, "test")
+
+
+def variables(*names: str, value_type: ValueType = ValueType.FLOAT) -> tuple[Variable, ...]:
+    return tuple(
+        Variable(index, name, value_type, sparse=False) for index, name in enumerate(names)
+    )
+
+
+def streams_of(listed: tuple[Variable, ...], *, monitor: bool = False) -> list[LiveStream]:
+    return [
+        LiveStream(plan, Recorder(), np.asarray, lambda: 0.0, lambda *_: None, lambda *_: None)
+        for plan in plan_streams(listed, SETTINGS, monitor=monitor)
+    ]
+
+
+def test_variables_are_found_by_name_whatever_their_number() -> None:
+    first = variables("a", "b")
+    streams, router = streams_of(first), BlockRouter()
+    router.find_variables(streams, first)
+    assert router.route_of(1, monitor=False) == (streams[1], first[1])
+    assert router.route_of(1, monitor=True) is None
+    router.find_variables(streams, variables("b", "x", "a"))
+    assert router.route_of(0, monitor=False) == (streams[1], first[1])
+    assert router.route_of(1, monitor=False) is None
+    assert router.route_of(2, monitor=False) == (streams[0], first[0])
+
+
+def test_single_values_and_blocks_are_told_apart() -> None:
+    listed = variables("a")
+    streams, router = streams_of(listed, monitor=True), BlockRouter()
+    router.find_variables(streams, listed)
+    assert router.route_of(0, monitor=True) == (streams[0], listed[0])
+    assert router.route_of(0, monitor=False) is None
+
+
+def test_what_is_gone_or_of_another_type_is_named() -> None:
+    first = variables("a", "b", "c")
+    streams, router = streams_of(first), BlockRouter()
+    (retyped,) = variables("b", value_type=ValueType.DOUBLE)
+    router.find_variables(streams, (first[0], replace(retyped, index=1)))
+    assert router.missing == {"b": Cause.RETYPED, "c": Cause.VANISHED}
+
+
+def test_a_lost_connection_ends_its_routes() -> None:
+    listed = variables("a")
+    router = BlockRouter()
+    router.find_variables(streams_of(listed), listed)
+    router.last_block_s["a"] = router.heard_s = 1.0
+    router.connection_lost()
+    assert router.route_of(0, monitor=False) is None
+    assert router.last_block_s == {}
+    assert router.heard_s == -math.inf

@@ -1,0 +1,93 @@
+"""Why nothing comes is told, and mended where that can be done."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from bela_module.protocol.data_channel import ValueType
+from bela_module.simulator.faults import OtherClient
+from bela_module.simulator.simulated_board import SimulatedBoard
+from bela_module.simulator.sketches import Sketch
+from tests.support.fault_cases import NAMES, RATE_HZ, check_values, make_board, taken
+from tests.support.session_helpers import (
+    Running,
+    WaitUntil,
+    flow,
+    session_at,
+    variable,
+)
+
+STOPPED_S = 5.0
+
+ANOTHER = Sketch(
+    "rebuilt",
+    "one is gone, one has another type, one another number",
+    (variable("new"), variable("b", ValueType.FLOAT), variable("c"), variable("d")),
+    tick_rate_hz=RATE_HZ,
+)
+SLOWER = Sketch(
+    "slower",
+    "the same variable, assigned less often",
+    (variable("a", step=4),),
+    tick_rate_hz=RATE_HZ,
+)
+FOUR = Sketch(
+    "faulty",
+    "made for a test",
+    (variable("a"), variable("b"), variable("c"), variable("d")),
+    tick_rate_hz=RATE_HZ,
+)
+
+
+@pytest.fixture
+def board() -> Iterator[SimulatedBoard]:
+    with make_board() as board:
+        yield board
+
+
+@pytest.fixture
+def one(board: SimulatedBoard) -> Iterator[Running]:
+    with session_at(board.port, board={"reply_timeout_s": 1.0}) as one:
+        yield one
+
+
+def problems_of(one: Running) -> str:
+    return " / ".join(one.session.status()["problems"])
+
+
+def events_of(one: Running, name: str) -> list[str]:
+    return [text for text in one.sink.events if text.startswith(name)]
+
+
+def test_another_clients_unwatch_is_diagnosed_and_mended(
+    board: SimulatedBoard, one: Running, wait_until: WaitUntil
+) -> None:
+    one.start(*NAMES)
+    flow(one, wait_until)
+    board.inject(OtherClient(cmd="unwatch", variables="a"))
+    diagnosis = "a: another client ended the watch; watched again"
+    wait_until(lambda: f"error {diagnosis}" in one.sink.events, "the diagnosis")
+    wait_until(lambda: board.watched_names() == ["a", "b"], "both are watched")
+    wait_until(lambda: not problems_of(one), "all is well")
+    flow(one, wait_until)
+    one.stop()
+    for name in NAMES:
+        counts = check_values(board, one.sink, f"bela_{name}", worst_s=0.05)
+        assert counts[name] + one.streams[f"bela_{name}"]["lost"] == taken(board, name)
+    assert one.streams["bela_a"]["lost"] > 512
+    assert one.streams["bela_b"]["lost"] == 0
+
+
+def test_a_board_that_stands_still_is_diagnosed(
+    board: SimulatedBoard, one: Running, wait_until: WaitUntil
+) -> None:
+    one.start("a")
+    flow(one, wait_until)
+    board.step_clock(-3.0)  # until then no tick happens
+    wait_until(lambda: "its ticks stand still" in problems_of(one), "the diagnosis")
+    assert any("its ticks stand still" in text for text in events_of(one, "error"))
+    wait_until(lambda: not problems_of(one), "all is well")
+    flow(one, wait_until)
+    one.stop()
