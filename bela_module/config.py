@@ -1,8 +1,8 @@
-"""Settings: from a TOML file to validated, frozen values.
+"""Settings: a TOML file read into validated, frozen models.
 
-Nothing is read when this module is imported. Unknown keys are refused, and every fault of a file
-is named at once: the file, the key, the value and what is allowed. Without any file, as when the
-package is installed, the built-in defaults below hold; ``configs/bela.toml`` shows them all.
+Nothing is read when this module is imported. Unknown keys are refused, and all errors of a file
+are reported at once: the file, the key, the value and what is allowed. Without any file, as when
+the package is installed, the built-in defaults below hold; ``configs/bela.toml`` shows them all.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from pydantic import (
 )
 
 from bela_module.errors import ConfigError
-from bela_module.validation import Name, Names, as_list, faults, refuse_bool, shown
+from bela_module.validation import Name, Names, as_list, describe_errors, refuse_bool, shown
 
 DEFAULT_CONFIG: Final = Path(__file__).resolve().parent.parent / "configs" / "bela.toml"
 """The configuration of a checkout; an installed package has none and takes the defaults."""
@@ -98,7 +98,7 @@ Callback = Annotated[str, AfterValidator(_checked_callback)]
 Level = Annotated[LogLevel, BeforeValidator(_level_name)]
 Positive = Annotated[float, BeforeValidator(refuse_bool), Field(gt=0, allow_inf_nan=False)]
 Delay = Annotated[float, BeforeValidator(refuse_bool), Field(ge=0, le=1, allow_inf_nan=False)]
-Count = Annotated[int, BeforeValidator(refuse_bool)]
+WholeNumber = Annotated[int, BeforeValidator(refuse_bool)]
 Texts = Annotated[tuple[str, ...], BeforeValidator(as_list)]
 
 
@@ -109,10 +109,10 @@ class _Section(BaseModel):
 
 
 class BoardSettings(_Section):
-    """``[board]``: where the board is and how it is spoken to."""
+    """``[board]``: address, name and timing of the board."""
 
     host: Host = "bela.local"
-    port: Count = Field(default=5555, ge=1, le=65535)
+    port: WholeNumber = Field(default=5555, ge=1, le=65535)
     name: StreamName = "bela"
     """Part of each stream's ``source_id``: tells two boards of one lab apart."""
     input_delay_s: Delay = 0.0
@@ -129,13 +129,13 @@ class ServerSettings(_Section):
     """``[server]``: where PCOMMs are served."""
 
     ip: Host = "127.0.0.1"
-    port: Count = Field(default=8080, ge=0, le=65535)
+    port: WholeNumber = Field(default=8080, ge=0, le=65535)
     """0 takes a free one."""
-    max_connections: Count = Field(default=16, ge=1, le=1000)
+    max_connections: WholeNumber = Field(default=16, ge=1, le=1000)
 
 
 class StreamingSettings(_Section):
-    """``[streaming]``: what holds for all streams."""
+    """``[streaming]``: settings of all streams."""
 
     variables: Names = ()
     """What ``START`` streams when it names nothing; empty: all that the board has."""
@@ -145,7 +145,7 @@ class StreamingSettings(_Section):
 
 
 class StreamSettings(_Section):
-    """``[streams.NAME]``: a stream of one or several variables, and what is said of it."""
+    """``[streams.NAME]``: a stream of one or several variables, and its metadata."""
 
     variables: Annotated[Names, Field(min_length=1)]
     mode: Literal["watch", "monitor"] = "watch"
@@ -153,10 +153,8 @@ class StreamSettings(_Section):
     """Time between two values; only in mode ``monitor``."""
     type: Name = "Bela"
     """LSL's content type."""
-    unit: str | None = None
-    """A short way to give all channels one unit; it ends up in ``units``."""
     units: Texts = ()
-    """The unit of each channel; empty: unknown."""
+    """The unit of each channel, or one text for all of them; empty: unknown."""
     labels: Texts = ()
     """The label of each channel; empty: the variables' names."""
     nominal_rate_hz: Positive | None = None
@@ -165,13 +163,11 @@ class StreamSettings(_Section):
     @model_validator(mode="before")
     @classmethod
     def _spread_unit(cls, data: Any) -> Any:
-        if not isinstance(data, dict) or data.get("unit") is None:
+        if not isinstance(data, dict) or not isinstance(data.get("units"), str):
             return data
-        if data.get("units"):
-            raise ValueError("unit and units exclude each other")
         names = as_list(data.get("variables"))
         count = len(names) if isinstance(names, list | tuple) else 0
-        return {**data, "unit": None, "units": [data["unit"]] * count}
+        return {**data, "units": [data["units"]] * count}
 
     @model_validator(mode="after")
     def _check_together(self) -> Self:
@@ -189,7 +185,7 @@ class StreamSettings(_Section):
 
 
 class RecordingSettings(_Section):
-    """``[recording]``: files that ``START`` may write."""
+    """``[recording]``: where and how ``START`` records to files."""
 
     dir: Path = Path("recordings")
     """Made absolute on loading: relative to the folder of the configuration file."""
@@ -197,7 +193,7 @@ class RecordingSettings(_Section):
 
 
 class LogSettings(_Section):
-    """``[log]``: what is logged."""
+    """``[log]``: the log level."""
 
     level: Level = "INFO"
 
@@ -208,7 +204,7 @@ class Settings(_Section):
     Raises
     ------
     pydantic.ValidationError
-        A value that is not allowed; :func:`load_settings` words it as a `ConfigError`.
+        A value that is not allowed; :func:`load_settings` raises it as a `ConfigError`.
     """
 
     board: BoardSettings = BoardSettings()
@@ -267,7 +263,7 @@ def load_settings(path: str | Path | None = None) -> Settings:
     Raises
     ------
     ConfigError
-        The file cannot be read, or something in it is wrong; the message has one line a fault.
+        The file cannot be read, or something in it is wrong; the message has a line for each error.
     """
     if path is None and not DEFAULT_CONFIG.is_file():
         return _anchored(Settings(), Path.cwd())
@@ -299,12 +295,12 @@ def parse_settings(table: Mapping[str, Any], source: str) -> Settings:
     Raises
     ------
     ConfigError
-        Something in it is wrong; the message has one line for each fault.
+        Something in it is wrong; the message has one line for each error.
     """
     try:
         return Settings.model_validate(dict(table))
     except ValidationError as error:
-        lines = [f"{source}: {fault}" for fault in faults(error, Settings)]
+        lines = [f"{source}: {line}" for line in describe_errors(error, Settings)]
         raise ConfigError("\n".join(lines)) from error
 
 
@@ -339,7 +335,7 @@ def with_overrides(settings: Settings, **sections: Mapping[str, Any]) -> Setting
 def with_board_address(
     settings: Settings, board: str | None, environ: Mapping[str, str]
 ) -> Settings:
-    """Decide where the board is: argument, else environment, else configuration.
+    """Choose the board address: argument, else environment, else configuration.
 
     Parameters
     ----------
@@ -358,7 +354,7 @@ def with_board_address(
     Raises
     ------
     ConfigError
-        The address is none; the message names where it came from.
+        The address is not valid; the message names where it came from.
     """
     address = {"host": environ.get("BELA_HOST") or None, "port": environ.get("BELA_PORT") or None}
     source = "BELA_HOST / BELA_PORT"
@@ -370,7 +366,7 @@ def with_board_address(
     try:
         return settings.model_copy(update={"board": BoardSettings.model_validate(table)})
     except ValidationError as error:
-        lines = [f"{source}: {fault}" for fault in faults(error, BoardSettings)]
+        lines = [f"{source}: {line}" for line in describe_errors(error, BoardSettings)]
         raise ConfigError("\n".join(lines)) from error
 
 

@@ -1,11 +1,11 @@
-"""The errors of this package, one tree.
+"""Exceptions of this package, one tree.
 
 ``BelaError``
     ├── ``ConfigError``: a configuration file or setting is wrong
     ├── ``RequestError``: a caller asked for something that cannot be
     │   └── ``UnknownVariableError``: the board has no variable of that name
     ├── ``FrameError``: a message from the board is not what the protocol says
-    ├── ``BoardError``: the board or the way to it
+    ├── ``BoardError``: the board or the connection to it failed
     │   ├── ``ConnectError``: it could not be reached
     │   ├── ``NoReplyError``: it is connected but did not answer in time
     │   └── ``DisconnectedError``: the connection ended while it was needed
@@ -14,7 +14,7 @@
 
 Each message says what happened, the value, and the next step. Only these errors leave the
 public functions of this package, besides Python's own ``TypeError`` for a call with wrong
-arguments; anything else is a defect of ours.
+arguments; anything else is a bug of this package.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ class UnknownVariableError(RequestError):
         super().__init__(self.names, self.available)
 
     def __str__(self) -> str:
-        """Name what is missing and what is there, shortened to a readable length."""
+        """List the missing and the available names, shortened to a readable length."""
         missing = ", ".join(repr(name) for name in self.names)
         shown = ", ".join(repr(name) for name in self.available[:20])
         more = len(self.available) - 20
@@ -65,7 +65,7 @@ class FrameError(BelaError):
 
 
 class BoardError(BelaError):
-    """The board, or the way to it, did not do what was needed."""
+    """The board or the connection to it failed."""
 
 
 class ConnectError(BoardError):
@@ -85,7 +85,7 @@ class ConnectError(BoardError):
         super().__init__(url, reason)
 
     def __str__(self) -> str:
-        """Say where, why, and what to look at."""
+        """Name the address, the reason and what to check."""
         return (
             f"cannot connect to {self.url}: {self.reason}; "
             "is the board on, and a project that uses Watcher running on it?"
@@ -115,7 +115,7 @@ class NoReplyError(BoardError):
         super().__init__(request, url, timeout_s, last_seen)
 
     def __str__(self) -> str:
-        """Say what was asked, where, for how long, and what to look at."""
+        """Name the request, the address, the time waited and what to check."""
         seen = f" (last seen: {self.last_seen})" if self.last_seen else ""
         return (
             f"no reply to {self.request!r} from {self.url} in {self.timeout_s:.1f} s{seen}; "

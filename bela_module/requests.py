@@ -1,4 +1,4 @@
-"""What can be asked of a session: validated, frozen requests, and the parser of their JSON. Pure.
+"""Request models of the PCOMMs, and the parser of their JSON payloads. Pure.
 
 A request arrives as ``PCOMM|{json}``. Macros of a control room send numbers and booleans as text
 (``"0.5"``, ``"True"``) and lists of one as a bare value; all of that is accepted. Whatever else is
@@ -24,7 +24,7 @@ from pydantic import (
 from pydantic_core import from_json
 
 from bela_module.errors import RequestError
-from bela_module.validation import Name, Names, as_list, faults, refuse_bool, shown
+from bela_module.validation import Name, Names, as_list, describe_errors, refuse_bool, shown
 
 MAX_TICK: Final = 2**63 - 1
 MAX_BUFFER_ID: Final = 2**32 - 1
@@ -36,13 +36,13 @@ _INTEGER_RANGES: Final = {"c": (-128, 255), "j": (0, 2**32 - 1), "i": (-(2**31),
 
 
 def _integral(value: object) -> object:
-    """Let ``"3"``, ``3.0`` and ``"3e0"`` pass for the integer 3; booleans are no numbers."""
+    """Accept ``"3"``, ``3.0`` and ``"3e0"`` as the integer 3; refuse booleans."""
     refuse_bool(value)
     if isinstance(value, str) and not value.strip().lstrip("+-").isdecimal():
         try:
             value = float(value)
         except ValueError:
-            return value  # worded by the check that follows
+            return value  # refused by the check that follows
     if isinstance(value, float) and value.is_integer():
         return int(value)
     return value
@@ -64,7 +64,7 @@ def _checked_dir(folder: str) -> str:
 
 Integer = Annotated[int, BeforeValidator(_integral)]
 Tick = Annotated[Integer, Field(ge=0, le=MAX_TICK)]
-Ticks = Annotated[tuple[Tick, ...], BeforeValidator(as_list), Field(min_length=1)]
+TickList = Annotated[tuple[Tick, ...], BeforeValidator(as_list), Field(min_length=1)]
 Durations = Annotated[
     tuple[Annotated[Integer, Field(ge=1, le=MAX_TICK)], ...],
     BeforeValidator(as_list),
@@ -103,7 +103,7 @@ class ScheduleRequest(Request):
     """
 
     variables: SomeNames | None = None
-    timestamps: Ticks | None = None
+    timestamps: TickList | None = None
     """First tick, for each variable or one for all."""
     durations: Durations | None = None
     """Ticks until the last one, which is included; 0 would mean *without end* to the board."""
@@ -237,52 +237,8 @@ class VerboseRequest(Request):
     on: bool = True
 
 
-REQUESTS: Final[Mapping[str, type[Request]]] = {
-    "START": StartRequest,
-    "SCHEDULE": ScheduleRequest,
-    "STOP": Request,
-    "MONITOR": MonitorRequest,
-    "SET": SetRequest,
-    "RELEASE": ReleaseRequest,
-    "SEND": SendRequest,
-    "LIST": Request,
-    "STATUS": Request,
-    "VERBOSE": VerboseRequest,
-    "UP": Request,
-    "GET_PCOMMS": Request,
-    "CLOSE": Request,
-}
-"""Every PCOMM and the model of its payload."""
-
-
-def parse_request(pcomm: str, payload: str) -> Request:
-    """Validate the payload of a PCOMM.
-
-    Parameters
-    ----------
-    pcomm : str
-        One of the keys of `REQUESTS`.
-    payload : str
-        A JSON object, or nothing but white space for an empty one.
-
-    Returns
-    -------
-    Request
-        The request of that PCOMM.
-
-    Raises
-    ------
-    RequestError
-        The PCOMM is unknown, the JSON broken, or a field is not what it must be; the message
-        names each field at fault.
-    """
-    if pcomm not in REQUESTS:
-        raise RequestError(f"unknown PCOMM {shown(pcomm)}; known: {', '.join(REQUESTS)}")
-    return make_request(REQUESTS[pcomm], parse_fields(payload))
-
-
 def parse_fields(payload: str) -> dict[str, object]:
-    """Read the JSON of a payload, without looking at what the fields mean.
+    """Parse the JSON of a payload into its fields.
 
     Parameters
     ----------
@@ -331,11 +287,11 @@ def make_request(model: type[AnyRequest], fields: Mapping[str, object]) -> AnyRe
     try:
         return model.model_validate(dict(fields))
     except ValidationError as error:
-        raise RequestError("; ".join(faults(error, model))) from None
+        raise RequestError("; ".join(describe_errors(error, model))) from None
 
 
 def saving_folder(folder: Path, asked: str | None) -> Path:
-    """Find the folder that a recording goes to, inside the configured one.
+    """Resolve the folder of a recording inside the configured one.
 
     Parameters
     ----------

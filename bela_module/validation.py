@@ -1,8 +1,8 @@
-"""Words for people from what pydantic found wrong, and the field types that settings share. Pure.
+"""Readable messages from pydantic's validation errors, and shared field types. Pure.
 
-Configuration files and requests are both checked by pydantic models. Its messages speak to
-programmers; :func:`faults` turns them into one line for each field: where, what was given, what
-is allowed.
+Configuration files and requests are both checked by pydantic models, whose messages are written
+for programmers. :func:`describe_errors` turns them into one line for each field: where, what was
+given, what is allowed.
 """
 
 from __future__ import annotations
@@ -15,14 +15,14 @@ from typing import Annotated, Any, Final, get_args
 from pydantic import AfterValidator, BaseModel, BeforeValidator, Field, ValidationError
 
 LONGEST_WAIT_S: Final = 4e6
-"""What *for ever* means, some 46 days: no system refuses to wait as long."""
+"""Longest wait that any system accepts, some 46 days: stands for *without end*."""
 
 MAX_NAME_CHARS: Final = 200
 """Longest name of a variable or a stream that is accepted."""
 
 _SHOWN_CHARS: Final = 60
 
-# Pydantic's words for these name Python types or its own inner workings.
+# Pydantic's messages for these name Python types or its own internals.
 _RULES: Final = {
     "too_short": "must have at least {min_length}",
     "too_long": "must have at most {max_length}",
@@ -45,17 +45,9 @@ _RULES: Final = {
 
 
 def shown(value: object) -> str:
-    """Show a value in a message: ASCII only, on one line, shortened.
+    """Abbreviate a value for a message: ASCII only, on one line.
 
-    Parameters
-    ----------
-    value : object
-        Anything.
-
-    Returns
-    -------
-    str
-        At most some 60 printable ASCII characters.
+    At most some 60 printable ASCII characters.
     """
     try:
         text = reprlib.repr(value)
@@ -67,29 +59,29 @@ def shown(value: object) -> str:
     return text
 
 
-def plain(value: object) -> object:
-    """Give numbers and arrays of NumPy as Python's own."""
+def to_python(value: object) -> object:
+    """Convert NumPy numbers and arrays to Python numbers and lists."""
     to_list = getattr(value, "tolist", None)
     return to_list() if callable(to_list) else value
 
 
 def as_list(value: object) -> object:
-    """Let one name or number alone stand for a list of one."""
-    value = plain(value)
+    """Accept a single name or number as a list of one."""
+    value = to_python(value)
     if isinstance(value, str | int | float):
         return [value]
-    return [plain(item) for item in value] if isinstance(value, list | tuple) else value
+    return [to_python(item) for item in value] if isinstance(value, list | tuple) else value
 
 
 def refuse_bool(value: object) -> object:
-    """Keep a boolean from passing for the number 0 or 1."""
+    """Refuse a boolean where a number is expected."""
     if isinstance(value, bool):
         raise ValueError("must be a number, not a boolean")
     return value
 
 
 def checked_name(name: str) -> str:
-    """Accept the name of a variable: some printable characters."""
+    """Check the name of a variable: printable characters, not only blanks."""
     if not name.strip():
         raise ValueError("must be a name, not empty")
     if len(name) > MAX_NAME_CHARS:
@@ -113,12 +105,12 @@ Name = Annotated[str, AfterValidator(checked_name)]
 Names = Annotated[tuple[Name, ...], BeforeValidator(as_list), AfterValidator(checked_names)]
 """Names, each once; a name alone stands for a list of one."""
 
-Wait = Annotated[float, Field(ge=0), BeforeValidator(refuse_bool), BeforeValidator(plain)]
+Wait = Annotated[float, Field(ge=0), BeforeValidator(refuse_bool), BeforeValidator(to_python)]
 """How long to wait at most, in seconds; infinity is allowed."""
 
 
-def faults(error: ValidationError, model: type[BaseModel]) -> list[str]:
-    """Word each fault that pydantic found.
+def describe_errors(error: ValidationError, model: type[BaseModel]) -> list[str]:
+    """Describe each validation error in a line for users.
 
     Parameters
     ----------
@@ -130,27 +122,27 @@ def faults(error: ValidationError, model: type[BaseModel]) -> list[str]:
     Returns
     -------
     list of str
-        One line for each fault, in the order found: ``key = value: what is allowed``.
+        One line for each error, in the order found: ``key = value: what is allowed``.
     """
-    return [_worded(fault, model) for fault in error.errors(include_url=False)]
+    return [_describe(details, model) for details in error.errors(include_url=False)]
 
 
-def _worded(fault: Any, model: type[BaseModel]) -> str:
-    path: tuple[int | str, ...] = fault["loc"]
-    kind: str = fault["type"]
+def _describe(details: Any, model: type[BaseModel]) -> str:
+    path: tuple[int | str, ...] = details["loc"]
+    kind: str = details["type"]
     where = ".".join(shown(str(part))[1:-1] for part in path if part != "[key]")
     if kind == "extra_forbidden":
         return f"{where}: unknown key; {_allowed_keys(str(path[-1]), _at(model, path[:-1]))}"
     if kind == "missing":
         return f"{where}: is required and missing"
-    rule = _RULES.get(kind, "").format(**fault.get("ctx", {})) or _rule(str(fault["msg"]))
+    rule = _RULES.get(kind, "").format(**details.get("ctx", {})) or _rule(str(details["msg"]))
     # A rule that concerns several keys has no value of its own to show.
-    given = "" if isinstance(fault["input"], dict) else f" = {shown(fault['input'])}"
+    given = "" if isinstance(details["input"], dict) else f" = {shown(details['input'])}"
     return f"{where}{given}: {rule}" if where else rule
 
 
 def _rule(message: str) -> str:
-    """Say pydantic's message the way our own are said."""
+    """Rephrase a message of pydantic in the style of our own."""
     if message.startswith("Input should "):
         return f"must {message.removeprefix('Input should ')}"
     return message.removeprefix("Value error, ")
@@ -166,7 +158,7 @@ def _allowed_keys(unknown: str, model: type[BaseModel] | None) -> str:
 
 
 def _at(model: type[BaseModel], path: Sequence[int | str]) -> type[BaseModel] | None:
-    """Find the model that a path of keys leads to."""
+    """Return the model that a path of keys leads to."""
     at: type[BaseModel] | None = model
     for part in path:
         field = at.model_fields.get(str(part)) if at is not None else None

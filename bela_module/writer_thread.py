@@ -1,4 +1,4 @@
-"""Waiting for a thread that writes files to end, without waiting for a disk that hangs."""
+"""Join a file-writing thread with a limit on time without progress."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ from collections.abc import Callable
 from typing import Final
 
 WRITER_STALL_S: Final = 0.5
-"""How long a writer may make no progress before it is given up."""
+"""Time without progress after which a writer thread is abandoned."""
 
-_WRITER_END_S: Final = 2.0
+_WRITER_JOIN_S: Final = 2.0
 
 
 def wait_for_writer(thread: threading.Thread, progress: Callable[[], int], stall_s: float) -> bool:
-    """Wait for a thread that writes files to end: not for a disk that hangs, nor a slow one long.
+    """Wait until a thread that writes files ends, or a limit on time or progress is reached.
 
     Parameters
     ----------
@@ -30,7 +30,7 @@ def wait_for_writer(thread: threading.Thread, progress: Callable[[], int], stall
     bool
         Whether the thread has ended.
     """
-    deadline_s = time.monotonic() + _WRITER_END_S
+    deadline_s = time.monotonic() + _WRITER_JOIN_S
     while thread.is_alive() and time.monotonic() < deadline_s:
         before = progress()
         thread.join(stall_s)

@@ -66,7 +66,7 @@ def test_a_whole_file() -> None:
             "board": {"host": "192.168.7.2", "port": 5556, "name": "left", "input_delay_s": 0.001},
             "streaming": {"variables": ["pot1"], "prefix": "x_"},
             "streams": {
-                "pots": {"variables": ["pot1", "pot2"], "unit": "V", "labels": ["a", "b"]},
+                "pots": {"variables": ["pot1", "pot2"], "units": "V", "labels": ["a", "b"]},
                 "slow": {"variables": "t", "mode": "monitor", "period_s": 0.5},
             },
             "callbacks": {"gap": 'mod|PCOMM|{"a": [1, 2]}'},
@@ -114,8 +114,8 @@ REFUSED: list[tuple[dict[str, Any], str]] = [
         "streams.s: labels must be as many as variables: 2 labels for 1 variables",
     ),
     (
-        {"streams": {"s": {"variables": ["a"], "units": ["V"], "unit": "V"}}},
-        "streams.s: unit and units exclude each other",
+        {"streams": {"s": {"variables": ["a", "b"], "units": ["V"]}}},
+        "streams.s: units must be as many as variables: 1 units for 2 variables",
     ),
     ({"streams": {"s": {"variables": ["a"], "period_s": 1}}}, 'period_s needs mode = "monitor"'),
     (
@@ -203,7 +203,7 @@ def test_addresses_that_are_none(board: str | None, environ: dict[str, str], wor
 
 def test_overrides_keep_the_rest() -> None:
     before = parse_settings(
-        {"server": {"port": 1}, "streams": {"s": {"variables": ["a"], "unit": "V"}}}, "test"
+        {"server": {"port": 1}, "streams": {"s": {"variables": ["a"], "units": "V"}}}, "test"
     )
     after = with_overrides(before, server={"ip": "127.0.0.2", "port": None}, log={"level": "30"})
     assert (after.server.ip, after.server.port, after.log.level) == ("127.0.0.2", 1, "WARNING")

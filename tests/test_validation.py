@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from bela_module.validation import Names, faults, shown
+from bela_module.validation import Names, describe_errors, shown
 
 
 class Inner(BaseModel):
@@ -58,4 +58,4 @@ def test_names_alone_and_in_lists() -> None:
 def test_each_fault_is_worded(given: dict[str, object], words: list[str]) -> None:
     with pytest.raises(ValidationError) as caught:
         Outer.model_validate(given)
-    assert faults(caught.value, Outer) == words
+    assert describe_errors(caught.value, Outer) == words
