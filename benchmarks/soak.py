@@ -36,7 +36,8 @@ from bela_module.simulator.simulated_board import SimulatedBoard  # noqa: E402
 from bela_module.simulator.sketches import Sketch, SketchVariable, ramp  # noqa: E402
 from bela_module.streams.lsl_clock import local_clock  # noqa: E402
 from bela_module.streams.outlets import LslOutlets, keep_on_this_machine  # noqa: E402
-from bela_module.streams.stream_plans import Stamps, StreamPlan  # noqa: E402
+from bela_module.streams.sink import Stamps  # noqa: E402
+from bela_module.streams.stream_plans import StreamPlan  # noqa: E402
 
 RATE_HZ: Final = 44100.0
 MINUTE_S: Final = 60.0

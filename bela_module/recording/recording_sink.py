@@ -1,4 +1,4 @@
-"""A sink that records what passes through it on its way to another one."""
+"""A sink that writes the samples of chosen streams into files."""
 
 from __future__ import annotations
 
@@ -8,22 +8,16 @@ from pathlib import Path
 from bela_module.protocol.data_channel import Array, Ticks, Variable
 from bela_module.recording.buffers import make_buffer, native_values
 from bela_module.recording.file_recorder import FileFormat, Recorder, Track
-from bela_module.streams.stream_plans import Origin, Sink, Stamps, StreamFacts, StreamPlan
+from bela_module.streams.sink import Origin, Stamps, StreamFacts
+from bela_module.streams.stream_plans import StreamPlan
 from bela_module.tracking.trackers import Gap, GapReason
 from bela_module.writer_thread import WRITER_STALL_S
 
 
 class RecordingSink:
-    """Passes everything on to a sink and, between :meth:`start` and :meth:`stop`, records it.
+    """Records what it receives between :meth:`start` and :meth:`stop`; a ``Sink``."""
 
-    Parameters
-    ----------
-    sink : Sink
-        Where everything goes.
-    """
-
-    def __init__(self, sink: Sink) -> None:
-        self._sink = sink
+    def __init__(self) -> None:
         self._recorder: Recorder | None = None
         self._discarded: Recorder | None = None
         self._unfinished: list[Recorder] = []
@@ -88,35 +82,30 @@ class RecordingSink:
         return self._recorder.missing if self._recorder is not None else {}
 
     def identify(self, origin: Origin) -> None:
-        """Pass on which board it is."""
-        self._sink.identify(origin)
+        """Do nothing: the files do not name the board."""
 
     def open(self, plan: StreamPlan, facts: StreamFacts) -> None:
-        """Pass on that a stream begins."""
-        self._sink.open(plan, facts)
+        """Do nothing: the files were made before :meth:`start`."""
 
     def has_listeners(self, plan: StreamPlan) -> bool:
-        """Tell whether anybody would receive what is pushed now; a recording does not count."""
-        return self._sink.has_listeners(plan)
+        """Tell that nobody listens: first samples are kept for LSL's listeners, not for files."""
+        return False
 
     def push(self, plan: StreamPlan, ticks: Ticks, values: Array, stamps_s: Stamps) -> None:
-        """Record samples, if their stream is recorded, and pass them on."""
+        """Record samples, if their stream is recorded."""
         if self._recorder is not None and plan.name in self._lost:
             lost, self._lost[plan.name] = self._lost[plan.name], 0
             single = len(plan.variables) == 1
             data = native_values(plan.variables[0], values[:, 0]) if single else values.copy()
             self._recorder.take(plan.name, make_buffer(ticks, data, stamps_s, lost))
-        self._sink.push(plan, ticks, values, stamps_s)
 
     def gap(self, plan: StreamPlan, variable: Variable, gap: Gap) -> None:
-        """Pass on that values of a variable were lost; the next that are recorded say so."""
+        """Count values of a variable that were lost; the next that are recorded say so."""
         if plan.name in self._lost and gap.reason is not GapReason.UNKNOWN_END:
             self._lost[plan.name] += gap.n_values
-        self._sink.gap(plan, variable, gap)
 
     def mark(self, text: str, lsl_s: float) -> None:
-        """Pass on an event."""
-        self._sink.mark(text, lsl_s)
+        """Do nothing: events are not recorded."""
 
     def complete(self) -> None:
         """End the recording and wait for its files and earlier ones, on a disk that gets on."""
@@ -127,9 +116,8 @@ class RecordingSink:
                 patience_s = 0.0
 
     def close(self) -> None:
-        """End the recording and wait for its files, then end all streams."""
+        """End the recording and wait for its files, on a disk that gets on."""
         self.complete()
-        self._sink.close()
 
 
 def _track(plan: StreamPlan) -> Track:

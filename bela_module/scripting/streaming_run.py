@@ -19,7 +19,8 @@ from bela_module.recording.buffers import (
 )
 from bela_module.recording.file_recorder import Recorder
 from bela_module.scripting.callback_dispatcher import PATIENCE_S, Dispatcher
-from bela_module.streams.stream_plans import Origin, Stamps, StreamFacts, StreamPlan
+from bela_module.streams.sink import Origin, Stamps, StreamFacts
+from bela_module.streams.stream_plans import StreamPlan
 from bela_module.tracking.trackers import Gap, GapReason
 from bela_module.validation import LONGEST_WAIT_S
 

@@ -38,7 +38,7 @@ from bela_module.session.time_limits import (
     STABLE_CONNECTION_S,
     STATUS_REFRESH_S,
 )
-from bela_module.streams.stream_plans import Sink
+from bela_module.streams.sink import Sink
 
 logger = logging.getLogger(__name__)
 

@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
-from bela_module.streams.stream_plans import Sink
+from bela_module.streams.sink import Sink
 
 logger = logging.getLogger(__name__)
 

@@ -17,7 +17,7 @@ from bela_module.session.running import RunningDeliveries
 from bela_module.session.states import SessionState
 from bela_module.session.time_limits import CLEANING_S
 from bela_module.state_machine import StateMachine
-from bela_module.streams.stream_plans import Sink
+from bela_module.streams.sink import Sink
 
 
 @dataclass(frozen=True, slots=True)

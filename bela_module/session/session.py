@@ -28,7 +28,7 @@ from bela_module.session.driver import Driver
 from bela_module.session.jobs import control, listing, starting
 from bela_module.session.runtime import Options, Runtime
 from bela_module.session.time_limits import REMAINING_TASKS_S, THREAD_START_S
-from bela_module.streams.stream_plans import Sink
+from bela_module.streams.sink import Sink
 
 logger = logging.getLogger(__name__)
 

@@ -11,14 +11,8 @@ import numpy as np
 
 from bela_module.errors import StreamError
 from bela_module.protocol.data_channel import Array, Block, Ticks, Variable
-from bela_module.streams.stream_plans import (
-    Sink,
-    Stamps,
-    StreamFacts,
-    StreamMode,
-    StreamPlan,
-    to_format,
-)
+from bela_module.streams.sink import Sink, Stamps, StreamFacts
+from bela_module.streams.stream_plans import StreamMode, StreamPlan, to_format
 from bela_module.tracking.row_alignment import RowAligner
 from bela_module.tracking.trackers import Gap, GapReason, Tracker, ValueRun, tracker_for
 

@@ -18,14 +18,8 @@ from pylsl.util import handle_error
 
 from bela_module.errors import StreamError
 from bela_module.protocol.data_channel import Array, Ticks, Variable
-from bela_module.streams.stream_plans import (
-    Origin,
-    SampleFormat,
-    Stamps,
-    StreamFacts,
-    StreamMode,
-    StreamPlan,
-)
+from bela_module.streams.sink import Origin, Stamps, StreamFacts
+from bela_module.streams.stream_plans import SampleFormat, StreamMode, StreamPlan
 from bela_module.tracking.trackers import Gap
 from bela_module.version import __version__
 

@@ -35,14 +35,8 @@ from bela_module.protocol.data_channel import (
 )
 from bela_module.simulator.message_faults import MessageFault
 from bela_module.streams.live_stream import LiveStream
-from bela_module.streams.stream_plans import (
-    Origin,
-    Stamps,
-    StreamFacts,
-    StreamMode,
-    StreamPlan,
-    plan_streams,
-)
+from bela_module.streams.sink import Origin, Stamps, StreamFacts
+from bela_module.streams.stream_plans import StreamMode, StreamPlan, plan_streams
 from bela_module.tracking.trackers import Gap, Tracker
 from tests.support.fault_cases import NAMES, check_values, make_board
 from tests.support.mutations import mutate, pairs_of, played

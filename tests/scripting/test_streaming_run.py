@@ -11,13 +11,8 @@ import pytest
 from bela_module.protocol.data_channel import ValueType, Variable
 from bela_module.recording.buffers import BufferData
 from bela_module.scripting.streaming_run import Run, RunSink
-from bela_module.streams.stream_plans import (
-    Origin,
-    SampleFormat,
-    StreamFacts,
-    StreamMode,
-    StreamPlan,
-)
+from bela_module.streams.sink import Origin, StreamFacts
+from bela_module.streams.stream_plans import SampleFormat, StreamMode, StreamPlan
 from bela_module.tracking.trackers import Gap, GapReason
 
 POT = Variable(0, "pot", ValueType.FLOAT)

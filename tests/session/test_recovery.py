@@ -21,7 +21,8 @@ from bela_module.simulator.faults import DropPair
 from bela_module.simulator.simulated_board import SimulatedBoard
 from bela_module.simulator.sketches import Sketch
 from bela_module.streams.lsl_clock import local_clock
-from bela_module.streams.stream_plans import Stamps, StreamPlan
+from bela_module.streams.sink import Stamps
+from bela_module.streams.stream_plans import StreamPlan
 from tests.support.fault_cases import NAMES, RATE_HZ, SKETCH, check_values, make_board, taken
 from tests.support.paths import ROOT
 from tests.support.session_helpers import (

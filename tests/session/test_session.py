@@ -20,7 +20,8 @@ from bela_module.simulator.simulated_board import SimulatedBoard
 from bela_module.simulator.sketches import SKETCHES
 from bela_module.streams import live_stream
 from bela_module.streams.lsl_clock import local_clock
-from bela_module.streams.stream_plans import Stamps, StreamPlan
+from bela_module.streams.sink import Stamps
+from bela_module.streams.stream_plans import StreamPlan
 from tests.support.alltypes import formula
 from tests.support.session_helpers import (
     RATE_HZ,

@@ -13,7 +13,8 @@ from bela_module.errors import StreamError
 from bela_module.protocol.data_channel import Array, Block, Ticks, ValueType, Variable
 from bela_module.streams import live_stream
 from bela_module.streams.live_stream import LiveStream
-from bela_module.streams.stream_plans import Origin, Stamps, StreamFacts, StreamPlan, plan_streams
+from bela_module.streams.sink import Origin, Stamps, StreamFacts
+from bela_module.streams.stream_plans import StreamPlan, plan_streams
 from bela_module.tracking.trackers import Gap
 from tests.support.session_helpers import Recorder
 

@@ -18,7 +18,8 @@ from bela_module.errors import StreamError
 from bela_module.protocol.data_channel import Array, ValueType, Variable
 from bela_module.streams.lsl_clock import local_clock
 from bela_module.streams.outlets import LslOutlets, source_id
-from bela_module.streams.stream_plans import Origin, Stamps, StreamFacts, StreamPlan, plan_streams
+from bela_module.streams.sink import Origin, Stamps, StreamFacts
+from bela_module.streams.stream_plans import StreamPlan, plan_streams
 from bela_module.version import __version__
 
 RESOLVE_S = 10.0

@@ -33,7 +33,7 @@ from bela_module.simulator.faults import (
 )
 from bela_module.simulator.simulated_board import SimulatedBoard
 from bela_module.simulator.sketches import Sketch, Times
-from bela_module.streams.stream_plans import Stamps
+from bela_module.streams.sink import Stamps
 from tests.support.observed_board import ObservedBoard
 from tests.support.session_helpers import Recorder, variable
 

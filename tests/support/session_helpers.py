@@ -28,7 +28,8 @@ from bela_module.simulator.simulated_board import SimulatedBoard
 from bela_module.simulator.sketches import Assignments, Signal, Sketch, SketchVariable, ramp
 from bela_module.streams.lsl_clock import local_clock
 from bela_module.streams.outlets import LslOutlets
-from bela_module.streams.stream_plans import Origin, Stamps, StreamFacts, StreamPlan
+from bela_module.streams.sink import Origin, Stamps, StreamFacts
+from bela_module.streams.stream_plans import StreamPlan
 from bela_module.tracking.trackers import Gap
 
 TIMEOUT_S = 20.0

@@ -16,7 +16,8 @@ from bela_module.clock.timeline import Timeline
 from bela_module.connection.board_client import Reply
 from bela_module.protocol.control_channel import VariableList
 from bela_module.protocol.data_channel import Block, DataDecoder, Refusal, Ticks, Variable
-from bela_module.streams.stream_plans import Origin, Stamps, StreamFacts, StreamMode, StreamPlan
+from bela_module.streams.sink import Origin, Stamps, StreamFacts
+from bela_module.streams.stream_plans import StreamMode, StreamPlan
 
 _FUTURE_S: Final = 1.0  # beyond all doubt of the clock
 _RATE_DOUBT: Final = 0.03  # as long as the rate is not settled

@@ -11,7 +11,7 @@ from bela_module.connection.board_client import BoardClient
 from bela_module.session.board.board_state import BoardNews, BoardState
 from bela_module.session.notices import Notices
 from bela_module.session.time_limits import CLOCK_READY_S
-from bela_module.streams.stream_plans import Sink
+from bela_module.streams.sink import Sink
 
 logger = logging.getLogger(__name__)
 

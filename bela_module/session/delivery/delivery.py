@@ -23,7 +23,8 @@ from bela_module.session.delivery.watchdog import Watchdog
 from bela_module.session.notices import Notices
 from bela_module.state_machine import StateMachine
 from bela_module.streams.live_stream import LiveStream
-from bela_module.streams.stream_plans import Sink, StreamMode, StreamPlan
+from bela_module.streams.sink import Sink
+from bela_module.streams.stream_plans import StreamMode, StreamPlan
 from bela_module.tracking.trackers import Gap, GapReason
 
 _STARTING = (DeliveryState.STARTING, DeliveryState.STARTING_INTERRUPTED)

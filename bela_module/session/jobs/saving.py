@@ -13,7 +13,9 @@ from bela_module.recording.recording_sink import RecordingSink
 from bela_module.requests import StartRequest, saving_folder
 from bela_module.session.runtime import Runtime
 from bela_module.session.time_limits import FILES_OPEN_S
-from bela_module.streams.stream_plans import Sink, StreamPlan
+from bela_module.streams.sink import Sink
+from bela_module.streams.sink_tee import SinkTee
+from bela_module.streams.stream_plans import StreamPlan
 
 logger = logging.getLogger(__name__)
 
@@ -21,20 +23,20 @@ logger = logging.getLogger(__name__)
 async def open_recording(
     runtime: Runtime, request: StartRequest, plans: Sequence[StreamPlan]
 ) -> Sink:
-    """Have the streams of a START saved on their way to where they go."""
+    """Open the files of a START and give the sink that feeds them beside the session's own."""
     settings = runtime.settings.recording
     folder = saving_folder(settings.dir, request.saving_dir)
     filename = request.saving_filename or runtime.board.project or "bela"
-    sink = runtime.running.recording or RecordingSink(runtime.sink)
+    recording = runtime.running.recording or RecordingSink()
     recorder = await _in_time(
-        lambda: sink.make(
+        lambda: recording.make(
             plans, folder, filename, settings.format, runtime.notices.tell_from_thread
         )
     )
-    sink.start(recorder)
-    runtime.running.recording = sink
+    recording.start(recorder)
+    runtime.running.recording = recording
     logger.info("saving to %s", ", ".join(str(path) for path in recorder.paths.values()))
-    return sink
+    return SinkTee(runtime.sink, recording)
 
 
 async def _in_time(make_files: Callable[[], Recorder]) -> Recorder:

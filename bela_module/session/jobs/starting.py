@@ -10,7 +10,6 @@ from typing import Final
 from bela_module.connection.board_client import BoardClient
 from bela_module.errors import RequestError
 from bela_module.protocol.data_channel import Variable
-from bela_module.recording.recording_sink import RecordingSink
 from bela_module.requests import MAX_TICK, MonitorRequest, ScheduleRequest, StartRequest
 from bela_module.session.delivery.beginning import begin_on_board
 from bela_module.session.delivery.delivery import Delivery, DeliveryKind
@@ -20,13 +19,8 @@ from bela_module.session.jobs.ending import end
 from bela_module.session.jobs.saving import open_recording
 from bela_module.session.runtime import Runtime
 from bela_module.session.time_limits import SCHEDULE_CLOCK_READY_S, SCHEDULE_LEAD_S
-from bela_module.streams.stream_plans import (
-    Sink,
-    StreamMode,
-    StreamPlan,
-    choose_variables,
-    plan_streams,
-)
+from bela_module.streams.sink import Sink
+from bela_module.streams.stream_plans import StreamMode, StreamPlan, choose_variables, plan_streams
 
 _DEFAULT_MONITOR_PERIOD_S: Final = 0.1
 _MIN_MONITOR_PERIOD_S: Final = 0.0005
@@ -51,8 +45,9 @@ async def start(runtime: Runtime, client: BoardClient, request: StartRequest) ->
     try:
         await _begin_beside_monitor(runtime, client, delivery)
     except BaseException:
-        if isinstance(sink, RecordingSink):
-            sink.discard()  # of a START that is tried again one set of files is enough
+        if request.saving_enabled and runtime.running.recording is not None:
+            # Of a START that is tried again one set of files is enough.
+            runtime.running.recording.discard()
         raise
     return f"streaming {', '.join(plan.name for plan in plans)}"
 

@@ -1,0 +1,70 @@
+"""A sink that passes each call on to several sinks. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from bela_module.errors import StreamError
+from bela_module.protocol.data_channel import Array, Ticks, Variable
+from bela_module.streams.sink import Origin, Sink, Stamps, StreamFacts
+from bela_module.streams.stream_plans import StreamPlan
+from bela_module.tracking.trackers import Gap
+
+
+class SinkTee:
+    """Passes each call to all its sinks in order; a ``Sink``.
+
+    An error in one sink does not keep the others from their call. It is raised after all were
+    called: of several the one that is not a ``StreamError``, since that is a defect and not a
+    refusal of single samples, with notes of the others.
+
+    Parameters
+    ----------
+    *sinks : Sink
+        Where everything goes.
+    """
+
+    def __init__(self, *sinks: Sink) -> None:
+        self._sinks = sinks
+
+    def identify(self, origin: Origin) -> None:
+        """Pass on which board it is."""
+        self._call_all(lambda sink: sink.identify(origin))
+
+    def open(self, plan: StreamPlan, facts: StreamFacts) -> None:
+        """Open a stream in every sink."""
+        self._call_all(lambda sink: sink.open(plan, facts))
+
+    def has_listeners(self, plan: StreamPlan) -> bool:
+        """Tell whether any of the sinks has somebody who would receive what is pushed now."""
+        return any(sink.has_listeners(plan) for sink in self._sinks)
+
+    def push(self, plan: StreamPlan, ticks: Ticks, values: Array, stamps_s: Stamps) -> None:
+        """Push samples into every sink."""
+        self._call_all(lambda sink: sink.push(plan, ticks, values, stamps_s))
+
+    def gap(self, plan: StreamPlan, variable: Variable, gap: Gap) -> None:
+        """Tell every sink that values of a variable were lost."""
+        self._call_all(lambda sink: sink.gap(plan, variable, gap))
+
+    def mark(self, text: str, lsl_s: float) -> None:
+        """Tell every sink of an event."""
+        self._call_all(lambda sink: sink.mark(text, lsl_s))
+
+    def close(self) -> None:
+        """Close every sink."""
+        self._call_all(lambda sink: sink.close())
+
+    def _call_all(self, call: Callable[[Sink], None]) -> None:
+        errors: list[Exception] = []
+        for sink in self._sinks:
+            try:
+                call(sink)
+            except Exception as error:  # noqa: BLE001 - raised when all were called
+                errors.append(error)
+        if errors:
+            worst = min(errors, key=lambda one: isinstance(one, StreamError))
+            for other in errors:
+                if other is not worst:
+                    worst.add_note(f"another sink failed, too: {other!r}")
+            raise worst
