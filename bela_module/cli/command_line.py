@@ -19,7 +19,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from bela_module.errors import BelaError, ConfigError
-from bela_module.server.process_io import complain, end_on_signals, remark, say, writing
+from bela_module.server.process_io import (
+    end_on_signals,
+    guarded_output,
+    print_err,
+    print_out,
+    report_error,
+)
 
 # All else is imported where it is used: --help answers at once.
 if TYPE_CHECKING:
@@ -53,11 +59,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         settings, request = _settings(options), _request(options)
     except BelaError as error:
-        return complain(error, 2)
+        return report_error(error, 2)
     try:
         return _run(options, settings, request)
     except BelaError as error:
-        return complain(error, 1)
+        return report_error(error, 1)
 
 
 def _run(
@@ -101,7 +107,7 @@ def _run(
             ended.wait(_ON_THE_WAY_S)
         screen.summary(status)
         reason = _failure(session) or _refusal(started) or shortcoming(status)
-    return 0 if reason is None else complain(reason, 1)
+    return 0 if reason is None else report_error(reason, 1)
 
 
 def _simulated(
@@ -227,41 +233,41 @@ class _Screen(AbstractContextManager["_Screen"]):
             from rich.live import Live
 
             self._live = Live(console=self._console, auto_refresh=False, transient=True)
-        with writing():
+        with guarded_output():
             self._live.__enter__()
         return self
 
     def __exit__(self, *exc_info: object) -> None:
-        with writing():
+        with guarded_output():
             self._live.__exit__(None, None, None)
 
     def say(self, line: str) -> None:
         if self._console is None:
-            remark(line)
+            print_err(line)
         else:
-            with writing():
+            with guarded_output():
                 self._console.print(line)
 
     def show(self, status: dict[str, Any]) -> None:
         if self.live:
             from bela_module.cli.live_view import render
 
-            with writing():
+            with guarded_output():
                 self._live.update(render(status), refresh=True)
         elif self._json_lines and time.monotonic() >= self._next_line_s:
             self._next_line_s = time.monotonic() + 1.0 - _REFRESH_S / 2
-            say(json.dumps(status))
+            print_out(json.dumps(status))
 
     def summary(self, status: dict[str, Any]) -> None:
         from bela_module.cli.live_view import render, totals
 
         if self._console is not None:
-            with writing():
+            with guarded_output():
                 self._console.print(render(status))
             return
         samples, lost = totals(status)
         summary = {**status, "samples": samples, "lost": lost, "final": True}
-        say(json.dumps(summary))
+        print_out(json.dumps(summary))
 
 
 def _console() -> Console:

@@ -23,25 +23,27 @@ from concurrent.futures import CancelledError, Future
 from functools import partial
 from typing import Any, Final
 
-from dareplane_utils.default_server.server import BUILT_IN_PCOMMS, DefaultServer
+from dareplane_utils.default_server.server import DefaultServer
 from pydantic_core import to_jsonable_python
 
 from bela_module.config import Settings
 from bela_module.errors import BelaError, ConfigError, RequestError
-from bela_module.requests import Request, VerboseRequest, make_request, parse_fields
+from bela_module.requests import Request, VerboseRequest, parse_fields
 from bela_module.server.callbacks import CallbackQueue
-from bela_module.server.client_connection import Connection
+from bela_module.server.client_connection import ClientConnection
 from bela_module.server.client_loop import ClientLoop
-from bela_module.server.pcomms import Handler, Outcome, Reply, SessionApi, pcommand_map
+from bela_module.server.pcomms import (
+    PCOMMS_BY_NAME,
+    PcommHandler,
+    PcommOutcome,
+    session_handlers,
+)
+from bela_module.server.session_api import QueryReply, SessionApi
+from bela_module.server.time_limits import LISTENING_END_S, SESSION_CLOSE_S, STOP_EVENT_CHECK_S
 from bela_module.validation import shown
 
-CLOSE_TIMEOUT_S: Final = 0.7
-"""What the session has to clean the board up: a control room kills modules after 1 s."""
-
-_STOP_CHECK_S: Final = 0.1
 _MAX_PENDING: Final = 64
 _PCOMM_NAME: Final = re.compile(r"[A-Za-z0-9_]{1,40}")
-_QUERIES: Final = frozenset({"UP", "GET_PCOMMS", "LIST", "STATUS"})
 
 
 class BelaServer(DefaultServer):  # type: ignore[misc]  # dareplane-utils has no type hints
@@ -65,7 +67,7 @@ class BelaServer(DefaultServer):  # type: ignore[misc]  # dareplane-utils has no
     port: int
     name: str
     logger: logging.Logger
-    pcommand_map: dict[str, Handler]
+    pcommand_map: dict[str, PcommHandler]
     listen_stop_event: threading.Event
     server_socket: socket.socket | None
 
@@ -80,7 +82,7 @@ class BelaServer(DefaultServer):  # type: ignore[misc]  # dareplane-utils has no
             ip=settings.server.ip,
             nlisten=settings.server.max_connections,
             name=name,
-            logger=logging.getLogger("api.server"),
+            logger=logging.getLogger("bela_module.server"),
         )
         self.session: SessionApi | None = None
         self._make_session = make_session
@@ -92,6 +94,12 @@ class BelaServer(DefaultServer):  # type: ignore[misc]  # dareplane-utils has no
             self._send_callback,
             self.logger,
         )
+        self._answers: dict[str, Callable[[ClientConnection, Any], int | bytes]] = {
+            "VERBOSE": self._answer_verbose,
+            "CLOSE": self._answer_close,
+            "GET_PCOMMS": self._answer_get_pcomms,
+            "UP": self._answer_up,
+        }
         self._listening_thread: threading.Thread | None = None
         self._live = True
 
@@ -144,10 +152,10 @@ class BelaServer(DefaultServer):  # type: ignore[misc]  # dareplane-utils has no
             if self.session is None:
                 self.session = self._make_session()
                 if not self._live:  # shut down while it was made
-                    self.session.close(timeout_s=CLOSE_TIMEOUT_S)
+                    self.session.close(timeout_s=SESSION_CLOSE_S)
                     return
                 self.session.subscribe(self._on_event)
-                self.pcommand_map = {**pcommand_map(self.session), **self.pcommand_map}
+                self.pcommand_map = {**session_handlers(self.session), **self.pcommand_map}
             self.is_listening = True
             self._loop.run(self.server_socket, self.listen_stop_event.is_set)
         finally:
@@ -167,25 +175,27 @@ class BelaServer(DefaultServer):  # type: ignore[misc]  # dareplane-utils has no
         listening_thread = self._listening_thread
         if listening_thread is not None and listening_thread is not threading.current_thread():
             self.stop_soon()
-            listening_thread.join(timeout=1.0)
+            listening_thread.join(timeout=LISTENING_END_S)
         if self.session is not None:
-            self.session.close(timeout_s=CLOSE_TIMEOUT_S)
+            self.session.close(timeout_s=SESSION_CLOSE_S)
         super().shutdown()
         self._loop.close()
 
     # --- commands ------------------------------------------------------------------------------
 
-    def _carry_out(self, connection: Connection, command: str | RequestError) -> None:
+    def _carry_out(self, connection: ClientConnection, command: str | RequestError) -> None:
         if isinstance(command, RequestError):
             self._fail(connection, "?", command)
             return
         pcomm, _, payload = (part.strip() for part in command.partition("|"))
         if pcomm != "UP":
-            level = logging.DEBUG if pcomm in _QUERIES else logging.INFO
+            level = logging.DEBUG if _is_query(pcomm) else logging.INFO
             self.logger.log(level, "received %s from %s", shown(command), connection.peer)
         self._answer(connection, pcomm, partial(self._handle, connection, pcomm, payload))
 
-    def _handle(self, connection: Connection, pcomm: str, payload: str) -> Outcome | bytes:
+    def _handle(
+        self, connection: ClientConnection, pcomm: str, payload: str
+    ) -> PcommOutcome | bytes:
         """Begin what a command asks for; bytes are a reply as it stands."""
         known = self._known_pcomms()
         if pcomm not in known or self.session is None:
@@ -196,30 +206,36 @@ class BelaServer(DefaultServer):  # type: ignore[misc]  # dareplane-utils has no
         handler = self.pcommand_map.get(pcomm)
         if handler is not None:
             return handler(**fields)
-        if pcomm == "VERBOSE":
-            return self._switch_verbose(connection, make_request(VerboseRequest, fields).on)
-        make_request(Request, fields)
-        if pcomm == "UP":
-            connection.n_ups += 1
-            return b"1"
-        if pcomm == "GET_PCOMMS":
-            connection.asked_pcomms = True
-            return "|".join(known).encode("ascii")
-        if pcomm == "CLOSE":
-            self.listen_stop_event.set()
-            return 0
-        return self.session.stop()
+        return self._answers[pcomm](connection, PCOMMS_BY_NAME[pcomm].parse(fields))
 
     def _known_pcomms(self) -> list[str]:
-        return [*self.pcommand_map, "VERBOSE", *BUILT_IN_PCOMMS]
+        """Name the PCOMMs of the table, and what else stands in ``pcommand_map``."""
+        return list(dict.fromkeys([*PCOMMS_BY_NAME, *self.pcommand_map]))
 
-    def _switch_verbose(self, connection: Connection, on: bool) -> Outcome | bytes:
-        was_on, connection.verbose = connection.verbose, on
+    # The answers to PCOMMs that no session is needed for.
+
+    def _answer_up(self, connection: ClientConnection, _request: Request) -> bytes:
+        connection.n_ups += 1
+        return b"1"
+
+    def _answer_get_pcomms(self, connection: ClientConnection, _request: Request) -> bytes:
+        connection.asked_pcomms = True
+        return "|".join(self._known_pcomms()).encode("ascii")
+
+    def _answer_close(self, _connection: ClientConnection, _request: Request) -> int:
+        self.listen_stop_event.set()
+        return 0
+
+    def _answer_verbose(self, connection: ClientConnection, request: VerboseRequest) -> int | bytes:
+        was_on, connection.verbose = connection.verbose, request.on
         # The command that switches it off is the last one with an answer.
-        return b"OK VERBOSE\n" if was_on and not on else 0
+        return b"OK VERBOSE\n" if was_on and not connection.verbose else 0
 
     def _answer(
-        self, connection: Connection, pcomm: str, work: Callable[[], Outcome | bytes | str]
+        self,
+        connection: ClientConnection,
+        pcomm: str,
+        work: Callable[[], PcommOutcome | bytes | str],
     ) -> None:
         """Do the work of a command, or take its result, and tell the client."""
         try:
@@ -231,7 +247,9 @@ class BelaServer(DefaultServer):  # type: ignore[misc]  # dareplane-utils has no
         else:
             self._send(connection, reply)
 
-    def _reply(self, connection: Connection, pcomm: str, outcome: Outcome | bytes | str) -> bytes:
+    def _reply(
+        self, connection: ClientConnection, pcomm: str, outcome: PcommOutcome | bytes | str
+    ) -> bytes:
         """Word the outcome of a command; nothing, as long as its work is under way."""
         if isinstance(outcome, Future):
             connection.n_pending += 1
@@ -247,22 +265,22 @@ class BelaServer(DefaultServer):  # type: ignore[misc]  # dareplane-utils has no
             self.logger.info("%s: %s", pcomm, outcome)
         return f"OK {pcomm}\n".encode("ascii") if connection.verbose else b""
 
-    def _finish(self, connection: Connection, pcomm: str, future: Future[Any]) -> None:
+    def _finish(self, connection: ClientConnection, pcomm: str, future: Future[Any]) -> None:
         """Report how the work of a command has ended."""
         connection.n_pending -= 1
         self._loop.guard(connection, self._answer, connection, pcomm, future.result)
 
-    def _fail(self, connection: Connection, pcomm: str, error: Exception) -> None:
+    def _fail(self, connection: ClientConnection, pcomm: str, error: Exception) -> None:
         text = _worded(pcomm, error)
         self.logger.warning("%s (from %s)", text, connection.peer)
         if self.session is not None:
             self.session.note_error(text)
         if connection.verbose:
             self._send(connection, f"ERROR {text}\n".encode("ascii"))
-        elif pcomm in _QUERIES:
+        elif _is_query(pcomm):
             self._send(connection, _json_line({"error": text}))
 
-    def _send(self, connection: Connection, reply: bytes) -> None:
+    def _send(self, connection: ClientConnection, reply: bytes) -> None:
         if reply and not connection.closed:
             connection.send(reply)
 
@@ -277,7 +295,7 @@ class BelaServer(DefaultServer):  # type: ignore[misc]  # dareplane-utils has no
         if message is not None:
             self._send_to_control_room(message)
         wait_s = self._callbacks.wait_s(time.monotonic())
-        return _STOP_CHECK_S if wait_s is None else min(wait_s, _STOP_CHECK_S)
+        return STOP_EVENT_CHECK_S if wait_s is None else min(wait_s, STOP_EVENT_CHECK_S)
 
     def _send_to_control_room(self, message: str) -> None:
         able = [one for one in self._loop.connections if one.asked_pcomms and not one.verbose]
@@ -298,7 +316,11 @@ def _worded(pcomm: str, error: Exception) -> str:
     return f"{name}: {words}".encode("ascii", "backslashreplace").decode("ascii")
 
 
-def _json_line(reply: Reply) -> bytes:
+def _is_query(pcomm: str) -> bool:
+    return pcomm in PCOMMS_BY_NAME and PCOMMS_BY_NAME[pcomm].is_query
+
+
+def _json_line(reply: QueryReply) -> bytes:
     return (json.dumps(to_jsonable_python(reply, inf_nan_mode="null")) + "\n").encode("ascii")
 
 

@@ -12,9 +12,7 @@ from collections.abc import Mapping
 from typing import Final
 
 from bela_module.config import EventName
-
-SPACING_S: Final = 0.1
-"""Least time between two messages; the control room polls every few milliseconds."""
+from bela_module.server.time_limits import CALLBACK_SPACING_S
 
 MAX_WAITING: Final = 32
 """Messages that may wait; later ones are dropped and counted."""
@@ -82,5 +80,5 @@ class CallbackQueue:
         """
         if self.wait_s(now_s) != 0.0:
             return None
-        self._not_before_s = now_s + SPACING_S
+        self._not_before_s = now_s + CALLBACK_SPACING_S
         return self._waiting.popleft()

@@ -82,7 +82,7 @@ def _decoded(command: bytes) -> str | RequestError:
         )
 
 
-class Connection:
+class ClientConnection:
     """A client's socket with what is under way on it.
 
     Parameters

@@ -16,13 +16,12 @@ from functools import partial
 from typing import Any, Final
 
 from bela_module.errors import RequestError
-from bela_module.server.client_connection import Connection
+from bela_module.server.client_connection import ClientConnection
+from bela_module.server.time_limits import ACCEPT_RETRY_S, HALF_CLOSED_CLIENT_S
 
 _COMMANDS_PER_TURN: Final = 8
-_LINGER_S: Final = 5.0
-_REST_S: Final = 0.5
 
-CarryOut = Callable[[Connection, str | RequestError], None]
+CommandHandler = Callable[[ClientConnection, str | RequestError], None]
 
 
 class ClientLoop:
@@ -48,11 +47,11 @@ class ClientLoop:
         self,
         greeting: bytes,
         max_connections: int,
-        carry_out: CarryOut,
+        carry_out: CommandHandler,
         between: Callable[[float], float],
         logger: logging.Logger,
     ) -> None:
-        self.connections: list[Connection] = []
+        self.connections: list[ClientConnection] = []
         self._greeting = greeting
         self._max_connections = max_connections
         self._carry_out = carry_out
@@ -111,12 +110,14 @@ class ClientLoop:
         except OSError:
             self._posted.clear()  # closed: nobody will call it
 
-    def guard(self, connection: Connection, function: Callable[..., None], *args: Any) -> None:
+    def guard(
+        self, connection: ClientConnection, function: Callable[..., None], *args: Any
+    ) -> None:
         """Call a function that uses a connection; should that break, only it ends.
 
         Parameters
         ----------
-        connection : Connection
+        connection : ClientConnection
             The connection in question.
         function : callable
             May raise `OSError`; anything else is a defect, and logged as one.
@@ -165,11 +166,11 @@ class ClientLoop:
             # Too many files are open, say. The client still waits: the next try would fail, too.
             if self._resting_until_s is None:
                 self._logger.warning("clients cannot be accepted at present: %s", error)
-            self._resting_until_s = time.monotonic() + _REST_S
+            self._resting_until_s = time.monotonic() + ACCEPT_RETRY_S
             return
         self._resting_until_s = None
         try:
-            connection = Connection(sock, f"{host}:{port}")
+            connection = ClientConnection(sock, f"{host}:{port}")
         except OSError as error:  # macOS refuses to set options of a connection that was reset
             sock.close()
             self._logger.info("%s:%d has gone again: %s", host, port, error)
@@ -184,13 +185,13 @@ class ClientLoop:
         self.connections.append(connection)
         self.guard(connection, connection.send, self._greeting)
 
-    def _ready(self, connection: Connection, events: int) -> None:
+    def _ready(self, connection: ClientConnection, events: int) -> None:
         if events & selectors.EVENT_WRITE:
             self.guard(connection, connection.flush)
         if events & selectors.EVENT_READ and not connection.closed:
             self.guard(connection, connection.receive, time.monotonic())
 
-    def _serve(self, connection: Connection) -> None:
+    def _serve(self, connection: ClientConnection) -> None:
         for _ in range(min(_COMMANDS_PER_TURN, len(connection.commands))):
             if connection.closed:
                 return
@@ -198,12 +199,12 @@ class ClientLoop:
         # A client that stopped sending may still read what it asked for.
         if connection.ended_s is not None and not connection.closed:
             lingered_s = time.monotonic() - connection.ended_s
-            if connection.is_idle or lingered_s > _LINGER_S:
+            if connection.is_idle or lingered_s > HALF_CLOSED_CLIENT_S:
                 self._drop(connection, "disconnected")
         if not connection.closed:
             self._watch(connection)
 
-    def _watch(self, connection: Connection) -> None:
+    def _watch(self, connection: ClientConnection) -> None:
         """Have the selector look at what the connection wants now."""
         wanted = selectors.EVENT_READ if connection.wants_reading else 0
         wanted |= selectors.EVENT_WRITE if connection.wants_writing else 0
@@ -215,7 +216,7 @@ class ClientLoop:
         if wanted:
             self._selector.register(connection.socket, wanted, partial(self._ready, connection))
 
-    def _drop(self, connection: Connection, reason: str) -> None:
+    def _drop(self, connection: ClientConnection, reason: str) -> None:
         if connection.closed:
             return
         if connection.socket in self._selector.get_map():

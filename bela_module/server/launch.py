@@ -18,8 +18,8 @@ from bela_module.config import Settings, load_settings, with_board_address, with
 from bela_module.errors import BelaError
 from bela_module.server.bela_server import BelaServer
 from bela_module.server.log_forwarding import start_logging
-from bela_module.server.pcomms import SessionApi
-from bela_module.server.process_io import complain, end_on_signals, say
+from bela_module.server.process_io import end_on_signals, print_out, report_error
+from bela_module.server.session_api import SessionApi
 from bela_module.server.simulator_process import BoardProcess
 
 _FLAGS: Final = {"1": True, "true": True, "yes": True, "0": False, "false": False, "no": False}
@@ -47,7 +47,7 @@ def main(arguments: Sequence[str]) -> int:
         )
         _serve(settings, simulate=options.simulate)
     except BelaError as error:
-        return complain(error, 1)
+        return report_error(error, 1)
     return 0
 
 
@@ -63,7 +63,7 @@ def _serve(settings: Settings, *, simulate: bool) -> None:
         server.init_server()
         end_on_signals(server.stop_soon)
         if sys.stdout is not None:  # a service may well have none
-            say(f"dp-bela listens on {server.ip}:{server.port}")
+            print_out(f"dp-bela listens on {server.ip}:{server.port}")
         server.start_listening()
 
 

@@ -19,7 +19,7 @@ from dareplane_utils.logging.ujson_socket_handler import UJsonSocketHandler
 
 LOG_SERVER_PORT: Final = 9020
 
-_OUR_LOGGERS: Final = ("bela_module", "api")
+_OUR_LOGGERS: Final = ("bela_module",)
 _MAX_WAITING: Final = 2000
 
 

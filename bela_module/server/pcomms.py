@@ -1,13 +1,19 @@
-"""The PCOMM map: which method of the session carries out which command."""
+"""The table of PCOMMs: name, payload, what carries it out, and a line of help.
+
+``GET_PCOMMS``, the validation of payloads, the dispatch to the session, ``--help`` and the test of
+the README's table all read it. A further PCOMM is a row here, a request model in
+:mod:`bela_module.requests` and a method of the session.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from concurrent.futures import Future
-from typing import Any, Protocol
+from dataclasses import dataclass
+from functools import partial
+from typing import Any, Final
 
 from bela_module.requests import (
-    AnyRequest,
     MonitorRequest,
     ReleaseRequest,
     Request,
@@ -15,90 +21,82 @@ from bela_module.requests import (
     SendRequest,
     SetRequest,
     StartRequest,
+    VerboseRequest,
     make_request,
 )
+from bela_module.server.session_api import QueryReply, SessionApi
 
-Reply = dict[str, Any]
-"""What a query answers: one JSON object."""
-
-Outcome = Future[str] | Future[Reply] | Reply | int
+PcommOutcome = Future[str] | Future[QueryReply] | QueryReply | int
 """What a handler returns: work under way, a reply, or (as in every Dareplane module) a number."""
 
-Handler = Callable[..., Outcome]
+PcommHandler = Callable[..., PcommOutcome]
 """A handler takes the fields of the payload as keywords, and returns at once."""
 
 
-class SessionApi(Protocol):
-    """What the server needs of a session; none of it may wait for the board.
+@dataclass(frozen=True, slots=True)
+class Pcomm:
+    """A row of the table: one command that a client can send."""
 
-    The futures end with words on what was done, or with the `BelaError` that prevented it.
-    """
+    name: str
+    request: type[Request] | None
+    """The model of its payload; None: it takes none."""
+    session_method: str | None
+    """The method of `SessionApi` that carries it out; None: the server answers it itself."""
+    is_query: bool
+    """Whether it is answered on every connection, and logged at level DEBUG only."""
+    help: str
 
-    def start(self, request: StartRequest) -> Future[str]:
-        """Stream until `stop`."""
-
-    def schedule(self, request: ScheduleRequest) -> Future[str]:
-        """Have the board start and end the streams."""
-
-    def stop(self) -> Future[str]:
-        """End streaming or a schedule."""
-
-    def monitor(self, request: MonitorRequest) -> Future[str]:
-        """Stream single values at a low rate."""
-
-    def set_values(self, request: SetRequest) -> Future[str]:
-        """Take control of variables and set them."""
-
-    def release(self, request: ReleaseRequest) -> Future[str]:
-        """Give control back to the sketch."""
-
-    def send(self, request: SendRequest) -> Future[str]:
-        """Send a buffer of numbers to the sketch."""
-
-    def list_variables(self) -> Future[Reply]:
-        """Ask the board for its variables."""
-
-    def status(self) -> Reply:
-        """Describe the state, immediately."""
-
-    def subscribe(self, callback: Callable[[str, str], None]) -> None:
-        """Have each event (name, marker text) reported, in the session's own thread."""
-
-    def note_error(self, text: str) -> None:
-        """Keep the words of a refused or failed command as the last error."""
-
-    def close(self, timeout_s: float = 5.0) -> None:
-        """Leave the board clean and end; idempotent."""
+    def parse(self, fields: Mapping[str, object]) -> Request:
+        """Validate the fields of a payload; raises `RequestError` naming each one at fault."""
+        return make_request(self.request or Request, fields)
 
 
-def pcommand_map(session: SessionApi) -> dict[str, Handler]:
-    """Map each PCOMM that concerns the session to its handler.
+PCOMMS: Final = (
+    Pcomm("START", StartRequest, "start", False, "stream until STOP"),
+    Pcomm("SCHEDULE", ScheduleRequest, "schedule", False, "the board starts and ends the streams"),
+    Pcomm("MONITOR", MonitorRequest, "monitor", False, "stream single values at a low rate"),
+    Pcomm("SET", SetRequest, "set_values", False, "take control of variables and set them"),
+    Pcomm("RELEASE", ReleaseRequest, "release", False, "give control back to the sketch"),
+    Pcomm("SEND", SendRequest, "send", False, "send numbers to a buffer of the sketch"),
+    Pcomm("LIST", None, "list_variables", True, "the board's variables as a line of JSON"),
+    Pcomm("STATUS", None, "status", True, "state, board, clock, streams as a line of JSON"),
+    Pcomm("VERBOSE", VerboseRequest, None, False, "a reply line for each command, or not"),
+    Pcomm("STOP", None, "stop", False, "end what streams, is scheduled or monitored"),
+    Pcomm("CLOSE", None, None, False, "leave the board as it was found and end the module"),
+    Pcomm("GET_PCOMMS", None, None, True, "the names of all PCOMMs"),
+    Pcomm("UP", None, None, True, "answers 1"),
+)
+"""Every PCOMM, in the order in which GET_PCOMMS names them."""
 
-    Parameters
-    ----------
-    session : SessionApi
-        What carries them out.
+PCOMMS_BY_NAME: Final[Mapping[str, Pcomm]] = {pcomm.name: pcomm for pcomm in PCOMMS}
 
-    Returns
-    -------
-    dict of str to callable
-        Handlers in the style of ``DefaultServer.pcommand_map``: ``handler(**payload)``. They
-        raise `RequestError` for a payload that is not allowed.
+
+def session_handlers(session: SessionApi) -> dict[str, PcommHandler]:
+    """Make the handlers of all PCOMMs that a session carries out.
+
+    They are called in the style of ``DefaultServer.pcommand_map``, ``handler(**payload)``, and
+    raise `RequestError` for a payload that is not allowed.
     """
     return {
-        "START": _checked(StartRequest, session.start),
-        "SCHEDULE": _checked(ScheduleRequest, session.schedule),
-        "MONITOR": _checked(MonitorRequest, session.monitor),
-        "SET": _checked(SetRequest, session.set_values),
-        "RELEASE": _checked(ReleaseRequest, session.release),
-        "SEND": _checked(SendRequest, session.send),
-        "LIST": _checked(Request, lambda _: session.list_variables()),
-        "STATUS": _checked(Request, lambda _: session.status()),
+        pcomm.name: partial(_call_session, pcomm, getattr(session, pcomm.session_method))
+        for pcomm in PCOMMS
+        if pcomm.session_method is not None
     }
 
 
-def _checked(model: type[AnyRequest], carry_out: Callable[[AnyRequest], Outcome]) -> Handler:
-    def handler(**payload: object) -> Outcome:
-        return carry_out(make_request(model, payload))
+def _call_session(pcomm: Pcomm, method: Callable[..., Any], /, **payload: object) -> PcommOutcome:
+    request = pcomm.parse(payload)
+    outcome: PcommOutcome = method() if pcomm.request is None else method(request)
+    return outcome
 
-    return handler
+
+def pcomm_help() -> str:
+    """List all PCOMMs with their payloads, for ``--help``."""
+    lines = ["PCOMMs, each sent as NAME; or NAME|{json};"]
+    for pcomm in PCOMMS:
+        fields = pcomm.request.model_fields if pcomm.request is not None else {}
+        lines.append(f"  {pcomm.name:11} {pcomm.help}")
+        if fields:
+            words = [f"{key} (required)" if f.is_required() else key for key, f in fields.items()]
+            lines.append(f"  {'':11}   {', '.join(words)}")
+    return "\n".join(lines)

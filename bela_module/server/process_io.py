@@ -1,7 +1,4 @@
-"""What a program owes to whoever started it: to end when told to, and to say why in one line.
-
-Both command lines stand on it, ``main.py`` and ``python -m api.server``.
-"""
+"""Signals, exit status, guarded output: what each command of this package needs of its process."""
 
 from __future__ import annotations
 
@@ -15,21 +12,17 @@ from typing import Final
 
 from bela_module.errors import BelaError
 
-_ENDING: Final = ("SIGINT", "SIGTERM", "SIGHUP", "SIGBREAK")  # Windows has the last, but no SIGHUP
+_TERMINATION_SIGNALS: Final = ("SIGINT", "SIGTERM", "SIGHUP", "SIGBREAK")
+"""Windows has the last one, but no SIGHUP."""
 
 
 def end_on_signals(end: Callable[[], object]) -> None:
-    """Have a function called when a signal tells this process to end.
+    """Have a function called when a signal asks this process to end; it must return at once.
 
-    SIGHUP comes when the terminal is closed or its ssh connection drops. ``nohup`` has it ignored,
-    and so it stays.
-
-    Parameters
-    ----------
-    end : callable
-        Takes nothing; it must return at once.
+    SIGHUP comes when the terminal is closed or its ssh connection drops. Under ``nohup`` it is
+    ignored, and stays so.
     """
-    for name in _ENDING:
+    for name in _TERMINATION_SIGNALS:
         number = getattr(signal, name, None)
         if number is None or (name == "SIGHUP" and signal.getsignal(number) == signal.SIG_IGN):
             continue
@@ -37,14 +30,8 @@ def end_on_signals(end: Callable[[], object]) -> None:
 
 
 @contextmanager
-def writing() -> Iterator[None]:
-    """Guard what writes to standard output.
-
-    Raises
-    ------
-    BelaError
-        It is full, or nobody reads it any more.
-    """
+def guarded_output() -> Iterator[None]:
+    """Turn a failure to write to standard output into a `BelaError` with the cause."""
     try:
         yield
     except (OSError, SystemExit) as error:
@@ -55,21 +42,16 @@ def writing() -> Iterator[None]:
 
 
 def _discard_output() -> None:
-    """Have what is left of the output go nowhere; flushed at the exit, it would fail once more.
+    """Redirect standard output to the null device; flushing it at exit would fail once more.
 
-    The way is that of https://docs.python.org/3/library/signal.html#note-on-sigpipe.
+    As described at https://docs.python.org/3/library/signal.html#note-on-sigpipe.
     """
-    with suppress(OSError), Path(os.devnull).open("wb") as nowhere:  # unless it is no file at all
-        os.dup2(nowhere.fileno(), sys.stdout.fileno())
+    with suppress(OSError), Path(os.devnull).open("wb") as null:  # stdout may be no real file
+        os.dup2(null.fileno(), sys.stdout.fileno())
 
 
-def say(line: str) -> None:
-    """Write a line to standard output, at once.
-
-    Parameters
-    ----------
-    line : str
-        Without its end.
+def print_out(line: str) -> None:
+    """Write a line to standard output and flush it.
 
     Raises
     ------
@@ -78,38 +60,19 @@ def say(line: str) -> None:
     """
     if sys.stdout is None:  # it was closed before this process began
         raise BelaError("cannot write to standard output: it is closed")
-    with writing():
+    with guarded_output():
         sys.stdout.write(line + "\n")
         sys.stdout.flush()
 
 
-def remark(line: str) -> None:
-    """Write a line to standard error, as far as there is one.
-
-    Parameters
-    ----------
-    line : str
-        Without its end.
-    """
+def print_err(line: str) -> None:
+    """Write a line to standard error, if there is one; a failure is ignored."""
     if sys.stderr is not None:
-        with suppress(OSError):  # nobody is left to be told
+        with suppress(OSError):
             sys.stderr.write(line + "\n")
 
 
-def complain(reason: object, status: int) -> int:
-    """Say in one line on standard error why the program ends.
-
-    Parameters
-    ----------
-    reason : object
-        Its text is put into one line.
-    status : int
-        The exit status that goes with it.
-
-    Returns
-    -------
-    int
-        That status.
-    """
-    remark(f"dp-bela: {' '.join(str(reason).split())}")
+def report_error(reason: object, status: int) -> int:
+    """Print in one line on standard error why the program ends; return its exit status."""
+    print_err(f"dp-bela: {' '.join(str(reason).split())}")
     return status

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from bela_module.server.callbacks import MAX_WAITING, SPACING_S, CallbackQueue
+from bela_module.server.callbacks import MAX_WAITING, CallbackQueue
+from bela_module.server.time_limits import CALLBACK_SPACING_S
 
 
 def test_only_configured_events_are_passed_on() -> None:
@@ -24,10 +25,10 @@ def test_messages_keep_their_distance_and_order() -> None:
         callbacks.add(event)
     assert callbacks.take(10.0) == "a|B|{}"
     assert callbacks.take(10.0) is None
-    assert callbacks.wait_s(10.0) == pytest.approx(SPACING_S)
-    assert callbacks.take(10.0 + SPACING_S / 2) is None
-    assert callbacks.take(10.0 + SPACING_S) == "a|C|{}"
-    assert callbacks.take(10.0 + 3 * SPACING_S) == "a|B|{}"
+    assert callbacks.wait_s(10.0) == pytest.approx(CALLBACK_SPACING_S)
+    assert callbacks.take(10.0 + CALLBACK_SPACING_S / 2) is None
+    assert callbacks.take(10.0 + CALLBACK_SPACING_S) == "a|C|{}"
+    assert callbacks.take(10.0 + 3 * CALLBACK_SPACING_S) == "a|B|{}"
 
 
 def test_a_flood_is_dropped_and_counted() -> None:

@@ -13,8 +13,8 @@ from bela_module.errors import RequestError
 from bela_module.server.client_connection import (
     MAX_COMMAND_BYTES,
     MAX_UNREAD_BYTES,
+    ClientConnection,
     CommandSplitter,
-    Connection,
 )
 
 
@@ -71,17 +71,19 @@ def test_the_pieces_do_not_matter(parts: list[bytes], sizes: list[int]) -> None:
 
 
 @pytest.fixture
-def pair() -> Iterator[tuple[Connection, socket.socket]]:
+def pair() -> Iterator[tuple[ClientConnection, socket.socket]]:
     with socket.create_server(("127.0.0.1", 0)) as server:
         client = socket.create_connection(server.getsockname())
         accepted, _ = server.accept()
-    connection = Connection(accepted, "test")
+    connection = ClientConnection(accepted, "test")
     yield connection, client
     connection.close()
     client.close()
 
 
-def test_a_connection_reads_when_what_came_is_done(pair: tuple[Connection, socket.socket]) -> None:
+def test_a_connection_reads_when_what_came_is_done(
+    pair: tuple[ClientConnection, socket.socket],
+) -> None:
     connection, client = pair
     connection.receive(1.0)  # nothing there: no waiting
     assert connection.wants_reading
@@ -97,7 +99,7 @@ def test_a_connection_reads_when_what_came_is_done(pair: tuple[Connection, socke
     assert connection.is_idle
 
 
-def test_replies_wait_for_the_reader(pair: tuple[Connection, socket.socket]) -> None:
+def test_replies_wait_for_the_reader(pair: tuple[ClientConnection, socket.socket]) -> None:
     connection, client = pair
     sent = 0
     while not connection.wants_writing:
@@ -112,7 +114,7 @@ def test_replies_wait_for_the_reader(pair: tuple[Connection, socket.socket]) -> 
 
 
 def test_a_reader_that_never_comes_breaks_the_connection(
-    pair: tuple[Connection, socket.socket],
+    pair: tuple[ClientConnection, socket.socket],
 ) -> None:
     connection, _client = pair
 

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple, NoReturn
 import pytest
 
 from bela_module.errors import RequestError
-from bela_module.server.client_connection import Connection
+from bela_module.server.client_connection import ClientConnection
 from bela_module.server.client_loop import ClientLoop
 
 WaitUntil = Callable[..., None]
@@ -47,7 +47,7 @@ def running() -> Iterator[Running]:
     commands: list[str | RequestError] = []
     over = threading.Event()
 
-    def carry_out(connection: Connection, command: str | RequestError) -> None:
+    def carry_out(connection: ClientConnection, command: str | RequestError) -> None:
         commands.append(command)
         if command == "BREAK":
             raise ConnectionResetError("broken on purpose")
@@ -59,7 +59,9 @@ def running() -> Iterator[Running]:
     listener.bind(("127.0.0.1", 0))
     listener.listen()
     listener.setblocking(False)
-    loop = ClientLoop(b"hello\n", 4, carry_out, lambda _now_s: 0.05, logging.getLogger("api.test"))
+    loop = ClientLoop(
+        b"hello\n", 4, carry_out, lambda _now_s: 0.05, logging.getLogger("bela_module.test")
+    )
     thread = threading.Thread(target=loop.run, args=(listener, over.is_set))
     thread.start()
     yield Running(loop, over, listener, commands)
@@ -101,13 +103,13 @@ def test_a_client_that_is_gone_when_it_is_accepted_is_forgotten(
 ) -> None:
     accepted = []
 
-    def refuse_once(sock: socket.socket, peer: str) -> Connection:
+    def refuse_once(sock: socket.socket, peer: str) -> ClientConnection:
         accepted.append(peer)
         if len(accepted) == 1:
             raise OSError(errno.EINVAL, "Invalid argument")  # what macOS says of its options
-        return Connection(sock, peer)
+        return ClientConnection(sock, peer)
 
-    monkeypatch.setattr("bela_module.server.client_loop.Connection", refuse_once)
+    monkeypatch.setattr("bela_module.server.client_loop.ClientConnection", refuse_once)
     with running.client() as gone, running.client() as other:
         assert gone.recv(1) == b""
         assert read(other, 6) == b"hello\n"
@@ -151,6 +153,6 @@ def test_posted_functions_run_in_the_loop_in_order(running: Running) -> None:
 
 
 def test_posting_after_the_end_is_harmless() -> None:
-    loop = ClientLoop(b"", 1, lambda *_: None, lambda _: 1.0, logging.getLogger("api.test"))
+    loop = ClientLoop(b"", 1, lambda *_: None, lambda _: 1.0, logging.getLogger("bela_module.test"))
     loop.close()
     loop.post(lambda: pytest.fail("nobody should call this"))

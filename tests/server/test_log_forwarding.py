@@ -24,7 +24,7 @@ from bela_module.server.log_forwarding import (
 )
 
 WaitUntil = Callable[..., None]
-OURS = ("bela_module.test_logs", "api.test_logs")
+OURS = ("bela_module.test_logs", "bela_module.server.test_logs")
 
 
 class LogServer:
@@ -140,7 +140,9 @@ def test_what_is_dropped_is_told() -> None:
     target = Blocking()
     handler = BackgroundHandler(target, max_waiting=3)
     for number in range(10):
-        handler.handle(logging.LogRecord("api.x", logging.INFO, "", 0, "%d", (number,), None))
+        handler.handle(
+            logging.LogRecord("bela_module.x", logging.INFO, "", 0, "%d", (number,), None)
+        )
     dropped = handler.dropped
     assert dropped >= 6
     target.go_on.set()
@@ -153,7 +155,7 @@ def test_stopping_does_not_wait_for_a_hanging_target() -> None:
     target = Blocking()
     handler = BackgroundHandler(target, max_waiting=1)
     for _ in range(3):
-        handler.handle(logging.LogRecord("api.x", logging.INFO, "", 0, "x", (), None))
+        handler.handle(logging.LogRecord("bela_module.x", logging.INFO, "", 0, "x", (), None))
     began_s = time.monotonic()
     handler.stop(0.05)
     assert time.monotonic() - began_s < 10
@@ -180,7 +182,7 @@ def test_loggers_made_before_live_on() -> None:
 
 
 def test_closing_restores_what_was(tmp_path: Path) -> None:
-    loggers = [logging.getLogger(name) for name in ("", "bela_module", "api")]
+    loggers = [logging.getLogger(name) for name in ("", "bela_module")]
     before = [(one.handlers[:], one.level) for one in loggers]
     pipes = start_logging("DEBUG", port=free_port(), console=False)
     assert isinstance(pipes, LogPipes)

@@ -17,7 +17,7 @@ import psutil
 import pytest
 
 from bela_module.server.bela_server import BelaServer
-from bela_module.server.client_connection import CommandSplitter, Connection
+from bela_module.server.client_connection import ClientConnection, CommandSplitter
 from tests.support.server_helpers import FakeSession, serving, settings_with
 
 N_PARSED = 100_000
@@ -73,7 +73,7 @@ def mutated(message: bytes, rng: random.Random) -> bytes:
             return message[:start] + rng.choice(GOOD)[stop:]
 
 
-class RecordingConnection(Connection):
+class RecordingConnection(ClientConnection):
     """A connection whose replies are kept instead of sent."""
 
     def __init__(self, sock: socket.socket) -> None:
@@ -87,7 +87,7 @@ class RecordingConnection(Connection):
 @pytest.fixture(autouse=True)
 def _quiet(monkeypatch: pytest.MonkeyPatch) -> None:
     """Keep pytest from keeping a log record of each refusal."""
-    monkeypatch.setattr(logging.getLogger("api.server"), "disabled", True)
+    monkeypatch.setattr(logging.getLogger("bela_module.server"), "disabled", True)
 
 
 @pytest.fixture

@@ -10,7 +10,13 @@ from collections.abc import Iterator
 import pytest
 
 from bela_module.errors import BelaError
-from bela_module.server.process_io import complain, end_on_signals, remark, say, writing
+from bela_module.server.process_io import (
+    end_on_signals,
+    guarded_output,
+    print_err,
+    print_out,
+    report_error,
+)
 from tests.support.server_helpers import default_signals
 
 NAMES = [name for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)]
@@ -44,30 +50,33 @@ def test_what_nohup_ignores_stays_ignored() -> None:
 
 
 def test_lines_are_written(capsys: pytest.CaptureFixture[str]) -> None:
-    say("one")
-    remark("two")
-    assert complain("a reason\nof two lines", 2) == 2
+    print_out("one")
+    print_err("two")
+    assert report_error("a reason\nof two lines", 2) == 2
     assert capsys.readouterr() == ("one\n", "two\ndp-bela: a reason of two lines\n")
 
 
 def test_an_output_that_takes_no_more_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "stdout", Full())
     with pytest.raises(BelaError, match="^cannot write to standard output: No space left on dev"):
-        say("one")
+        print_out("one")
     monkeypatch.setattr(sys, "stdout", None)
     with pytest.raises(BelaError, match="^cannot write to standard output: it is closed"):
-        say("one")
+        print_out("one")
 
 
 def test_an_exit_because_of_a_closed_pipe_is_an_error() -> None:
-    def as_rich_does() -> None:
+    def exit_as_rich_does() -> None:
         try:
             raise BrokenPipeError(32, "Broken pipe")
         except BrokenPipeError:
             raise SystemExit(1)  # noqa: B904
 
-    with pytest.raises(BelaError, match="^cannot write to standard output: Broken pipe"), writing():
-        as_rich_does()
+    with (
+        pytest.raises(BelaError, match="^cannot write to standard output: Broken pipe"),
+        guarded_output(),
+    ):
+        exit_as_rich_does()
 
 
 @pytest.mark.parametrize("stream", [Full(), None])
@@ -75,4 +84,4 @@ def test_no_remark_is_ever_in_the_way(
     stream: io.StringIO | None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(sys, "stderr", stream)
-    assert complain("nobody hears it", 1) == 1
+    assert report_error("nobody hears it", 1) == 1

@@ -1,0 +1,22 @@
+"""Time limits of the PCOMM server, named after what expires."""
+
+from __future__ import annotations
+
+from typing import Final
+
+SESSION_CLOSE_S: Final = 0.7
+"""For the session to leave the board clean: a control room kills modules after 1 s."""
+LISTENING_END_S: Final = 1.0
+"""For the listening thread to end when another thread shuts the server down."""
+STOP_EVENT_CHECK_S: Final = 0.1
+"""Longest time between two looks at the stop event."""
+HALF_CLOSED_CLIENT_S: Final = 5.0
+"""For a client that has stopped sending to be answered what it asked for."""
+ACCEPT_RETRY_S: Final = 0.5
+"""Pause after accepting a client has failed."""
+CALLBACK_SPACING_S: Final = 0.1
+"""Least time between two callbacks; the control room polls every few milliseconds."""
+LOG_FLUSH_S: Final = 0.2
+"""For each destination to take the last log records."""
+SIMULATOR_START_S: Final = 5.0
+"""For the process of a simulated board to say where it listens."""
