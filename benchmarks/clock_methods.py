@@ -18,13 +18,13 @@ import numpy as np
 ROOT = Path(__file__).resolve().parents[1]
 sys.path[:0] = [str(ROOT)]
 
-from bela_module.clock.arrival_filter import PromptArrivals  # noqa: E402
-from bela_module.clock.clock_fit import Belief, ClockFit, Probe, fit_clock  # noqa: E402
+from bela_module.clock.arrival_filter import MinimumDelayFilter  # noqa: E402
+from bela_module.clock.clock_fit import ClockFit, FitConstraints, Probe, fit_clock  # noqa: E402
 from bela_module.clock.likelihood import likeliest_line  # noqa: E402
 from tests.support.synthetic_clock import SyntheticLink, record  # noqa: E402
 
 WINDOW_S = 60.0
-BELIEF = Belief(44100.0, 5e-8)
+CONSTRAINTS = FitConstraints(44100.0, 5e-8)
 DRIFTS_PPM = (-100.0, 0.0, 100.0)
 LINKS: dict[str, dict[str, float]] = {
     "no jitter": {},
@@ -33,7 +33,7 @@ LINKS: dict[str, dict[str, float]] = {
     "1 ms, 2 ms more on the way back": {"jitter_s": 0.001, "base_back_s": 0.0021},
 }
 
-Method = Callable[[list[Probe], PromptArrivals, ClockFit], float]
+Method = Callable[[list[Probe], MinimumDelayFilter, ClockFit], float]
 
 
 def relative(probes: list[Probe]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -47,13 +47,13 @@ def relative(probes: list[Probe]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     return ticks, sent_s, received_s
 
 
-def mean_fit(probes: list[Probe], _arrivals: PromptArrivals, fit: ClockFit) -> float:
+def mean_fit(probes: list[Probe], _arrivals: MinimumDelayFilter, fit: ClockFit) -> float:
     """Fit the middles of all round trips by least squares."""
     ticks, sent_s, received_s = relative(probes)
     return float(np.polyfit(ticks + fit.burst / 2, (sent_s + received_s) / 2, 1)[1])
 
 
-def shortest_fit(probes: list[Probe], _arrivals: PromptArrivals, fit: ClockFit) -> float:
+def shortest_fit(probes: list[Probe], _arrivals: MinimumDelayFilter, fit: ClockFit) -> float:
     """Fit the quarter of round trips that were shortest by least squares, as NTP would."""
     ticks, sent_s, received_s = relative(probes)
     best = np.argsort(received_s - sent_s)[: max(4, len(ticks) // 4)]
@@ -61,36 +61,36 @@ def shortest_fit(probes: list[Probe], _arrivals: PromptArrivals, fit: ClockFit) 
     return float(np.polyfit(ticks[best] + fit.burst / 2, middle_s[best], 1)[1])
 
 
-def middle(_probes: list[Probe], _arrivals: PromptArrivals, fit: ClockFit) -> float:
+def middle(_probes: list[Probe], _arrivals: MinimumDelayFilter, fit: ClockFit) -> float:
     """Take the middle of what all bounds allow at the newest tick."""
     lowest, highest = fit.lines.limits_at(np.zeros(1))
     return float(lowest[0] + highest[0]) / 2
 
 
-def widest_gap(_probes: list[Probe], _arrivals: PromptArrivals, fit: ClockFit) -> float:
+def widest_gap(_probes: list[Probe], _arrivals: MinimumDelayFilter, fit: ClockFit) -> float:
     """Take the line with the largest distance to the nearest bound on both sides."""
     best = np.argmax(fit.lines.highest - fit.lines.lowest)
     return float(fit.lines.highest[best] + fit.lines.lowest[best]) / 2
 
 
-def centroid(_probes: list[Probe], _arrivals: PromptArrivals, fit: ClockFit) -> float:
+def centroid(_probes: list[Probe], _arrivals: MinimumDelayFilter, fit: ClockFit) -> float:
     """Take the centre of mass of the polygon of all bounds."""
     return fit.lines.centroid()[0]
 
 
-def centroid_of_probes(probes: list[Probe], _arrivals: PromptArrivals, _fit: ClockFit) -> float:
+def centroid_of_probes(probes: list[Probe], _arrivals: MinimumDelayFilter, _fit: ClockFit) -> float:
     """Take the centre of mass of the polygon of the probes' bounds alone."""
-    return fit_clock(probes, PromptArrivals(), BELIEF).lines.centroid()[0]
+    return fit_clock(probes, MinimumDelayFilter(), CONSTRAINTS).lines.centroid()[0]
 
 
-def likeliest_of_probes(probes: list[Probe], _arrivals: PromptArrivals, fit: ClockFit) -> float:
+def likeliest_of_probes(probes: list[Probe], _arrivals: MinimumDelayFilter, fit: ClockFit) -> float:
     """Weigh what all bounds allow by the likelihood of the probes alone."""
     ticks, sent_s, received_s = relative(probes)
     none = np.empty((0, 2))
     return likeliest_line(fit.lines, ticks, sent_s, received_s, fit.burst, none)[0]
 
 
-def likeliest(_probes: list[Probe], _arrivals: PromptArrivals, fit: ClockFit) -> float:
+def likeliest(_probes: list[Probe], _arrivals: MinimumDelayFilter, fit: ClockFit) -> float:
     """Weigh it by the likelihood of probes and arrivals: the method in use."""
     return fit.offset_s
 
@@ -115,7 +115,7 @@ def spacings_s(count: int) -> float:
 def errors_us(link: SyntheticLink, seconds: float) -> dict[str, list[float]]:
     """Return each method's errors at the probes of one run, from 5 s on."""
     probes: list[Probe] = []
-    arrivals = PromptArrivals()
+    arrivals = MinimumDelayFilter()
     errors: dict[str, list[float]] = {name: [] for name in [*METHODS, "arrival of the block"]}
     for event in link.play(seconds, lambda: spacings_s(len(probes))):
         late = event.at_s > link.start_s + 6.0
@@ -131,7 +131,7 @@ def errors_us(link: SyntheticLink, seconds: float) -> dict[str, list[float]]:
         while probes[0].received_s < event.at_s - WINDOW_S:
             del probes[0]
         if late:
-            fit = fit_clock(probes, arrivals, BELIEF)
+            fit = fit_clock(probes, arrivals, CONSTRAINTS)
             for name, method in METHODS.items():
                 error_s = method(probes, arrivals, fit) - (truth_s - fit.base_s)
                 errors[name].append(error_s * 1e6)

@@ -1,4 +1,4 @@
-"""From the bounds of many probes and arrivals to one line, its rivals and its rate."""
+"""Fit of one line, ticks to seconds, to the bounds of probes and arrivals. Pure."""
 
 from __future__ import annotations
 
@@ -9,7 +9,8 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from bela_module.clock.arrival_filter import PromptArrivals
+from bela_module.clock.announced_rate import CRYSTAL_TOLERANCE, simple_rate_hz
+from bela_module.clock.arrival_filter import MinimumDelayFilter
 from bela_module.clock.feasible_region import FeasibleLines, feasible_lines
 from bela_module.clock.likelihood import likeliest_line
 from bela_module.clock.tick_bursts import burst_ticks
@@ -17,9 +18,7 @@ from bela_module.clock.tick_bursts import burst_ticks
 MARGIN_S = 2e-6
 
 _SLOWEST_HZ, _FASTEST_HZ = 0.2, 1e6
-_RATIOS = tuple(2.0**power for power in range(-6, 5))
 _RATIO_KNOWN_WITHIN = 0.02  # the bounds must tell the rate this well before a ratio is assumed
-_CRYSTAL = 300e-6  # how far two crystals may be apart, relative
 
 
 class Probe(NamedTuple):
@@ -31,17 +30,17 @@ class Probe(NamedTuple):
     granularity: int
 
 
-class Belief(NamedTuple):
-    """What is known besides the bounds.
+class FitConstraints(NamedTuple):
+    """Prior knowledge that restricts the fit besides the bounds.
 
-    `ageing_per_s` is how fast the two rates may drift apart (1/s), `burst_at_most` the size of
-    bursts that earlier probes left possible, `slopes` the seconds per tick that can be.
+    `ageing_per_s` is how fast the two rates may drift apart (1/s), `max_burst_ticks` the
+    largest burst that earlier probes left possible, `slope_limits` the possible seconds per tick.
     """
 
     declared_rate_hz: float
     ageing_per_s: float
-    burst_at_most: int | None = None
-    slopes: tuple[float, float] | None = None
+    max_burst_ticks: int | None = None
+    slope_limits: tuple[float, float] | None = None
 
 
 @dataclass(frozen=True)
@@ -62,7 +61,7 @@ class ClockFit:
     ageing_per_s: float
 
     @property
-    def agrees(self) -> bool:
+    def is_consistent(self) -> bool:
         """Whether one line satisfies all bounds."""
         return self.free_lines.relaxed_by <= MARGIN_S
 
@@ -96,7 +95,7 @@ class ClockFit:
         return self.tick + float(((reach_s - lines.lowest) / lines.slopes).max()) + self.burst
 
     def misfit_s(self, probe: Probe) -> float:
-        """Return by how much a probe's bounds miss every line; 0 when some line satisfies them."""
+        """Return by how much a probe's bounds miss every line; 0 if some line satisfies them."""
         half = probe.granularity // 2
         since = np.array([probe.tick - half, probe.tick + half + self.burst]) - self.tick
         lowest, highest = self.free_lines.limits_at(since.astype(np.float64))
@@ -106,25 +105,16 @@ class ClockFit:
         return max(0.0, missed_s - spare_s)
 
 
-def fit_clock(probes: Sequence[Probe], arrivals: PromptArrivals, belief: Belief) -> ClockFit:
-    """Find the lines that satisfy probes and arrivals, and the likeliest of them.
+def fit_clock(
+    probes: Sequence[Probe], arrivals: MinimumDelayFilter, constraints: FitConstraints
+) -> ClockFit:
+    """Find the lines that satisfy all bounds, and the likeliest of them.
 
     A probe bounds two bursts: the one of its tick from above, by its arrival, and the next one
     from below, by its sending. The line is the tangent at the newest probe; older bounds are
     loosened by what the truth may have bent away from it, ``ageing / 2 * age**2``.
 
-    Parameters
-    ----------
-    probes : sequence of Probe
-        In order of time, at least one.
-    arrivals : PromptArrivals
-        Upper bounds; those older than the probes are left out.
-    belief : Belief
-        What else is known.
-
-    Returns
-    -------
-    ClockFit
+    `probes` are in order of time, at least one; arrivals older than them are left out.
     """
     newest = probes[-1]
     tick, base_s = newest.tick, newest.received_s
@@ -135,40 +125,23 @@ def fit_clock(probes: Sequence[Probe], arrivals: PromptArrivals, belief: Belief)
         ]
     ).T  # fmt: skip
     burst = burst_ticks(since.astype(np.int64), newest.granularity)
-    burst = min(burst, belief.burst_at_most or burst)
+    burst = min(burst, constraints.max_burst_ticks or burst)
     arrived = arrivals.since(probes[0].sent_s, tick, base_s)
     upper = np.concatenate([np.stack([since - half, received_s], axis=1), arrived])
     lower = np.stack([since + half + burst, sent_s], axis=1)
-    upper[:, 1] += 0.5 * belief.ageing_per_s * upper[:, 1] ** 2
-    lower[:, 1] -= 0.5 * belief.ageing_per_s * lower[:, 1] ** 2
-    slopes = belief.slopes or (1.0 / _FASTEST_HZ, 1.0 / _SLOWEST_HZ)
+    upper[:, 1] += 0.5 * constraints.ageing_per_s * upper[:, 1] ** 2
+    lower[:, 1] -= 0.5 * constraints.ageing_per_s * lower[:, 1] ** 2
+    slopes = constraints.slope_limits or (1.0 / _FASTEST_HZ, 1.0 / _SLOWEST_HZ)
     lines = free_lines = feasible_lines(upper, lower, slopes, MARGIN_S)
-    simple = _simple_slopes(free_lines, belief.declared_rate_hz)
+    simple = _simple_slopes(free_lines, constraints.declared_rate_hz)
     if simple is not None:
         simple_lines = feasible_lines(upper, lower, simple, MARGIN_S)
         if simple_lines.relaxed_by <= free_lines.relaxed_by:
             lines = simple_lines
     offset_s, s_per_tick = likeliest_line(lines, since, sent_s, received_s, burst, arrived)
     return ClockFit(
-        tick, base_s, lines, free_lines, offset_s, s_per_tick, burst, belief.ageing_per_s
+        tick, base_s, lines, free_lines, offset_s, s_per_tick, burst, constraints.ageing_per_s
     )
-
-
-def simple_rate_hz(declared_rate_hz: float, range_hz: tuple[float, float]) -> float | None:
-    """Return the simple ratio of the declared rate that a range of rates singles out, if any.
-
-    Sketches tick audio frames, or analog or multiplexed ones: 1, 1/2, 1/4 ... or 2, 4 ... of it.
-    """
-    low_hz, high_hz = range_hz[0] * (1.0 - _CRYSTAL), range_hz[1] * (1.0 + _CRYSTAL)
-    rates_hz = [ratio * declared_rate_hz for ratio in _RATIOS]
-    found = [rate_hz for rate_hz in rates_hz if low_hz <= rate_hz <= high_hz]
-    return found[0] if len(found) == 1 else None
-
-
-def few_digits(value: float, tolerance: float) -> float:
-    """Return the decimal number with the fewest digits within a relative tolerance."""
-    rounded = (float(f"{value:.{digits}g}") for digits in range(1, 17))
-    return next((near for near in rounded if abs(near - value) <= tolerance * value), value)
 
 
 def ticks_since(ticks: int | float | NDArray[Any], origin: int) -> Any:
@@ -185,4 +158,4 @@ def _simple_slopes(lines: FeasibleLines, declared_rate_hz: float) -> tuple[float
     simple_hz = simple_rate_hz(declared_rate_hz, (1.0 / high_s, 1.0 / low_s))
     if simple_hz is None or high_s > low_s * (1.0 + _RATIO_KNOWN_WITHIN):
         return None
-    return (1.0 - _CRYSTAL) / simple_hz, (1.0 + _CRYSTAL) / simple_hz
+    return (1.0 - CRYSTAL_TOLERANCE) / simple_hz, (1.0 + CRYSTAL_TOLERANCE) / simple_hz

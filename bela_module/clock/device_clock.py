@@ -1,4 +1,4 @@
-"""The board's clock, measured: from ticks to LSL seconds, with an uncertainty that is honest.
+"""Device clock: maps board ticks to LSL seconds, with a proven uncertainty.
 
 The board answers ``list`` with its latest tick *b*. All ticks of an audio block happen in one
 burst, so such an answer proves two things about the time ``t`` of bursts: *b* was over when the
@@ -6,8 +6,8 @@ reply arrived, ``t(b) <= received``, and the next burst had not begun when the r
 ``t(b + ticks per burst) >= sent``. A block that arrives proves the first one again. Over a
 minute or so ``t`` is a straight line; all lines that satisfy every bound form a polygon
 (``feasible_region``). Its likeliest point is the estimate (``likelihood``), its
-extent the uncertainty. Delays of any kind, also asymmetric ones, only loosen bounds: they can
-not falsify the answer.
+extent the uncertainty. Delays of any kind, also asymmetric ones, only loosen bounds: they cannot
+falsify the answer.
 
 Convention: the time of the last tick of a burst is the time of the burst; the ticks before it
 lie before it at the tick rate. The converter's own delay is not included.
@@ -27,37 +27,37 @@ from typing import Any, overload
 import numpy as np
 from numpy.typing import NDArray
 
-from bela_module.clock.arrival_filter import PromptArrivals
+from bela_module.clock.announced_rate import announced_rate
+from bela_module.clock.arrival_filter import MinimumDelayFilter
 from bela_module.clock.clock_fit import (
-    Belief,
     ClockFit,
+    FitConstraints,
     Probe,
-    few_digits,
     fit_clock,
-    simple_rate_hz,
 )
 from bela_module.clock.feasible_region import Floats
+from bela_module.clock.misfits import MISFITS_TO_RELEARN, MisfitRecord
+from bela_module.clock.time_limits import (
+    NEXT_PROBE_DEADLINE_S,
+    QUICK_PROBE_INTERVAL_S,
+    READY_WAIT_S,
+    STEADY_PROBE_INTERVAL_S,
+)
 
-_MIN_PROBES = 8  # fewer bounds can not tell a burst's size
-_MIN_DISTINCT_TICKS = 3  # fewer can not tell a rate
-_QUICK_PROBES = 20  # the first ones, and those after a surprise, follow each other quickly
+_MIN_PROBES = 8  # fewer bounds cannot tell a burst's size
+_MIN_DISTINCT_TICKS = 3  # fewer cannot tell a rate
+_QUICK_PROBES = 20  # the first ones, and those after a misfit, follow each other quickly
 _MAX_PROBES = 512
-_QUICK_S, _STEADY_S = 0.015, 0.23
 _GOLDEN = (math.sqrt(5.0) - 1.0) / 2.0  # its multiples are spread most evenly over a period
-_GOOD_START_S = 0.003  # with this uncertainty and half a round trip stamps may begin,
-_PATIENCE_S = 5.0  # or when waiting longer is worse than that
-_AHEAD_S = 0.5  # the next probe is in after this
+_READY_UNCERTAINTY_S = 0.003  # beyond half a round trip, sufficient for stamps to begin
 _TOO_FAST = 0.5
-_MISFITS_TO_RELEARN, _MISFIT_SHARE = 3, 0.4  # at least so many, and per probe that fits
-_FITS_TO_TRUST = 8
 _RATE_KEPT = 1e-4  # how much a rate may change, relative, when the ticks pause or skip
 _BURST_KNOWN_AFTER = 16  # probes; from then on an estimate may only become smaller
 _RELEARNS_WHEN_UNEVEN, _UNEVEN_WITHIN_PROBES, _EVEN_AFTER = 3, 40, 60
-_SETTLED, _SETTLED_SIMPLE = 0.0005, 0.002
 
 
 class ProbeVerdict(StrEnum):
-    """What became of a probe."""
+    """What was done with a probe."""
 
     ACCEPTED = "accepted"
     TOO_FAST = "too fast to be the answer to this request"
@@ -89,20 +89,16 @@ class DeviceClock:
     Attributes
     ----------
     generation : int
-        Grows by one with every restart; nothing is blended across it.
-    discontinuities : int
-        How often, within the generation, the ticks were seen to pause or skip.
-    last_jump_s : float
-        By how much they did the last time: positive when they paused.
-    n_probes : int
-        Probes accepted in this generation.
-    n_refused : int
-        Probes refused since the clock was made.
+        Number of tick counters seen: grows with every reset, and nothing is blended across it.
+    discontinuities, last_jump_s : int, float
+        How often ticks paused or skipped within the generation, and by how much the last time
+        (positive for a pause).
+    n_probes, n_refused : int
+        Probes accepted in this generation, and refused since the clock was made.
     ready : bool
         Whether there is enough to stamp samples; stays true within a generation.
     uneven : bool
-        The ticks do not follow any line: they come unevenly, and the uncertainty says by how
-        much.
+        The ticks do not follow any line; the uncertainty says by how much they miss it.
     """
 
     def __init__(
@@ -113,7 +109,7 @@ class DeviceClock:
         ageing_ppm_per_s: float = 0.05,
         discontinuity_s: float = 0.01,
     ) -> None:
-        self._known = Belief(declared_rate_hz, ageing_ppm_per_s * 1e-6)
+        self._known = FitConstraints(declared_rate_hz, ageing_ppm_per_s * 1e-6)
         self._window_s = window_s
         self._discontinuity_s = discontinuity_s
         self.generation = 0
@@ -130,24 +126,20 @@ class DeviceClock:
         self.uneven = False
         self._probes: deque[Probe] = deque(maxlen=_MAX_PROBES)
         self._last: Probe | None = None
-        self._arrivals = PromptArrivals()
+        self._arrivals = MinimumDelayFilter()
         self._fit: ClockFit | None = None
-        self._belief = self._known
+        self._constraints = self._known
         self._newest_tick = 0
         self._fast_in_a_row = 0
-        self._misfits: list[Probe] = []
-        self._misfits_seen = 0
-        self._fits_since_misfit = 0
-        self._fits_among_misfits = 0
-        self._doubt_s = 0.0
+        self._misfits = MisfitRecord()
         self._relearned_at: deque[int] = deque(maxlen=_RELEARNS_WHEN_UNEVEN)
 
-    # ---- what is fed in -------------------------------------------------------------------
+    # ---- input ----------------------------------------------------------------------------
 
     def add_probe(
         self, sent_s: float, received_s: float, tick: int, tick_granularity: int = 1
     ) -> ProbeVerdict:
-        """Take in one ``list`` exchange.
+        """Add one ``list`` exchange; a refused one changes no estimate.
 
         Parameters
         ----------
@@ -157,11 +149,6 @@ class DeviceClock:
             The reply's tick.
         tick_granularity : int
             What the tick may have been rounded to: replies have 15 significant digits.
-
-        Returns
-        -------
-        ProbeVerdict
-            Whether it was used; a refused probe changes no estimate.
         """
         self._last = probe = Probe(sent_s, received_s, tick, tick_granularity)
         if self._is_too_fast(probe):
@@ -172,8 +159,7 @@ class DeviceClock:
             self._accept(probe)
             return ProbeVerdict.RESTARTED
         if self._contradicts(probe):
-            often = len(self._misfits) > _MISFIT_SHARE * self._fits_among_misfits
-            if not often or len(self._misfits) < _MISFITS_TO_RELEARN:
+            if not self._misfits.outweigh_fits:
                 self.n_refused += 1
                 return ProbeVerdict.MISFIT
             self._relearn()
@@ -181,17 +167,17 @@ class DeviceClock:
         self._accept(probe)
         return ProbeVerdict.ACCEPTED
 
-    def distrust_last_probe(self) -> None:
+    def withdraw_last_lower_bound(self) -> None:
         """Keep only the upper bound of the last probe.
 
-        To be called when another reply comes that nobody asked for: then either of the two
-        may have been the answer to another client, its tick read before our request left.
+        To be called when a second reply comes for one request: then either of the two may have
+        been the answer to another client, its tick read before our request left.
         """
         if self._last is None:
             return
         last, self._last = self._last, None
-        if last in self._misfits:
-            self._misfits.remove(last)
+        if last in self._misfits.probes:
+            self._misfits.probes.remove(last)
         elif last in self._probes and len(self._probes) > 1:
             self._probes.remove(last)
             self.n_probes -= 1
@@ -199,7 +185,7 @@ class DeviceClock:
         self.add_arrival(last.tick - last.granularity // 2, last.received_s)
 
     def add_arrival(self, tick: int, received_s: float) -> None:
-        """Take in that a tick had happened when a block arrived; cheap enough for each block.
+        """Add the bound that a tick was over when its block arrived; cheap enough for each block.
 
         Parameters
         ----------
@@ -212,25 +198,25 @@ class DeviceClock:
         if fit is None:
             return
         delay_s = received_s - fit.base_s - (tick - fit.tick) * fit.s_per_tick
-        # a tick from the future is a fault of the block, not news of the clock
+        # a tick from the future is an error of the block and says nothing about the clock
         if self._arrivals.would_keep(received_s, delay_s) and (
             tick <= fit.latest_possible_tick(received_s)
         ):
             self._arrivals.keep(tick, received_s, delay_s)
             self._newest_tick = max(self._newest_tick, tick)
 
-    # ---- what is known --------------------------------------------------------------------
+    # ---- estimates ------------------------------------------------------------------------
 
     @property
     def next_probe_in_s(self) -> float:
         """How long, in seconds, to wait between a reply and the next probe.
 
-        Short at the start and after a surprise. Never twice the same, because probes in step
+        Short at the start and after a misfit. Never twice the same, because probes in step
         with the board's bursts would always see the same phase of them.
         """
-        quick = 0 < self._misfits_seen < _QUICK_PROBES or len(self._probes) < _QUICK_PROBES
+        quick = 0 < self._misfits.n_seen < _QUICK_PROBES or len(self._probes) < _QUICK_PROBES
         dither = 0.7 + 0.6 * (self.n_probes * _GOLDEN % 1.0)
-        return dither * (_QUICK_S if quick else _STEADY_S)
+        return dither * (QUICK_PROBE_INTERVAL_S if quick else STEADY_PROBE_INTERVAL_S)
 
     @property
     def tick_rate_hz(self) -> float:
@@ -242,23 +228,18 @@ class DeviceClock:
         """The rate to announce: a simple ratio of the declared one, or as measured, rounded."""
         if self._fit is None:
             return math.nan
-        simple_hz = simple_rate_hz(self._known.declared_rate_hz, self._fit.rate_range_hz)
-        return simple_hz or few_digits(self.tick_rate_hz, 1e-4)
+        return announced_rate(
+            self._known.declared_rate_hz, self.tick_rate_hz, self._fit.rate_range_hz
+        ).rate_hz
 
     @property
     def rate_settled(self) -> bool:
-        """Whether `snapped_rate_hz` can be trusted to 0.05 %.
-
-        A simple ratio is believed as soon as the bounds leave 0.2 % around it: sketches tick
-        at such ratios, and hardly ever beside one.
-        """
-        if self._fit is None or not self.ready or not self._fit.agrees:
+        """Whether `snapped_rate_hz` can be trusted to 0.05 %."""
+        if self._fit is None or not self.ready or not self._fit.is_consistent:
             return False
-        low_hz, high_hz = self._fit.rate_range_hz
-        snapped_hz = self.snapped_rate_hz
-        simple = simple_rate_hz(self._known.declared_rate_hz, (low_hz, high_hz)) is not None
-        spread = max(high_hz / snapped_hz - 1.0, 1.0 - low_hz / snapped_hz)
-        return spread <= (_SETTLED_SIMPLE if simple else _SETTLED)
+        return announced_rate(
+            self._known.declared_rate_hz, self.tick_rate_hz, self._fit.rate_range_hz
+        ).is_settled
 
     @property
     def drift_ppm(self) -> float:
@@ -283,17 +264,23 @@ class DeviceClock:
 
     @property
     def uncertainty_s(self) -> float:
-        """What the bounds leave open, as a half width in seconds; infinite before any probe.
+        """Half width, in seconds, of what the bounds allow; infinite before any probe.
 
         It holds from the newest tick until half a second later, when the next probe is in.
         """
         if self._fit is None:
             return math.inf
-        return self.uncertainty_at(self._newest_tick + 1 + int(_AHEAD_S / self._fit.s_per_tick))
+        return self.uncertainty_at(
+            self._newest_tick + 1 + int(NEXT_PROBE_DEADLINE_S / self._fit.s_per_tick)
+        )
 
     def uncertainty_at(self, tick: int) -> float:
         """Return how far off `time_at` may be at one tick, in seconds."""
-        return self._fit.half_width_s(tick) + self._doubt_s if self._fit else math.inf
+        return (
+            self._fit.half_width_s(tick) + self._misfits.extra_uncertainty_s
+            if self._fit
+            else math.inf
+        )
 
     @overload
     def time_at(self, ticks: float) -> float: ...
@@ -303,15 +290,7 @@ class DeviceClock:
         """Return the best estimate of when ticks happened, in LSL seconds; NaN before any probe.
 
         It changes with every probe; ``timeline`` makes steady stamps of it.
-
-        Parameters
-        ----------
-        ticks : number or array of shape (n,)
-            Integers keep their full precision, also above 2**53.
-
-        Returns
-        -------
-        float or array of shape (n,)
+        Integer ticks keep their full precision, also above 2**53.
         """
         if self._fit is None:
             return np.full(len(ticks), math.nan) if isinstance(ticks, np.ndarray) else math.nan
@@ -323,12 +302,12 @@ class DeviceClock:
         return self._fit.tick_at(lsl_s) if self._fit else math.nan
 
     def latest_possible_tick(self, lsl_s: float) -> float:
-        """Return the highest tick that can have happened by an LSL time, all doubt included."""
+        """Return the highest tick that can have happened by an LSL time."""
         if self._fit is None:
             return math.inf
-        return self._fit.latest_possible_tick(lsl_s + self._doubt_s)
+        return self._fit.latest_possible_tick(lsl_s + self._misfits.extra_uncertainty_s)
 
-    # ---- how it is learned ----------------------------------------------------------------
+    # ---- fitting --------------------------------------------------------------------------
 
     def _is_too_fast(self, probe: Probe) -> bool:
         """Tell whether a round trip took half of what the fastest one took, or less."""
@@ -342,37 +321,21 @@ class DeviceClock:
             self._fast_in_a_row = 0
             return False
         self._fast_in_a_row += 1  # a way that became faster for good is believed
-        return self._fast_in_a_row < _MISFITS_TO_RELEARN
+        return self._fast_in_a_row < MISFITS_TO_RELEARN
 
     def _contradicts(self, probe: Probe) -> bool:
-        """Tell whether a probe contradicts all lines, and keep account of such probes."""
+        """Tell whether a probe contradicts all lines, and record the result."""
         missed_s = 0.0
-        if self._fit is not None and len(self._probes) >= _MISFITS_TO_RELEARN and not self.uneven:
+        if self._fit is not None and len(self._probes) >= MISFITS_TO_RELEARN and not self.uneven:
             missed_s = self._fit.misfit_s(probe)
         if missed_s > 0.0:
-            if self._misfits and self._misfits[-1].tick == probe.tick:
-                self._misfits.pop()  # ticks that stand still are one surprise, until they go on
-            self._misfits.append(probe)
-            self._misfits_seen += 1
-            self._fits_since_misfit = 0
-            self._doubt_s = max(self._doubt_s, missed_s)
+            self._misfits.add(probe, missed_s)
             return True
-        # slow exchanges fit almost anything: only several of them clear a suspicion
-        self._fits_since_misfit += 1
-        self._fits_among_misfits += bool(self._misfits)
-        if self._fits_since_misfit >= _FITS_TO_TRUST:
-            self._trust_again()
+        self._misfits.add_fit()
         return False
 
-    def _trust_again(self) -> None:
-        """Forget what did not fit."""
-        self._misfits.clear()
-        self._misfits_seen = 0
-        self._fits_among_misfits = 0
-        self._doubt_s = 0.0
-
     def _accept(self, *probes: Probe) -> None:
-        """Add probes to those in use, let the old ones go, and fit anew."""
+        """Add probes to those in use, drop the old ones, and repeat the fit."""
         self._probes.extend(probes)
         self.n_probes += len(probes)
         newest = self._probes[-1]
@@ -382,33 +345,33 @@ class DeviceClock:
         self._newest_tick = max(self._newest_tick, newest.tick)
         self._fit = self._fitted(self._probes)
         if len(self._probes) >= _BURST_KNOWN_AFTER:
-            self._belief = self._belief._replace(burst_at_most=self._fit.burst)
-        if len(self._probes) >= _EVEN_AFTER and self._fit.agrees:
+            self._constraints = self._constraints._replace(max_burst_ticks=self._fit.burst)
+        if len(self._probes) >= _EVEN_AFTER and self._fit.is_consistent:
             self.uneven = False
         self.ready = self.ready or self._is_ready()
 
     def _is_ready(self) -> bool:
-        """Tell whether stamps would start well, or would not start much better for waiting."""
+        """Tell whether stamps may begin: the uncertainty suffices, or the wait is over."""
         first, last = self._probes[0], self._probes[-1]
         if (
             len(self._probes) < _MIN_PROBES
             or len({probe.tick for probe in self._probes}) < _MIN_DISTINCT_TICKS
         ):
             return False
-        good_s = _GOOD_START_S + 0.5 * self.rtt_s
-        return last.received_s - first.sent_s >= _PATIENCE_S or self.uncertainty_s <= good_s
+        good_s = _READY_UNCERTAINTY_S + 0.5 * self.rtt_s
+        return last.received_s - first.sent_s >= READY_WAIT_S or self.uncertainty_s <= good_s
 
     def _relearn(self) -> None:
-        """Drop what contradicts the newest probes; the rate is believed to last."""
+        """Drop the bounds that contradict the newest probes; the rate is assumed to last."""
         before, was_ready = self._fit, self.ready
-        known = sorted([*self._probes, *self._misfits], key=lambda probe: probe.received_s)
-        kept = known[known.index(self._misfits[0]) :]
-        if before is not None and before.agrees:
+        known = sorted([*self._probes, *self._misfits.probes], key=lambda probe: probe.received_s)
+        kept = known[known.index(self._misfits.probes[0]) :]
+        if before is not None and before.is_consistent:
             low_s, high_s = before.lines.slope_range
-            slopes = (low_s * (1.0 - _RATE_KEPT), high_s * (1.0 + _RATE_KEPT))
-            self._belief = self._belief._replace(slopes=slopes)
-        self._trust_again()
-        self._arrivals = PromptArrivals()
+            slope_limits = (low_s * (1.0 - _RATE_KEPT), high_s * (1.0 + _RATE_KEPT))
+            self._constraints = self._constraints._replace(slope_limits=slope_limits)
+        self._misfits.clear()
+        self._arrivals = MinimumDelayFilter()
         self._relearned_at.append(self.n_probes)
         if (
             len(self._relearned_at) == _RELEARNS_WHEN_UNEVEN
@@ -416,10 +379,10 @@ class DeviceClock:
         ):
             self.uneven = True
             self._relearned_at.clear()
-            self._belief = self._known
+            self._constraints = self._known
             kept = known
         # what came while the ticks stood still says nothing of where they went on
-        while not self.uneven and len(kept) > 2 and not self._fitted(kept).agrees:
+        while not self.uneven and len(kept) > 2 and not self._fitted(kept).is_consistent:
             del kept[0]
         self._probes.clear()
         self._accept(*kept)
@@ -431,5 +394,5 @@ class DeviceClock:
                 self.last_jump_s = step_s
 
     def _fitted(self, probes: Sequence[Probe]) -> ClockFit:
-        """Fit probes and all arrivals, by what is believed now."""
-        return fit_clock(probes, self._arrivals, self._belief)
+        """Fit probes and all arrivals under the present constraints."""
+        return fit_clock(probes, self._arrivals, self._constraints)

@@ -1,4 +1,4 @@
-"""All the lines that a set of bounds allows: the mathematics behind the clock.
+"""Feasible region of lines between upper and lower points, a polygon known exactly. Pure.
 
 A line ``y = offset + slope * x`` has to stay below *upper* points and above *lower* points.
 For one slope the offsets it may have reach from the highest lower point to the lowest upper
@@ -94,7 +94,7 @@ def feasible_lines(
     upper, lower : array of shape (n, 2) and (m, 2)
         Points (x, y), at least one of each, in any order.
     slope_limits : tuple of float
-        The slopes that are thinkable at all, ascending.
+        The possible slopes, ascending.
     margin : float
         What is left free, in units of y, around a line that is only just possible.
 

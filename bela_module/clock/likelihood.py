@@ -1,4 +1,4 @@
-"""Which of the lines that the bounds allow is the likeliest: the estimate of the clock.
+"""Likelihood-weighted mean of the feasible lines: the clock's estimate. Pure.
 
 Two things are known beyond the bounds.
 
@@ -12,7 +12,7 @@ stays the same. So they tell nothing of the offset beyond their bound but much o
 seen along the true slope, their delays above the shortest are small (exponential, of a mean
 that they tell themselves).
 
-The estimate is the mean over the polygon under that likelihood: it can not leave the bounds.
+The estimate is the mean over the polygon under that likelihood: it cannot leave the bounds.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ _ROUNDS = 3
 # On real sockets the shortest delay wanders by 0.1 to 0.2 ms over seconds, and neighbouring
 # arrivals share it: some twenty of them tell no more than one.
 _INDEPENDENT = 0.05
-_PROMPT_S = 0.005  # within about this the promptest arrival came: matters to slow ticks only
+_PROMPT_S = 0.005  # within about this the least delayed arrival came: matters to slow ticks only
 _TINY_S = 1e-7
 
 
@@ -48,14 +48,14 @@ def likeliest_line(
     burst : float
         Ticks per burst.
     arrivals : array of shape (m, 2)
-        Points (tick, seconds) of the promptest arrivals, one per equal span of time.
+        Points (tick, seconds) of the least delayed arrivals, one per equal span of time.
 
     Returns
     -------
     tuple of float
         Offset in seconds and slope in seconds per tick.
     """
-    slopes = _promising_slopes(lines, arrivals)
+    slopes = _likely_slopes(lines, arrivals)
     lowest = np.interp(slopes, lines.slopes, lines.lowest)
     width = np.maximum(np.interp(slopes, lines.slopes, lines.highest) - lowest, 0.0)
     log_by_slope = np.log(width + _TINY_S**2) + _log_by_arrivals(slopes, arrivals)
@@ -82,7 +82,7 @@ def likeliest_line(
 
 
 def _least_delays_s(slopes: Floats, offsets: Floats, arrivals: Floats) -> Floats:
-    """Return the delay of the promptest arrival, seen from each line; zeros without any."""
+    """Return the delay of the least delayed arrival, seen from each line; zeros without any."""
     if len(arrivals) == 0:
         return np.zeros_like(offsets)
     delays_s = arrivals[:, 1] - slopes[:, None] * arrivals[:, 0]
@@ -90,7 +90,7 @@ def _least_delays_s(slopes: Floats, offsets: Floats, arrivals: Floats) -> Floats
     return found
 
 
-def _promising_slopes(lines: FeasibleLines, arrivals: Floats) -> Floats:
+def _likely_slopes(lines: FeasibleLines, arrivals: Floats) -> Floats:
     """Return evenly spaced feasible slopes, only where the arrivals leave any likelihood."""
     low, high = lines.slope_range
     if len(arrivals) >= _MIN_ARRIVALS:

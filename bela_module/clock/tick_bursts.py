@@ -1,4 +1,4 @@
-"""How many ticks the board makes at once, seen from the ticks of its replies.
+"""Estimate of the burst size: how many ticks the board makes at once. Pure.
 
 The board runs all ticks of an audio block in one burst, so replies carry last ticks of bursts:
 their differences are multiples of the burst's size. Too small an answer would make the clock's

@@ -1,4 +1,4 @@
-"""Stamps that last: the mapping from ticks to LSL seconds that samples are given.
+"""Monotonic, slew-limited map from ticks to LSL time, by which samples are stamped. Pure.
 
 The clock's estimate moves a little with every probe. Stamps must not: what was stamped stays,
 and every stream gives one tick the same stamp, however late a slow stream asks for it. So the
@@ -17,11 +17,11 @@ from numpy.typing import NDArray
 from bela_module.clock.feasible_region import Floats
 from bela_module.errors import StreamError
 
-_LEAST_SLEW_SHARE = 0.2
+_MIN_SLEW_SHARE = 0.2
 
 
 class ReferenceClock(Protocol):
-    """What a timeline needs to know of a clock."""
+    """The part of a clock that a timeline uses."""
 
     generation: int
     discontinuities: int
@@ -43,7 +43,7 @@ class ReferenceClock(Protocol):
 
 
 class Timeline:
-    """The stamps' mapping: piecewise linear in ticks, append-only, monotone.
+    """Maps ticks to stamps: piecewise linear, append-only, monotone.
 
     Parameters
     ----------
@@ -74,7 +74,7 @@ class Timeline:
         self.reset()
 
     def reset(self) -> None:
-        """Forget all pieces: the next `steer` begins anew."""
+        """Forget all pieces: the next `steer` starts a new mapping."""
         self._n_pieces = 0
         self._origin = 0
         self._stamped: int | None = None  # the newest stamped tick
@@ -156,7 +156,7 @@ class Timeline:
         return stamps
 
     def _correct(self, clock: ReferenceClock, start: int, s_per_tick: float) -> None:
-        """Replace what lies beyond the last stamped tick by a way to the estimate."""
+        """Replace the pieces beyond the last stamped tick by a path to the estimate."""
         since = start - self._origin
         start_s = float(self._evaluate(np.array([since]))[0])
         keep = int(np.searchsorted(self._begins[: self._n_pieces], since, side="left"))
@@ -172,7 +172,7 @@ class Timeline:
         behind_s = clock.time_at(start) - start_s
         # what the measured rate may be off counts as slew, but never stops a correction
         spare = self._max_slew - clock.rate_uncertainty_ppm * 1e-6
-        most = max(spare, _LEAST_SLEW_SHARE * self._max_slew)
+        most = max(spare, _MIN_SLEW_SHARE * self._max_slew)
         slew = min(max(behind_s / self._settle_s, -most), most)
         slewed = s_per_tick * (1.0 + slew)
         pieces = [(start, start_s, slewed)]

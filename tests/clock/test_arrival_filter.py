@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 
-from bela_module.clock.arrival_filter import PromptArrivals
+from bela_module.clock.arrival_filter import MinimumDelayFilter
 
 
 def test_the_promptest_of_each_span_is_kept() -> None:
-    arrivals = PromptArrivals()
+    arrivals = MinimumDelayFilter()
     for received_s, delay_s in [(0.0, 5.0), (0.1, 3.0), (0.2, 4.0), (0.6, 9.0), (0.7, 10.0)]:
         if arrivals.would_keep(received_s, delay_s):
             arrivals.keep(int(received_s * 100), received_s, delay_s)
@@ -17,17 +17,17 @@ def test_the_promptest_of_each_span_is_kept() -> None:
 
 
 def test_nothing_is_an_empty_table() -> None:
-    assert PromptArrivals().since(0.0, 0, 0.0).shape == (0, 2)
+    assert MinimumDelayFilter().since(0.0, 0, 0.0).shape == (0, 2)
 
 
 def test_their_number_is_bounded() -> None:
-    arrivals = PromptArrivals()
+    arrivals = MinimumDelayFilter()
     for second in range(5000):
         arrivals.keep(second, float(second), 0.0)
     assert len(arrivals.since(0.0, 0, 0.0)) <= 513
 
 
 def test_large_ticks_are_exact() -> None:
-    arrivals = PromptArrivals()
+    arrivals = MinimumDelayFilter()
     arrivals.keep(2**60 + 3, 1.0, 0.0)
     assert arrivals.since(0.0, 2**60, 0.0)[0, 0] == 3.0

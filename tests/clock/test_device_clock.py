@@ -228,7 +228,7 @@ class SharedLink(SyntheticLink):
         return Event(got_s, sent_s, self.tick_by(got_s - self._delay_s(self.base_back_s)))
 
 
-def test_foreign_replies_do_no_harm_when_they_are_distrusted() -> None:
+def test_foreign_replies_do_no_harm_when_their_lower_bound_is_withdrawn() -> None:
     link = SharedLink(jitter_s=0.001, seed=10)
 
     class Client(DeviceClock):
@@ -237,7 +237,7 @@ def test_foreign_replies_do_no_harm_when_they_are_distrusted() -> None:
         def add_probe(self, *probe: float, **more: int) -> ProbeVerdict:
             verdict = super().add_probe(*probe, **more)
             if link.foreign:
-                self.distrust_last_probe()
+                self.withdraw_last_lower_bound()
             return verdict
 
     run = record(link, 30.0, clock=Client(44100.0))
@@ -304,7 +304,7 @@ def test_before_any_probe_nothing_is_claimed() -> None:
     assert clock.uncertainty_s == clock.rate_uncertainty_ppm == math.inf
     assert clock.latest_possible_tick(5.0) == math.inf
     clock.add_arrival(5, 5.0)
-    clock.distrust_last_probe()
+    clock.withdraw_last_lower_bound()
     assert clock.n_probes == 0
 
 

@@ -10,7 +10,7 @@ from typing import Final
 
 import numpy as np
 
-from bela_module.clock.clock_fit import simple_rate_hz
+from bela_module.clock.announced_rate import simple_rate_hz
 from bela_module.clock.device_clock import DeviceClock, ProbeVerdict
 from bela_module.clock.timeline import Timeline
 from bela_module.connection.board_client import Reply

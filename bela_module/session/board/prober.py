@@ -68,7 +68,7 @@ class Prober:
         if before and before != client.project:
             self.notices.tell(f"the board runs {client.project!r} now; it was {before!r}")
         if client.counters.foreign_replies != foreign and board.clock is not None:
-            board.clock.distrust_last_probe()
+            board.clock.withdraw_last_lower_bound()
         self.sink.identify(board.origin())
         if (warning := board.rate_mismatch_warning()) is not None:
             logger.warning("%s", warning)

@@ -1,0 +1,20 @@
+"""Time limits of the clock package, in seconds, named after what expires."""
+
+from __future__ import annotations
+
+from typing import Final
+
+READY_WAIT_S: Final = 5.0
+"""Time after which stamps begin with whatever uncertainty there is."""
+
+QUICK_PROBE_INTERVAL_S: Final = 0.015
+"""Wait between a reply and the next probe at the start and after a misfit."""
+
+STEADY_PROBE_INTERVAL_S: Final = 0.23
+"""Wait between a reply and the next probe otherwise."""
+
+NEXT_PROBE_DEADLINE_S: Final = 0.5
+"""Time after the newest tick by which the next probe is in."""
+
+ARRIVAL_SPAN_S: Final = 0.5
+"""Span of time of whose block arrivals the one with the least delay is kept."""
