@@ -13,17 +13,15 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-import pylsl
 import pytest
 from hypothesis import HealthCheck, settings
 
 from bela_module.server.log_forwarding import revive_loggers
 from bela_module.state_machine import StateMachine
+from tests.support.lsl_settings import isolate_lsl
 from tests.support.paths import CAPTURES
 
-pylsl.set_config_content(
-    "[log]\nlevel = -2\n[multicast]\nResolveScope = machine\n[ports]\nIPv6 = disable\n"
-)
+SESSION_ID = isolate_lsl()
 
 settings.register_profile(
     "tests",

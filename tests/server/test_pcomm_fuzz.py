@@ -18,9 +18,10 @@ import pytest
 
 from bela_module.server.bela_server import BelaServer
 from bela_module.server.client_connection import ClientConnection, CommandSplitter
+from tests.support.amount import N_FUZZED
 from tests.support.server_helpers import FakeSession, serving, settings_with
 
-N_PARSED = 100_000
+N_PARSED = N_FUZZED // 2
 N_SENT = 2_000
 MAX_GROWTH_BYTES = 8_000_000
 

@@ -156,6 +156,12 @@ class Ledger:
         both = [command for command in (begin, end) if command is not None]
         return not both or any(c.tick >= (c.timestamp_of(name) or 0) for c in both)
 
+    def was_given_up(self, name: str) -> bool:
+        """Tell whether the board was told to end at once, for it had not ended by that tick."""
+        begin = self._begin(name)
+        end = self._end(name, begin) if begin is not None else None
+        return end is not None and self._given_up_tick(name, end) is not None
+
     def written(self, name: str) -> int:
         """Count what the board wrote between the ticks that the session asked for."""
         begin = self._begin(name)

@@ -1,0 +1,45 @@
+"""LSL settings of the tests: on this machine, and apart from every other process that tests."""
+
+from __future__ import annotations
+
+import atexit
+import os
+import shutil
+import tempfile
+import uuid
+from pathlib import Path
+
+import pylsl
+
+FIRST_PORT = 17000
+N_PORTS = 100  # for each worker; a query to a known peer goes to each of them
+
+
+def isolate_lsl() -> str:
+    """Set what LSL may find, for this process and for those that it starts; before LSL is used.
+
+    Each pytest-xdist worker has a ``SessionID`` and a range of ports of its own, so that tests that
+    run side by side never see one another's streams.
+
+    Returns
+    -------
+    str
+        The ``SessionID``.
+    """
+    worker = os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw")
+    session_id = f"tests-{uuid.uuid4().hex[:12]}"
+    content = (
+        "[log]\nlevel = -2\n"
+        f"[lab]\nSessionID = {session_id}\nKnownPeers = {{127.0.0.1}}\n"
+        "[multicast]\nResolveScope = machine\n"
+        f"[ports]\nIPv6 = disable\nBasePort = {FIRST_PORT + N_PORTS * (int(worker) % 100)}\n"
+        f"PortRange = {N_PORTS}\n"
+        "[tuning]\nMulticastMinRTT = 0.1\nUnicastMinRTT = 0.2\n"
+    )
+    folder = Path(tempfile.mkdtemp(prefix="dp-bela-tests-"))
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    path = folder / "lsl_api.cfg"
+    path.write_text(content, encoding="utf-8")
+    os.environ["LSLAPICFG"] = str(path)
+    pylsl.set_config_content(content)
+    return session_id
