@@ -14,12 +14,6 @@ from bela_module.simulator.simulated_board import SimulatedBoard
 
 
 @pytest.fixture
-def board() -> Iterator[SimulatedBoard]:
-    with SimulatedBoard("ramps") as board:
-        yield board
-
-
-@pytest.fixture
 def controller(board: SimulatedBoard) -> Iterator[Controller]:
     with Controller("127.0.0.1", board.port) as controller:
         yield controller

@@ -15,12 +15,6 @@ from bela_module.simulator.simulated_board import SimulatedBoard
 
 
 @pytest.fixture
-def board() -> Iterator[SimulatedBoard]:
-    with SimulatedBoard("ramps", first_tick=2**31 - 20_000) as board:
-        yield board
-
-
-@pytest.fixture
 def monitor(board: SimulatedBoard) -> Iterator[Monitor]:
     with Monitor("127.0.0.1", board.port) as monitor:
         yield monitor

@@ -6,7 +6,7 @@ import gc
 import math
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -19,18 +19,6 @@ from bela_module.scripting.callback_dispatcher import Dispatcher
 from bela_module.scripting.receiver import Receiver
 from bela_module.scripting.streaming_run import Run
 from bela_module.simulator.simulated_board import SimulatedBoard
-
-
-@pytest.fixture
-def board() -> Iterator[SimulatedBoard]:
-    with SimulatedBoard("ramps") as board:
-        yield board
-
-
-@pytest.fixture
-def streamer(board: SimulatedBoard) -> Iterator[Streamer]:
-    with Streamer("127.0.0.1", board.port) as streamer:
-        yield streamer
 
 
 def test_a_new_one_has_nothing_and_says_so() -> None:

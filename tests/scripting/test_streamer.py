@@ -6,7 +6,7 @@ import asyncio
 import logging
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -23,18 +23,6 @@ from bela_module.simulator.sketches import Sketch, SketchVariable, ramp
 
 # Little to wait for: 44 100 ticks a second, and four formats of a ramp.
 RAMPS = ("ramp_d", "ramp_j", "ramp_i", "ramp_c", "ramp_sparse")
-
-
-@pytest.fixture
-def board() -> Iterator[SimulatedBoard]:
-    with SimulatedBoard("ramps", first_tick=2**31 - 20_000) as board:
-        yield board
-
-
-@pytest.fixture
-def streamer(board: SimulatedBoard) -> Iterator[Streamer]:
-    with Streamer("127.0.0.1", board.port) as streamer:
-        yield streamer
 
 
 def ticks_of(buffers: Sequence[BufferData]) -> NDArray[np.int64]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Iterator
 
 import pytest
 from rich.console import Console
@@ -12,20 +11,7 @@ from bela_module.cli.live_view import render
 from bela_module.session.delivery.watchdog import Cause, Finding
 from bela_module.simulator.faults import Fault, parse_fault
 from bela_module.simulator.simulated_board import SimulatedBoard
-from tests.support.fault_cases import make_board
 from tests.support.session_helpers import Running, WaitUntil, board_of, flow, session_at, variable
-
-
-@pytest.fixture
-def board() -> Iterator[SimulatedBoard]:
-    with make_board() as board:
-        yield board
-
-
-@pytest.fixture
-def one(board: SimulatedBoard) -> Iterator[Running]:
-    with session_at(board.port, board={"reply_timeout_s": 1.0}) as one:
-        yield one
 
 
 def screen_of(one: Running) -> str:

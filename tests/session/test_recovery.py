@@ -9,7 +9,6 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
 
 import numpy as np
 import pytest
@@ -23,7 +22,7 @@ from bela_module.simulator.sketches import Sketch
 from bela_module.streams.lsl_clock import local_clock
 from bela_module.streams.sink import Stamps
 from bela_module.streams.stream_plans import StreamPlan
-from tests.support.fault_cases import NAMES, RATE_HZ, SKETCH, check_values, make_board, taken
+from tests.support.fault_cases import NAMES, RATE_HZ, SKETCH, check_values, taken
 from tests.support.paths import ROOT
 from tests.support.session_helpers import (
     Recorder,
@@ -60,18 +59,6 @@ FOUR = Sketch(
     (variable("a"), variable("b"), variable("c"), variable("d")),
     tick_rate_hz=RATE_HZ,
 )
-
-
-@pytest.fixture
-def board() -> Iterator[SimulatedBoard]:
-    with make_board() as board:
-        yield board
-
-
-@pytest.fixture
-def one(board: SimulatedBoard) -> Iterator[Running]:
-    with session_at(board.port, board={"reply_timeout_s": 1.0}) as one:
-        yield one
 
 
 def problems_of(one: Running) -> str:

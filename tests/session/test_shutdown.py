@@ -4,22 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Iterator
 
 import pytest
 
 from bela_module.session.shutdown import Shutdown
 from bela_module.simulator.board_server import Socket
-from tests.support.fault_cases import make_board
 from tests.support.observed_board import ObservedBoard
 from tests.support.session_helpers import WaitUntil, flow, left_on, lose, session_at
-
-
-@pytest.fixture
-def board() -> Iterator[ObservedBoard]:
-    with make_board() as board:
-        yield board
-
 
 # ---- in time -----------------------------------------------------------------------------------
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 import pytest
 
@@ -11,7 +11,7 @@ from bela_module.errors import BelaError
 from bela_module.requests import ScheduleRequest, StartRequest, make_request
 from bela_module.simulator.faults import Pause
 from bela_module.simulator.simulated_board import SimulatedBoard
-from tests.support.fault_cases import check_values, make_board, taken
+from tests.support.fault_cases import check_values, taken
 from tests.support.observed_board import ObservedBoard
 from tests.support.session_helpers import (
     Running,
@@ -20,21 +20,8 @@ from tests.support.session_helpers import (
     flow,
     left_on,
     lose,
-    session_at,
     stream_and_lose,
 )
-
-
-@pytest.fixture
-def board() -> Iterator[ObservedBoard]:
-    with make_board() as board:
-        yield board
-
-
-@pytest.fixture
-def one(board: SimulatedBoard) -> Iterator[Running]:
-    with session_at(board.port, board={"reply_timeout_s": 1.0}) as one:
-        yield one
 
 
 def test_a_stop_shows_as_state_until_it_is_answered(board: ObservedBoard, one: Running) -> None:

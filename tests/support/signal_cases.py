@@ -1,4 +1,4 @@
-"""A board whose variables show invented zeros, lost tails and wrong steps; and its values."""
+"""Variables that show invented zeros, lost tails and wrong steps; variables of all types."""
 
 from __future__ import annotations
 
@@ -41,3 +41,14 @@ STEPS = dict.fromkeys(EACH_TICK, 1) | {"half": 2, "seventh": 7}
 def value_of(name: str, ticks: Ticks) -> Array:
     signals: dict[str, Signal] = {"saw": saw, "zero": zero, "byte": zero}
     return signals.get(name, ramp)(ticks, np.zeros(ticks.size))
+
+
+TYPED_TOUCH_STEP = 500
+TYPED = (
+    variable("ramp"),
+    variable("whole", ValueType.INT),
+    variable("unsigned", ValueType.UNSIGNED_INT),
+    variable("byte", ValueType.CHAR),
+    variable("short", ValueType.FLOAT),
+    variable("touch", ValueType.INT, step=TYPED_TOUCH_STEP, sparse=True),
+)

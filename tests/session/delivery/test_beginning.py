@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import numpy as np
-import pytest
 
 from bela_module.simulator.simulated_board import SimulatedBoard
 from tests.support.session_helpers import (
@@ -17,19 +14,6 @@ from tests.support.session_helpers import (
     written_ticks,
 )
 from tests.support.signal_cases import SKETCH, value_of
-
-
-@pytest.fixture
-def board() -> Iterator[SimulatedBoard]:
-    with board_of(*SKETCH) as board:
-        yield board
-
-
-@pytest.fixture
-def one(board: SimulatedBoard) -> Iterator[Running]:
-    with session_on(board) as one:
-        one.list()
-        yield one
 
 
 def until_idle(one: Running, wait_until: WaitUntil) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -21,24 +20,10 @@ from tests.support.session_helpers import (
     assert_times_are_true,
     board_of,
     session_at,
-    session_on,
     variable,
     written_ticks,
 )
 from tests.support.signal_cases import AHEAD_TICKS, EACH_TICK, SKETCH, TOUCH_STEP, value_of
-
-
-@pytest.fixture
-def board() -> Iterator[SimulatedBoard]:
-    with board_of(*SKETCH) as board:
-        yield board
-
-
-@pytest.fixture
-def one(board: SimulatedBoard) -> Iterator[Running]:
-    with session_on(board) as one:
-        one.list()
-        yield one
 
 
 def until_idle(one: Running, wait_until: WaitUntil) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -14,24 +13,9 @@ from bela_module.simulator.simulated_board import SimulatedBoard
 from tests.support.session_helpers import (
     Running,
     WaitUntil,
-    board_of,
-    session_on,
     written_ticks,
 )
 from tests.support.signal_cases import AHEAD_TICKS, EACH_TICK, SKETCH, STEPS, TOUCH_STEP, value_of
-
-
-@pytest.fixture
-def board() -> Iterator[SimulatedBoard]:
-    with board_of(*SKETCH) as board:
-        yield board
-
-
-@pytest.fixture
-def one(board: SimulatedBoard) -> Iterator[Running]:
-    with session_on(board) as one:
-        one.list()
-        yield one
 
 
 def test_stop_before_a_schedule_cancels_it(board: SimulatedBoard, one: Running) -> None:

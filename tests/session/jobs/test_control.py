@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import numpy as np
 import pytest
 
@@ -17,35 +15,10 @@ from tests.support.session_helpers import (
     Running,
     WaitUntil,
     answer,
-    board_of,
     session_at,
-    session_on,
     sketch_of,
-    variable,
 )
-
-TOUCH_STEP = 500
-SKETCH = (
-    variable("ramp"),
-    variable("whole", ValueType.INT),
-    variable("unsigned", ValueType.UNSIGNED_INT),
-    variable("byte", ValueType.CHAR),
-    variable("short", ValueType.FLOAT),
-    variable("touch", ValueType.INT, step=TOUCH_STEP, sparse=True),
-)
-
-
-@pytest.fixture
-def board() -> Iterator[SimulatedBoard]:
-    with board_of(*SKETCH) as board:
-        yield board
-
-
-@pytest.fixture
-def one(board: SimulatedBoard) -> Iterator[Running]:
-    with session_on(board) as one:
-        yield one
-
+from tests.support.signal_cases import TYPED
 
 # ---- SET and RELEASE ---------------------------------------------------------------------------
 
@@ -130,7 +103,7 @@ class CutOff(SimulatedBoard):
 
 @pytest.mark.parametrize("closes", [False, True])
 def test_what_could_not_be_released_is_released_later(closes: bool, wait_until: WaitUntil) -> None:
-    with CutOff(sketch_of(*SKETCH), clock=local_clock) as board:
+    with CutOff(sketch_of(*TYPED), clock=local_clock) as board:
         with session_at(board.port, board={"reply_timeout_s": 1.0}) as one:
             one.set(whole=1)
             board.pull(True)

@@ -13,7 +13,6 @@ from tests.support.session_helpers import (
     Running,
     WaitUntil,
     board_of,
-    session_on,
 )
 from tests.support.signal_cases import SKETCH, value_of
 
@@ -22,13 +21,6 @@ from tests.support.signal_cases import SKETCH, value_of
 def board() -> Iterator[SimulatedBoard]:
     with board_of(*SKETCH) as board:
         yield board
-
-
-@pytest.fixture
-def one(board: SimulatedBoard) -> Iterator[Running]:
-    with session_on(board) as one:
-        one.list()
-        yield one
 
 
 def until_idle(one: Running, wait_until: WaitUntil) -> None:

@@ -3,42 +3,16 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
-from bela_module.protocol.data_channel import ValueType
 from bela_module.simulator.simulated_board import SimulatedBoard
 from tests.support.session_helpers import (
     Running,
     answer,
-    board_of,
-    session_on,
-    variable,
 )
-
-TOUCH_STEP = 500
-SKETCH = (
-    variable("ramp"),
-    variable("whole", ValueType.INT),
-    variable("unsigned", ValueType.UNSIGNED_INT),
-    variable("byte", ValueType.CHAR),
-    variable("short", ValueType.FLOAT),
-    variable("touch", ValueType.INT, step=TOUCH_STEP, sparse=True),
-)
-
-
-@pytest.fixture
-def board() -> Iterator[SimulatedBoard]:
-    with board_of(*SKETCH) as board:
-        yield board
-
-
-@pytest.fixture
-def one(board: SimulatedBoard) -> Iterator[Running]:
-    with session_on(board) as one:
-        yield one
+from tests.support.signal_cases import TYPED
 
 
 def test_list_describes_the_variables(board: SimulatedBoard, one: Running) -> None:
@@ -49,7 +23,7 @@ def test_list_describes_the_variables(board: SimulatedBoard, one: Running) -> No
     assert listed["sample_rate_hz"] == 44100.0
     assert 0 < listed["tick"] <= board.tick_now()
     described = {each["name"]: each for each in listed["variables"]}
-    assert list(described) == [v.name for v in SKETCH]
+    assert list(described) == [v.name for v in TYPED]
     types = ["double", "int", "unsigned int", "char", "float", "int"]
     assert [each["type"] for each in listed["variables"]] == types
     assert described["touch"]["mode"] == "sparse"
@@ -63,7 +37,7 @@ def test_list_describes_the_variables(board: SimulatedBoard, one: Running) -> No
 def test_a_look_for_python_has_the_measured_rate(board: SimulatedBoard, one: Running) -> None:
     one.monitor(variables="ramp", periods=100)  # which measures the clock
     view = answer(one.session.look())
-    assert [v.name for v in view.variables] == [v.name for v in SKETCH]
+    assert [v.name for v in view.variables] == [v.name for v in TYPED]
     assert (view.project, view.declared_rate_hz) == ("test", 44100.0)
     assert view.tick_rate_hz == pytest.approx(44100.0, rel=0.1)
     assert view.tick <= board.tick_now()

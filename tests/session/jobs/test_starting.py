@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import numpy as np
 import pytest
 
 from bela_module.errors import RequestError
-from bela_module.protocol.data_channel import ValueType
 from bela_module.requests import StartRequest
 from bela_module.simulator.simulated_board import SimulatedBoard
 from tests.support.session_helpers import (
@@ -16,35 +13,10 @@ from tests.support.session_helpers import (
     WaitUntil,
     answer,
     assert_times_are_true,
-    board_of,
     left_on,
     session_on,
-    variable,
     written_ticks,
 )
-
-TOUCH_STEP = 500
-SKETCH = (
-    variable("ramp"),
-    variable("whole", ValueType.INT),
-    variable("unsigned", ValueType.UNSIGNED_INT),
-    variable("byte", ValueType.CHAR),
-    variable("short", ValueType.FLOAT),
-    variable("touch", ValueType.INT, step=TOUCH_STEP, sparse=True),
-)
-
-
-@pytest.fixture
-def board() -> Iterator[SimulatedBoard]:
-    with board_of(*SKETCH) as board:
-        yield board
-
-
-@pytest.fixture
-def one(board: SimulatedBoard) -> Iterator[Running]:
-    with session_on(board) as one:
-        yield one
-
 
 # ---- MONITOR -----------------------------------------------------------------------------------
 
