@@ -1,4 +1,4 @@
-"""One stream while it runs: from blocks to stamped samples in a sink."""
+"""A running stream: turns the blocks of its variables into stamped samples in a sink."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ import numpy as np
 from bela_module.errors import StreamError
 from bela_module.protocol.data_channel import Array, Block, Ticks, Variable
 from bela_module.streams.sink import Sink, Stamps, StreamFacts
+from bela_module.streams.states import StreamState, stream_state_machine
 from bela_module.streams.stream_plans import StreamMode, StreamPlan, to_format
+from bela_module.streams.time_limits import FIRST_LISTENER_S, RATE_WINDOW_S
 from bela_module.tracking.row_alignment import RowAligner
 from bela_module.tracking.trackers import Gap, GapReason, Tracker, ValueRun, tracker_for
 
 Stamper = Callable[[Ticks], Stamps]
 
-_RATE_WINDOW_S: Final = 10.0
 _MAX_WAITING_VALUES: Final = 4_000_000
-_LISTENER_PATIENCE_S: Final = 2.0
 _SAME_RATE: Final = 1e-3
 _NEVER: Final = 2**62  # no tick is as late
 
@@ -30,7 +30,7 @@ class LiveStream:
 
     Samples are held until :meth:`open`, since an LSL stream's nominal rate must be right from
     the first one on. A stream that has just appeared keeps its first samples for another moment,
-    until somebody listens: who starts to record on seeing it has them all.
+    until somebody listens: a recorder that starts on seeing it has them all. See ``StreamState``.
 
     Parameters
     ----------
@@ -46,13 +46,6 @@ class LiveStream:
         Is told every loss: the variable and the gap.
     on_error : callable
         Is told the first error of the sink, which ends no other stream.
-
-    Attributes
-    ----------
-    error : Exception or None
-        The first error of the sink.
-    broken : bool
-        Whether the sink takes no more: what comes is counted as lost.
     """
 
     def __init__(
@@ -70,7 +63,6 @@ class LiveStream:
             for variable in plan.variables
         )
         self.facts: StreamFacts | None = None
-        self.error: Exception | None = None
         self.samples = 0
         self.refused = 0
         self.last_lsl_s: float | None = None
@@ -82,7 +74,8 @@ class LiveStream:
         self._opened_s = 0.0
         self._on_gap = on_gap
         self._on_error = on_error
-        self.broken = False
+        self._machine = stream_state_machine(plan.name)
+        self._has_error = False
         self._facts_before: StreamFacts | None = None
         self._waiting: deque[tuple[int, ValueRun | Gap]] = deque()
         self._n_waiting = 0
@@ -93,6 +86,11 @@ class LiveStream:
         if len(self.plan.variables) == 1:
             return None
         return RowAligner(len(self.plan.variables), self.plan.sample_format.dtype)
+
+    @property
+    def state(self) -> StreamState:
+        """Whether it is open in the sink, and what becomes of its samples."""
+        return self._machine.state
 
     # ---- what the board sends -------------------------------------------------------------
 
@@ -175,27 +173,31 @@ class LiveStream:
 
         What could not be opened by now never will be: its values are lost.
         """
-        self.release(at_last=True)
-        self._refuse_waiting(keeping=-1)
-        if self._aligner is not None and self.facts is not None:
+        if self.state is StreamState.UNOPENED:
+            self._refuse_waiting(keeping=-1)
+            return
+        self._deliver_waiting()
+        if self._aligner is not None:
             for rows in self._aligner.finish():
                 self._push(rows.ticks, rows.values)
 
-    def begin_anew(self) -> None:
-        """Forget the ticks so far: the board has started to count again.
+    def on_board_restart(self) -> None:
+        """Learn that the board's tick counter was reset.
 
-        Samples wait for :meth:`open` anew, for they can be stamped only by the new clock; those
-        that wait for it still could be stamped by the old one alone, and are lost.
+        What comes now waits for another :meth:`open`, since only the new clock can stamp it. What
+        still waits for the first one could be stamped by the old clock alone, and is lost.
         """
         self.settle()
         self.flush()
         self.refused += self._aligner.dropped if self._aligner is not None else 0
         self._aligner = self._new_aligner()
-        self._facts_before, self.facts = self.facts or self._facts_before, None
+        if self.state is not StreamState.FAILED:
+            self._facts_before, self.facts = self.facts or self._facts_before, None
+            self._machine.move_to(StreamState.UNOPENED)
 
     @property
     def is_waiting(self) -> bool:
-        """Whether there are samples that wait for :meth:`open`."""
+        """Whether there are samples that were not delivered yet."""
         return bool(self._waiting)
 
     def open(self, facts: StreamFacts) -> None:
@@ -205,8 +207,12 @@ class LiveStream:
         try:
             self._sink.open(self.plan, facts)
         except Exception as error:  # noqa: BLE001 - what a sink raises concerns this stream alone
-            self.broken = True
-            self._note(error)
+            self._fail(error)
+            return
+        if self.samples and not self._waiting:
+            self._machine.move_to(StreamState.DELIVERING)
+        else:
+            self._machine.move_to(StreamState.HOLDING)
         self.release()
 
     def _as_before(self, facts: StreamFacts) -> StreamFacts:
@@ -220,15 +226,20 @@ class LiveStream:
             return facts
         return replace(facts, nominal_rate_hz=before.nominal_rate_hz)
 
-    def release(self, *, at_last: bool = False) -> None:
-        """Deliver what has been waiting, if there is somebody to receive it, or never will be."""
-        if self.facts is None or not self._waiting:
+    def release(self) -> None:
+        """Deliver the first samples once somebody listens, or when nobody did for a while."""
+        if self.state is not StreamState.HOLDING or not self._waiting:
             return
-        waited = self._now() > self._opened_s + _LISTENER_PATIENCE_S
-        if at_last or waited or self._sink.has_listeners(self.plan):
-            while self._waiting:
-                self._give(*self._waiting.popleft())
-            self._n_waiting = 0
+        waited = self._now() > self._opened_s + FIRST_LISTENER_S
+        if waited or self._sink.has_listeners(self.plan):
+            self._deliver_waiting()
+
+    def _deliver_waiting(self) -> None:
+        if self.state is StreamState.HOLDING:
+            self._machine.move_to(StreamState.DELIVERING)
+        while self._waiting:
+            self._give(*self._waiting.popleft())
+        self._n_waiting = 0
 
     # ---- figures --------------------------------------------------------------------------
 
@@ -261,7 +272,7 @@ class LiveStream:
         self.release()
 
     def _wait(self, member: int, item: ValueRun | Gap) -> None:
-        if self.facts is not None and not self._waiting and self.samples:
+        if self.state in (StreamState.DELIVERING, StreamState.FAILED):
             self._give(member, item)
             return
         self._waiting.append((member, item))
@@ -282,9 +293,15 @@ class LiveStream:
             if oldest.last_tick != _NEVER:
                 self._tell_gap(member, oldest)
 
-    def _note(self, error: Exception) -> None:
-        if self.error is None:
-            self.error = error
+    def _fail(self, error: Exception) -> None:
+        """Deliver nothing more: what waits is lost, and so is what comes."""
+        self._machine.move_to(StreamState.FAILED)
+        self._report_error(error)
+        self._deliver_waiting()
+
+    def _report_error(self, error: Exception) -> None:
+        if not self._has_error:
+            self._has_error = True
             self._on_error(self.plan, error)
 
     def _give(self, member: int, item: ValueRun | Gap) -> None:
@@ -298,30 +315,32 @@ class LiveStream:
             self._push(item.ticks, values[:, np.newaxis])
 
     def _tell_gap(self, member: int, gap: Gap) -> None:
-        if self.broken:
+        if self.state is StreamState.FAILED:
             return
         try:
             self._sink.gap(self.plan, self.plan.variables[member], gap)
         except Exception as error:  # noqa: BLE001 - what a sink raises concerns this stream alone
-            self.broken = True
-            self._note(error)
+            self._fail(error)
 
     def _push(self, ticks: Ticks, values: Array) -> None:
-        if self.broken:
+        if self.state is StreamState.FAILED:
             self.refused += _count_values(values)
             return
         try:
             stamps_s = self._stamps(ticks)
             self._sink.push(self.plan, ticks, values, stamps_s)
+        except StreamError as error:  # the sink does not take these samples
+            self.refused += _count_values(values)
+            self._report_error(error)
+            return
         except Exception as error:  # noqa: BLE001 - what a sink raises concerns this stream alone
             self.refused += _count_values(values)
-            self.broken = not isinstance(error, StreamError)  # these samples alone, or a defect
-            self._note(error)
+            self._fail(error)
             return
         self.samples += ticks.size
         self.last_lsl_s = float(stamps_s[-1])
         self._recent.append((self.last_lsl_s, self.samples))
-        while self._recent[-1][0] - self._recent[0][0] > _RATE_WINDOW_S and len(self._recent) > 2:
+        while self._recent[-1][0] - self._recent[0][0] > RATE_WINDOW_S and len(self._recent) > 2:
             self._recent.popleft()
 
     def status(self) -> dict[str, Any]:

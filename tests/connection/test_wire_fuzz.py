@@ -194,7 +194,7 @@ class FuzzedChannel:
         for stream in self.streams:
             for variable in stream.plan.variables if knows_end else ():
                 stream.end_at(variable, last_tick, next_too=bool(random.random() < 0.5))
-            stream.begin_anew()
+            stream.on_board_restart()
         self.check_counts()
 
     def check_counts(self) -> None:

@@ -14,6 +14,7 @@ from bela_module.protocol.data_channel import Array, Block, Ticks, ValueType, Va
 from bela_module.streams import live_stream
 from bela_module.streams.live_stream import LiveStream
 from bela_module.streams.sink import Origin, Stamps, StreamFacts
+from bela_module.streams.states import StreamState
 from bela_module.streams.stream_plans import StreamPlan, plan_streams
 from bela_module.tracking.trackers import Gap
 from tests.support.session_helpers import Recorder
@@ -250,6 +251,47 @@ def test_what_a_sink_refuses_is_lost_and_told_once(method: str, words: str) -> N
     assert (scene.stream.samples, scene.stream.lost) == (0, 2 * COUNT)
 
 
+@pytest.mark.parametrize("method", ["open", "gap", "push"])
+def test_a_defect_of_the_sink_ends_the_stream_and_all_that_comes_is_lost(method: str) -> None:
+    sink = Recorder()
+    scene = Scene(plan_of(doubles("ramp")), sink)
+
+    def fail(*_arguments: Any) -> None:
+        raise RuntimeError("a defect")
+
+    setattr(sink, method, fail)
+    for number in (0, 2):  # with a gap
+        scene.block(number)
+    scene.stream.open(FACTS)
+    assert scene.stream.state is StreamState.FAILED
+    assert scene.errors == [("bela_ramp", "a defect")]
+    scene.stream.on_board_restart()
+    assert scene.stream.state is StreamState.FAILED
+    assert scene.stream.samples + scene.stream.lost == 3 * COUNT
+
+
+def test_the_states_from_unopened_over_a_restart_to_delivering(scene: Scene) -> None:
+    scene.sink.listening = False
+    states = [scene.stream.state]
+    scene.block(0)
+    scene.stream.open(FACTS)
+    states.append(scene.stream.state)
+    scene.sink.listening = True
+    scene.stream.release()
+    states.append(scene.stream.state)
+    scene.stream.on_board_restart()
+    states.append(scene.stream.state)
+    scene.stream.open(FACTS)
+    states.append(scene.stream.state)
+    assert states == [
+        StreamState.UNOPENED,
+        StreamState.HOLDING,
+        StreamState.DELIVERING,
+        StreamState.UNOPENED,
+        StreamState.DELIVERING,
+    ]
+
+
 def test_it_goes_on_when_the_sink_does() -> None:
     sink = RefusingRecorder("push")
     scene = Scene(plan_of(doubles("ramp")), sink)
@@ -303,7 +345,7 @@ def test_a_board_that_counts_anew_can_be_followed(scene: Scene) -> None:
     scene.stream.open(FACTS)
     scene.block(5)
     lost = scene.stream.lost
-    scene.stream.begin_anew()
+    scene.stream.on_board_restart()
     for tracker in scene.stream.trackers:
         tracker.begin(first_tick=FIRST, step_ticks=1)
     scene.block(0)

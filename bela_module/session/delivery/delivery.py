@@ -24,6 +24,7 @@ from bela_module.session.notices import Notices
 from bela_module.state_machine import StateMachine
 from bela_module.streams.live_stream import LiveStream
 from bela_module.streams.sink import Sink
+from bela_module.streams.states import StreamState
 from bela_module.streams.stream_plans import StreamMode, StreamPlan
 from bela_module.tracking.trackers import Gap, GapReason
 
@@ -224,7 +225,7 @@ class Delivery:
         waited = self.begun_s > 0 and self.now() > self.begun_s + RATE_SETTLE_S
         settled = self.board.rate_settled or waited
         for stream in streams:
-            if stream.facts is not None:
+            if stream.state is not StreamState.UNOPENED:
                 stream.release()
                 continue
             dense = stream.plan.mode is StreamMode.DENSE
@@ -242,7 +243,7 @@ class Delivery:
             Whether its end is due: a schedule has come to its end, or no sink takes any more.
         """
         self.open_ready(*self.streams)
-        if all(stream.broken for stream in self.streams):
+        if all(stream.state is StreamState.FAILED for stream in self.streams):
             return True
         if self.kind is not DeliveryKind.SCHEDULE or not self.board.ready:
             return False
@@ -291,7 +292,7 @@ class Delivery:
         self.cut(last_tick)
         self.schedule.is_void = self.kind is DeliveryKind.SCHEDULE
         for stream in self.streams:
-            stream.begin_anew()
+            stream.on_board_restart()
 
     # ---- its end --------------------------------------------------------------------------
 
@@ -354,7 +355,8 @@ class Delivery:
                     self.board.steps[variable.name] = step  # so that the next run has it at once
         for stream in self.streams:
             stream.settle()
-            if stream.facts is None and stream.is_waiting and self.board.ready:
+            unopened = stream.state is StreamState.UNOPENED
+            if unopened and stream.is_waiting and self.board.ready:
                 stream.open(self.board.facts(stream.plan, stream.step_ticks))
             stream.flush()
         ended_s = self.now()
