@@ -99,7 +99,7 @@ def test_every_sample_of_the_capture_of_all_types_is_its_formula(
     capture_path: CapturePath, unique: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # However slow this machine is: the last inlet to be opened still gets the first sample.
-    monkeypatch.setattr(live_stream, "_LISTENER_PATIENCE_S", 60.0)
+    monkeypatch.setattr(live_stream, "FIRST_LISTENER_S", 60.0)
     names = [variable.name for variable in SKETCHES["alltypes"].variables]
     with (
         ReplayedBoard(capture_path("alltypes"), clock=local_clock) as board,
