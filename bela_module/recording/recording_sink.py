@@ -7,7 +7,8 @@ from pathlib import Path
 
 from bela_module.protocol.data_channel import Array, Ticks, Variable
 from bela_module.recording.buffers import make_buffer, native_values
-from bela_module.recording.file_recorder import FileFormat, Recorder, Track
+from bela_module.recording.file_recorder import FileRecorder
+from bela_module.recording.file_writers import FileFormat, Track
 from bela_module.streams.sink import Origin, Stamps, StreamFacts
 from bela_module.streams.stream_plans import StreamPlan
 from bela_module.tracking.trackers import Gap, GapReason
@@ -18,9 +19,9 @@ class RecordingSink:
     """Records what it receives between :meth:`start` and :meth:`stop`; a ``Sink``."""
 
     def __init__(self) -> None:
-        self._recorder: Recorder | None = None
-        self._discarded: Recorder | None = None
-        self._unfinished: list[Recorder] = []
+        self._recorder: FileRecorder | None = None
+        self._discarded: FileRecorder | None = None
+        self._unfinished: list[FileRecorder] = []
         self._lost: dict[str, int] = {}
 
     def make(
@@ -30,7 +31,7 @@ class RecordingSink:
         filename: str,
         file_format: FileFormat,
         on_error: Callable[[str], None],
-    ) -> Recorder:
+    ) -> FileRecorder:
         """Make the files for some streams, from any thread.
 
         Parameters
@@ -38,12 +39,12 @@ class RecordingSink:
         plans : sequence of StreamPlan
             Which streams.
         folder, filename, file_format, on_error
-            As for a ``Recorder``; `on_error` may be called from
+            As for a ``FileRecorder``; `on_error` may be called from
             another thread.
 
         Returns
         -------
-        Recorder
+        FileRecorder
             To be given to :meth:`start`, or discarded.
 
         Raises
@@ -53,9 +54,11 @@ class RecordingSink:
         """
         if self._discarded is not None:
             self._discarded.close()  # its names may be wanted again
-        return Recorder(folder, filename, [_track(plan) for plan in plans], file_format, on_error)
+        return FileRecorder(
+            folder, filename, [_track(plan) for plan in plans], file_format, on_error
+        )
 
-    def start(self, recorder: Recorder) -> None:
+    def start(self, recorder: FileRecorder) -> None:
         """Record its streams from now on; a recording that goes on is ended first."""
         self.stop()
         self._recorder = recorder
@@ -108,15 +111,15 @@ class RecordingSink:
         """Do nothing: events are not recorded."""
 
     def complete(self) -> None:
-        """End the recording and wait for its files and earlier ones, on a disk that gets on."""
-        patience_s = WRITER_STALL_S
+        """End the recording and wait for its files and earlier ones, unless the disk hangs."""
+        stall_s = WRITER_STALL_S
         discarded = [self._discarded] if self._discarded is not None else []
         for recorder in self._unfinished + discarded:
-            if not recorder.close(patience_s):
-                patience_s = 0.0
+            if not recorder.close(stall_s):
+                stall_s = 0.0
 
     def close(self) -> None:
-        """End the recording and wait for its files, on a disk that gets on."""
+        """End the recording and wait for its files, unless the disk hangs."""
         self.complete()
 
 

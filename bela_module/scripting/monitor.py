@@ -10,7 +10,7 @@ import numpy as np
 
 from bela_module.errors import RequestError
 from bela_module.protocol.data_channel import Variable
-from bela_module.recording.file_recorder import FileFormat
+from bela_module.recording.file_writers import FileFormat
 from bela_module.recording.recording_files import load_buffers
 from bela_module.requests import MonitorRequest, make_request
 from bela_module.scripting.receiver import Amount, Receiver, Saving

@@ -14,7 +14,8 @@ from pydantic import AfterValidator, Field
 from bela_module.errors import BelaError, NoReplyError, RequestError
 from bela_module.protocol.data_channel import Variable
 from bela_module.recording.buffers import BufferData
-from bela_module.recording.file_recorder import FileFormat, Recorder, Track
+from bela_module.recording.file_recorder import FileRecorder
+from bela_module.recording.file_writers import FileFormat, Track
 from bela_module.requests import MAX_TICK, Integer, Request, make_request
 from bela_module.scripting.live_board import LiveBoard
 from bela_module.scripting.progress import ProgressDisplay
@@ -118,7 +119,7 @@ class Receiver(LiveBoard):
 
     def _recording(self, variables: Sequence[Variable], saving: Saving) -> FileOutput:
         tracks = [Track(variable.name, variable.value_type.dtype) for variable in variables]
-        recorder = Recorder(
+        recorder = FileRecorder(
             saving.saving_dir,
             saving.saving_filename,
             tracks,

@@ -23,7 +23,7 @@ from pydantic import model_validator
 from bela_module.errors import NoReplyError, RequestError
 from bela_module.protocol.data_channel import Variable
 from bela_module.recording.buffers import BufferData
-from bela_module.recording.file_recorder import FileFormat
+from bela_module.recording.file_writers import FileFormat
 from bela_module.recording.recording_files import load_buffers
 from bela_module.requests import (
     Request,
@@ -60,7 +60,7 @@ class StreamingOptions(TypedDict, total=False):
     saving_dir : path-like
         Folder of the files; by default the current one.
     saving_format : {"text", "compact"}
-        The tutorial's text, by default, or NumPy's ``.npy``; ``file_recorder`` has both.
+        The tutorial's text, by default, or NumPy's ``.npy``; ``file_writers`` has both.
     on_buffer_callback : callable
         Called with each buffer, ``{"name": ..., "buffer": ...}``, in a thread of its own. May be
         a coroutine function.

@@ -17,7 +17,7 @@ from bela_module.recording.buffers import (
     make_buffer,
     native_values,
 )
-from bela_module.recording.file_recorder import Recorder
+from bela_module.recording.file_recorder import FileRecorder
 from bela_module.scripting.callback_dispatcher import PATIENCE_S, Dispatcher
 from bela_module.streams.sink import Origin, Stamps, StreamFacts
 from bela_module.streams.stream_plans import StreamPlan
@@ -97,7 +97,7 @@ class BlockCallback(_Callback):
 class FileOutput:
     """Writes each buffer to its variable's file."""
 
-    def __init__(self, recorder: Recorder) -> None:
+    def __init__(self, recorder: FileRecorder) -> None:
         self._recorder = recorder
 
     def take(self, name: str, buffer: BufferData) -> None:

@@ -1,4 +1,4 @@
-"""Recordings: both formats, while they grow, after a kill, on a disk that fails."""
+"""Recording into files: while they grow, after a kill, on a disk that fails."""
 
 from __future__ import annotations
 
@@ -20,8 +20,10 @@ import pytest
 
 from bela_module.errors import RequestError
 from bela_module.recording import file_recorder as recorder_module
+from bela_module.recording import file_writers
 from bela_module.recording.buffers import BufferData, make_buffer
-from bela_module.recording.file_recorder import FileFormat, Recorder, Track
+from bela_module.recording.file_recorder import FileRecorder
+from bela_module.recording.file_writers import FileFormat, Track
 from bela_module.recording.recording_files import load_buffers
 from tests.support.paths import ROOT
 
@@ -73,7 +75,9 @@ def test_everything_is_read_again_to_the_last_digit(
     tmp_path: Path, file_format: FileFormat, code: str
 ) -> None:
     dtype = np.dtype(code)
-    recorder = Recorder(tmp_path, "r", [Track("a", dtype), Track("b", dtype)], file_format, never)
+    recorder = FileRecorder(
+        tmp_path, "r", [Track("a", dtype), Track("b", dtype)], file_format, never
+    )
     for first_tick in (0, 1000, 3000):
         recorder.take("a", numbered(first_tick, 1000, dtype))
     recorder.take("b", numbered(10**12, 1, dtype))
@@ -86,53 +90,11 @@ def test_everything_is_read_again_to_the_last_digit(
     assert read(recorder.paths["b"])[0] == [10**12]
 
 
-def test_text_has_a_line_for_each_buffer_with_its_losses(tmp_path: Path) -> None:
-    recorder = Recorder(tmp_path, "var_stream.txt", [Track("pot1", F4)], "text", never)
-    recorder.take("pot1", numbered(0, 3))
-    recorder.take("pot1", numbered(7, 2))
-    recorder.close()
-    assert recorder.paths == {"pot1": tmp_path / "pot1_var_stream.txt"}
-    first, second = load_buffers(recorder.paths["pot1"])
-    assert list(first) == ["ref_timestamp", "data", "rel_timestamps", "lsl_timestamps", "lost"]
-    assert (first["lost"], second["lost"]) == (0, 2)
-
-
-def test_compact_is_numpys_own_format(tmp_path: Path) -> None:
-    recorder = Recorder(tmp_path, "r", [Track("a", F4)], "compact", never)
-    recorder.take("a", numbered(5, 4))
-    recorder.close()
-    records = np.load(recorder.paths["a"], mmap_mode="r", allow_pickle=False)
-    assert records.dtype.names == ("tick", "lsl_s", "value")
-    assert records["tick"].tolist() == [5, 6, 7, 8]
-    assert records["value"].dtype == F4
-    assert recorder.paths["a"].stat().st_size % 64 == 4 * 20 % 64  # a header of whole 64 bytes
-
-
-def test_streams_of_several_channels(tmp_path: Path) -> None:
-    track = Track("pots", F4, ("left", "tick", "left", "µ"))
-    rows = np.arange(8, dtype=F4).reshape(2, 4)
-    ticks = np.array([3, 4])
-    for file_format in FORMATS:
-        recorder = Recorder(tmp_path, "r", [track], file_format, never)
-        recorder.take("pots", make_buffer(ticks, rows, ticks / 10))
-        recorder.close()
-        (buffer,) = load_buffers(recorder.paths["pots"])
-        np.testing.assert_array_equal(buffer["data"], rows)
-    assert np.load(recorder.paths["pots"]).dtype.names == (
-        "tick",
-        "lsl_s",
-        "left",
-        "tick_",
-        "left_",
-        "\\xb5",
-    )
-
-
 @pytest.mark.parametrize("file_format", FORMATS)
 def test_no_file_is_ever_overwritten(tmp_path: Path, file_format: FileFormat) -> None:
     paths = []
     for first_tick in (1, 2, 3):
-        recorder = Recorder(tmp_path, "r", [Track("a", F4)], file_format, never)
+        recorder = FileRecorder(tmp_path, "r", [Track("a", F4)], file_format, never)
         recorder.take("a", numbered(first_tick, 1))
         recorder.close()
         paths.append(recorder.paths["a"])
@@ -145,7 +107,8 @@ def test_of_what_is_discarded_only_empty_files_are_removed(
     tmp_path: Path, file_format: FileFormat
 ) -> None:
     empty, used = (
-        Recorder(tmp_path, name, [Track("v", F4)], file_format, never) for name in ("empty", "used")
+        FileRecorder(tmp_path, name, [Track("v", F4)], file_format, never)
+        for name in ("empty", "used")
     )
     used.take("v", numbered(5, 10))
     for recorder in (empty, used):
@@ -161,8 +124,8 @@ def test_what_is_written_shows_while_it_grows(
     wait_until: Callable[..., None],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(recorder_module, "_FLUSH_PERIOD_S", 0.02)
-    recorder = Recorder(tmp_path, "r", [Track("a", F4)], file_format, never)
+    monkeypatch.setattr(recorder_module, "FLUSH_PERIOD_S", 0.02)
+    recorder = FileRecorder(tmp_path, "r", [Track("a", F4)], file_format, never)
     try:
         for part in range(3):
             recorder.take("a", numbered(10 * part, 10))
@@ -182,10 +145,11 @@ def test_a_killed_process_has_lost_its_last_second_at_most(
         import sys, time
         import numpy as np
         from bela_module.recording.buffers import make_buffer
-        from bela_module.recording.file_recorder import Recorder, Track
+        from bela_module.recording.file_recorder import FileRecorder
+        from bela_module.recording.file_writers import Track
 
         folder, file_format = sys.argv[1:]
-        recorder = Recorder(folder, "r", [Track("a", np.dtype("<f4"))], file_format, print)
+        recorder = FileRecorder(folder, "r", [Track("a", np.dtype("<f4"))], file_format, print)
         tick = 0
         while True:
             ticks = np.arange(tick, tick + 100)
@@ -218,21 +182,21 @@ def test_a_killed_process_has_lost_its_last_second_at_most(
 def test_what_cannot_be_written_is_refused_at_the_start(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(RequestError, match="cannot save"):
-        Recorder(tmp_path / "file", "r", [Track("a", F4)], "text", never)
+        FileRecorder(tmp_path / "file", "r", [Track("a", F4)], "text", never)
     with pytest.raises(RequestError, match="cannot save"):
-        Recorder(tmp_path / "a\0b", "r", [Track("a", F4)], "text", never)
+        FileRecorder(tmp_path / "a\0b", "r", [Track("a", F4)], "text", never)
     unknown: Any = "wav"
     with pytest.raises(RequestError, match="text, compact"):
-        Recorder(tmp_path, "r", [Track("a", F4)], unknown, never)
+        FileRecorder(tmp_path, "r", [Track("a", F4)], unknown, never)
 
 
 @contextmanager
 def on_a_disk(monkeypatch: pytest.MonkeyPatch) -> Iterator[Disk]:
     """Let all files of this test be on a disk with faults; in the end it works again."""
     disk = Disk()
-    write = recorder_module.FileIO.write
+    write = file_writers.FileIO.write
 
-    class FaultyFile(recorder_module.FileIO):
+    class FaultyFile(file_writers.FileIO):
         def write(self, data: Any) -> int:
             assert disk.works.wait(20.0)
             if disk.error is not None:
@@ -259,11 +223,11 @@ def on_a_disk(monkeypatch: pytest.MonkeyPatch) -> Iterator[Disk]:
 def test_of_a_full_disk_the_file_is_whole_and_what_it_lacks_is_counted(
     tmp_path: Path, file_format: FileFormat, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(recorder_module, "_BATCH_BYTES", 1)
+    monkeypatch.setattr(file_writers, "_BATCH_BYTES", 1)
     errors: list[str] = []
     with on_a_disk(monkeypatch) as disk:
         tracks = [Track("a", F4), Track("b", F4)]
-        recorder = Recorder(tmp_path, "r", tracks, file_format, errors.append)
+        recorder = FileRecorder(tmp_path, "r", tracks, file_format, errors.append)
         disk.room = 25_000
         for first_tick in range(0, 2000, 100):
             recorder.take("a", numbered(first_tick, 100))
@@ -286,16 +250,16 @@ def test_of_a_full_disk_the_file_is_whole_and_what_it_lacks_is_counted(
 def test_whatever_ends_the_writing_is_reported_and_the_files_are_closed(
     tmp_path: Path, error: Exception, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    encode = recorder_module.TextWriter._encode
+    encode = file_writers.TextWriter._encode
 
     def failing(self: Any, buffer: BufferData) -> bytes:
         if buffer["ref_timestamp"] >= 20:
             raise error
         return encode(self, buffer)
 
-    monkeypatch.setattr(recorder_module.TextWriter, "_encode", failing)
+    monkeypatch.setattr(file_writers.TextWriter, "_encode", failing)
     errors: list[str] = []
-    recorder = Recorder(tmp_path, "r", [Track("a", F4)], "text", errors.append)
+    recorder = FileRecorder(tmp_path, "r", [Track("a", F4)], "text", errors.append)
     for first_tick in range(0, 50, 10):
         recorder.take("a", numbered(first_tick, 10))
     assert recorder.close()
@@ -312,10 +276,10 @@ def test_a_slow_disk_costs_what_does_not_fit_and_the_next_buffer_says_so(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, wait_until: Callable[..., None]
 ) -> None:
     monkeypatch.setattr(recorder_module, "_MAX_WAITING_VALUES", 2000)
-    monkeypatch.setattr(recorder_module, "_BATCH_BYTES", 1)
+    monkeypatch.setattr(file_writers, "_BATCH_BYTES", 1)
     errors: list[str] = []
     with on_a_disk(monkeypatch) as disk:
-        recorder = Recorder(tmp_path, "r", [Track("a", F4)], "text", errors.append)
+        recorder = FileRecorder(tmp_path, "r", [Track("a", F4)], "text", errors.append)
         disk.works.clear()
         for first_tick in range(0, 6000, 1000):
             recorder.take("a", make_buffer(*samples(first_tick, 900), lost=100))
@@ -340,7 +304,7 @@ def test_a_slow_disk_costs_what_does_not_fit_and_the_next_buffer_says_so(
 def test_what_waits_is_bounded_by_its_size(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(recorder_module, "_MAX_WAITING_VALUES", 100_000)
     with on_a_disk(monkeypatch) as disk:
-        recorder = Recorder(tmp_path, "r", [Track("a", F4)], "compact", lambda _text: None)
+        recorder = FileRecorder(tmp_path, "r", [Track("a", F4)], "compact", lambda _text: None)
         disk.works.clear()
         for first_tick in range(0, 10**6, 20_000):
             recorder.take("a", numbered(first_tick, 20_000))
@@ -358,7 +322,7 @@ def test_a_disk_that_hangs_holds_nobody_up(
 ) -> None:
     errors: list[str] = []
     with on_a_disk(monkeypatch) as disk:
-        recorder = Recorder(tmp_path, "r", [Track("a", F4)], "text", errors.append)
+        recorder = FileRecorder(tmp_path, "r", [Track("a", F4)], "text", errors.append)
         assert recorder._thread.daemon
         disk.works.clear()
         recorder.take("a", numbered(0, 10))
@@ -380,7 +344,7 @@ def test_a_session_that_has_ended_need_not_be_told(
         raise RuntimeError("Event loop is closed")
 
     with on_a_disk(monkeypatch) as disk:
-        recorder = Recorder(tmp_path, "r", [Track("a", F4)], "text", closed)
+        recorder = FileRecorder(tmp_path, "r", [Track("a", F4)], "text", closed)
         disk.error = OSError(5, "Input/output error")
         recorder.take("a", numbered(0, 10))
         assert recorder.close()

@@ -15,7 +15,8 @@ import pytest
 from bela_module.errors import RequestError
 from bela_module.protocol.data_channel import ValueType, Variable
 from bela_module.recording import file_recorder as recorder
-from bela_module.recording.file_recorder import FileFormat
+from bela_module.recording import file_writers
+from bela_module.recording.file_writers import FileFormat
 from bela_module.recording.recording_files import load_buffers
 from bela_module.recording.recording_sink import RecordingSink
 from bela_module.streams.sink import Origin, StreamFacts
@@ -132,7 +133,7 @@ def test_earlier_recordings_are_waited_for_but_not_on_a_disk_that_hangs(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, wait_until: Callable[..., None]
 ) -> None:
     works, n_writing = threading.Event(), itertools.count(1)
-    write = recorder.TextWriter.write
+    write = file_writers.TextWriter.write
     begun: list[int] = []
 
     def hanging(self: Any, buffer: Any) -> None:
@@ -140,7 +141,7 @@ def test_earlier_recordings_are_waited_for_but_not_on_a_disk_that_hangs(
         assert works.wait(20.0)
         write(self, buffer)
 
-    monkeypatch.setattr(recorder.TextWriter, "write", hanging)
+    monkeypatch.setattr(file_writers.TextWriter, "write", hanging)
     sink = RecordingSink()
     errors: list[str] = []
     folders = [tmp_path / str(number) for number in range(6)]

@@ -8,7 +8,7 @@ import threading
 from collections.abc import Callable, Sequence
 
 from bela_module.errors import RequestError
-from bela_module.recording.file_recorder import Recorder
+from bela_module.recording.file_recorder import FileRecorder
 from bela_module.recording.recording_sink import RecordingSink
 from bela_module.requests import StartRequest, saving_folder
 from bela_module.session.runtime import Runtime
@@ -39,15 +39,15 @@ async def open_recording(
     return SinkTee(runtime.sink, recording)
 
 
-async def _in_time(make_files: Callable[[], Recorder]) -> Recorder:
+async def _in_time(make_files: Callable[[], FileRecorder]) -> FileRecorder:
     """Have files made by a thread that nobody has to wait for: a disk may hang.
 
     Files that come too late are of no use to anybody, and go.
     """
     loop = asyncio.get_running_loop()
-    made: asyncio.Future[Recorder] = loop.create_future()
+    made: asyncio.Future[FileRecorder] = loop.create_future()
 
-    def settle(recorder: Recorder | None, error: Exception | None) -> None:
+    def settle(recorder: FileRecorder | None, error: Exception | None) -> None:
         if made.done():
             if recorder is not None:
                 recorder.discard()

@@ -1,0 +1,206 @@
+"""File formats of recordings: a writer for text, as in the Streamer tutorial, and for ``.npy``.
+
+*Text* is one line of JSON for each buffer: ``ref_timestamp``, ``data``, ``rel_timestamps``,
+``lsl_timestamps``, ``lost``. *Compact* is NumPy's own format, ``.npy``: one record for each
+sample, of the tick, the LSL time and the value. It is opened by ``numpy.load``, even while it
+grows, and ``pandas.DataFrame(numpy.load(path))`` is the table.
+"""
+
+from __future__ import annotations
+
+import json
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from io import SEEK_END, BytesIO, FileIO
+from pathlib import Path
+from typing import Any, Final, Literal
+
+import numpy as np
+from numpy.lib import format as npy
+
+from bela_module.recording.buffers import BufferData
+
+FileFormat = Literal["text", "compact"]
+
+SUFFIXES: Final[dict[FileFormat, str]] = {"text": ".txt", "compact": ".npy"}
+"""Suffix of the files of each format."""
+
+_BATCH_BYTES: Final = 2**18
+_RESERVED_FIELDS: Final = ("tick", "lsl_s")
+
+
+@dataclass(frozen=True, slots=True)
+class Track:
+    """One file of a recording.
+
+    Parameters
+    ----------
+    name : str
+        What it is of: a variable, or a stream.
+    dtype : numpy.dtype
+        Type of its values.
+    channels : tuple of str
+        Names of its channels; a single one needs none.
+    """
+
+    name: str
+    dtype: np.dtype[Any]
+    channels: tuple[str, ...] = ("value",)
+
+
+class FileWriter(ABC):
+    """A file that grows by batches, each of which is in it as a whole or not at all.
+
+    Parameters
+    ----------
+    path : pathlib.Path
+        A file that does not exist yet.
+
+    Attributes
+    ----------
+    n_pending : int
+        Values that were written, but are not in the file before the next :meth:`flush`.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.n_pending = 0
+        self._batch = bytearray()
+        self._file: FileIO = path.open("xb", buffering=0)
+
+    @property
+    def is_full(self) -> bool:
+        """Whether the batch is large enough to be flushed."""
+        return len(self._batch) >= _BATCH_BYTES
+
+    def write(self, buffer: BufferData) -> None:
+        """Add a buffer; does not touch the disk."""
+        self._batch += self._encode(buffer)
+        self.n_pending += buffer["data"].size
+
+    def flush(self) -> None:
+        """Hand everything so far to the operating system."""
+        if not self._batch:
+            return
+        end = self._file.seek(0, SEEK_END)
+        try:
+            self._append()
+        except OSError:
+            self._file.truncate(end)
+            raise
+        self._batch.clear()
+        self.n_pending = 0
+
+    def close(self) -> None:
+        """Complete the file."""
+        try:
+            self.flush()
+        finally:
+            self._file.close()
+
+    @abstractmethod
+    def _encode(self, buffer: BufferData) -> bytes:
+        """Give the bytes that the file has of a buffer."""
+
+    def _append(self) -> None:
+        """Write the batch at the end of the file."""
+        self._write(bytes(self._batch))
+
+    def _write(self, data: bytes) -> None:
+        while data:  # a disk that becomes full takes the first part
+            data = data[self._file.write(data) :]
+
+
+class TextWriter(FileWriter):
+    """Writes buffers as lines of JSON."""
+
+    def _encode(self, buffer: BufferData) -> bytes:
+        line = {
+            key: value.tolist() if isinstance(value, np.ndarray) else value
+            for key, value in buffer.items()
+        }
+        return (json.dumps(line, separators=(",", ":")) + "\n").encode("ascii")
+
+
+class CompactWriter(FileWriter):
+    """Writes samples as records of a ``.npy`` file, whose header always tells how many there are.
+
+    The header of NumPy's format leaves room for the first dimension to grow in place.
+
+    Parameters
+    ----------
+    path : pathlib.Path
+        A file that does not exist yet.
+    track : Track
+        What the records hold.
+    """
+
+    def __init__(self, path: Path, track: Track) -> None:
+        super().__init__(path)
+        self._channels = _field_names(track.channels)
+        fields = [("tick", "<i8"), ("lsl_s", "<f8")]
+        fields += [(name, track.dtype.str) for name in self._channels]
+        self._dtype = np.dtype(fields)
+        self._n_samples = 0
+        self._write_header()
+
+    def _encode(self, buffer: BufferData) -> bytes:
+        values = buffer["data"].reshape(len(buffer["data"]), -1)
+        records = np.empty(len(values), self._dtype)
+        records["tick"] = buffer["rel_timestamps"] + buffer["ref_timestamp"]
+        records["lsl_s"] = buffer["lsl_timestamps"]
+        for column, name in enumerate(self._channels):
+            records[name] = values[:, column]
+        self._n_samples += len(records)
+        return records.tobytes()
+
+    def _append(self) -> None:
+        """Write the samples before their number: whoever reads meanwhile finds all it names."""
+        super()._append()
+        self._write_header()
+
+    def _write_header(self) -> None:
+        header = BytesIO()
+        npy.write_array_header_1_0(
+            header,
+            {
+                "descr": npy.dtype_to_descr(self._dtype),
+                "fortran_order": False,
+                "shape": (self._n_samples,),
+            },
+        )
+        self._file.seek(0)
+        self._write(header.getvalue())
+
+
+def _field_names(channels: Sequence[str]) -> list[str]:
+    """Make names that a record can have: ASCII, and none of them twice."""
+    names: list[str] = []
+    for channel in channels:
+        name = channel.encode("ascii", "backslashreplace").decode("ascii") or "value"
+        while name in names or name in _RESERVED_FIELDS:
+            name += "_"
+        names.append(name)
+    return names
+
+
+def open_writers(
+    paths: Mapping[str, Path], tracks: Sequence[Track], file_format: FileFormat
+) -> dict[str, FileWriter]:
+    """Create the file of each track; when one cannot be created, those before it are closed.
+
+    Raises
+    ------
+    OSError
+        When a file cannot be created.
+    """
+    with ExitStack() as opened:
+        writers: dict[str, FileWriter] = {}
+        for track in tracks:
+            path = paths[track.name]
+            writer = TextWriter(path) if file_format == "text" else CompactWriter(path, track)
+            opened.callback(writer.close)
+            writers[track.name] = writer
+        opened.pop_all()
+    return writers
