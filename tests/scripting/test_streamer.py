@@ -20,6 +20,7 @@ from bela_module.recording.buffers import BufferData
 from bela_module.simulator.faults import parse_fault
 from bela_module.simulator.simulated_board import SimulatedBoard
 from bela_module.simulator.sketches import Sketch, SketchVariable, ramp
+from tests.support.signal_cases import AHEAD_TICKS
 
 # Little to wait for: 44 100 ticks a second, and four formats of a ramp.
 RAMPS = ("ramp_d", "ramp_j", "ramp_i", "ramp_c", "ramp_sparse")
@@ -218,7 +219,7 @@ def test_a_schedule_begins_and_ends_at_its_ticks(streamer: Streamer, board: Simu
 
 
 def test_a_schedule_need_not_be_waited_for(streamer: Streamer) -> None:
-    start = streamer.get_latest_timestamp() + 10_000
+    start = streamer.get_latest_timestamp() + AHEAD_TICKS
     begun_s = time.monotonic()
     streamer.schedule_streaming("ramp_d", start, 100, blocking=False)
     assert streamer.is_streaming()

@@ -155,7 +155,7 @@ def test_a_schedule_is_void_after_a_restart(
     wait_until(board.watched_names, "the schedule")
     board.restart()
     wait_until(lambda: events_of(one, "error the schedule is void"), "the report")
-    assert events_of(one, "stopped")
+    wait_until(lambda: events_of(one, "stopped"), "the end")
     assert not events_of(one, "schedule_finished")
     wait_until(lambda: one.state == "idle", "idle")
     assert one.start("a") == "streaming bela_a"

@@ -33,6 +33,14 @@ from bela_module.streams.stream_plans import StreamPlan
 from bela_module.tracking.trackers import Gap
 
 TIMEOUT_S = 20.0
+BUFFERED_S = 30  # LSL reserves memory for as long
+PULLED_SAMPLES = 16384
+DTYPES = {
+    pylsl.cf_float32: np.float32,
+    pylsl.cf_double64: np.float64,
+    pylsl.cf_int8: np.int8,
+    pylsl.cf_int32: np.int32,
+}
 RATE_HZ = 44100.0
 
 WaitUntil = Callable[..., None]
@@ -305,14 +313,17 @@ class Listener:
 
     def __init__(self, info: pylsl.StreamInfo) -> None:
         self.info = info
-        self._inlet = pylsl.StreamInlet(info, processing_flags=pylsl.proc_none)
+        self._inlet = pylsl.StreamInlet(info, BUFFERED_S, processing_flags=pylsl.proc_none)
         self._inlet.open_stream(TIMEOUT_S)
-        self._samples: list[Any] = []
+        self._rows: list[Array] = []
         self._stamps_s: list[float] = []
+        dtype = DTYPES.get(info.channel_format())  # none of text
+        shape = (PULLED_SAMPLES, info.channel_count())
+        self._buffer = None if dtype is None else np.empty(shape, dtype)
 
     @property
     def rows(self) -> Array:
-        return np.array(self._samples)
+        return np.concatenate(self._rows)
 
     @property
     def stamps_s(self) -> Stamps:
@@ -324,9 +335,11 @@ class Listener:
         while not self._stamps_s or self._stamps_s[-1] < until_s:
             if local_clock() > deadline_s:
                 pytest.fail(f"{len(self._stamps_s)} samples came, but none up to {until_s}")
-            samples, stamps_s = self._inlet.pull_chunk(timeout=0.05, max_samples=65536)
-            self._samples += samples
-            self._stamps_s += stamps_s
+            samples, stamps_s = self._inlet.pull_chunk(0.05, PULLED_SAMPLES, self._buffer)
+            if stamps_s:
+                rows = np.array(samples) if self._buffer is None else self._buffer[: len(stamps_s)]
+                self._rows.append(rows.copy())
+                self._stamps_s += stamps_s
 
     def close(self) -> None:
         self._inlet.close_stream()
