@@ -25,8 +25,9 @@ sys.path[:0] = [str(ROOT)]
 
 from bela_module.simulator.network import NO_DELAY, Delay, Network  # noqa: E402
 from bela_module.streams.outlets import keep_on_this_machine  # noqa: E402
+from benchmarks.marked_text import write_between_marks  # noqa: E402
 from benchmarks.truth_recording import Condition, measure  # noqa: E402
-from benchmarks.truth_report import Result, evaluate, plot, tables, write_between_marks  # noqa: E402
+from benchmarks.truth_report import Result, evaluate, plot, tables  # noqa: E402
 
 _AT_ONCE: Final = 2  # more would only measure how the processes disturb each other
 
@@ -93,7 +94,7 @@ def main() -> None:
     text = tables(results)
     print(text)
     if options.write is not None:
-        write_between_marks(options.write, text)
+        write_between_marks(options.write, text, "benchmarks/truth.py")
     if options.plot is not None:
         plot(results[shown[0]].trace, PLOT_TITLE, options.plot)
 

@@ -14,8 +14,6 @@ from benchmarks.truth_recording import Condition, Floats, Recording
 AFTER_S: Final = 5.0
 """Errors count from here on; the share inside the stated uncertainty counts every sample."""
 
-_BEGIN: Final = "<!-- benchmarks/truth.py writes from here -->"
-_END: Final = "<!-- benchmarks/truth.py writes to here -->"
 _OURS, _OTHERS = "tab:blue", "tab:red"
 
 
@@ -154,21 +152,6 @@ def _interval_table(groups: Mapping[str, Mapping[str, Result]]) -> str:
 
 def _us(value_s: float, digits: int = 0) -> str:
     return f"{value_s * 1e6:.{digits}f}"
-
-
-def write_between_marks(path: Path, text: str) -> None:
-    """Replace what stands between the two marks of a file.
-
-    Raises
-    ------
-    ValueError
-        When the file has not both marks.
-    """
-    head, begin, rest = path.read_text(encoding="utf-8").partition(_BEGIN)
-    _, end, tail = rest.partition(_END)
-    if not end:
-        raise ValueError(f"{path} needs the lines {_BEGIN} and {_END}")
-    path.write_text(f"{head}{begin}\n\n{text}\n\n{end}{tail}", encoding="utf-8")
 
 
 def plot(trace: Trace, title: str, path: Path) -> None:

@@ -34,6 +34,7 @@ from bela_module.tracking.trackers import Gap
 
 TIMEOUT_S = 20.0
 BUFFERED_S = 30  # LSL reserves memory for as long
+BUFFERED_HUNDREDS = 360  # of samples, of an irregular stream
 PULLED_SAMPLES = 16384
 DTYPES = {
     pylsl.cf_float32: np.float32,
@@ -313,7 +314,8 @@ class Listener:
 
     def __init__(self, info: pylsl.StreamInfo) -> None:
         self.info = info
-        self._inlet = pylsl.StreamInlet(info, BUFFERED_S, processing_flags=pylsl.proc_none)
+        buffered = BUFFERED_S if info.nominal_srate() else BUFFERED_HUNDREDS
+        self._inlet = pylsl.StreamInlet(info, buffered, processing_flags=pylsl.proc_none)
         self._inlet.open_stream(TIMEOUT_S)
         self._rows: list[Array] = []
         self._stamps_s: list[float] = []

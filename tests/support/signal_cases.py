@@ -8,7 +8,7 @@ from bela_module.protocol.data_channel import Array, ValueType
 from bela_module.simulator.sketches import Signal, Ticks, Times, ramp
 from tests.support.session_helpers import variable
 
-AHEAD_TICKS = 44100
+AHEAD_TICKS = 66150
 """How far ahead a schedule is made: no stall of this machine may take as long."""
 
 TOUCH_STEP = 1000

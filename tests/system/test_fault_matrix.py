@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import dataclasses
 import time
+from collections.abc import Callable
 from concurrent.futures import Future
 from typing import Any
 
@@ -137,7 +138,9 @@ CELLS = [
 
 
 @pytest.mark.parametrize(("case", "moment"), CELLS)
-def test_fault(case: Case, moment: str, wait_until: WaitUntil) -> None:
+def test_fault(
+    case: Case, moment: str, wait_until: WaitUntil, record_property: Callable[[str, object], None]
+) -> None:
     tables: dict[str, Any] = {"board": {"reply_timeout_s": REPLY_TIMEOUT_S}}
     if moment == "grouped":
         tables["streams"] = {"both": {"variables": list(NAMES)}}
@@ -147,7 +150,7 @@ def test_fault(case: Case, moment: str, wait_until: WaitUntil) -> None:
         getattr(play, "streaming" if moment == "grouped" else moment)()
         streams = dict(one.streams)
         check_that_it_struck(play, moment)
-        check_accounts(play, streams, moment)
+        record_property("account", check_accounts(play, streams, moment))
         check_still_controllable(play)
 
 
@@ -178,8 +181,14 @@ LOSING_BLOCKS = (
 )
 
 
-def check_accounts(play: Play, streams: dict[str, Any], moment: str) -> None:
-    """Check values, times and the account: delivered + counted lost = taken by the sketch."""
+def check_accounts(play: Play, streams: dict[str, Any], moment: str) -> str:
+    """Check values, times and the account: delivered + counted lost = taken by the sketch.
+
+    Returns
+    -------
+    str
+        How well it is known, for the table in ``docs/robustness.md``.
+    """
     case = play.case
     ledger = dataclasses.replace(play.ledger, assigns=case.assigns)
     accounts = ledger.accounts(
@@ -206,6 +215,9 @@ def check_accounts(play: Play, streams: dict[str, Any], moment: str) -> None:
         assert lost > 0
     elif case.loses is False:
         assert lost == 0
+    if case.hole_s:
+        return "=¹" if case.assigns else "≤²"
+    return "≤" if case.restarts else "="
 
 
 def check_still_controllable(play: Play) -> None:

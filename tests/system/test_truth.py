@@ -12,13 +12,15 @@ import numpy as np
 import pytest
 
 from bela_module.simulator.network import Delay, Network
+from benchmarks.marked_text import write_between_marks
 from benchmarks.truth_recording import Condition, Recording, measure
-from benchmarks.truth_report import AFTER_S, evaluate, tables, write_between_marks
+from benchmarks.truth_report import AFTER_S, evaluate, tables
 
 RATE_HZ = 1000.0
 BLOCK = 50
 SECONDS = 8
 BACK_S = 0.005
+PROGRAM = "benchmarks/truth.py"
 
 
 def made_up(error_s: float, late_s: float) -> Recording:
@@ -66,7 +68,7 @@ def test_tables_name_each_condition_and_replace_older_ones(tmp_path: Path) -> No
         "before\n<!-- benchmarks/truth.py writes from here -->\nold\n"
         "<!-- benchmarks/truth.py writes to here -->\nafter\n"
     )
-    write_between_marks(page, text)
+    write_between_marks(page, text, PROGRAM)
     written = page.read_text()
     assert text in written
     assert "old" not in written
@@ -78,7 +80,7 @@ def test_a_page_without_marks_is_left_alone(tmp_path: Path) -> None:
     page = tmp_path / "page.md"
     page.write_text("nothing here\n")
     with pytest.raises(ValueError, match="needs the lines"):
-        write_between_marks(page, "text")
+        write_between_marks(page, "text", PROGRAM)
     assert page.read_text() == "nothing here\n"
 
 

@@ -10,7 +10,9 @@ from bela_module.protocol.data_channel import ValueType
 from bela_module.simulator.faults import OtherClient
 from bela_module.simulator.simulated_board import SimulatedBoard
 from bela_module.simulator.sketches import Sketch
-from tests.support.fault_cases import NAMES, RATE_HZ, check_values, make_board, taken
+from tests.support.accounts import Ledger
+from tests.support.fault_cases import NAMES, RATE_HZ, make_board
+from tests.support.observed_board import ObservedBoard
 from tests.support.session_helpers import (
     Running,
     WaitUntil,
@@ -42,7 +44,7 @@ FOUR = Sketch(
 
 
 @pytest.fixture
-def board() -> Iterator[SimulatedBoard]:
+def board() -> Iterator[ObservedBoard]:
     with make_board() as board:
         yield board
 
@@ -62,7 +64,7 @@ def events_of(one: Running, name: str) -> list[str]:
 
 
 def test_another_clients_unwatch_is_diagnosed_and_mended(
-    board: SimulatedBoard, one: Running, wait_until: WaitUntil
+    board: ObservedBoard, one: Running, wait_until: WaitUntil
 ) -> None:
     one.start(*NAMES)
     flow(one, wait_until)
@@ -73,9 +75,8 @@ def test_another_clients_unwatch_is_diagnosed_and_mended(
     wait_until(lambda: not problems_of(one), "all is well")
     flow(one, wait_until)
     one.stop()
-    for name in NAMES:
-        counts = check_values(board, one.sink, f"bela_{name}", worst_s=0.05)
-        assert counts[name] + one.streams[f"bela_{name}"]["lost"] == taken(board, name)
+    for account in Ledger(board, one.sink).accounts(one.streams, worst_s=0.05):
+        account.check()
     assert one.streams["bela_a"]["lost"] > 512
     assert one.streams["bela_b"]["lost"] == 0
 

@@ -126,7 +126,9 @@ def test_control_that_another_client_ended_is_told_and_can_be_taken_again(
     one.set(whole=1)
     board.inject(OtherClient(cmd="uncontrol", variables="whole"))
     wait_until(lambda: one.session.status()["controlled"] == [], "that it is known")
-    assert "error whole: no longer controlled; SET again" in one.sink.events
+    wait_until(
+        lambda: "error whole: no longer controlled; SET again" in one.sink.events, "the event"
+    )
     one.set(whole=2)
     assert board.controlled_values() == {"whole": 2}
     one.release()
