@@ -59,7 +59,7 @@ class StreamBuffer(TypedDict):
     buffer: BufferData
 
 
-Block = list[StreamBuffer]
+AlignedBlock = list[StreamBuffer]
 
 
 def make_buffer(ticks: Ticks, values: Array, stamps_s: Stamps, lost: int = 0) -> BufferData:
@@ -106,7 +106,7 @@ def native_values(variable: Variable, column: Array) -> Array:
 
 @dataclass(slots=True)
 class _Lane:
-    """What waits of one variable, and the last tick up to which it is known."""
+    """Buffers of one variable that wait, and the last tick up to which it is known."""
 
     parts: deque[BufferData] = field(default_factory=deque)
     n_values: int = 0
@@ -115,7 +115,7 @@ class _Lane:
     lost: int = 0
 
     def put(self, buffer: BufferData) -> None:
-        """Let a buffer wait."""
+        """Append a buffer."""
         self.parts.append(buffer)
         self.n_values += buffer["data"].size
         self.lost += buffer["lost"]
@@ -180,7 +180,7 @@ class BlockAligner:
         self._max_waiting_values = max_waiting_values
         self._given_tick = _BEFORE_ALL
 
-    def add(self, name: str, buffer: BufferData) -> list[Block]:
+    def add(self, name: str, buffer: BufferData) -> list[AlignedBlock]:
         """Take a variable's next buffer.
 
         Returns
@@ -189,13 +189,13 @@ class BlockAligner:
             The blocks that are complete now, of which there are two only when the board restarted.
         """
         lane = self._lanes[name]
-        # Ticks never go back but when the board counts them anew.
-        blocks = self._begin_anew() if buffer["ref_timestamp"] < lane.last_tick else []
+        # Ticks go back only when the board's tick counter was reset.
+        blocks = self._restart_ticks() if buffer["ref_timestamp"] < lane.last_tick else []
         lane.put(buffer)
         return blocks + self._give_known(lane)
 
-    def lose(self, name: str, last_tick: int) -> list[Block]:
-        """Learn that of a variable nothing more comes up to a tick; its next buffer says why.
+    def lose(self, name: str, last_tick: int) -> list[AlignedBlock]:
+        """Learn that of a variable nothing more comes up to a tick.
 
         Returns
         -------
@@ -206,7 +206,7 @@ class BlockAligner:
         lane.known_tick = max(lane.known_tick, last_tick)
         return self._give_known(lane)
 
-    def finish(self) -> list[Block]:
+    def finish(self) -> list[AlignedBlock]:
         """Give all that still waits, as one block.
 
         Returns
@@ -216,25 +216,25 @@ class BlockAligner:
         """
         return self._give(max(lane.known_tick for lane in self._lanes.values()))
 
-    def _begin_anew(self) -> list[Block]:
+    def _restart_ticks(self) -> list[AlignedBlock]:
         blocks = self.finish()
         self._given_tick = _BEFORE_ALL
         for lane in self._lanes.values():
             lane.last_tick = lane.known_tick = _BEFORE_ALL
         return blocks
 
-    def _give_known(self, changed: _Lane) -> list[Block]:
+    def _give_known(self, changed: _Lane) -> list[AlignedBlock]:
         last_tick = min(lane.known_tick for lane in self._lanes.values())
         if changed.n_values > self._max_waiting_values:
             last_tick = max(last_tick, _last_tick(changed.parts[0]))
         return self._give(last_tick)
 
-    def _give(self, last_tick: int) -> list[Block]:
+    def _give(self, last_tick: int) -> list[AlignedBlock]:
         if last_tick <= self._given_tick:
             return []
         first_tick, self._given_tick = self._given_tick + 1, last_tick
         nothing = np.empty(0, np.int64)
-        block: Block = []
+        block: AlignedBlock = []
         for variable in self._variables:
             empty = BufferData(
                 ref_timestamp=first_tick,

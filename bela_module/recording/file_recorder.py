@@ -29,11 +29,11 @@ _BUFFER_VALUES: Final = 50  # a buffer itself takes as much memory as so many va
 
 
 class FileRecorder:
-    """Writes what it is given into a file for each track, in a thread of its own.
+    """Writes buffers into a file for each track, in its own thread.
 
-    The files are made at once, so that whatever is wrong with folder and name is known at the
-    start. What a slow or full disk does not take is counted in `missing`, told at the end, and
-    part of the ``lost`` of the next buffer that is written.
+    The files are created at once, so that a wrong folder or name is an error at the start. What
+    a slow or full disk does not take is counted in `missing`, reported at the end, and part of
+    the ``lost`` of the next buffer that is written.
 
     Parameters
     ----------
@@ -98,7 +98,7 @@ class FileRecorder:
         return not self._thread.is_alive()
 
     def take(self, name: str, buffer: BufferData) -> None:
-        """Have a buffer written, from any one thread; returns at once."""
+        """Queue a buffer to be written; returns at once. Always called by the same thread."""
         n_values = buffer["data"].size
         lost = buffer["lost"] + self._owed[name]
         n_waiting = self._given - self._done + _BUFFER_VALUES * self._waiting.qsize()
@@ -117,13 +117,13 @@ class FileRecorder:
         self._waiting.put((name, buffer))
 
     def end(self) -> None:
-        """Have the files completed, without waiting for it; safe to call more than once."""
+        """Take no more and complete the files, without waiting; safe to call more than once."""
         if not self._ended:
             self._ended = True
             self._waiting.put(None)
 
     def discard(self) -> None:
-        """End it, and remove its files if nothing was to be written."""
+        """End it, and remove its files if no buffer was taken."""
         self._removes_empty = True
         self.end()
 

@@ -1,4 +1,4 @@
-"""Recordings on disk: names that are free, and reading what was written."""
+"""Names of recording files that do not exist yet, and reading recordings."""
 
 from __future__ import annotations
 

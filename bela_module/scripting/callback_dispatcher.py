@@ -1,7 +1,7 @@
-"""Calls a user's function for each buffer, in a thread of its own that owns an event loop.
+"""Calls a user's function for each buffer, in its own thread with an event loop.
 
-A slow callback holds up nothing but itself: what does not fit into the bounded queue is dropped
-and counted. A callback that raises is reported, and called again with what comes next.
+A slow callback delays nothing else: what does not fit into the bounded queue is dropped and
+counted. A callback that raises is reported, and called again with the next item.
 """
 
 from __future__ import annotations
@@ -13,15 +13,15 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable
-from typing import Any, Final
+from typing import Any
+
+from bela_module.scripting.time_limits import (
+    CALLBACK_CATCH_UP_S,
+    CALLBACK_S,
+    CALLBACK_THREAD_START_S,
+)
 
 logger = logging.getLogger(__name__)
-
-_START_TIMEOUT_S: Final = 10.0
-_CATCH_UP_S: Final = 5.0
-
-PATIENCE_S: Final = 1.0
-"""How long the end of something waits for a single call."""
 
 
 class Dispatcher:
@@ -70,10 +70,10 @@ class Dispatcher:
         self._ready = threading.Event()
         self._thread = threading.Thread(target=self._run, name="bela-callbacks", daemon=True)
         self._thread.start()
-        self._ready.wait(_START_TIMEOUT_S)
+        self._ready.wait(CALLBACK_THREAD_START_S)
 
     def put(self, item: object) -> None:
-        """Have an item handed on, from any thread; returns at once."""
+        """Queue an item, from any thread; returns at once."""
         with self._lock:
             full = len(self._waiting) >= self._max_waiting
             self.dropped += full
@@ -84,23 +84,23 @@ class Dispatcher:
         elif self.dropped == 1:
             self._report("the callback is too slow: it is not given all buffers")
 
-    def close(self, patience_s: float = PATIENCE_S) -> None:
-        """Wait up to 5 s until everything that waits was handed on; what is left is abandoned.
+    def close(self, call_s: float = CALLBACK_S) -> None:
+        """Wait up to 5 s until all waiting items were handed on; the others are dropped.
 
         Parameters
         ----------
-        patience_s : float
-            How long a single call may take; 0: abandon at once what waits. Called by the callback
+        call_s : float
+            How long a single call may take; 0: drop at once what waits. Called by the callback
             itself, it does not wait.
         """
         self._ended = True
         self._wake()
         if self._thread is threading.current_thread():
             return
-        deadline_s = time.monotonic() + _CATCH_UP_S
+        deadline_s = time.monotonic() + CALLBACK_CATCH_UP_S
         while self._thread.is_alive() and time.monotonic() < deadline_s:
             before = self._n_calls
-            self._thread.join(patience_s)
+            self._thread.join(call_s)
             if self._n_calls == before:
                 break
         with self._lock:
@@ -113,7 +113,7 @@ class Dispatcher:
             self._report(f"the callback was too slow for {self.dropped} buffers or blocks")
 
     def _wake(self) -> None:
-        """Wake the loop once for all that it has not looked at yet: it costs a system call."""
+        """Wake the loop, once for all items that it has not seen yet: it costs a system call."""
         with self._lock:
             waking, self._waking = self._waking, True
         if waking or self._loop is None:

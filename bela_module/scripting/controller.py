@@ -1,4 +1,4 @@
-"""The Controller of the Bela tutorials: sets variables of the sketch."""
+"""``Controller``: sets variables of the sketch, as in the Bela tutorials."""
 
 from __future__ import annotations
 
@@ -18,16 +18,6 @@ class Controller(LiveBoard):
 
     A controlled variable is what the sketch reads; what streams and is monitored is always what
     the sketch assigns. Control ends with :meth:`disconnect`, or with the program.
-
-    Parameters
-    ----------
-    ip : str, optional
-        Host name or address of the board; by default that of the environment variable
-        ``BELA_HOST``, else ``bela.local``.
-    port : int, optional
-        Port of its websockets; by default ``BELA_PORT``, else 5555.
-    data_add, control_add : str
-        Names of its two channels, which are the same on every board.
     """
 
     def start_controlling(self, variables: Sequence[str] | str = ()) -> None:

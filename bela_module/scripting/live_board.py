@@ -1,4 +1,4 @@
-"""What Streamer, Monitor and Controller share: a board, and what is known of its variables.
+"""Base class of Streamer, Monitor and Controller: a board and its variables.
 
 Each has a session of its own, and with it a connection: several of them may be used at a time,
 of one board or of many, from any thread, in a script or in a notebook.
@@ -23,6 +23,7 @@ from bela_module.errors import NoReplyError, RequestError
 from bela_module.protocol.data_channel import Variable
 from bela_module.requests import Request, make_request
 from bela_module.scripting.streaming_run import RunSink
+from bela_module.scripting.time_limits import SESSION_REPLY_S
 from bela_module.session.jobs.listing import BoardView
 from bela_module.session.session import Session
 from bela_module.streams.lsl_clock import local_clock
@@ -33,7 +34,6 @@ logger = logging.getLogger(__name__)
 
 _DATA_PATH: Final = "gui_data"
 _CONTROL_PATH: Final = "gui_control"
-_PATIENCE_S: Final = 30.0  # for the session, which has its own, shorter time limits
 
 T = TypeVar("T")
 
@@ -71,37 +71,19 @@ class WatcherVariable(TypedDict):
 
 
 class _Selection(Request):
-    """Variables of the board; none means all."""
+    """Names of variables; none means all."""
 
     variables: Annotated[tuple[str, ...], BeforeValidator(as_list)]
 
 
 class _Pause(Request):
-    """How long to let time pass."""
+    """Argument of ``LiveBoard.wait``."""
 
     duration_s: Wait
 
 
 class LiveBoard:
-    """A connection to a board, and its variables.
-
-    Parameters
-    ----------
-    ip : str, optional
-        Host name or address of the board; by default that of the environment variable
-        ``BELA_HOST``, else ``bela.local``.
-    port : int, optional
-        Port of its websockets; by default ``BELA_PORT``, else 5555.
-    data_add, control_add : str
-        Names of its two channels, which are the same on every board.
-
-    Raises
-    ------
-    ConfigError
-        When the address is none.
-    RequestError
-        When the channels have other names.
-    """
+    """A connection to a board, and its variables: what Streamer, Monitor and Controller share."""
 
     _exclusive: ClassVar[bool] = False
 
@@ -112,6 +94,25 @@ class LiveBoard:
         data_add: str = _DATA_PATH,
         control_add: str = _CONTROL_PATH,
     ) -> None:
+        """Take a board's address; :meth:`connect` connects to it.
+
+        Parameters
+        ----------
+        ip : str, optional
+            Host name or address of the board; by default that of the environment variable
+            ``BELA_HOST``, else ``bela.local``.
+        port : int, optional
+            Port of its websockets; by default ``BELA_PORT``, else 5555.
+        data_add, control_add : str
+            Names of its two channels, which are the same on every board.
+
+        Raises
+        ------
+        ConfigError
+            When the address is none.
+        RequestError
+            When the channels have other names.
+        """
         if (data_add, control_add) != (_DATA_PATH, _CONTROL_PATH):
             raise RequestError(
                 f"channels {data_add!r} and {control_add!r}: a board has only "
@@ -125,11 +126,15 @@ class LiveBoard:
         self._finalizer: weakref.finalize[Any, Any] | None = None
         self._view: BoardView | None = None
         self._connecting = threading.RLock()
+        self._prepare_runs()
+
+    def _prepare_runs(self) -> None:
+        """Make what a subclass needs for its runs."""
 
     # ---- the connection --------------------------------------------------------------------
 
     def connect(self) -> bool:
-        """Connect to the board; a lost connection is found again by itself when it is needed.
+        """Connect to the board; a lost connection is made again when it is needed.
 
         Returns
         -------
@@ -143,7 +148,7 @@ class LiveBoard:
         """
         with self._connecting:
             if self._is_open:
-                self._look()  # a lost connection is found again for it, and what streams goes on
+                self._look()  # a lost connection is made again for it, and what streams goes on
             else:
                 self._open()
         return True
@@ -251,7 +256,7 @@ class LiveBoard:
         return self._look().tick
 
     def get_prop_of_var(self, var_name: str, prop: str) -> Any:
-        """Look one property of a variable up, such as its ``type``.
+        """Return one property of a variable, such as its ``type``.
 
         Raises
         ------
@@ -271,7 +276,7 @@ class LiveBoard:
 
     @property
     def last_error(self) -> str | None:
-        """What went wrong last, be it the board, a file or a callback; None: nothing did."""
+        """The latest error of the board, a file or a callback; None when there was none."""
         error: str | None = self.status["last_error"] if self._session is not None else None
         return error
 
@@ -294,7 +299,7 @@ class LiveBoard:
         logger.info("connected to %s, which runs %r", self.settings.board.url, view.project)
 
     def _leave(self, *, hurried: bool = False) -> None:
-        """Disconnect; hurried means that nobody wants to wait for callbacks."""
+        """Disconnect; hurried: without waiting for callbacks."""
         with self._connecting:
             if self._finalizer is not None:
                 self._finalizer()
@@ -326,9 +331,9 @@ class LiveBoard:
 
     def _result(self, future: Future[T], request: str) -> T:
         try:
-            return future.result(_PATIENCE_S)
+            return future.result(SESSION_REPLY_S)
         except TimeoutError:
-            raise NoReplyError(request, self.settings.board.url, _PATIENCE_S) from None
+            raise NoReplyError(request, self.settings.board.url, SESSION_REPLY_S) from None
 
 
 def _settings(ip: str | None, port: int | None) -> Settings:
@@ -353,5 +358,5 @@ def _describe(variable: Variable) -> WatcherVariable:
 
 
 def _whole(rate_hz: float) -> float:
-    """Give a whole number as an int, as the board does, for it to be used as a tick."""
+    """Return a whole number as an int, as the board does, so that it can be used as a tick."""
     return int(rate_hz) if float(rate_hz).is_integer() else rate_hz

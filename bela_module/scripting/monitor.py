@@ -1,4 +1,4 @@
-"""The Monitor of the Bela tutorials: single values at a low rate, beside what streams."""
+"""``Monitor``: single values of variables at a low rate, as in the Bela tutorials."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from bela_module.recording.file_writers import FileFormat
 from bela_module.recording.recording_files import load_buffers
 from bela_module.requests import MonitorRequest, make_request
 from bela_module.scripting.receiver import Amount, Receiver, Saving
-from bela_module.scripting.streaming_run import Output, Run
+from bela_module.scripting.streaming_run import Output, StreamingRun
 from bela_module.validation import as_list
 
 _DEFAULT_PERIOD_TICKS: Final = 1000
@@ -39,18 +39,7 @@ class MonitoredValues(TypedDict):
 
 
 class Monitor(Receiver):
-    """Looks at variables of a board now and then.
-
-    Parameters
-    ----------
-    ip : str, optional
-        Host name or address of the board; by default that of the environment variable
-        ``BELA_HOST``, else ``bela.local``.
-    port : int, optional
-        Port of its websockets; by default ``BELA_PORT``, else 5555.
-    data_add, control_add : str
-        Names of its two channels, which are the same on every board.
-    """
+    """Receives single values of variables of a board, at a low rate."""
 
     _queue_length: int = 2000
 
@@ -196,7 +185,7 @@ class Monitor(Receiver):
         periods: Sequence[int] | int,
         saving: Saving,
         n_values: int | None = None,
-    ) -> Run:
+    ) -> StreamingRun:
         chosen = self._choose(variables)
         fields = {
             "variables": [variable.name for variable in chosen],

@@ -1,17 +1,15 @@
-"""A progress bar for people who wait: only on a terminal, and only when it takes long."""
+"""A progress bar on the terminal, shown when something takes long."""
 
 from __future__ import annotations
 
 import threading
 from collections.abc import Callable
 from types import TracebackType
-from typing import Final
 
 from rich.console import Console
 from rich.progress import Progress
 
-_PATIENCE_S: Final = 1.0
-_REFRESH_S: Final = 0.2
+from bela_module.scripting.time_limits import PROGRESS_DELAY_S, PROGRESS_REFRESH_S
 
 
 class ProgressDisplay:
@@ -55,9 +53,9 @@ class ProgressDisplay:
             self._thread.join()
 
     def _show(self) -> None:
-        if self._ended.wait(_PATIENCE_S):
+        if self._ended.wait(PROGRESS_DELAY_S):
             return
         with Progress(console=self._console, transient=True) as bar:
             task = bar.add_task(self._label, total=1.0)
-            while not self._ended.wait(_REFRESH_S):
+            while not self._ended.wait(PROGRESS_REFRESH_S):
                 bar.update(task, completed=self._fraction())

@@ -1,4 +1,4 @@
-"""What Streamer and Monitor share: runs, their buffers, files of them, and waiting for them."""
+"""Base class of Streamer and Monitor: runs, their buffers, their files, and waiting for them."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from pathlib import Path
-from typing import Annotated, Final
+from typing import Annotated
 
 from pydantic import AfterValidator, Field
 
@@ -19,12 +19,11 @@ from bela_module.recording.file_writers import FileFormat, Track
 from bela_module.requests import MAX_TICK, Integer, Request, make_request
 from bela_module.scripting.live_board import LiveBoard
 from bela_module.scripting.progress import ProgressDisplay
-from bela_module.scripting.streaming_run import FileOutput, Output, Run
+from bela_module.scripting.streaming_run import FileOutput, Output, StreamingRun
+from bela_module.scripting.time_limits import VALUES_MARGIN_S
 from bela_module.validation import Wait
 
 logger = logging.getLogger(__name__)
-
-_SURE_S: Final = 60.0  # beyond the time that the values themselves take
 
 Count = Annotated[Integer, Field(ge=1, le=MAX_TICK)]
 
@@ -37,7 +36,7 @@ def _expanded(folder: Path) -> Path:
 
 
 class Amount(Request):
-    """How many values are waited for, and how long."""
+    """How many values to wait for, and how long."""
 
     n_values: Count
     timeout_s: Wait | None = None
@@ -57,25 +56,18 @@ class _Queue(Request):
 
 
 class Receiver(LiveBoard):
-    """A board of which values are received, in one run after another; see `LiveBoard`."""
+    """A board of which values are received, in one run after another."""
 
     _queue_length: int = 1000
 
-    def __init__(
-        self,
-        ip: str | None = None,
-        port: int | None = None,
-        data_add: str = "gui_data",
-        control_add: str = "gui_control",
-    ) -> None:
-        super().__init__(ip, port, data_add, control_add)
-        self._run = Run((), self._queue_length)
+    def _prepare_runs(self) -> None:
+        self._run = StreamingRun((), self._queue_length)
         self._run.ended = True
         self._lock = threading.Lock()
         self._saved_files: dict[str, Path] = {}
 
     def is_streaming(self) -> bool:
-        """Tell whether values are being received, or will be once the board is there."""
+        """Tell whether values are being received, or will be once the board is connected."""
         return not self._run.ended
 
     # ---- what has come ---------------------------------------------------------------------
@@ -102,11 +94,11 @@ class Receiver(LiveBoard):
 
     @property
     def report(self) -> str:
-        """How many values have come in this run, or the last, and why as many; a line for each."""
+        """How many values came and were lost in this run, or the last; a line for each variable."""
         return self._run.describe()
 
     def flush_queue(self) -> None:
-        """Forget the buffers that are kept."""
+        """Drop the buffers that are kept."""
         self._run.flush()
 
     # ---- for the classes that build on this one --------------------------------------------
@@ -135,10 +127,10 @@ class Receiver(LiveBoard):
         outputs: Sequence[Output],
         command: Callable[[], Future[str]],
         n_values: int | None = None,
-    ) -> Run:
-        """Have values received; what was received so far is forgotten."""
+    ) -> StreamingRun:
+        """Start a run; the buffers of the one before are dropped."""
         queue_length = None if n_values is not None else self._queue_length
-        run = Run(variables, queue_length, n_values, outputs)
+        run = StreamingRun(variables, queue_length, n_values, outputs)
         try:
             with self._lock:
                 if not self._run.ended:
@@ -151,20 +143,20 @@ class Receiver(LiveBoard):
             raise
         return run
 
-    def _give_up(self, run: Run) -> None:
-        """End a run after an error or Ctrl-C, which no other error may hide."""
+    def _give_up(self, run: StreamingRun) -> None:
+        """End a run after an error or Ctrl-C; a further error is only logged."""
         try:
             self._stop(run, hurried=True)
         except BelaError as error:
-            logger.warning("what was given up could not be ended: %s", error)
+            logger.warning("the run could not be ended: %s", error)
 
     def _end(self, *, hurried: bool = False) -> None:
         """End the run, if there is one that has not ended, with all that belongs to it."""
         self._stop(self._run, hurried=hurried)
 
-    def _stop(self, run: Run, *, hurried: bool) -> None:
+    def _stop(self, run: StreamingRun, *, hurried: bool) -> None:
         try:
-            # Also when it has ended here, while the board was never told or did not confirm it.
+            # Also when it has ended here, but the board was never told or did not confirm it.
             if self._is_open and not run.stopped:
                 self._result(self._open_session().stop(), "unwatch")
                 run.stopped = True
@@ -172,18 +164,18 @@ class Receiver(LiveBoard):
             run.close(hurried=hurried)
 
     def _wait_for_values(
-        self, run: Run, amount: Amount, is_given_up: Callable[[], bool] = lambda: False
+        self, run: StreamingRun, amount: Amount, is_given_up: Callable[[], bool] = lambda: False
     ) -> None:
         """Wait for as many values as were asked for, then end the run.
 
         Parameters
         ----------
-        run : Run
+        run : StreamingRun
             What has begun.
         amount : Amount
             How many, and how long to wait; by default a minute longer than they should take.
         is_given_up : callable
-            Whether nobody wants them any more; :meth:`Run.wake` has it asked.
+            Whether to stop waiting; :meth:`StreamingRun.wake` has it called again.
 
         Raises
         ------
@@ -195,7 +187,7 @@ class Receiver(LiveBoard):
         timeout_s = amount.timeout_s
         if timeout_s is None:
             rate_hz = self._view.declared_rate_hz if self._view is not None else 1.0
-            timeout_s = _SURE_S + 10 * amount.n_values / rate_hz
+            timeout_s = VALUES_MARGIN_S + 10 * amount.n_values / rate_hz
         names = ", ".join(variable.name for variable in run.variables)
         what = f"{amount.n_values} values of {names}"
         try:

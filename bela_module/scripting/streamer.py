@@ -1,4 +1,4 @@
-"""The Streamer of the Bela tutorials, on the parts of this module.
+"""``Streamer``: streams variables of a board into Python, as in the Bela tutorials.
 
 >>> from bela_module import Streamer
 >>> streamer = Streamer()
@@ -14,16 +14,14 @@ import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from pathlib import Path
-from typing import Any, ClassVar, Final, Self, TypedDict, Unpack
+from typing import Any, ClassVar, Final, Unpack
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import model_validator
 
 from bela_module.errors import NoReplyError, RequestError
 from bela_module.protocol.data_channel import Variable
 from bela_module.recording.buffers import BufferData
-from bela_module.recording.file_writers import FileFormat
 from bela_module.recording.recording_files import load_buffers
 from bela_module.requests import (
     Request,
@@ -34,8 +32,10 @@ from bela_module.requests import (
 )
 from bela_module.scripting.callback_dispatcher import Dispatcher
 from bela_module.scripting.progress import ProgressDisplay
-from bela_module.scripting.receiver import Amount, Receiver, Saving
-from bela_module.scripting.streaming_run import BlockCallback, BufferCallback, Output, Run
+from bela_module.scripting.receiver import Amount, Receiver
+from bela_module.scripting.streaming_options import CheckedOptions, StreamingOptions
+from bela_module.scripting.streaming_run import BlockCallback, BufferCallback, Output, StreamingRun
+from bela_module.scripting.time_limits import SCHEDULE_MARGIN_S
 from bela_module.streams.lsl_clock import local_clock
 from bela_module.validation import Wait
 
@@ -44,72 +44,13 @@ logger = logging.getLogger(__name__)
 MAX_WAITING_CALLS: Final = 1000
 """How many buffers or blocks wait for a callback; what comes beyond them is left out for it."""
 
-_SURE_S: Final = 10.0  # beyond the end of a schedule
 
-
-class StreamingOptions(TypedDict, total=False):
-    """What every way to stream takes.
-
-    Attributes
-    ----------
-    saving_enabled : bool
-        Whether each variable is saved into a file of its own; not by default.
-    saving_filename : str
-        Ending of the files' names, "var_stream.txt" by default: the file of ``pot1`` is
-        ``pot1_var_stream.txt``, or ``pot1_var_stream__1.txt`` when that is there already.
-    saving_dir : path-like
-        Folder of the files; by default the current one.
-    saving_format : {"text", "compact"}
-        The tutorial's text, by default, or NumPy's ``.npy``; ``file_writers`` has both.
-    on_buffer_callback : callable
-        Called with each buffer, ``{"name": ..., "buffer": ...}``, in a thread of its own. May be
-        a coroutine function.
-    on_block_callback : callable
-        Called with a list of one buffer for each variable, all of the same span of ticks.
-    callback_args : object
-        What the callback is given besides: a tuple of arguments, or a single one.
-    """
-
-    saving_enabled: bool
-    saving_filename: str
-    saving_dir: str | Path
-    saving_format: FileFormat
-    on_buffer_callback: Callable[..., Any] | None
-    on_block_callback: Callable[..., Any] | None
-    callback_args: Any
-
-
-class _Options(Saving):
-    """`StreamingOptions`, checked."""
-
-    on_buffer_callback: Callable[..., Any] | None = None
-    on_block_callback: Callable[..., Any] | None = None
-    callback_args: Any = ()
-
-    @model_validator(mode="after")
-    def _check_together(self) -> Self:
-        if self.on_buffer_callback is not None and self.on_block_callback is not None:
-            raise ValueError("on_buffer_callback and on_block_callback exclude each other")
-        return self
-
-
-class _Patience(Request):
+class _Timeout(Request):
     timeout_s: Wait
 
 
 class Streamer(Receiver):
-    """Streams variables of a board into Python.
-
-    Parameters
-    ----------
-    ip : str, optional
-        Host name or address of the board; by default that of the environment variable
-        ``BELA_HOST``, else ``bela.local``.
-    port : int, optional
-        Port of its websockets; by default ``BELA_PORT``, else 5555.
-    data_add, control_add : str
-        Names of its two channels, which are the same on every board.
-    """
+    """Streams variables of a board into Python: buffers, callbacks, files."""
 
     _exclusive: ClassVar[bool] = True
     _dispatcher: Dispatcher | None = None
@@ -164,7 +105,7 @@ class Streamer(Receiver):
         BelaError
             When that cannot be; its message says what to do.
         """
-        self._start(variables, make_request(_Options, options))
+        self._start(variables, make_request(CheckedOptions, options))
 
     def stop_streaming(self, variables: Sequence[str] | str = ()) -> None:
         """End the run, with all that the board still holds of it.
@@ -259,16 +200,16 @@ class Streamer(Receiver):
         BelaError
             When that cannot be; its message says what to do.
         """
-        checked = make_request(_Options, options)
+        checked = make_request(CheckedOptions, options)
         if timeout_s is not None:
-            timeout_s = make_request(_Patience, {"timeout_s": timeout_s}).timeout_s
+            timeout_s = make_request(_Timeout, {"timeout_s": timeout_s}).timeout_s
         chosen = self._choose(variables)
         fields = {"variables": [v.name for v in chosen], "timestamps": timestamps}
         request = make_request(ScheduleRequest, {**fields, "durations": durations})
         self._prepare(chosen, checked, lambda: self._open_session().schedule(request))
         if blocking:
             if timeout_s is None:
-                timeout_s = self._scheduled_s(request) + _SURE_S
+                timeout_s = self._scheduled_s(request) + SCHEDULE_MARGIN_S
             self.wait_until_finished(timeout_s)
 
     def wait_until_finished(self, timeout_s: float) -> None:
@@ -284,11 +225,11 @@ class Streamer(Receiver):
         NoReplyError
             When it does not end in time; it is stopped then.
         """
-        timeout_s = make_request(_Patience, {"timeout_s": timeout_s}).timeout_s
+        timeout_s = make_request(_Timeout, {"timeout_s": timeout_s}).timeout_s
         run = self._run
         names = ", ".join(variable.name for variable in run.variables)
         what = f"the scheduled {names}"
-        expected_s = max(timeout_s - _SURE_S, timeout_s / 2)
+        expected_s = max(timeout_s - SCHEDULE_MARGIN_S, timeout_s / 2)
         begun_s = local_clock()
         try:
             with ProgressDisplay(what, lambda: min(1.0, (local_clock() - begun_s) / expected_s)):
@@ -314,7 +255,7 @@ class Streamer(Receiver):
                 self._stream_n_values, variables, n_values, timeout_s, options, given_up.is_set
             )
         )
-        work.add_done_callback(_look_away)
+        work.add_done_callback(_retrieve_exception)
         try:
             await asyncio.wait({work})
         except asyncio.CancelledError:
@@ -364,14 +305,14 @@ class Streamer(Receiver):
         is_given_up: Callable[[], bool] = lambda: False,
     ) -> dict[str, list[BufferData]]:
         amount = make_request(Amount, {"n_values": n_values, "timeout_s": timeout_s})
-        run = self._start(variables, make_request(_Options, options), amount.n_values)
+        run = self._start(variables, make_request(CheckedOptions, options), amount.n_values)
         self._wait_for_values(run, amount, is_given_up)
         logger.info("streamed %d values\n%s", amount.n_values, run.describe())
         return run.queues()
 
     def _start(
-        self, variables: Sequence[str] | str, options: _Options, n_values: int | None = None
-    ) -> Run:
+        self, variables: Sequence[str] | str, options: CheckedOptions, n_values: int | None = None
+    ) -> StreamingRun:
         chosen = self._choose(variables)
         request = make_request(StartRequest, {"variables": [v.name for v in chosen]})
         run = self._prepare(chosen, options, lambda: self._open_session().start(request), n_values)
@@ -381,14 +322,14 @@ class Streamer(Receiver):
     def _prepare(
         self,
         variables: Sequence[Variable],
-        options: _Options,
+        options: CheckedOptions,
         command: Callable[[], Future[str]],
         n_values: int | None = None,
-    ) -> Run:
+    ) -> StreamingRun:
         self._end()
         return self._begin(variables, self._outputs(variables, options), command, n_values)
 
-    def _outputs(self, variables: Sequence[Variable], options: _Options) -> list[Output]:
+    def _outputs(self, variables: Sequence[Variable], options: CheckedOptions) -> list[Output]:
         outputs: list[Output] = []
         if options.saving_enabled:
             outputs.append(self._recording(variables, options))
@@ -412,7 +353,7 @@ class Streamer(Receiver):
         return (end - view.tick) / (rate_hz if rate_hz > 0 else view.declared_rate_hz)
 
 
-def _look_away(work: asyncio.Future[Any]) -> None:
-    """Take note of how abandoned work ended, which asyncio would complain about otherwise."""
+def _retrieve_exception(work: asyncio.Future[Any]) -> None:
+    """Read the exception of abandoned work, which asyncio would report otherwise."""
     if not work.cancelled():
         work.exception()

@@ -1,4 +1,4 @@
-"""One run of the Python interface: from the start of its streams to the last of their buffers."""
+"""A run of the Python interface: queues and counts of buffers, callbacks, files."""
 
 from __future__ import annotations
 
@@ -18,7 +18,8 @@ from bela_module.recording.buffers import (
     native_values,
 )
 from bela_module.recording.file_recorder import FileRecorder
-from bela_module.scripting.callback_dispatcher import PATIENCE_S, Dispatcher
+from bela_module.scripting.callback_dispatcher import Dispatcher
+from bela_module.scripting.time_limits import CALLBACK_S
 from bela_module.streams.sink import Origin, Stamps, StreamFacts
 from bela_module.streams.stream_plans import StreamPlan
 from bela_module.tracking.trackers import Gap, GapReason
@@ -28,7 +29,7 @@ _END_MARKS: Final = ("stopped", "schedule_finished")
 
 
 class Output(Protocol):
-    """Where a run's buffers go besides its queues: called in the session's thread, at once."""
+    """Receives a run's buffers in the session's thread: a callback or a file. Must not block."""
 
     def take(self, name: str, buffer: BufferData) -> None:
         """Take a variable's next buffer."""
@@ -37,24 +38,24 @@ class Output(Protocol):
         """Learn that of a variable nothing more comes up to a tick."""
 
     def close(self, *, hurried: bool = False) -> None:
-        """Take no more, and finish what was taken, or without delay what can be finished so."""
+        """Take no more and finish what was taken; hurried: without waiting for a callback."""
 
     def describe_missing(self, name: str) -> str:
         """Say what it lacks of a variable, as the end of a sentence; nothing: it has all."""
 
 
 class _Callback:
-    """A user's function, and its end."""
+    """A user's function that is called by a dispatcher."""
 
     def __init__(self, dispatcher: Dispatcher) -> None:
         self._dispatcher = dispatcher
 
     def close(self, *, hurried: bool = False) -> None:
         """Wait for the function to have had everything, unless hurried."""
-        self._dispatcher.close(0.0 if hurried else PATIENCE_S)
+        self._dispatcher.close(0.0 if hurried else CALLBACK_S)
 
     def describe_missing(self, name: str) -> str:
-        """Say nothing: what was left out is counted in calls, and was reported."""
+        """Say nothing: calls that were left out have been reported."""
         return ""
 
 
@@ -66,7 +67,7 @@ class BufferCallback(_Callback):
         self._dispatcher.put(StreamBuffer(name=name, buffer=buffer))
 
     def lose(self, name: str, last_tick: int) -> None:
-        """Leave it to the next buffer to tell."""
+        """Do nothing: the next buffer tells how many were lost."""
 
 
 class BlockCallback(_Callback):
@@ -105,7 +106,7 @@ class FileOutput:
         self._recorder.take(name, buffer)
 
     def lose(self, name: str, last_tick: int) -> None:
-        """Leave it to the next buffer to tell."""
+        """Do nothing: the next buffer tells how many were lost."""
 
     def close(self, *, hurried: bool = False) -> None:
         """Complete the files, unless the disk hangs."""
@@ -117,10 +118,10 @@ class FileOutput:
         return f"; its file lacks {n_missing} of them" if n_missing else ""
 
 
-class Run:
-    """What has come of some variables since a start, and who is told.
+class StreamingRun:
+    """Buffers of some variables since a start: kept in queues, counted, passed to outputs.
 
-    Its readers may be in any thread; what feeds it is the session's.
+    The session's thread feeds it; any thread may read it.
 
     Parameters
     ----------
@@ -257,7 +258,7 @@ class Run:
         return True
 
     def wake(self) -> None:
-        """Have :meth:`wait` look at its condition again, whatever else it depends on."""
+        """Have :meth:`wait` check its condition again."""
         with self._changed:
             self._changed.notify_all()
 
@@ -276,12 +277,12 @@ class Run:
             self._changed.notify_all()
         if closed:
             return
-        with ExitStack() as closing:  # all of them, even when somebody loses patience with one
+        with ExitStack() as closing:  # all of them, also when Ctrl-C interrupts one
             for output in reversed(self._outputs):
                 closing.callback(output.close, hurried=hurried)
 
     def describe(self) -> str:
-        """Say in words, a line for each variable, how many values came and why as many."""
+        """Describe in words, a line for each variable, how many values came and were lost."""
         return "\n".join(self._describe(variable) for variable in self.variables)
 
     def _describe(self, variable: Variable) -> str:
@@ -298,19 +299,19 @@ class Run:
 
 
 class RunSink:
-    """A ``Sink`` that feeds the run of the moment."""
+    """Passes samples to the present run; a ``Sink``."""
 
     def __init__(self) -> None:
-        self.run: Run | None = None
+        self.run: StreamingRun | None = None
 
     def identify(self, origin: Origin) -> None:
-        """Learn which board it is: whoever asks finds it in the session's status."""
+        """Do nothing: the board is described by the session's status."""
 
     def open(self, plan: StreamPlan, facts: StreamFacts) -> None:
-        """Make a stream ready: a run is so from its start."""
+        """Do nothing: a run is ready from its start."""
 
     def has_listeners(self, plan: StreamPlan) -> bool:
-        """Tell that somebody listens: there is no moment at which nobody would."""
+        """Tell that somebody listens: a run receives from its start on."""
         return True
 
     def push(self, plan: StreamPlan, ticks: Ticks, values: Array, stamps_s: Stamps) -> None:
@@ -330,6 +331,6 @@ class RunSink:
             self.run.mark(text)
 
     def close(self) -> None:
-        """Finish the run of the moment, which nobody waits for any more."""
+        """Finish the present run without waiting for callbacks."""
         if self.run is not None:
             self.run.close(hurried=True)

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from bela_module.protocol.data_channel import ValueType, Variable
 from bela_module.recording.buffers import (
-    Block,
+    AlignedBlock,
     BlockAligner,
     BufferData,
     make_buffer,
@@ -37,7 +37,7 @@ def ticks_of(buffer: BufferData) -> list[int]:
     return [int(tick) for tick in ticks]
 
 
-def spans(blocks: Sequence[Block]) -> list[list[tuple[int, int, int]]]:
+def spans(blocks: Sequence[AlignedBlock]) -> list[list[tuple[int, int, int]]]:
     """Give first tick, last tick and number of values of each buffer of each block."""
     found = []
     for block in blocks:
@@ -146,7 +146,7 @@ def test_nothing_is_lost_doubled_or_out_of_its_span(
     names = ["a", "b", "s"]
     aligner = BlockAligner([A, B, S])
     sent: dict[str, list[int]] = {name: [] for name in names}
-    blocks: list[Block] = []
+    blocks: list[AlignedBlock] = []
     for member in order:
         begin = sent[names[member]][-1] + steps[member] if sent[names[member]] else 0
         ticks = range(begin, begin + sizes[member] * steps[member], steps[member])

@@ -182,7 +182,7 @@ def test_a_callback_that_never_returns_is_abandoned() -> None:
     dispatcher = Dispatcher(lambda _item: go_on.wait(20.0), (), errors.append, 10)
     for item in range(3):
         dispatcher.put(item)
-    dispatcher.close(patience_s=0.05)
+    dispatcher.close(call_s=0.05)
     assert errors == ["the callback did not keep up: 3 calls were left out"]
     go_on.set()
     dispatcher.close()
@@ -202,8 +202,8 @@ def test_in_a_hurry_what_waits_is_abandoned_at_once() -> None:
     for item in range(3):
         dispatcher.put(item)
     begun_s = time.monotonic()
-    dispatcher.close(patience_s=0.0)
-    assert time.monotonic() - begun_s < 0.9  # the patience that it has otherwise
+    dispatcher.close(call_s=0.0)
+    assert time.monotonic() - begun_s < 0.9  # the limit for a single call otherwise
     go_on.set()
     dispatcher._thread.join(20.0)
     assert len(seen) <= 1  # the call that had begun
@@ -220,7 +220,7 @@ def test_calls_that_take_their_time_are_waited_for() -> None:
     with dispatching(callback) as (dispatcher, errors):
         for item in range(20):
             dispatcher.put(item)
-        dispatcher.close(patience_s=0.3)  # for each call, not for all of them
+        dispatcher.close(call_s=0.3)  # for each call, not for all of them
     assert seen == list(range(20))
     assert errors == []
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import math
+import pydoc
 import subprocess
 import sys
 import threading
@@ -15,6 +16,7 @@ import pylsl
 import pytest
 
 import bela_module
+from bela_module import Controller, Monitor, Streamer
 from bela_module.errors import ConfigError, ConnectError, RequestError, UnknownVariableError
 from bela_module.scripting.live_board import LiveBoard
 from bela_module.simulator.simulated_board import SimulatedBoard
@@ -228,3 +230,12 @@ def test_the_package_is_light_until_a_class_is_used() -> None:
     ]
     with pytest.raises(AttributeError, match="no attribute 'Logger'"):
         bela_module.Logger  # noqa: B018
+
+
+@pytest.mark.parametrize("kind", [Streamer, Monitor, Controller])
+def test_help_explains_the_constructor_of_each_class(kind: type) -> None:
+    text = pydoc.plain(pydoc.render_doc(kind))
+    assert f"{kind.__name__}(ip: 'str | None' = None, port: 'int | None' = None" in text
+    assert "ip : str, optional" in text
+    assert "port : int, optional" in text
+    assert (kind.__doc__ or "").strip()

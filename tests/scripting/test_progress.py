@@ -15,8 +15,8 @@ from bela_module.scripting.progress import ProgressDisplay
 
 @pytest.fixture(autouse=True)
 def _hurry(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(progress, "_PATIENCE_S", 0.01)
-    monkeypatch.setattr(progress, "_REFRESH_S", 0.01)
+    monkeypatch.setattr(progress, "PROGRESS_DELAY_S", 0.01)
+    monkeypatch.setattr(progress, "PROGRESS_REFRESH_S", 0.01)
 
 
 def test_a_terminal_is_shown_what_is_waited_for(wait_until: Callable[..., None]) -> None:
@@ -36,7 +36,7 @@ def test_nothing_is_shown_elsewhere() -> None:
 
 
 def test_nothing_is_shown_when_it_is_over_soon(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(progress, "_PATIENCE_S", 20.0)
+    monkeypatch.setattr(progress, "PROGRESS_DELAY_S", 20.0)
     shown = io.StringIO()
     with ProgressDisplay("values", lambda: 0.5, Console(file=shown, force_terminal=True)):
         pass

@@ -17,7 +17,7 @@ from bela_module import Streamer
 from bela_module.errors import NoReplyError, RequestError
 from bela_module.scripting.callback_dispatcher import Dispatcher
 from bela_module.scripting.receiver import Receiver
-from bela_module.scripting.streaming_run import Run
+from bela_module.scripting.streaming_run import StreamingRun
 from bela_module.simulator.simulated_board import SimulatedBoard
 
 
@@ -178,12 +178,12 @@ def test_an_error_does_not_wait_for_a_callback(
     streamer: Streamer, waiting: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     called, go_on = threading.Event(), threading.Event()
-    patience: list[float] = []
+    limits_s: list[float] = []
     close = Dispatcher.close
 
-    def noted(self: Dispatcher, patience_s: float = 1.0) -> None:
-        patience.append(patience_s)
-        close(self, patience_s)
+    def noted(self: Dispatcher, call_s: float = 1.0) -> None:
+        limits_s.append(call_s)
+        close(self, call_s)
 
     def blocked(_buffer: Any) -> None:
         called.set()
@@ -201,13 +201,13 @@ def test_an_error_does_not_wait_for_a_callback(
             interrupted()
 
     monkeypatch.setattr(Dispatcher, "close", noted)
-    monkeypatch.setattr(Run, "wait", interrupted)
+    monkeypatch.setattr(StreamingRun, "wait", interrupted)
     try:
         with pytest.raises(KeyboardInterrupt):
             leave()
     finally:
         go_on.set()
-    assert patience == [0.0]
+    assert limits_s == [0.0]
     assert streamer.dropped_calls > 0
 
 

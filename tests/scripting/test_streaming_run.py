@@ -10,7 +10,7 @@ import pytest
 
 from bela_module.protocol.data_channel import ValueType, Variable
 from bela_module.recording.buffers import BufferData
-from bela_module.scripting.streaming_run import Run, RunSink
+from bela_module.scripting.streaming_run import RunSink, StreamingRun
 from bela_module.streams.sink import Origin, StreamFacts
 from bela_module.streams.stream_plans import SampleFormat, StreamMode, StreamPlan
 from bela_module.tracking.trackers import Gap, GapReason
@@ -39,13 +39,13 @@ class Notes:
         return self.missing
 
 
-def give(run: Run, variable: Variable, first_tick: int, n_values: int = 4) -> None:
+def give(run: StreamingRun, variable: Variable, first_tick: int, n_values: int = 4) -> None:
     ticks = np.arange(first_tick, first_tick + n_values)
     run.take(variable, ticks, ticks.astype(np.float64), ticks / 10)
 
 
 def test_buffers_are_kept_up_to_the_length_of_the_queue() -> None:
-    run = Run([POT, COUNT], queue_length=2)
+    run = StreamingRun([POT, COUNT], queue_length=2)
     for first_tick in (0, 4, 8):
         give(run, POT, first_tick)
     assert [buffer["ref_timestamp"] for buffer in run.queues()["pot"]] == [4, 8]
@@ -59,7 +59,7 @@ def test_buffers_are_kept_up_to_the_length_of_the_queue() -> None:
 
 
 def test_values_have_their_own_type() -> None:
-    run = Run([COUNT], None)
+    run = StreamingRun([COUNT], None)
     run.take(COUNT, np.array([5]), np.array([2.0**32 - 1]), np.array([0.5]))
     (buffer,) = run.queues()["count"]
     assert buffer["data"].dtype == np.uint32
@@ -68,7 +68,7 @@ def test_values_have_their_own_type() -> None:
 
 def test_no_more_is_taken_than_whole_buffers_up_to_the_number_asked_for() -> None:
     notes = Notes()
-    run = Run([POT, COUNT], None, n_values=6, outputs=[notes])
+    run = StreamingRun([POT, COUNT], None, n_values=6, outputs=[notes])
     for first_tick in (0, 4, 8):
         give(run, POT, first_tick)
     assert not run.complete
@@ -87,7 +87,7 @@ def test_no_more_is_taken_than_whole_buffers_up_to_the_number_asked_for() -> Non
 
 def test_a_loss_is_counted_and_told_with_the_next_buffer() -> None:
     notes = Notes()
-    run = Run([POT], None, outputs=[notes])
+    run = StreamingRun([POT], None, outputs=[notes])
     give(run, POT, 0)
     run.lose(POT, Gap(4, 9, 6, GapReason.LOST))
     run.lose(POT, Gap(10, 11, 2, GapReason.CUT))
@@ -102,7 +102,7 @@ def test_a_loss_is_counted_and_told_with_the_next_buffer() -> None:
 
 
 def test_waiting_ends_with_the_condition_the_time_or_the_run() -> None:
-    run = Run([POT], None, n_values=4)
+    run = StreamingRun([POT], None, n_values=4)
     assert not run.wait(lambda: run.complete, 0.01)
     feeder = threading.Timer(0.02, give, (run, POT, 0))
     feeder.start()
@@ -117,7 +117,7 @@ def test_waiting_ends_with_the_condition_the_time_or_the_run() -> None:
 
 def test_after_its_end_nothing_is_taken_and_outputs_are_closed_once() -> None:
     notes = Notes()
-    run = Run([POT], None, outputs=[notes])
+    run = StreamingRun([POT], None, outputs=[notes])
     run.close()
     run.close()
     give(run, POT, 0)
@@ -126,13 +126,13 @@ def test_after_its_end_nothing_is_taken_and_outputs_are_closed_once() -> None:
     assert run.counts == run.lost == {"pot": 0}
 
 
-def test_all_outputs_are_closed_even_if_somebody_loses_patience_with_one() -> None:
+def test_all_outputs_are_closed_even_if_ctrl_c_interrupts_one() -> None:
     class Hanging(Notes):
         def close(self, *, hurried: bool = False) -> None:
             raise KeyboardInterrupt
 
     before, after = Notes(), Notes()
-    run = Run([POT], None, outputs=[before, Hanging(), after])
+    run = StreamingRun([POT], None, outputs=[before, Hanging(), after])
     with pytest.raises(KeyboardInterrupt):
         run.close(hurried=True)
     assert before.told == after.told == [("close", "hurried", 0)]
@@ -140,14 +140,14 @@ def test_all_outputs_are_closed_even_if_somebody_loses_patience_with_one() -> No
 
 def test_the_report_says_what_an_output_lacks() -> None:
     notes = Notes()
-    run = Run([POT], None, outputs=[notes])
+    run = StreamingRun([POT], None, outputs=[notes])
     give(run, POT, 0)
     notes.missing = "; its file lacks 3 of them"
     assert run.describe() == "pot: 4 values, none lost; its file lacks 3 of them"
 
 
 def test_the_longest_time_is_no_error_and_a_wait_can_be_woken() -> None:
-    run = Run([POT], None)
+    run = StreamingRun([POT], None)
     given_up = threading.Event()
     waker = threading.Timer(0.02, lambda: (given_up.set(), run.wake()))
     waker.start()
@@ -160,7 +160,7 @@ def test_the_longest_time_is_no_error_and_a_wait_can_be_woken() -> None:
     [("stopped", True), ("schedule_finished", True), ("started", False), ("gap pot 5", False)],
 )
 def test_only_the_end_ends_it(text: str, ends: bool) -> None:
-    run = Run([POT], None)
+    run = StreamingRun([POT], None)
     assert run.stopped
     run.stopped = False
     run.mark(text)
@@ -183,7 +183,7 @@ def test_the_sink_feeds_the_run_of_the_moment() -> None:
 
     feed()
     assert sink.has_listeners(plan)
-    run = sink.run = Run([POT], None)
+    run = sink.run = StreamingRun([POT], None)
     feed()
     assert run.queues()["pot"][0]["data"].tolist() == [1.5, 2.5]
     assert run.lost == {"pot": 1}
