@@ -34,18 +34,16 @@ class LiveStream:
 
     Parameters
     ----------
-    plan : StreamPlan
-        What is published.
-    sink : Sink
-        Where the samples go.
+    plan, sink
+        What is published, and where the samples go.
     stamps : callable
-        Gives the LSL time of each of an array of ticks.
+        Returns the LSL times of an array of ticks.
     now : callable
-        LSL seconds.
+        Returns LSL seconds.
     on_gap : callable
-        Is told every loss: the variable and the gap.
+        Called with the variable and the gap at every loss.
     on_error : callable
-        Is told the first error of the sink, which ends no other stream.
+        Called with the first error of the sink, which ends no other stream.
     """
 
     def __init__(
@@ -100,9 +98,9 @@ class LiveStream:
         Parameters
         ----------
         block : Block
-            The block.
+            Its variable is a member.
         possible_tick : float
-            The latest tick that can have happened when it arrived.
+            The latest tick that can have happened when the block arrived.
         arrived_s : float
             LSL time of its arrival.
         """
@@ -144,34 +142,31 @@ class LiveStream:
         self._take(member, self.trackers[member].end_at(last_tick, next_too=next_too))
 
     def interrupted(self) -> None:
-        """Learn that the connection ended; what is held can no longer be decided.
-
-        Until a tracker is told to resume, whatever comes of its variable is a splice.
-        """
+        """Learn that the connection ended; until a tracker is told to resume, it takes nothing."""
         for variable in self.plan.variables:
             self.interrupted_in(variable)
 
     def interrupted_in(self, variable: Variable) -> None:
-        """Learn that the blocks of a member ended before their time."""
+        """Learn that the blocks of a member ended early."""
         member = self._members[variable.name]
         self._take(member, self.trackers[member].interrupted())
         self.trackers[member].resume(_NEVER)
 
     def give_up(self, variable: Variable) -> None:
-        """Wait no more for a member that the board no longer has; the others' rows go on."""
+        """Stop waiting for a member that the board no longer has; rows of the others go on."""
         if self._aligner is not None:
             nothing_more = Gap(0, _NEVER, 0, GapReason.RECONNECTED)
             self._wait(self._members[variable.name], nothing_more)
 
     def settle(self) -> None:
-        """Decide what is held of each member as far as it is certain; no block comes any more."""
+        """Finish the trackers: deliver what is certain of each member; no more blocks come."""
         for member, tracker in enumerate(self.trackers):
             self._take(member, tracker.finish())
 
     def flush(self) -> None:
-        """Deliver all that still waits, for listeners or for rows of other members.
+        """Deliver all that waits for listeners or for rows of other members.
 
-        What could not be opened by now never will be: its values are lost.
+        Of a stream that is not open by now, the values are lost.
         """
         if self.state is StreamState.UNOPENED:
             self._refuse_waiting(keeping=-1)
@@ -216,7 +211,7 @@ class LiveStream:
         self.release()
 
     def _as_before(self, facts: StreamFacts) -> StreamFacts:
-        """Keep who the stream is, and the rate that was announced if that is still right."""
+        """Keep the identity of the stream, and its announced rate if that is still right."""
         before = self._facts_before
         if before is None:
             return facts
@@ -280,7 +275,7 @@ class LiveStream:
         self._refuse_waiting(keeping=_MAX_WAITING_VALUES)
 
     def _refuse_waiting(self, *, keeping: int = 0) -> None:
-        """Lose the oldest values that wait, until so many are left; with -1 all, gaps as well."""
+        """Count the oldest waiting values as lost until `keeping` are left; -1: gaps go, too."""
         while self._waiting and self._n_waiting > keeping:
             member, oldest = self._waiting.popleft()
             if isinstance(oldest, ValueRun):
@@ -362,7 +357,7 @@ class LiveStream:
 
 
 def _count_values(rows: Array) -> int:
-    """Count the values in rows; in those of a group NaN stands for one that was lost before."""
+    """Count the values in rows; NaN in a row of a group is a value that was lost before."""
     if rows.shape[1] == 1 or rows.dtype.kind != "f":
         return rows.size
     return rows.size - int(np.count_nonzero(np.isnan(rows)))

@@ -40,7 +40,7 @@ _MACHINE_ONLY: Final = (
 
 
 def keep_on_this_machine() -> None:
-    """Let LSL neither look nor be seen beyond this machine; before the first stream."""
+    """Restrict LSL to this machine; to be called before the first stream."""
     pylsl.set_config_content(_MACHINE_ONLY)
 
 
@@ -152,7 +152,7 @@ class LslOutlets:
         entry.last_stamp_s = float(stamps[-1])
 
     def gap(self, plan: StreamPlan, variable: Variable, gap: Gap) -> None:
-        """Take note of nothing: a gap of an LSL stream is a gap in its stamps."""
+        """Do nothing: a gap of an LSL stream is a gap in its stamps."""
 
     def mark(self, text: str, lsl_s: float) -> None:
         """Publish a marker, stamped with the time at which it happened."""

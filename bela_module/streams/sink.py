@@ -17,52 +17,38 @@ Stamps = NDArray[np.float64]
 
 @dataclass(frozen=True, slots=True)
 class Origin:
-    """Where streams come from.
-
-    Parameters
-    ----------
-    board, project : str
-        With a stream's name they identify it for ever.
-    tick_rate_hz, declared_rate_hz : float
-        Measured rate of the board's ticks, and the rate that the sketch declares.
-    uncertainty_s : float
-        How far the stamps can be from the truth.
-    input_delay_s : float
-        Known delay of the converters, already subtracted from the stamps.
-    """
+    """The board and project that streams come from, and their rates and uncertainty."""
 
     board: str
+    """Name of the board; with the project and a stream's name it identifies the stream."""
     project: str
     tick_rate_hz: float
+    """Measured rate of the board's ticks."""
     declared_rate_hz: float
+    """Rate that the sketch declares."""
     uncertainty_s: float
+    """How far the stamps can be from the true times."""
     input_delay_s: float
+    """Known delay of the converters, already subtracted from the stamps."""
 
 
 @dataclass(frozen=True, slots=True)
 class StreamFacts:
-    """What is known of a stream only once the board is connected.
-
-    Parameters
-    ----------
-    origin : Origin
-        Where it comes from.
-    nominal_rate_hz : float
-        Values per second of a dense stream; 0 for irregular ones.
-    """
+    """What is known of a stream only once the board is connected."""
 
     origin: Origin
     nominal_rate_hz: float
+    """Values per second of a dense stream; 0 for irregular ones."""
 
 
 class Sink(Protocol):
-    """Where samples go: LSL outlets, or the buffers of the Python interface.
+    """Receives samples: LSL outlets, files, or the buffers of the Python interface.
 
     All methods are called from the session's thread and must return at once.
     """
 
     def identify(self, origin: Origin) -> None:
-        """Learn which board it is, again and again while it is connected."""
+        """Learn which board it is; called repeatedly while it is connected."""
 
     def open(self, plan: StreamPlan, facts: StreamFacts) -> None:
         """Make a stream ready; the same stream again keeps what is there."""

@@ -20,7 +20,7 @@ from bela_module.protocol.data_channel import Array, ValueType, Variable
 
 
 class StreamMode(StrEnum):
-    """How the values of a stream lie in time."""
+    """Whether a stream has a constant rate (dense) or a time for each sample."""
 
     DENSE = "dense"
     SPARSE = "sparse"
@@ -59,13 +59,7 @@ _FORMATS: Final = {
 
 
 def sample_format(types: Sequence[ValueType]) -> SampleFormat:
-    """Choose the smallest format that holds every value of some types.
-
-    Parameters
-    ----------
-    types : sequence of ValueType
-        Types of the members of a stream, at least one.
-    """
+    """Choose the smallest format that holds every value of some types, at least one."""
     formats = {_FORMATS[value_type] for value_type in types}
     if len(formats) == 1:
         return formats.pop()
@@ -79,7 +73,7 @@ def sample_format(types: Sequence[ValueType]) -> SampleFormat:
 def to_format(values: Array, target: SampleFormat) -> Array:
     """Cast a variable's values to the format of its stream.
 
-    A byte above 127 becomes the negative int8 with the same bits, for want of an unsigned type.
+    A byte above 127 becomes the negative int8 with the same bits: LSL has no unsigned type.
     """
     if target is SampleFormat.INT8 and values.dtype.itemsize == 1:
         return values.view(np.int8)
@@ -88,27 +82,18 @@ def to_format(values: Array, target: SampleFormat) -> Array:
 
 @dataclass(frozen=True, slots=True)
 class StreamPlan:
-    """One stream to be published.
-
-    Parameters
-    ----------
-    name : str
-        Name of the stream, prefix included.
-    variables : tuple of Variable
-        One for each channel.
-    mode : StreamMode
-        Dense streams have a nominal rate; the others are irregular.
-    sample_format : SampleFormat
-        Format of all channels.
-    settings : StreamSettings or None
-        What the configuration says of it.
-    """
+    """One stream to be published: its name, variables, mode and format."""
 
     name: str
+    """Prefix included."""
     variables: tuple[Variable, ...]
+    """One for each channel."""
     mode: StreamMode
+    """Dense streams have a nominal rate; the others are irregular."""
     sample_format: SampleFormat
+    """Format of all channels."""
     settings: StreamSettings | None = None
+    """The group's table of the configuration."""
 
     @property
     def labels(self) -> tuple[str, ...]:
@@ -154,19 +139,8 @@ def plan_streams(
 ) -> tuple[StreamPlan, ...]:
     """Arrange variables in streams.
 
-    Parameters
-    ----------
-    variables : sequence of Variable
-        What shall stream.
-    settings : Settings
-        Prefix and groups.
-    monitor : bool
-        Whether the streams carry monitored values, whatever the configuration says.
-
-    Returns
-    -------
-    tuple of StreamPlan
-        Configured groups first, then single variables.
+    Configured groups come first, then single variables. With `monitor` all streams carry
+    monitored values, whatever the configuration says.
 
     Raises
     ------
