@@ -29,7 +29,7 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path[:0] = [str(ROOT)]
 
 from bela_module.config import parse_settings  # noqa: E402
-from bela_module.protocol.data_channel import Array, Ticks, ValueType  # noqa: E402
+from bela_module.protocol.variables import Array, Ticks, ValueType  # noqa: E402
 from bela_module.requests import StartRequest  # noqa: E402
 from bela_module.session.session import Session  # noqa: E402
 from bela_module.simulator.simulated_board import SimulatedBoard  # noqa: E402

@@ -17,7 +17,7 @@ import pylsl
 from numpy.typing import NDArray
 
 from bela_module.config import parse_settings
-from bela_module.protocol.data_channel import PAYLOAD_BYTES, ValueType
+from bela_module.protocol.variables import PAYLOAD_BYTES, ValueType
 from bela_module.requests import StartRequest
 from bela_module.session.session import Session
 from bela_module.simulator.network import NO_DELAY, Network

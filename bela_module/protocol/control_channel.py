@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from bela_module.errors import FrameError, RequestError
-from bela_module.protocol.data_channel import ValueType, Variable
+from bela_module.protocol.variables import ValueType, Variable
 
 MAX_MESSAGE_BYTES: Final = 15_000
 """Longest message sent to the board, below the 16 000 bytes at which its server gives up."""

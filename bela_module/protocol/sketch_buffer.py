@@ -9,7 +9,7 @@ from typing import Final
 import numpy as np
 
 from bela_module.errors import FrameError, RequestError
-from bela_module.protocol.data_channel import Array, ValueType
+from bela_module.protocol.variables import Array, ValueType
 
 MAX_BUFFER_BYTES: Final = 15_999
 """What the board takes in one message."""

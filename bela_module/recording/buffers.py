@@ -14,7 +14,7 @@ from typing import Final, TypedDict
 
 import numpy as np
 
-from bela_module.protocol.data_channel import Array, Ticks, Variable
+from bela_module.protocol.variables import Array, Ticks, Variable
 from bela_module.streams.sink import Stamps
 
 _BEFORE_ALL: Final = -1

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from bela_module.protocol.data_channel import Array, Ticks, Variable
+from bela_module.protocol.variables import Array, Ticks, Variable
 from bela_module.recording.buffers import make_buffer, native_values
 from bela_module.recording.file_recorder import FileRecorder
 from bela_module.recording.file_writers import FileFormat, Track

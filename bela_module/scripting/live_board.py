@@ -20,7 +20,7 @@ from pydantic import BeforeValidator
 
 from bela_module.config import Settings, parse_settings, with_board_address
 from bela_module.errors import NoReplyError, RequestError
-from bela_module.protocol.data_channel import Variable
+from bela_module.protocol.variables import Variable
 from bela_module.requests import Request, make_request
 from bela_module.scripting.streaming_run import RunSink
 from bela_module.scripting.time_limits import SESSION_REPLY_S

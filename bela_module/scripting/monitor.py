@@ -9,7 +9,7 @@ from typing import Any, Final, TypedDict
 import numpy as np
 
 from bela_module.errors import RequestError
-from bela_module.protocol.data_channel import Variable
+from bela_module.protocol.variables import Variable
 from bela_module.recording.file_writers import FileFormat
 from bela_module.recording.recording_files import load_buffers
 from bela_module.requests import MonitorRequest, make_request

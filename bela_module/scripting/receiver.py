@@ -12,7 +12,7 @@ from typing import Annotated
 from pydantic import AfterValidator, Field
 
 from bela_module.errors import BelaError, NoReplyError, RequestError
-from bela_module.protocol.data_channel import Variable
+from bela_module.protocol.variables import Variable
 from bela_module.recording.buffers import BufferData
 from bela_module.recording.file_recorder import FileRecorder
 from bela_module.recording.file_writers import FileFormat, Track

@@ -20,7 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bela_module.errors import NoReplyError, RequestError
-from bela_module.protocol.data_channel import Variable
+from bela_module.protocol.variables import Variable
 from bela_module.recording.buffers import BufferData
 from bela_module.recording.recording_files import load_buffers
 from bela_module.requests import (

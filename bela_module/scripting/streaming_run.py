@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from typing import Final, Protocol
 
-from bela_module.protocol.data_channel import Array, Ticks, Variable
+from bela_module.protocol.variables import Array, Ticks, Variable
 from bela_module.recording.buffers import (
     BlockAligner,
     BufferData,

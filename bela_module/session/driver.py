@@ -14,7 +14,8 @@ from typing import Any
 from bela_module.config import Settings
 from bela_module.connection.board_client import BoardClient, WireRecorder
 from bela_module.errors import BelaError, BoardError, DisconnectedError
-from bela_module.protocol.data_channel import Block, Refusal, RefusalReason
+from bela_module.protocol.data_channel import Block
+from bela_module.protocol.data_decoder import Refusal, RefusalReason
 from bela_module.session import recovery
 from bela_module.session.board.board_changes import BoardChanges
 from bela_module.session.board.board_state import BoardState

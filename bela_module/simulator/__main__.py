@@ -12,9 +12,14 @@ from types import FrameType, MappingProxyType
 from typing import Any, Final
 
 from bela_module.errors import BelaError, RequestError
-from bela_module.simulator.fault_parameters import Number, Rule, Whole
-from bela_module.simulator.faults import Fault, check_variables, describe_faults, parse_fault
+from bela_module.simulator.faults.fault_list import (
+    Fault,
+    check_variables,
+    describe_faults,
+    parse_fault,
+)
 from bela_module.simulator.network import Delay, Network
+from bela_module.simulator.parameters import Number, Rule, Whole
 from bela_module.simulator.replay import ReplayedBoard
 from bela_module.simulator.simulated_board import SimulatedBoard
 from bela_module.simulator.simulated_clock import DRIFT_PPM, RATE_HZ

@@ -12,7 +12,7 @@ import math
 from collections.abc import Mapping
 from typing import Any, Final
 
-from bela_module.protocol.data_channel import Variable
+from bela_module.protocol.variables import Variable
 
 MAX_MESSAGE_BYTES: Final = 16_000
 """Longest message that the board's server takes in one piece."""

@@ -14,7 +14,6 @@ import threading
 from abc import ABC, abstractmethod
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
 from types import MappingProxyType, TracebackType
 from typing import Any, Final, Literal, Self, TypeVar
 
@@ -24,13 +23,11 @@ from websockets.exceptions import ConnectionClosed
 from websockets.frames import CloseCode
 from websockets.protocol import State
 
-from bela_module.connection.websocket import SteadyConnection
 from bela_module.errors import BoardError
 from bela_module.simulator import board_json
+from bela_module.simulator.board_connection import CHANNELS, BoardConnection, Client
 from bela_module.simulator.listener import Listener
 from bela_module.simulator.network import Link, Network
-
-CHANNELS: Final = {"/gui_control": "control", "/gui_data": "data"}
 
 Socket = Literal["both", "control", "data"]
 """Which of the two websockets trouble concerns."""
@@ -52,64 +49,6 @@ _START_TIMEOUT_S: Final = 10.0
 
 _log = logging.getLogger(__name__)
 _Result = TypeVar("_Result")
-
-
-class BoardConnection(SteadyConnection, ServerConnection):
-    """A connection that ends as the board's does, and can fall silent.
-
-    The board does not answer a close frame: it closes TCP. A silent one writes nothing at all,
-    not even the answer to the opening handshake or to a ping.
-    """
-
-    board: BoardServer
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Be known to the board, which ends all its connections, also half-open ones."""
-        super().connection_made(transport)
-        self.board.connections.add(self)
-
-    def connection_lost(self, exc: Exception | None) -> None:
-        """Be forgotten."""
-        self.board.connections.discard(self)
-        super().connection_lost(exc)
-
-    @property
-    def channel(self) -> str | None:
-        """``control`` or ``data``; ``None`` as long as it has not said which."""
-        return None if self.request is None else CHANNELS.get(self.request.path)
-
-    def send_data(self) -> None:
-        """Write what the protocol has to say, or less."""
-        if self.channel in self.board.silent_channels:
-            self.protocol.data_to_send()
-        elif self.protocol.close_rcvd is not None and self.protocol.close_rcvd_then_sent:
-            self.transport.close()
-        else:
-            super().send_data()
-
-
-@dataclass(eq=False, slots=True)
-class Client:
-    """One connection to the board.
-
-    Attributes
-    ----------
-    connection : ServerConnection
-        Its websocket.
-    channel : str
-        ``control`` or ``data``.
-    inbound, outbound : Link
-        The way to the board and from it.
-    replied, active : bool
-        Control only: whether it answered the connection event, and whether it wants data.
-    """
-
-    connection: ServerConnection
-    channel: str
-    inbound: Link
-    outbound: Link
-    replied: bool = False
-    active: bool = True
 
 
 class BoardServer(ABC):

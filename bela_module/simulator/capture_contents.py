@@ -16,7 +16,8 @@ from bela_module.protocol.control_channel import (
     VariableList,
     parse_control_message,
 )
-from bela_module.protocol.data_channel import Block, DataDecoder
+from bela_module.protocol.data_channel import Block
+from bela_module.protocol.data_decoder import DataDecoder
 from bela_module.simulator.board_json import items, parse_message
 
 Floats = NDArray[np.float64]

@@ -10,7 +10,7 @@ from typing import Annotated, Final
 
 import numpy as np
 
-from bela_module.simulator.fault_parameters import Number, check_parameters
+from bela_module.simulator.parameters import Number, check_parameters
 
 _LONGEST_S: Final = 3600.0
 

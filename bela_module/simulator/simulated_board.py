@@ -16,15 +16,17 @@ from typing import Any, Final
 import numpy as np
 
 from bela_module.errors import FrameError, RequestError
-from bela_module.protocol.data_channel import Variable
 from bela_module.protocol.sketch_buffer import Buffer, decode_buffer
+from bela_module.protocol.variables import Variable
 from bela_module.simulator import board_json
-from bela_module.simulator.board_server import BoardServer, Client
-from bela_module.simulator.faults import Fault, MessageFault, TimedFault, check_variables
-from bela_module.simulator.message_faults import Injector, Loss
+from bela_module.simulator.accounts import Account, WrittenRun
+from bela_module.simulator.board_connection import Client
+from bela_module.simulator.board_server import BoardServer
+from bela_module.simulator.faults.fault_list import Fault, MessageFault, TimedFault, check_variables
+from bela_module.simulator.faults.message_faults import Injector, Loss
 from bela_module.simulator.network import Delay, Network
 from bela_module.simulator.simulated_clock import DRIFT_PPM, RATE_HZ, SimulatedClock
-from bela_module.simulator.simulated_variable import NEVER, Account, WrittenRun
+from bela_module.simulator.simulated_variable import NEVER
 from bela_module.simulator.simulated_watcher import Pair, Reply, SimulatedWatcher
 from bela_module.simulator.sketches import Sketch, Ticks, Times, find_sketch
 
@@ -240,7 +242,7 @@ class SimulatedBoard(BoardServer):
         self._awaiting_client.clear()
 
     def _happen(self, fault: TimedFault) -> None:
-        fault.happen(self)
+        fault.apply(self)
         if fault.every_s:
             self.later(fault.every_s, partial(self._happen, fault))
 

@@ -13,7 +13,7 @@ from typing import Final
 
 import numpy as np
 
-from bela_module.simulator.fault_parameters import Number
+from bela_module.simulator.parameters import Number
 from bela_module.simulator.sketches import Ticks, Times
 
 RATE_HZ: Final = Number(0.001, 1e8, "Hz")

@@ -11,82 +11,20 @@ from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from enum import Enum, auto
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
-from bela_module.protocol.data_channel import Variable, encode_block, encode_monitor
+from bela_module.protocol.block_encoder import encode_block, encode_monitor
+from bela_module.protocol.variables import Variable
+from bela_module.simulator.accounts import Account, Payload, WrittenRun
 from bela_module.simulator.sketches import SketchVariable, Ticks, Times
 
 NEVER: Final = 2**64 - 1
 """The tick that stands for no end; as a number it appears in the reply to ``log``."""
 
 _MAX_RUNS: Final = 10_000
-
-
-class Payload(NamedTuple):
-    """A payload that the board sends.
-
-    Attributes
-    ----------
-    tick : int
-        When it is sent, which is the tick of its last value.
-    position : int
-        Position of the variable in the list.
-    data : bytes
-        The message that follows the header.
-    first_tick : int
-        Tick of the first value.
-    n_values : int
-        How many values of the sketch it holds, padding not counted.
-    monitor : bool
-        Whether it comes from a monitor.
-    """
-
-    tick: int
-    position: int
-    data: bytes
-    first_tick: int
-    n_values: int
-    monitor: bool = False
-
-
-class WrittenRun(NamedTuple):
-    """Consecutive assignments that the board wrote into blocks for its clients.
-
-    Attributes
-    ----------
-    first_tick, last_tick : int
-        Ticks of the first and the last value.
-    n_values : int
-        How many values that are.
-    """
-
-    first_tick: int
-    last_tick: int
-    n_values: int
-
-
-class Account(NamedTuple):
-    """What became of the values that the board wrote into blocks for its clients.
-
-    Attributes
-    ----------
-    written : int
-        All of them: the sum of the other three.
-    sent : int
-        Those in blocks that were sent.
-    discarded : int
-        Those in blocks that a new start of a stream threw away, or that went to a log alone.
-    pending : int
-        Those in the block that is being filled.
-    """
-
-    written: int
-    sent: int
-    discarded: int
-    pending: int
 
 
 class _State(Enum):

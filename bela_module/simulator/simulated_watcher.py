@@ -16,9 +16,11 @@ from typing import Any, Final
 
 import numpy as np
 
-from bela_module.protocol.data_channel import Variable, encode_header
+from bela_module.protocol.block_encoder import encode_header
+from bela_module.protocol.variables import Variable
 from bela_module.simulator import board_json
-from bela_module.simulator.simulated_variable import NEVER, Payload, SimulatedVariable
+from bela_module.simulator.accounts import Payload
+from bela_module.simulator.simulated_variable import NEVER, SimulatedVariable
 from bela_module.simulator.sketches import SketchVariable, Ticks, Times
 
 LOG_REPLY_S: Final = 0.01

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bela_module.errors import RequestError
-from bela_module.protocol.data_channel import ValueType
+from bela_module.protocol.variables import ValueType
 
 Ticks = NDArray[np.int64]
 Times = NDArray[np.float64]

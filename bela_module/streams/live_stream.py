@@ -10,7 +10,8 @@ from typing import Any, Final
 import numpy as np
 
 from bela_module.errors import StreamError
-from bela_module.protocol.data_channel import Array, Block, Ticks, Variable
+from bela_module.protocol.data_channel import Block
+from bela_module.protocol.variables import Array, Ticks, Variable
 from bela_module.streams.sink import Sink, Stamps, StreamFacts
 from bela_module.streams.states import StreamState, stream_state_machine
 from bela_module.streams.stream_plans import StreamMode, StreamPlan, to_format

@@ -17,7 +17,7 @@ import pylsl
 from pylsl.util import handle_error
 
 from bela_module.errors import StreamError
-from bela_module.protocol.data_channel import Array, Ticks, Variable
+from bela_module.protocol.variables import Array, Ticks, Variable
 from bela_module.streams.sink import Origin, Stamps, StreamFacts
 from bela_module.streams.stream_plans import SampleFormat, StreamMode, StreamPlan
 from bela_module.tracking.trackers import Gap

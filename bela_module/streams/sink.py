@@ -8,7 +8,7 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from bela_module.protocol.data_channel import Array, Ticks, Variable
+from bela_module.protocol.variables import Array, Ticks, Variable
 from bela_module.streams.stream_plans import StreamPlan
 from bela_module.tracking.trackers import Gap
 

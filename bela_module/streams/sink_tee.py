@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from bela_module.errors import StreamError
-from bela_module.protocol.data_channel import Array, Ticks, Variable
+from bela_module.protocol.variables import Array, Ticks, Variable
 from bela_module.streams.sink import Origin, Sink, Stamps, StreamFacts
 from bela_module.streams.stream_plans import StreamPlan
 from bela_module.tracking.trackers import Gap

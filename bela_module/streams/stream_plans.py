@@ -16,7 +16,7 @@ import numpy as np
 
 from bela_module.config import Settings, StreamSettings
 from bela_module.errors import RequestError, UnknownVariableError
-from bela_module.protocol.data_channel import Array, ValueType, Variable
+from bela_module.protocol.variables import Array, ValueType, Variable
 
 
 class StreamMode(StrEnum):

@@ -14,7 +14,8 @@ from typing import Final
 
 import numpy as np
 
-from bela_module.protocol.data_channel import Array, Block, Ticks, Variable
+from bela_module.protocol.data_channel import Block
+from bela_module.protocol.variables import Array, Ticks, Variable
 from bela_module.tracking.dense_steps import (
     DOUBTS_TO_DECIDE,
     MAX_EVIDENCE,

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from bela_module.protocol.data_channel import Array, Block
+from bela_module.protocol.data_channel import Block
+from bela_module.protocol.variables import Array
 from bela_module.tracking.dense_steps import BlockEvidence
 
 

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import DTypeLike
 
 from bela_module.errors import RequestError
-from bela_module.protocol.data_channel import Array, Ticks
+from bela_module.protocol.variables import Array, Ticks
 from bela_module.tracking.runs import Gap, ValueRun
 
 _BEFORE_ALL: Final = -1

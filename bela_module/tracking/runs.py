@@ -11,7 +11,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import TypeAlias
 
-from bela_module.protocol.data_channel import Array, Block, Ticks, Variable
+from bela_module.protocol.data_channel import Block
+from bela_module.protocol.variables import Array, Ticks, Variable
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -13,7 +13,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 from bela_module.protocol.control_channel import Json, monitor_command
-from bela_module.protocol.data_channel import Block, Variable
+from bela_module.protocol.data_channel import Block
+from bela_module.protocol.variables import Variable
 
 
 @dataclass(slots=True)

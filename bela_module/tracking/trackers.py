@@ -12,7 +12,8 @@ from typing import Literal
 
 import numpy as np
 
-from bela_module.protocol.data_channel import Block, Ticks, Variable
+from bela_module.protocol.data_channel import Block
+from bela_module.protocol.variables import Ticks, Variable
 from bela_module.tracking.dense_tracker import DenseTracker
 from bela_module.tracking.runs import Gap, GapReason, TrackedItem, Tracker, ValueRun
 

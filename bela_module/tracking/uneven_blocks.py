@@ -11,7 +11,7 @@ from typing import Final
 
 import numpy as np
 
-from bela_module.protocol.data_channel import Ticks
+from bela_module.protocol.variables import Ticks
 from bela_module.tracking.dense_steps import BlockEvidence
 from bela_module.tracking.runs import GapReason
 

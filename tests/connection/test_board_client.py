@@ -25,8 +25,10 @@ from bela_module.protocol.control_channel import (
     unwatch_command,
     watch_command,
 )
-from bela_module.protocol.data_channel import Block, DataDecoder, ValueType
+from bela_module.protocol.data_channel import Block
+from bela_module.protocol.data_decoder import DataDecoder
 from bela_module.protocol.sketch_buffer import Buffer
+from bela_module.protocol.variables import ValueType
 from bela_module.simulator.simulated_board import SimulatedBoard
 from bela_module.streams.lsl_clock import local_clock
 

@@ -23,16 +23,10 @@ from bela_module.config import parse_settings
 from bela_module.connection.capture_file import read_capture
 from bela_module.errors import FrameError
 from bela_module.protocol.control_channel import VariableList, parse_control_message
-from bela_module.protocol.data_channel import (
-    Array,
-    Block,
-    DataDecoder,
-    Refusal,
-    RefusalReason,
-    Ticks,
-    Variable,
-)
-from bela_module.simulator.message_faults import MessageFault
+from bela_module.protocol.data_channel import Block
+from bela_module.protocol.data_decoder import DataDecoder, Refusal, RefusalReason
+from bela_module.protocol.variables import Array, Ticks, Variable
+from bela_module.simulator.faults.message_faults import MessageFault
 from bela_module.streams.live_stream import LiveStream
 from bela_module.streams.sink import Origin, Stamps, StreamFacts
 from bela_module.streams.stream_plans import StreamMode, StreamPlan, plan_streams

@@ -31,7 +31,7 @@ from bela_module.protocol.control_channel import (
     unwatch_command,
     watch_command,
 )
-from bela_module.protocol.data_channel import ValueType, Variable
+from bela_module.protocol.variables import ValueType, Variable
 from bela_module.simulator import board_json
 
 ENTRY: dict[str, Any] = {

@@ -3,37 +3,22 @@
 from __future__ import annotations
 
 import itertools
-import random
 import struct
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import example, given
 from hypothesis import strategies as st
 
 from bela_module.connection.capture_file import read_capture
 from bela_module.errors import FrameError, RequestError
+from bela_module.protocol.block_encoder import encode_block, encode_header, encode_monitor
 from bela_module.protocol.control_channel import VariableList, parse_control_message
-from bela_module.protocol.data_channel import (
-    PAYLOAD_BYTES,
-    Block,
-    BlockLayout,
-    DataDecoder,
-    DecoderCounters,
-    Refusal,
-    RefusalReason,
-    ValueType,
-    Variable,
-    decode_payload,
-    encode_block,
-    encode_header,
-    encode_monitor,
-    parse_header,
-)
+from bela_module.protocol.data_channel import Block, decode_payload, parse_header
+from bela_module.protocol.data_decoder import DataDecoder, DecoderCounters, Refusal
+from bela_module.protocol.variables import ValueType, Variable
 
 STRUCT = {"c": "B", "j": "I", "i": "i", "f": "f", "d": "d"}
 EXTREMES: dict[str, list[Any]] = {
@@ -101,32 +86,6 @@ def describe(block: Block) -> tuple[Any, ...]:
 # ---- layout and headers ----------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("kind", LAYOUTS)
-def test_layout_is_the_measured_one(kind: str) -> None:
-    n_dense, n_sparse, ticks_at, pad = LAYOUTS[kind]
-    value_type = ValueType(kind)
-    dense, sparse = BlockLayout(value_type, False), BlockLayout(value_type, True)
-    assert dense.value_count == n_dense
-    assert dense.ticks_offset_bytes == PAYLOAD_BYTES == 4104
-    assert sparse.value_count == n_sparse
-    assert sparse.ticks_offset_bytes == ticks_at
-    assert PAYLOAD_BYTES - ticks_at - 4 * n_sparse == pad
-    size = struct.calcsize(STRUCT[kind])
-    assert dense.monitor_bytes == sparse.monitor_bytes == 8 + size
-    assert value_type.dtype.itemsize == size
-
-
-def test_types_have_their_names_in_cpp() -> None:
-    labels = {value_type.value: value_type.label for value_type in ValueType}
-    assert labels == {
-        "c": "char",
-        "j": "unsigned int",
-        "i": "int",
-        "f": "float",
-        "d": "double",
-    }
-
-
 @pytest.mark.parametrize("digits", range(1, 10))
 def test_headers_with_ids_of_any_number_of_digits(digits: int) -> None:
     for index, kind in itertools.product((10 ** (digits - 1), 10**digits - 1), LAYOUTS):
@@ -167,57 +126,12 @@ def test_what_is_no_header(message: bytes) -> None:
 
 
 @pytest.mark.parametrize("kind", LAYOUTS)
-def test_dense_payload_is_read_and_written_byte_by_byte(kind: str) -> None:
-    count = LAYOUTS[kind][0]
-    values = list(itertools.islice(itertools.cycle(EXTREMES[kind]), count))
-    payload = golden_dense(kind, 2**33 + 5, values)
-    var = variable(kind)
-    block = decode_payload(var, payload)
-    assert (block.variable, block.tick, block.monitor, block.full) == (var, 2**33 + 5, False, True)
-    assert block.relative_ticks is None
-    expected = np.array(values, dtype=ValueType(kind).dtype)
-    np.testing.assert_array_equal(block.values, expected, strict=True)
-    assert encode_block(var, 2**33 + 5, expected) == payload
-
-
-@pytest.mark.parametrize("kind", LAYOUTS)
 def test_dense_payload_keeps_its_padding_which_it_cannot_tell(kind: str) -> None:
     payload = golden_dense(kind, 7, [1, 2, 3])
     assert encode_block(variable(kind), 7, np.array([1, 2, 3])) == payload
     block = decode_payload(variable(kind), payload)
     assert block.values.size == LAYOUTS[kind][0]
     assert block.values[:4].tolist() == [1, 2, 3, 0]
-
-
-@pytest.mark.parametrize("kind", LAYOUTS)
-@pytest.mark.parametrize("part", [1, 2, 3], ids=["full", "half", "third"])
-def test_sparse_payload_is_read_and_written_byte_by_byte(kind: str, part: int) -> None:
-    count = LAYOUTS[kind][1] // part
-    values = list(itertools.islice(itertools.cycle(EXTREMES[kind]), count))
-    relative = [12 * k for k in range(count)]
-    payload = golden_sparse(kind, 24_000, values, relative)
-    var = variable(kind, sparse=True)
-    block = decode_payload(var, payload)
-    expected = np.array(values, dtype=ValueType(kind).dtype)
-    np.testing.assert_array_equal(block.values, expected, strict=True)
-    assert block.ticks.tolist() == [24_000 + 12 * k for k in range(count)]
-    assert block.full is (part == 1)
-    assert not block.monitor
-    assert encode_block(var, 24_000, expected, np.array(relative)) == payload
-
-
-@pytest.mark.parametrize("kind", LAYOUTS)
-@pytest.mark.parametrize("sparse", [False, True], ids=["dense", "sparse"])
-def test_monitor_payload_is_read_and_written_byte_by_byte(kind: str, sparse: bool) -> None:
-    var = variable(kind, sparse=sparse)
-    for value in EXTREMES[kind]:
-        payload = struct.pack(f"<Q{STRUCT[kind]}", 2**40, value)
-        block = decode_payload(var, payload)
-        assert block.monitor
-        expected = np.array([value], dtype=ValueType(kind).dtype)
-        np.testing.assert_array_equal(block.values, expected, strict=True)
-        assert block.ticks.tolist() == [2**40]
-        assert encode_monitor(var, 2**40, value) == payload
 
 
 def test_values_are_views_of_the_message_and_cannot_be_changed() -> None:
@@ -287,25 +201,6 @@ def test_a_dense_block_does_not_pretend_to_know_its_ticks() -> None:
         _ = block.ticks
 
 
-@pytest.mark.parametrize(
-    ("values", "relative", "sparse", "match"),
-    [
-        (np.zeros(1025), None, False, "1 to 1024"),
-        (np.zeros(0), None, False, "1 to 1024"),
-        (np.zeros((2, 2)), None, False, "one dimension"),
-        (np.zeros(513), np.arange(513), True, "1 to 512"),
-        (np.zeros(3), None, True, "relative ticks"),
-        (np.zeros(3), np.arange(3), False, "relative ticks"),
-        (np.zeros(3), np.arange(2), True, "2 relative ticks for 3 values"),
-    ],
-)
-def test_a_block_that_does_not_fit_is_not_written(
-    values: Any, relative: Any, sparse: bool, match: str
-) -> None:
-    with pytest.raises(RequestError, match=match):
-        encode_block(variable("f", sparse=sparse), 0, values, relative)
-
-
 # ---- pairing -----------------------------------------------------------------------------------
 
 A, B, C = variable("f", index=0), variable("d", index=1), variable("f", sparse=True, index=2)
@@ -323,85 +218,10 @@ def decode(messages: Iterable[bytes | str]) -> tuple[list[Block], list[Refusal],
     return blocks, refusals, decoder.counters
 
 
-def test_a_pair_is_a_block_and_a_header_alone_is_none() -> None:
-    decoder = DataDecoder([A, B])
-    assert decoder.receive(HEAD_B) is None
-    block = decoder.receive(PAY_B)
-    assert isinstance(block, Block)
-    assert (block.variable, block.tick) == (B, 20)
-    assert decoder.counters == DecoderCounters(blocks=1)
-
-
-def test_after_two_headers_the_newest_wins() -> None:
-    blocks, refusals, counters = decode([HEAD_A, HEAD_B, PAY_B])
-    assert [block.variable for block in blocks] == [B]
-    assert [refusal.reason for refusal in refusals] == [RefusalReason.ORPHAN_HEADER]
-    assert refusals[0].detail == "0/f"
-    assert counters == DecoderCounters(blocks=1, orphan_headers=1)
-
-
-def test_a_payload_without_a_header_belongs_to_nobody() -> None:
-    blocks, refusals, counters = decode([HEAD_A, PAY_A, PAY_A, PAY_B, HEAD_B, PAY_B])
-    assert [(block.variable, block.tick) for block in blocks] == [(A, 10), (B, 20)]
-    assert [refusal.reason for refusal in refusals] == [RefusalReason.ORPHAN_PAYLOAD] * 2
-    assert counters == DecoderCounters(blocks=2, orphan_payloads=2)
-
-
-def test_headers_and_payloads_lost_at_once() -> None:
-    blocks, _, counters = decode([PAY_A, HEAD_A, HEAD_A, HEAD_B, PAY_B, PAY_C, HEAD_C])
-    assert [block.variable for block in blocks] == [B]
-    assert counters == DecoderCounters(blocks=1, orphan_headers=2, orphan_payloads=2)
-
-
-def test_a_header_of_a_lost_connection_is_forgotten() -> None:
-    decoder = DataDecoder([A])
-    assert decoder.receive(HEAD_A) is None
-    decoder.restart()
-    refusal = decoder.receive(PAY_A)
-    assert isinstance(refusal, Refusal)
-    assert refusal.reason is RefusalReason.ORPHAN_PAYLOAD
-
-
-@pytest.mark.parametrize("header", [b"3/f", b"999999999/d", b"0/d"], ids=["id", "far", "type"])
-def test_a_header_that_the_list_does_not_have(header: bytes) -> None:
-    blocks, refusals, counters = decode([header, PAY_A, HEAD_A, PAY_A])
-    assert [block.variable for block in blocks] == [A]
-    assert refusals == [Refusal(RefusalReason.UNKNOWN_VARIABLE, header.decode())]
-    assert counters == DecoderCounters(blocks=1, unknown_variables=1)
-
-
-def test_a_payload_of_a_wrong_size_uses_its_header_up() -> None:
-    blocks, refusals, counters = decode([HEAD_A, PAY_A[:-1], PAY_A, HEAD_A, PAY_A])
-    assert len(blocks) == 1
-    assert refusals[0].reason is RefusalReason.BAD_FRAME
-    assert "0/f" in refusals[0].detail
-    assert "4103 bytes" in refusals[0].detail
-    assert counters == DecoderCounters(blocks=1, bad_frames=1, orphan_payloads=1)
-
-
-@pytest.mark.parametrize("message", ["0/f", "", "{}", b"", b"abc", bytes(100)])
-def test_a_message_that_is_neither_is_counted(message: bytes | str) -> None:
-    blocks, refusals, counters = decode([message, HEAD_A, PAY_A])
-    assert len(blocks) == 1
-    assert [refusal.reason for refusal in refusals] == [RefusalReason.BAD_FRAME]
-    assert counters == DecoderCounters(blocks=1, bad_frames=1)
-
-
 def test_watch_and_monitor_of_one_variable_differ_by_length_alone() -> None:
     monitor = encode_monitor(A, 12, 5.0)
     blocks, _, _ = decode([HEAD_A, PAY_A, HEAD_A, monitor, HEAD_A, PAY_A])
     assert [block.monitor for block in blocks] == [False, True, False]
-
-
-def test_a_newer_list_renames_what_comes_next() -> None:
-    decoder = DataDecoder([A])
-    renamed = Variable(0, "renamed", ValueType.FLOAT, True)
-    decoder.describe([renamed])
-    decoder.receive(HEAD_A)
-    block = decoder.receive(PAY_C)
-    assert isinstance(block, Block)
-    assert block.variable is renamed
-    assert block.values.tolist() == [3.0, 4.0]
 
 
 # ---- properties --------------------------------------------------------------------------------
@@ -428,40 +248,6 @@ payloads = st.one_of(
 messages_of_any_kind = st.lists(headers | payloads | st.binary(max_size=40), max_size=30)
 
 
-@given(messages_of_any_kind)
-@example([b"0/c", bytes(9), b"1/c", bytes(4104), b"9/d", bytes(16)])
-def test_any_bytes_give_a_block_nothing_or_a_counted_refusal(messages: list[bytes]) -> None:
-    """Only this may come out, and every message is in the counters exactly once."""
-    decoder = DataDecoder(VARIABLES)
-    for message in messages:
-        before = sum(asdict(decoder.counters).values())
-        result = decoder.receive(message)
-        counted = sum(asdict(decoder.counters).values()) - before
-        assert result is None or isinstance(result, Block | Refusal)
-        assert counted == (0 if result is None else 1)
-        if isinstance(result, Block):
-            assert 0 < result.values.size <= result.variable.layout.value_count
-
-
-@given(messages_of_any_kind)
-def test_the_counters_add_up_to_the_messages(messages: list[bytes]) -> None:
-    decoder = DataDecoder(VARIABLES)
-    for message in messages:
-        decoder.receive(message)
-    n_headers = sum(parse_header(message) is not None for message in messages)
-    counters = decoder.counters
-    refused = counters.orphan_payloads + counters.bad_frames + counters.unknown_variables
-    n_others = len(messages) - n_headers
-    assert counters.blocks + refused == n_others
-    # Each header ended as a pair, good or bad, as an orphan, or is the one that still waits.
-    paired = n_headers - counters.orphan_headers
-    assert paired >= counters.blocks + counters.unknown_variables
-    again = DataDecoder(VARIABLES)
-    for message in messages:
-        again.receive(message)
-    assert again.counters == counters
-
-
 @st.composite
 def written_blocks(draw: st.DrawFn) -> tuple[Variable, bytes]:
     var = draw(st.sampled_from(VARIABLES))
@@ -473,61 +259,7 @@ def written_blocks(draw: st.DrawFn) -> tuple[Variable, bytes]:
     return var, encode_block(var, tick, values, np.arange(count) * 3 if var.sparse else None)
 
 
-@given(st.lists(written_blocks(), max_size=12), st.randoms(use_true_random=False))
-def test_any_interleaving_of_variables_gives_the_same_blocks(
-    pairs: list[tuple[Variable, bytes]], shuffler: random.Random
-) -> None:
-    def blocks_by_variable(order: list[tuple[Variable, bytes]]) -> dict[int, list[Any]]:
-        decoder = DataDecoder(VARIABLES)
-        found: dict[int, list[Any]] = {}
-        for var, payload in order:
-            assert decoder.receive(encode_header(var)) is None
-            block = decoder.receive(payload)
-            assert isinstance(block, Block)
-            found.setdefault(block.variable.index, []).append(describe(block))
-        assert decoder.counters == DecoderCounters(blocks=len(order))
-        return found
-
-    queues: dict[int, list[tuple[Variable, bytes]]] = {}
-    for pair in pairs:
-        queues.setdefault(pair[0].index, []).append(pair)
-    picks = [var.index for var, _ in pairs]
-    shuffler.shuffle(picks)
-    remaining = {index: iter(queue) for index, queue in queues.items()}
-    interleaved = [next(remaining[index]) for index in picks]
-    assert blocks_by_variable(interleaved) == blocks_by_variable(pairs)
-
-
 LOSSES = {"none": 0b11, "payload": 0b10, "header": 0b01, "both": 0b00}
-
-
-@given(st.lists(st.tuples(st.integers(0, 9), st.sampled_from(sorted(LOSSES))), max_size=25))
-@example([(0, "payload"), (1, "header"), (2, "none")])
-def test_whatever_is_lost_every_whole_pair_is_right(pairs: list[tuple[int, str]]) -> None:
-    messages: list[bytes] = []
-    whole: list[tuple[int, int]] = []
-    kinds: list[str] = []
-    for tick, (index, lost) in enumerate(pairs):
-        # A lost payload and then a lost header leave what looks like a pair: nobody can tell.
-        kind = "both" if lost == "header" and kinds[-1:] == ["payload"] else lost
-        if kind != "both":
-            kinds.append(kind)
-        if LOSSES[kind] & 0b10:
-            messages.append(encode_header(VARIABLES[index]))
-        if LOSSES[kind] & 0b01:
-            messages.append(encode_monitor(VARIABLES[index], tick, 1))
-        if kind == "none":
-            whole.append((index, tick))
-    decoder = DataDecoder(VARIABLES)
-    results = [decoder.receive(message) for message in messages]
-    blocks = [result for result in results if isinstance(result, Block)]
-    assert [(block.variable.index, block.tick) for block in blocks] == whole
-    waiting = kinds[-1:] == ["payload"]
-    assert decoder.counters == DecoderCounters(
-        blocks=len(whole),
-        orphan_headers=kinds.count("payload") - waiting,
-        orphan_payloads=kinds.count("header"),
-    )
 
 
 # ---- what boards really sent -------------------------------------------------------------------

@@ -11,8 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bela_module.errors import FrameError, RequestError
-from bela_module.protocol.data_channel import ValueType
 from bela_module.protocol.sketch_buffer import Buffer, decode_buffer, encode_buffer
+from bela_module.protocol.variables import ValueType
 
 STRUCT = {"c": "B", "j": "I", "i": "i", "f": "f", "d": "d"}
 EXTREMES: dict[str, list[Any]] = {

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bela_module.protocol.data_channel import ValueType, Variable
+from bela_module.protocol.variables import ValueType, Variable
 from bela_module.recording.buffers import (
     AlignedBlock,
     BlockAligner,

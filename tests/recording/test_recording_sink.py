@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from bela_module.errors import RequestError
-from bela_module.protocol.data_channel import ValueType, Variable
+from bela_module.protocol.variables import ValueType, Variable
 from bela_module.recording import file_recorder as recorder
 from bela_module.recording import file_writers
 from bela_module.recording.file_writers import FileFormat

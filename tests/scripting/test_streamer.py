@@ -15,9 +15,9 @@ from numpy.typing import NDArray
 
 from bela_module import Streamer
 from bela_module.errors import NoReplyError, RequestError, UnknownVariableError
-from bela_module.protocol.data_channel import ValueType
+from bela_module.protocol.variables import ValueType
 from bela_module.recording.buffers import BufferData
-from bela_module.simulator.faults import parse_fault
+from bela_module.simulator.faults.fault_list import parse_fault
 from bela_module.simulator.simulated_board import SimulatedBoard
 from bela_module.simulator.sketches import Sketch, SketchVariable, ramp
 from tests.support.signal_cases import AHEAD_TICKS

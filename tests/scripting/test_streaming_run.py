@@ -8,7 +8,7 @@ import threading
 import numpy as np
 import pytest
 
-from bela_module.protocol.data_channel import ValueType, Variable
+from bela_module.protocol.variables import ValueType, Variable
 from bela_module.recording.buffers import BufferData
 from bela_module.scripting.streaming_run import RunSink, StreamingRun
 from bela_module.streams.sink import Origin, StreamFacts

@@ -15,7 +15,7 @@ import pytest
 
 from bela_module.errors import BelaError, ConnectError, RequestError
 from bela_module.requests import StartRequest
-from bela_module.simulator.faults import parse_fault
+from bela_module.simulator.faults.fault_list import parse_fault
 from bela_module.simulator.simulated_board import SimulatedBoard
 from bela_module.streams.lsl_clock import local_clock
 from tests.support.session_helpers import (

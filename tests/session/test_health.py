@@ -9,7 +9,7 @@ from rich.console import Console
 
 from bela_module.cli.live_view import render
 from bela_module.session.delivery.watchdog import Cause, Finding
-from bela_module.simulator.faults import Fault, parse_fault
+from bela_module.simulator.faults.fault_list import Fault, parse_fault
 from bela_module.simulator.simulated_board import SimulatedBoard
 from tests.support.session_helpers import Running, WaitUntil, board_of, flow, session_at, variable
 

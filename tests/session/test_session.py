@@ -12,7 +12,7 @@ import pytest
 from dareplane_utils.stream_watcher.lsl_stream_watcher import StreamWatcher
 
 from bela_module.errors import BelaError
-from bela_module.protocol.data_channel import Array, Ticks, ValueType
+from bela_module.protocol.variables import Array, Ticks, ValueType
 from bela_module.requests import StartRequest
 from bela_module.session.session import Session
 from bela_module.simulator.replay import ReplayedBoard

@@ -15,8 +15,8 @@ from bela_module.protocol.control_channel import (
     unwatch_command,
     watch_command,
 )
-from bela_module.protocol.data_channel import ValueType
 from bela_module.protocol.sketch_buffer import Buffer, encode_buffer
+from bela_module.protocol.variables import ValueType
 from bela_module.simulator.simulated_board import SimulatedBoard
 from tests.support.raw_client import raw_client
 

@@ -16,7 +16,8 @@ from bela_module.protocol.control_channel import (
     unwatch_command,
     watch_command,
 )
-from bela_module.protocol.data_channel import Block, DataDecoder
+from bela_module.protocol.data_channel import Block
+from bela_module.protocol.data_decoder import DataDecoder
 from bela_module.simulator.simulated_watcher import Reply
 from bela_module.simulator.sketches import SketchVariable
 from tests.support.simulated import ALL_TYPES, BELA_TEST, BURST, MANY, active_watcher, advance, tell

@@ -5,8 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from bela_module.protocol.data_channel import ValueType
-from bela_module.simulator.simulated_variable import NEVER, Account, SimulatedVariable, WrittenRun
+from bela_module.protocol.variables import ValueType
+from bela_module.simulator.accounts import Account, WrittenRun
+from bela_module.simulator.simulated_variable import NEVER, SimulatedVariable
 from bela_module.simulator.sketches import (
     EVERY_TICK,
     Assignments,

@@ -16,7 +16,7 @@ from bela_module.protocol.control_channel import (
     unwatch_command,
     watch_command,
 )
-from bela_module.protocol.data_channel import ValueType
+from bela_module.protocol.variables import ValueType
 from bela_module.simulator.sketches import Assignments, SketchVariable, ramp
 from tests.support.simulated import (
     BELA_TEST,

@@ -10,7 +10,8 @@ import pytest
 
 from bela_module.config import parse_settings
 from bela_module.errors import StreamError
-from bela_module.protocol.data_channel import Array, Block, Ticks, ValueType, Variable
+from bela_module.protocol.data_channel import Block
+from bela_module.protocol.variables import Array, Ticks, ValueType, Variable
 from bela_module.streams import live_stream
 from bela_module.streams.live_stream import LiveStream
 from bela_module.streams.sink import Origin, Stamps, StreamFacts

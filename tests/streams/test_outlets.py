@@ -15,7 +15,7 @@ from dareplane_utils.stream_watcher.lsl_stream_watcher import StreamWatcher
 
 from bela_module.config import Settings, parse_settings
 from bela_module.errors import StreamError
-from bela_module.protocol.data_channel import Array, ValueType, Variable
+from bela_module.protocol.variables import Array, ValueType, Variable
 from bela_module.streams.lsl_clock import local_clock
 from bela_module.streams.outlets import LslOutlets, source_id
 from bela_module.streams.sink import Origin, Stamps, StreamFacts

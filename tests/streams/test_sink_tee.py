@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from bela_module.errors import StreamError
-from bela_module.protocol.data_channel import ValueType, Variable
+from bela_module.protocol.variables import ValueType, Variable
 from bela_module.streams.sink import Origin, StreamFacts
 from bela_module.streams.sink_tee import SinkTee
 from bela_module.streams.stream_plans import SampleFormat, StreamMode, StreamPlan

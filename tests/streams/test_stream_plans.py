@@ -14,7 +14,7 @@ from bela_module.config import Settings, parse_settings
 from bela_module.connection.capture_file import read_capture
 from bela_module.errors import UnknownVariableError
 from bela_module.protocol.control_channel import VariableList, parse_control_message
-from bela_module.protocol.data_channel import ValueType, Variable
+from bela_module.protocol.variables import ValueType, Variable
 from bela_module.streams.stream_plans import (
     SampleFormat,
     StreamMode,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from bela_module.protocol.data_channel import Array, Ticks
+from bela_module.protocol.variables import Array, Ticks
 
 
 def formula(name: str, ticks: Ticks) -> Array:

@@ -9,8 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from bela_module.protocol.data_channel import Ticks
-from bela_module.simulator.faults import (
+from bela_module.protocol.variables import Ticks
+from bela_module.simulator.faults.fault_list import (
     CorruptHeader,
     CorruptPayload,
     Disconnect,
@@ -110,7 +110,7 @@ def _restart(sketch: Sketch | None, *, watched: bool = False) -> Strike:
     def happen(board: SimulatedBoard) -> None:
         board.restart(sketch)
         if watched:  # by somebody who was quicker
-            OtherClient(cmd="watch").happen(board)
+            OtherClient(cmd="watch").apply(board)
 
     return lambda board: board.later(0.0, lambda: happen(board))
 

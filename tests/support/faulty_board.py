@@ -9,7 +9,8 @@ from dataclasses import dataclass, field
 import numpy as np
 from hypothesis import strategies as st
 
-from bela_module.protocol.data_channel import Array, Block, Ticks, ValueType, Variable
+from bela_module.protocol.data_channel import Block
+from bela_module.protocol.variables import Array, Ticks, ValueType, Variable
 from bela_module.tracking.dense_tracker import DenseTracker
 from bela_module.tracking.runs import Gap, TrackedItem, ValueRun
 

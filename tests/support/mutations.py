@@ -8,7 +8,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from bela_module.protocol.data_channel import Block, DataDecoder, Variable
+from bela_module.protocol.data_channel import Block
+from bela_module.protocol.data_decoder import DataDecoder
+from bela_module.protocol.variables import Variable
 
 _TICK = struct.Struct("<Q")
 _MUTATED_SHARE = 0.25

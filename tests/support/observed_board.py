@@ -7,8 +7,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from bela_module.simulator.board_server import Client
-from bela_module.simulator.message_faults import Loss
+from bela_module.simulator.board_connection import Client
+from bela_module.simulator.faults.message_faults import Loss
 from bela_module.simulator.simulated_board import SimulatedBoard
 from bela_module.simulator.simulated_clock import SimulatedClock
 from bela_module.simulator.simulated_watcher import Pair, Reply

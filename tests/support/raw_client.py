@@ -16,7 +16,8 @@ from bela_module.protocol.control_channel import (
     list_command,
     parse_control_message,
 )
-from bela_module.protocol.data_channel import Block, DataDecoder
+from bela_module.protocol.data_channel import Block
+from bela_module.protocol.data_decoder import DataDecoder
 
 TIMEOUT_S = 20.0
 

@@ -12,7 +12,7 @@ import pylsl
 import pytest
 
 from bela_module.config import Settings, parse_settings
-from bela_module.protocol.data_channel import Array, Ticks, ValueType, Variable
+from bela_module.protocol.variables import Array, Ticks, ValueType, Variable
 from bela_module.requests import (
     MonitorRequest,
     ReleaseRequest,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from bela_module.protocol.data_channel import Array, ValueType
+from bela_module.protocol.variables import Array, ValueType
 from bela_module.simulator.sketches import Signal, Ticks, Times, ramp
 from tests.support.session_helpers import variable
 

@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from bela_module.protocol.control_channel import Json, encode_commands
-from bela_module.protocol.data_channel import Block, DataDecoder, ValueType
+from bela_module.protocol.data_channel import Block
+from bela_module.protocol.data_decoder import DataDecoder
+from bela_module.protocol.variables import ValueType
 from bela_module.simulator.simulated_watcher import Pair, Reply, SimulatedWatcher
 from bela_module.simulator.sketches import SKETCHES, Assignments, SketchVariable, ramp
 

@@ -21,6 +21,7 @@ import pytest
 
 from bela_module.connection.board_client import BoardClient
 from bela_module.connection.capture_file import CapturedMessage, read_capture
+from bela_module.protocol.block_encoder import encode_block, encode_header, encode_monitor
 from bela_module.protocol.control_channel import (
     ConnectionEvent,
     VariableList,
@@ -28,17 +29,9 @@ from bela_module.protocol.control_channel import (
     parse_control_message,
     watch_command,
 )
-from bela_module.protocol.data_channel import (
-    PAYLOAD_BYTES,
-    Block,
-    DataDecoder,
-    DecoderCounters,
-    Variable,
-    encode_block,
-    encode_header,
-    encode_monitor,
-    parse_header,
-)
+from bela_module.protocol.data_channel import Block, parse_header
+from bela_module.protocol.data_decoder import DataDecoder, DecoderCounters
+from bela_module.protocol.variables import PAYLOAD_BYTES, Variable
 from bela_module.simulator.simulated_board import SimulatedBoard
 from bela_module.streams.lsl_clock import local_clock
 from bela_module.streams.stream_plans import reachable

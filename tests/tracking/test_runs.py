@@ -7,7 +7,8 @@ import math
 import numpy as np
 import pytest
 
-from bela_module.protocol.data_channel import Block, ValueType, Variable
+from bela_module.protocol.data_channel import Block
+from bela_module.protocol.variables import ValueType, Variable
 from bela_module.tracking.runs import Gap, GapReason, TrackedItem, Tracker, ValueRun
 
 LAMP = Variable(0, "lamp", ValueType.INT)

@@ -12,13 +12,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from bela_module.protocol.data_channel import (
-    Block,
-    ValueType,
-    Variable,
-    decode_payload,
-    encode_monitor,
-)
+from bela_module.protocol.block_encoder import encode_monitor
+from bela_module.protocol.data_channel import Block, decode_payload
+from bela_module.protocol.variables import ValueType, Variable
 from bela_module.tracking.step_survey import StepSurvey
 
 NextAssignment = Callable[[int], int]

@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bela_module.protocol.data_channel import Block, ValueType, Variable
+from bela_module.protocol.data_channel import Block
+from bela_module.protocol.variables import ValueType, Variable
 from bela_module.tracking.trackers import (
     DenseTracker,
     Gap,

@@ -15,7 +15,9 @@ from bela_module.clock.device_clock import DeviceClock, ProbeVerdict
 from bela_module.clock.timeline import Timeline
 from bela_module.connection.board_client import Reply
 from bela_module.protocol.control_channel import VariableList
-from bela_module.protocol.data_channel import Block, DataDecoder, Refusal, Ticks, Variable
+from bela_module.protocol.data_channel import Block
+from bela_module.protocol.data_decoder import DataDecoder, Refusal
+from bela_module.protocol.variables import Ticks, Variable
 from bela_module.streams.sink import Origin, Stamps, StreamFacts
 from bela_module.streams.stream_plans import StreamMode, StreamPlan
 

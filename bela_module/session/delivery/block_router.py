@@ -6,7 +6,8 @@ import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
-from bela_module.protocol.data_channel import Block, Variable
+from bela_module.protocol.data_channel import Block
+from bela_module.protocol.variables import Variable
 from bela_module.session.delivery.watchdog import Cause
 from bela_module.streams.live_stream import LiveStream
 from bela_module.streams.stream_plans import StreamMode, reachable

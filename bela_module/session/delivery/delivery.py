@@ -6,7 +6,8 @@ from collections.abc import Callable, Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 
-from bela_module.protocol.data_channel import Block, Variable
+from bela_module.protocol.data_channel import Block
+from bela_module.protocol.variables import Variable
 from bela_module.session.board.board_state import BoardState, last_tick
 from bela_module.session.board.prober import Prober
 from bela_module.session.delivery.block_router import BlockRouter

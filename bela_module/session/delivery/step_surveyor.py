@@ -9,7 +9,8 @@ from typing import Final
 
 from bela_module.connection.board_client import BoardClient
 from bela_module.protocol.control_channel import Json
-from bela_module.protocol.data_channel import Block, Variable
+from bela_module.protocol.data_channel import Block
+from bela_module.protocol.variables import Variable
 from bela_module.session.board.board_state import BoardState
 from bela_module.session.delivery.time_limits import (
     FIRST_VALUE_S,

@@ -15,8 +15,8 @@ from bela_module.protocol.control_channel import (
     set_command,
     uncontrol_command,
 )
-from bela_module.protocol.data_channel import ValueType, Variable
 from bela_module.protocol.sketch_buffer import Buffer, encode_buffer
+from bela_module.protocol.variables import ValueType, Variable
 from bela_module.requests import SendRequest, SetRequest
 from bela_module.session.runtime import Runtime
 from bela_module.session.time_limits import COMMAND_CONFIRM_S

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from bela_module.connection.board_client import BoardClient
-from bela_module.protocol.data_channel import Variable
+from bela_module.protocol.variables import Variable
 from bela_module.session.board.board_state import BoardState
 from bela_module.session.runtime import Runtime
 

@@ -9,7 +9,7 @@ from typing import Final
 
 from bela_module.connection.board_client import BoardClient
 from bela_module.errors import RequestError
-from bela_module.protocol.data_channel import Variable
+from bela_module.protocol.variables import Variable
 from bela_module.requests import MAX_TICK, MonitorRequest, ScheduleRequest, StartRequest
 from bela_module.session.delivery.beginning import begin_on_board
 from bela_module.session.delivery.delivery import Delivery, DeliveryKind

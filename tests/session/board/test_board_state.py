@@ -12,16 +12,10 @@ import pytest
 from bela_module.config import parse_settings
 from bela_module.connection.board_client import Reply
 from bela_module.errors import StreamError
+from bela_module.protocol.block_encoder import encode_block, encode_header, encode_monitor
 from bela_module.protocol.control_channel import VariableList
-from bela_module.protocol.data_channel import (
-    Block,
-    ValueType,
-    Variable,
-    decode_payload,
-    encode_block,
-    encode_header,
-    encode_monitor,
-)
+from bela_module.protocol.data_channel import Block, decode_payload
+from bela_module.protocol.variables import ValueType, Variable
 from bela_module.session.board.board_state import BoardNews, BoardState, last_tick
 from bela_module.streams.stream_plans import StreamPlan, plan_streams
 

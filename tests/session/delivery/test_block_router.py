@@ -8,7 +8,7 @@ from dataclasses import replace
 import numpy as np
 
 from bela_module.config import parse_settings
-from bela_module.protocol.data_channel import ValueType, Variable
+from bela_module.protocol.variables import ValueType, Variable
 from bela_module.session.delivery.block_router import BlockRouter
 from bela_module.session.delivery.watchdog import Cause
 from bela_module.streams.live_stream import LiveStream

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 from bela_module.errors import RequestError
-from bela_module.protocol.data_channel import ValueType
-from bela_module.simulator.faults import Pause
+from bela_module.protocol.variables import ValueType
+from bela_module.simulator.faults.fault_list import Pause
 from bela_module.simulator.simulated_board import SimulatedBoard
 from bela_module.streams.lsl_clock import local_clock
 from tests.support.session_helpers import (

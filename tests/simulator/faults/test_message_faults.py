@@ -15,8 +15,10 @@ from bela_module.protocol.control_channel import (
     unwatch_command,
     watch_command,
 )
-from bela_module.protocol.data_channel import PAYLOAD_BYTES, Block
-from bela_module.simulator.message_faults import (
+from bela_module.protocol.data_channel import Block
+from bela_module.protocol.variables import PAYLOAD_BYTES
+from bela_module.simulator.accounts import Payload
+from bela_module.simulator.faults.message_faults import (
     CorruptHeader,
     CorruptPayload,
     DropHeader,
@@ -31,7 +33,6 @@ from bela_module.simulator.message_faults import (
     WrongReply,
 )
 from bela_module.simulator.simulated_board import SimulatedBoard
-from bela_module.simulator.simulated_variable import Payload
 from tests.support.raw_client import RawClient, raw_client
 
 WaitUntil = Callable[..., None]

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from bela_module.errors import RequestError
-from bela_module.simulator.fault_parameters import (
+from bela_module.simulator.parameters import (
     Choice,
     Number,
     VariableName,

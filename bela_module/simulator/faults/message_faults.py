@@ -10,14 +10,12 @@ import json
 from abc import ABC, abstractmethod
 from collections import deque
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Final, Literal, NamedTuple, Self
+from typing import Annotated, Any, ClassVar, Final, Literal, NamedTuple, Self
 
 import numpy as np
 
-from bela_module.simulator.fault_parameters import Number, VariableName, Whole, check_parameters
-
-if TYPE_CHECKING:
-    from bela_module.simulator.simulated_variable import Payload
+from bela_module.simulator.accounts import Payload
+from bela_module.simulator.parameters import Number, VariableName, Whole, check_parameters
 
 How = Literal["turn", "cut", "text", "binary", "number", "missing", "fewer", "empty"]
 """Ways in which a reply can be wrong."""

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Annotated, ClassVar, Final, Literal
+from typing import Annotated, ClassVar, Final, Literal
 
 from bela_module.errors import RequestError
 from bela_module.protocol.control_channel import encode_commands, monitor_command
 from bela_module.simulator.board_server import Socket
-from bela_module.simulator.fault_parameters import (
+from bela_module.simulator.faults.fault_target import FaultTarget
+from bela_module.simulator.network import Delay, Jitter, Late, Network, Spike, SpikeShare
+from bela_module.simulator.parameters import (
     DAY_S,
     Choice,
     Number,
@@ -18,12 +20,8 @@ from bela_module.simulator.fault_parameters import (
     Whole,
     check_parameters,
 )
-from bela_module.simulator.network import Delay, Jitter, Late, Network, Spike, SpikeShare
 from bela_module.simulator.simulated_clock import DRIFT_PPM
 from bela_module.simulator.sketches import SKETCHES
-
-if TYPE_CHECKING:
-    from bela_module.simulator.simulated_board import SimulatedBoard
 
 _MAX_FIRST_TICK: Final = 10**15
 _MAX_PERIOD_TICKS: Final = 2**31 - 1
@@ -58,7 +56,7 @@ class TimedFault(ABC):
         check_parameters(self, f"the fault {self.name!r}")
 
     @abstractmethod
-    def happen(self, board: SimulatedBoard) -> None:
+    def apply(self, board: FaultTarget) -> None:
         """Do it."""
 
 
@@ -96,7 +94,7 @@ class Disconnect(TimedFault):
 
     name = "disconnect"
 
-    def happen(self, board: SimulatedBoard) -> None:
+    def apply(self, board: FaultTarget) -> None:
         """Disconnect."""
         board.disconnect(clean=self.clean, socket=self.socket)
 
@@ -107,7 +105,7 @@ class Refuse(LastingFault):
 
     name = "refuse"
 
-    def happen(self, board: SimulatedBoard) -> None:
+    def apply(self, board: FaultTarget) -> None:
         """Stop listening for a while."""
         board.disconnect()
         board.refuse_connections(True)
@@ -122,7 +120,7 @@ class Silence(LastingFault):
 
     name = "silence"
 
-    def happen(self, board: SimulatedBoard) -> None:
+    def apply(self, board: FaultTarget) -> None:
         """Fall silent for a while."""
         board.go_silent(True, socket=self.socket)
         board.later(self.for_s, lambda: board.go_silent(False, socket=self.socket))
@@ -136,7 +134,7 @@ class Stall(LastingFault):
 
     name = "stall"
 
-    def happen(self, board: SimulatedBoard) -> None:
+    def apply(self, board: FaultTarget) -> None:
         """Stall the network."""
         board.stall_network(self.for_s)
 
@@ -153,7 +151,7 @@ class Slow(TimedFault):
 
     name = "slow"
 
-    def happen(self, board: SimulatedBoard) -> None:
+    def apply(self, board: FaultTarget) -> None:
         """Change the delays."""
         rest = (self.jitter_s, self.spike_share, self.spike_s)
         board.set_network(Network(Delay(self.to_board_s, *rest), Delay(self.to_client_s, *rest)))
@@ -173,7 +171,7 @@ class Restart(TimedFault):
 
     name = "restart"
 
-    def happen(self, board: SimulatedBoard) -> None:
+    def apply(self, board: FaultTarget) -> None:
         """Restart, and stay away for a while."""
         if self.down_s:
             board.refuse_connections(True)
@@ -187,7 +185,7 @@ class Pause(LastingFault):
 
     name = "pause"
 
-    def happen(self, board: SimulatedBoard) -> None:
+    def apply(self, board: FaultTarget) -> None:
         """Stand still for a while."""
         board.step_clock(-self.for_s)
 
@@ -200,7 +198,7 @@ class Unassigned(LastingFault):
 
     name = "unassigned"
 
-    def happen(self, board: SimulatedBoard) -> None:
+    def apply(self, board: FaultTarget) -> None:
         """Leave assignments out for a while."""
         board.set_assigned(False, self.variable)
         board.later(self.for_s, lambda: board.set_assigned(True, self.variable))
@@ -212,7 +210,7 @@ class NoData(LastingFault):
 
     name = "no-data"
 
-    def happen(self, board: SimulatedBoard) -> None:
+    def apply(self, board: FaultTarget) -> None:
         """Withhold the data for a while."""
         board.withhold_data(True)
         board.later(self.for_s, lambda: board.withhold_data(False))
@@ -241,7 +239,7 @@ class OtherClient(TimedFault):
                 f"it must be 0 with cmd={self.cmd}"
             )
 
-    def happen(self, board: SimulatedBoard) -> None:
+    def apply(self, board: FaultTarget) -> None:
         """Send the command."""
         names = VariableNames().names(self.variables)
         names = names or [variable.name for variable in board.sketch.variables]
@@ -263,7 +261,7 @@ class StepClock(TimedFault):
 
     name = "step-clock"
 
-    def happen(self, board: SimulatedBoard) -> None:
+    def apply(self, board: FaultTarget) -> None:
         """Step the clock."""
         board.step_clock(self.step_s)
 
@@ -276,6 +274,6 @@ class Drift(TimedFault):
 
     name = "drift"
 
-    def happen(self, board: SimulatedBoard) -> None:
+    def apply(self, board: FaultTarget) -> None:
         """Change the drift."""
         board.set_drift(self.ppm)

@@ -17,7 +17,7 @@ from bela_module.protocol.control_channel import (
     watch_command,
 )
 from bela_module.protocol.data_channel import Block
-from bela_module.simulator.faults import (
+from bela_module.simulator.faults.fault_list import (
     Disconnect,
     Drift,
     Fault,

@@ -6,7 +6,7 @@ import pytest
 
 from bela_module.errors import RequestError, UnknownVariableError
 from bela_module.protocol.control_channel import watch_command
-from bela_module.simulator.faults import (
+from bela_module.simulator.faults.fault_list import (
     FAULTS,
     Disconnect,
     Drift,

@@ -14,8 +14,7 @@ from types import MappingProxyType
 from typing import Any, Final
 
 from bela_module.errors import RequestError, UnknownVariableError
-from bela_module.simulator.fault_parameters import parameters_of, variables_named_by
-from bela_module.simulator.message_faults import (
+from bela_module.simulator.faults.message_faults import (
     CorruptHeader,
     CorruptPayload,
     DropHeader,
@@ -26,8 +25,7 @@ from bela_module.simulator.message_faults import (
     RepeatPair,
     WrongReply,
 )
-from bela_module.simulator.sketches import Sketch, find_sketch
-from bela_module.simulator.timed_faults import (
+from bela_module.simulator.faults.timed_faults import (
     Disconnect,
     Drift,
     NoData,
@@ -42,6 +40,8 @@ from bela_module.simulator.timed_faults import (
     TimedFault,
     Unassigned,
 )
+from bela_module.simulator.parameters import parameters_of, variables_named_by
+from bela_module.simulator.sketches import Sketch, find_sketch
 from bela_module.validation import shown
 
 __all__ = [

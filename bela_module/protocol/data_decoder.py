@@ -1,0 +1,127 @@
+"""Decoder of the data channel: pairs headers with payloads and counts what gives no block. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Final
+
+from bela_module.errors import FrameError
+from bela_module.protocol.data_channel import Block, decode_payload, parse_header
+from bela_module.protocol.variables import PAYLOAD_BYTES, TICK_BYTES, ValueType, Variable
+
+
+class RefusalReason(StrEnum):
+    """Why the decoder gave no block for a message."""
+
+    ORPHAN_HEADER = "a header was followed by another header: its payload was lost"
+    ORPHAN_PAYLOAD = "a payload came without a header"
+    BAD_FRAME = "a message is neither a header nor a payload of the announced type"
+    UNKNOWN_VARIABLE = "a header names a variable that the board's list does not have"
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """A message that gave no block, and why."""
+
+    reason: RefusalReason
+    detail: str
+
+
+@dataclass(slots=True)
+class DecoderCounters:
+    """How many messages became what."""
+
+    blocks: int = 0
+    orphan_headers: int = 0
+    orphan_payloads: int = 0
+    bad_frames: int = 0
+    unknown_variables: int = 0
+
+
+@dataclass(slots=True)
+class DataDecoder:
+    """Turns the messages of the data channel into blocks.
+
+    Give each message to :meth:`receive`, in order. What comes back is ``None`` (a header: wait
+    for its payload), a :class:`Block`, or a :class:`Refusal`, which is also counted. No input
+    whatever makes it raise.
+
+    Parameters
+    ----------
+    variables : sequence of Variable
+        The board's variables in the order of its list; give new ones with :meth:`describe`.
+    """
+
+    variables: Sequence[Variable] = ()
+    counters: DecoderCounters = field(default_factory=DecoderCounters)
+    _pending: tuple[int, ValueType] | None = None
+
+    def describe(self, variables: Sequence[Variable]) -> None:
+        """Use a newer list of the board's variables."""
+        self.variables = variables
+
+    def restart(self) -> None:
+        """Forget a header whose payload cannot come any more (the connection ended)."""
+        self._pending = None
+
+    def receive(self, message: bytes | str) -> Block | Refusal | None:
+        """Take the next message.
+
+        Parameters
+        ----------
+        message : bytes or str
+            One whole websocket message; text is refused, the board sends none here.
+
+        Returns
+        -------
+        Block, Refusal or None
+            ``None`` after a header that opens a pair.
+        """
+        if isinstance(message, str):
+            return self._refuse(RefusalReason.BAD_FRAME, f"text {message[:40]!r}")
+        header = parse_header(message)
+        if header is not None:
+            return self._open(header)
+        if self._pending is None:
+            if len(message) in _PAYLOAD_SIZES:
+                return self._refuse(RefusalReason.ORPHAN_PAYLOAD, f"{len(message)} bytes")
+            return self._refuse(RefusalReason.BAD_FRAME, f"{len(message)} bytes")
+        (index, value_type), self._pending = self._pending, None
+        return self._close(index, value_type, message)
+
+    def _open(self, header: tuple[int, ValueType]) -> Refusal | None:
+        lost, self._pending = self._pending, header
+        if lost is None:
+            return None
+        return self._refuse(RefusalReason.ORPHAN_HEADER, f"{lost[0]}/{lost[1].value}")
+
+    def _close(self, index: int, value_type: ValueType, message: bytes) -> Block | Refusal:
+        name = f"{index}/{value_type.value}"
+        if index >= len(self.variables) or self.variables[index].value_type is not value_type:
+            return self._refuse(RefusalReason.UNKNOWN_VARIABLE, name)
+        try:
+            block = decode_payload(self.variables[index], message)
+        except FrameError as error:
+            return self._refuse(RefusalReason.BAD_FRAME, f"{name}: {error}")
+        self.counters.blocks += 1
+        return block
+
+    def _refuse(self, reason: RefusalReason, detail: str) -> Refusal:
+        counters = self.counters
+        match reason:
+            case RefusalReason.ORPHAN_HEADER:
+                counters.orphan_headers += 1
+            case RefusalReason.ORPHAN_PAYLOAD:
+                counters.orphan_payloads += 1
+            case RefusalReason.UNKNOWN_VARIABLE:
+                counters.unknown_variables += 1
+            case RefusalReason.BAD_FRAME:
+                counters.bad_frames += 1
+        return Refusal(reason, detail)
+
+
+_PAYLOAD_SIZES: Final = frozenset(
+    {PAYLOAD_BYTES, *(TICK_BYTES + kind.dtype.itemsize for kind in ValueType)}
+)

@@ -1,0 +1,139 @@
+"""Variables of the sketch: their C++ types and the layout of their blocks. Pure, no I/O."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+PAYLOAD_BYTES: Final = 4104
+"""Size of every watch payload: a uint64 tick and 4096 bytes."""
+
+TICK_BYTES: Final = 8
+"""Size of the tick at the start of every payload."""
+
+_RELATIVE_TICK_BYTES: Final = 4
+
+Array = NDArray[Any]
+Ticks = NDArray[np.int64]
+
+
+class ValueType(StrEnum):
+    """The C++ types that a Watcher variable can have, by the letter that the board uses."""
+
+    CHAR = "c"
+    UNSIGNED_INT = "j"
+    INT = "i"
+    FLOAT = "f"
+    DOUBLE = "d"
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """Numpy type of one value on the wire; ``char`` is unsigned, as on the board's ARM."""
+        return _DTYPES[self]
+
+    @property
+    def label(self) -> str:
+        """The type's name in C++."""
+        return self.name.lower().replace("_", " ")
+
+
+_DTYPES: Final[dict[ValueType, np.dtype[Any]]] = {
+    ValueType.CHAR: np.dtype("<u1"),
+    ValueType.UNSIGNED_INT: np.dtype("<u4"),
+    ValueType.INT: np.dtype("<i4"),
+    ValueType.FLOAT: np.dtype("<f4"),
+    ValueType.DOUBLE: np.dtype("<f8"),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class BlockLayout:
+    """Where values and relative ticks stand in a watch payload.
+
+    Parameters
+    ----------
+    value_type : ValueType
+        Type of the values.
+    sparse : bool
+        Whether each value carries its own tick.
+
+    Notes
+    -----
+    As measured on the board's code, with *s* the size of a value: the values of a sparse payload
+    end at 8 + floor(4096 / (s + 4)) · s, rounded down to a multiple of 4; the relative ticks
+    follow, then zeros.
+    """
+
+    value_type: ValueType
+    sparse: bool
+
+    @property
+    def ticks_offset_bytes(self) -> int:
+        """Where the values end (and, in a sparse payload, the relative ticks begin)."""
+        if not self.sparse:
+            return PAYLOAD_BYTES
+        size = self.value_type.dtype.itemsize
+        room = (PAYLOAD_BYTES - TICK_BYTES) // (size + _RELATIVE_TICK_BYTES)
+        return (TICK_BYTES + room * size) // 4 * 4
+
+    @property
+    def value_count(self) -> int:
+        """Number of values that a full payload holds."""
+        return (self.ticks_offset_bytes - TICK_BYTES) // self.value_type.dtype.itemsize
+
+    @property
+    def monitor_bytes(self) -> int:
+        """Size of a monitor payload of this type."""
+        return TICK_BYTES + self.value_type.dtype.itemsize
+
+
+@dataclass(frozen=True, slots=True)
+class Variable:
+    """One variable of the sketch, as a reply to ``list`` describes it.
+
+    Parameters
+    ----------
+    index : int
+        Position in the list, which is the id on the data channel.
+    name : str
+        Name in the sketch; may be empty or repeated with older versions of Watcher.
+    value_type : ValueType
+        C++ type.
+    sparse : bool
+        Whether each value carries its own tick (``timestampMode`` 1).
+    value, value_input : float
+        What the sketch reads (the controlled value while controlled), and what it last assigned;
+        NaN when the board had no finite number.
+    watched, controlled, logged : bool
+        State on the board, whoever asked for it.
+    monitor_period_ticks : int
+        Period of its monitor in ticks, 0 when off.
+    log_file_name : str
+        File on the board that it was last logged to.
+    """
+
+    index: int
+    name: str
+    value_type: ValueType
+    sparse: bool = False
+    value: float = 0.0
+    value_input: float = 0.0
+    watched: bool = False
+    controlled: bool = False
+    logged: bool = False
+    monitor_period_ticks: int = 0
+    log_file_name: str = ""
+
+    @property
+    def identity(self) -> tuple[str, ValueType, bool]:
+        """What it is, whatever its number."""
+        return self.name, self.value_type, self.sparse
+
+    @property
+    def layout(self) -> BlockLayout:
+        """Layout of its watch payloads."""
+        return BlockLayout(self.value_type, self.sparse)
