@@ -11,7 +11,7 @@ from bela_module.recording.file_recorder import FileRecorder
 from bela_module.recording.file_writers import FileFormat, Track
 from bela_module.streams.sink import Origin, Stamps, StreamFacts
 from bela_module.streams.stream_plans import StreamPlan
-from bela_module.tracking.trackers import Gap, GapReason
+from bela_module.tracking.runs import Gap, GapReason
 from bela_module.writer_thread import WRITER_STALL_S
 
 

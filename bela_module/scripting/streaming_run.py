@@ -22,7 +22,7 @@ from bela_module.scripting.callback_dispatcher import Dispatcher
 from bela_module.scripting.time_limits import CALLBACK_S
 from bela_module.streams.sink import Origin, Stamps, StreamFacts
 from bela_module.streams.stream_plans import StreamPlan
-from bela_module.tracking.trackers import Gap, GapReason
+from bela_module.tracking.runs import Gap, GapReason
 from bela_module.validation import LONGEST_WAIT_S
 
 _END_MARKS: Final = ("stopped", "schedule_finished")

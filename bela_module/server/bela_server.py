@@ -61,6 +61,8 @@ class BelaServer(DefaultServer):  # type: ignore[misc]  # dareplane-utils has no
         connect from :meth:`init_server` on, whatever it takes to import what a session needs.
     name : str
         The name in the banner.
+    session_close_s : float
+        How long the session may take to leave the board clean.
     """
 
     ip: str
@@ -75,7 +77,12 @@ class BelaServer(DefaultServer):  # type: ignore[misc]  # dareplane-utils has no
     _live = False
 
     def __init__(
-        self, settings: Settings, make_session: Callable[[], SessionApi], *, name: str = "dp-bela"
+        self,
+        settings: Settings,
+        make_session: Callable[[], SessionApi],
+        *,
+        name: str = "dp-bela",
+        session_close_s: float = SESSION_CLOSE_S,
     ) -> None:
         super().__init__(
             port=settings.server.port,
@@ -86,6 +93,7 @@ class BelaServer(DefaultServer):  # type: ignore[misc]  # dareplane-utils has no
         )
         self.session: SessionApi | None = None
         self._make_session = make_session
+        self._session_close_s = session_close_s
         self._callbacks = CallbackQueue(settings.callbacks)
         self._loop = ClientLoop(
             f"Connected to {name}\n".encode("ascii"),
@@ -137,6 +145,15 @@ class BelaServer(DefaultServer):  # type: ignore[misc]  # dareplane-utils has no
                 "listening on %s: other machines of the network can command this module", self.ip
             )
 
+    def open_session(self) -> SessionApi:
+        """Open the session if it is not open yet, as :meth:`start_listening` does."""
+        if self.session is None:
+            session = self._make_session()
+            session.subscribe(self._on_event)
+            self.pcommand_map = {**session_handlers(session), **self.pcommand_map}
+            self.session = session
+        return self.session
+
     def start_listening(self) -> None:
         """Serve until ``CLOSE`` or the stop event; then the connections are closed.
 
@@ -149,13 +166,10 @@ class BelaServer(DefaultServer):  # type: ignore[misc]  # dareplane-utils has no
             raise ConfigError("init_server() must be called before start_listening()")
         self._listening_thread = threading.current_thread()
         try:
-            if self.session is None:
-                self.session = self._make_session()
-                if not self._live:  # shut down while it was made
-                    self.session.close(timeout_s=SESSION_CLOSE_S)
-                    return
-                self.session.subscribe(self._on_event)
-                self.pcommand_map = {**session_handlers(self.session), **self.pcommand_map}
+            session = self.open_session()
+            if not self._live:  # shut down while the session was made
+                session.close(timeout_s=self._session_close_s)
+                return
             self.is_listening = True
             self._loop.run(self.server_socket, self.listen_stop_event.is_set)
         finally:
@@ -177,7 +191,7 @@ class BelaServer(DefaultServer):  # type: ignore[misc]  # dareplane-utils has no
             self.stop_soon()
             listening_thread.join(timeout=LISTENING_END_S)
         if self.session is not None:
-            self.session.close(timeout_s=SESSION_CLOSE_S)
+            self.session.close(timeout_s=self._session_close_s)
         super().shutdown()
         self._loop.close()
 

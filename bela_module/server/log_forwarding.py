@@ -1,8 +1,8 @@
-"""Log records go to the console and to Dareplane's log server, without anybody waiting.
+"""Log forwarding to the console and to Dareplane's log server, in threads of its own.
 
 Dareplane's handler connects and sends in the thread that logs: up to 1 s per record when nobody
-listens on port 9020, or when the one who listens does not read. Here each destination has a
-bounded queue and a thread of its own. A full queue drops records and says how many.
+listens on port 9020, or when the log server does not read. Here each destination has a bounded
+queue and a thread of its own. A full queue drops records and says how many.
 """
 
 from __future__ import annotations
@@ -11,27 +11,26 @@ import logging
 import queue
 import threading
 from contextlib import suppress
+from dataclasses import dataclass
 from logging.handlers import QueueHandler
 from typing import Final
 
 from dareplane_utils.logging.logger import default_dareplane_config, get_logger
 from dareplane_utils.logging.ujson_socket_handler import UJsonSocketHandler
 
+from bela_module.server.time_limits import LOG_FLUSH_S
+
 LOG_SERVER_PORT: Final = 9020
 
-_OUR_LOGGERS: Final = ("bela_module",)
+_PACKAGE: Final = "bela_module"
 _MAX_WAITING: Final = 2000
 
 
 class BackgroundHandler(QueueHandler):
     """Hands records to another handler in a thread of its own; logging never waits for it.
 
-    Parameters
-    ----------
-    target : logging.Handler
-        What writes the records; from now on it belongs to the thread.
-    max_waiting : int
-        Records that may wait; further ones are dropped and counted.
+    The target then belongs to the thread. Of the records, at most `max_waiting` wait; further ones
+    are dropped and counted.
     """
 
     def __init__(self, target: logging.Handler, max_waiting: int = _MAX_WAITING) -> None:
@@ -61,13 +60,7 @@ class BackgroundHandler(QueueHandler):
             self.dropped += 1
 
     def stop(self, timeout_s: float) -> None:
-        """Let the thread write what waits, and end.
-
-        Parameters
-        ----------
-        timeout_s : float
-            How long to wait for it; what is not written then is lost.
-        """
+        """Let the thread write what waits, and end; what is not written in time is lost."""
         with suppress(queue.Full):  # as it is when the destination hangs
             self._records.put(None, timeout=timeout_s)
             self._thread.join(timeout_s)
@@ -84,27 +77,37 @@ class BackgroundHandler(QueueHandler):
         self._target.close()
 
 
-class LogPipes:
-    """The logging of this process, changed as :func:`start_logging` says, until closed.
+@dataclass(frozen=True, slots=True)
+class _LoggerState:
+    """Handlers and level of a logger, to be restored."""
 
-    Parameters
-    ----------
-    handlers : list of BackgroundHandler
-        What all records go to.
-    level : str or int
-        Level of this package's loggers.
-    """
+    logger: logging.Logger
+    handlers: list[logging.Handler]
+    level: int
+    propagate: bool
+
+    @classmethod
+    def of(cls, logger: logging.Logger) -> _LoggerState:
+        return cls(logger, logger.handlers[:], logger.level, logger.propagate)
+
+    def restore(self) -> None:
+        self.logger.handlers, self.logger.propagate = self.handlers, self.propagate
+        self.logger.setLevel(self.level)
+
+
+class LogPipes:
+    """The logging of this process, changed as :func:`start_logging` says, until closed."""
 
     def __init__(self, handlers: list[BackgroundHandler], level: str | int) -> None:
         self.handlers = handlers
-        self._before: list[tuple[logging.Logger, list[logging.Handler], int, bool]] = []
-        # get_logger configures the platform's logging on its first call and adds its handlers.
-        ours = [get_logger(name) for name in _OUR_LOGGERS]
-        for logger in [logging.getLogger(), *ours]:
-            self._before.append((logger, logger.handlers[:], logger.level, logger.propagate))
+        ours, root = logging.getLogger(_PACKAGE), logging.getLogger()
+        self._before = [_LoggerState.of(ours)]
+        # The first call configures the platform's logging, which later would undo what we do here.
+        get_logger(_PACKAGE)
+        self._before.append(_LoggerState.of(root))
+        for logger in (ours, root):
             logger.handlers = list(handlers)
-        for logger in ours:
-            logger.setLevel(level)
+        ours.setLevel(level)
         revive_loggers()
 
     @property
@@ -112,17 +115,10 @@ class LogPipes:
         """Records that were dropped because a destination did not keep up."""
         return sum(handler.dropped for handler in self.handlers)
 
-    def close(self, timeout_s: float = 0.2) -> None:
-        """Write what waits, as far as time allows, and restore the former handlers; idempotent.
-
-        Parameters
-        ----------
-        timeout_s : float
-            How long each destination may take.
-        """
-        for logger, handlers, level, propagate in self._before:
-            logger.handlers, logger.propagate = handlers, propagate
-            logger.setLevel(level)
+    def close(self, timeout_s: float = LOG_FLUSH_S) -> None:
+        """Write what waits, at most `timeout_s` a destination, and restore the handlers."""
+        for state in self._before:
+            state.restore()
         self._before.clear()
         for handler in self.handlers:
             handler.stop(timeout_s)
@@ -136,21 +132,10 @@ def start_logging(
     host: str = "127.0.0.1",
     port: int = LOG_SERVER_PORT,
 ) -> LogPipes:
-    """Send all records of this process to the console and to the log server.
+    """Send all records of this process to standard error and to the log server, if there is one.
 
-    Parameters
-    ----------
-    level : str or int
-        Level of this package's loggers.
-    console : bool
-        Whether people can read them on stderr.
-    host, port : str, int
-        Where the log server is. Nothing happens when there is none.
-
-    Returns
-    -------
-    LogPipes
-        Close it at the end, so that the last records are written.
+    The level is that of this package's loggers. Close the result at the end, so that the last
+    records are written.
     """
     targets: list[logging.Handler] = [UJsonSocketHandler(host, port)]
     if console:
@@ -163,7 +148,7 @@ def start_logging(
 def revive_loggers() -> None:
     """Enable this package's loggers again, which the platform's configuration has disabled."""
     for name, logger in logging.root.manager.loggerDict.items():
-        if name.partition(".")[0] in _OUR_LOGGERS and isinstance(logger, logging.Logger):
+        if name.partition(".")[0] == _PACKAGE and isinstance(logger, logging.Logger):
             logger.disabled = False
 
 

@@ -25,6 +25,10 @@ class SessionApi(Protocol):
     The futures end with words on what was done, or with the `BelaError` that prevented it.
     """
 
+    @property
+    def failure(self) -> BaseException | None:
+        """What ended the session before its time; it carries out nothing any more."""
+
     def start(self, request: StartRequest) -> Future[str]:
         """Stream until `stop`."""
 

@@ -24,7 +24,7 @@ _COMMAND: Final = (
 )  # fmt: skip
 
 
-class BoardProcess:
+class SimulatorProcess:
     """A simulated board, started on demand.
 
     Parameters

@@ -16,7 +16,7 @@ ACCEPT_RETRY_S: Final = 0.5
 """Pause after accepting a client has failed."""
 CALLBACK_SPACING_S: Final = 0.1
 """Least time between two callbacks; the control room polls every few milliseconds."""
-LOG_FLUSH_S: Final = 0.2
+LOG_FLUSH_S: Final = 0.1
 """For each destination to take the last log records."""
 SIMULATOR_START_S: Final = 5.0
 """For the process of a simulated board to say where it listens."""

@@ -48,13 +48,17 @@ has both connections and is ready for data: with at_s=0 at once, and never befor
 """
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
+def main(
+    arguments: Sequence[str] | None = None, program: str = "python -m bela_module.simulator"
+) -> int:
     """Run a simulated board from the command line until Ctrl-C or SIGTERM.
 
     Parameters
     ----------
     arguments : sequence of str, optional
         The command line without the program's name.
+    program : str
+        What ``--help`` calls the program.
 
     Returns
     -------
@@ -62,7 +66,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         Exit status: 0 after a normal end, 1 when the board could not be started, 2 for wrong
         arguments.
     """
-    options = _parser().parse_args(arguments)
+    options = _parser(program).parse_args(arguments)
     if options.list_sketches:
         _say("\n".join(f"{sketch.name:15} {sketch.summary}" for sketch in SKETCHES.values()))
         return 0
@@ -141,9 +145,9 @@ def _say(line: str) -> None:
     sys.stdout.flush()
 
 
-def _parser() -> argparse.ArgumentParser:
+def _parser(program: str) -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
-        prog="python -m bela_module.simulator",
+        prog=program,
         description="A simulated Bela board: any client of Watcher can connect to it.",
         formatter_class=argparse.ArgumentDefaultsHelpFormatter,
     )

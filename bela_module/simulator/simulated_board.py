@@ -22,8 +22,9 @@ from bela_module.simulator import board_json
 from bela_module.simulator.accounts import Account, WrittenRun
 from bela_module.simulator.board_connection import Client
 from bela_module.simulator.board_server import BoardServer
-from bela_module.simulator.faults.fault_list import Fault, MessageFault, TimedFault, check_variables
-from bela_module.simulator.faults.message_faults import Injector, Loss
+from bela_module.simulator.faults.fault_list import Fault, check_variables
+from bela_module.simulator.faults.message_faults import Injector, Loss, MessageFault
+from bela_module.simulator.faults.timed_faults import TimedFault
 from bela_module.simulator.network import Delay, Network
 from bela_module.simulator.simulated_clock import DRIFT_PPM, RATE_HZ, SimulatedClock
 from bela_module.simulator.simulated_variable import NEVER

@@ -17,7 +17,8 @@ from bela_module.streams.states import StreamState, stream_state_machine
 from bela_module.streams.stream_plans import StreamMode, StreamPlan, to_format
 from bela_module.streams.time_limits import FIRST_LISTENER_S, RATE_WINDOW_S
 from bela_module.tracking.row_alignment import RowAligner
-from bela_module.tracking.trackers import Gap, GapReason, Tracker, ValueRun, tracker_for
+from bela_module.tracking.runs import Gap, GapReason, Tracker, ValueRun
+from bela_module.tracking.trackers import tracker_for
 
 Stamper = Callable[[Ticks], Stamps]
 

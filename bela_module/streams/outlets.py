@@ -20,7 +20,7 @@ from bela_module.errors import StreamError
 from bela_module.protocol.variables import Array, Ticks, Variable
 from bela_module.streams.sink import Origin, Stamps, StreamFacts
 from bela_module.streams.stream_plans import SampleFormat, StreamMode, StreamPlan
-from bela_module.tracking.trackers import Gap
+from bela_module.tracking.runs import Gap
 from bela_module.version import __version__
 
 _IRREGULAR_BUFFER_HUNDREDS: Final = 100  # of samples, LSL's unit for irregular streams

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from bela_module.protocol.variables import Array, Ticks, Variable
 from bela_module.streams.stream_plans import StreamPlan
-from bela_module.tracking.trackers import Gap
+from bela_module.tracking.runs import Gap
 
 Stamps = NDArray[np.float64]
 

@@ -8,7 +8,7 @@ from bela_module.errors import StreamError
 from bela_module.protocol.variables import Array, Ticks, Variable
 from bela_module.streams.sink import Origin, Sink, Stamps, StreamFacts
 from bela_module.streams.stream_plans import StreamPlan
-from bela_module.tracking.trackers import Gap
+from bela_module.tracking.runs import Gap
 
 
 class SinkTee:

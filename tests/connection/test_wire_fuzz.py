@@ -30,7 +30,7 @@ from bela_module.simulator.faults.message_faults import MessageFault
 from bela_module.streams.live_stream import LiveStream
 from bela_module.streams.sink import Origin, Stamps, StreamFacts
 from bela_module.streams.stream_plans import StreamMode, StreamPlan, plan_streams
-from bela_module.tracking.trackers import Gap, Tracker
+from bela_module.tracking.runs import Gap, Tracker
 from tests.support.amount import N_FUZZED
 from tests.support.fault_cases import NAMES, check_values, make_board
 from tests.support.mutations import mutate, pairs_of, played

@@ -21,7 +21,7 @@ from bela_module.recording.recording_files import load_buffers
 from bela_module.recording.recording_sink import RecordingSink
 from bela_module.streams.sink import Origin, StreamFacts
 from bela_module.streams.stream_plans import SampleFormat, StreamMode, StreamPlan
-from bela_module.tracking.trackers import Gap, GapReason
+from bela_module.tracking.runs import Gap, GapReason
 
 COUNT = Variable(0, "count", ValueType.UNSIGNED_INT)
 POT1, POT2 = Variable(1, "pot1", ValueType.FLOAT), Variable(2, "pot2", ValueType.FLOAT)

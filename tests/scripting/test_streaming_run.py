@@ -13,7 +13,7 @@ from bela_module.recording.buffers import BufferData
 from bela_module.scripting.streaming_run import RunSink, StreamingRun
 from bela_module.streams.sink import Origin, StreamFacts
 from bela_module.streams.stream_plans import SampleFormat, StreamMode, StreamPlan
-from bela_module.tracking.trackers import Gap, GapReason
+from bela_module.tracking.runs import Gap, GapReason
 
 POT = Variable(0, "pot", ValueType.FLOAT)
 COUNT = Variable(1, "count", ValueType.UNSIGNED_INT)

@@ -10,7 +10,6 @@ import struct
 import threading
 import time
 from collections.abc import Callable, Iterator
-from pathlib import Path
 
 import pytest
 from dareplane_utils.logging.logger import default_dareplane_config
@@ -181,14 +180,20 @@ def test_loggers_made_before_live_on() -> None:
         foreign.disabled = False
 
 
-def test_closing_restores_what_was(tmp_path: Path) -> None:
-    loggers = [logging.getLogger(name) for name in ("", "bela_module")]
-    before = [(one.handlers[:], one.level) for one in loggers]
+def test_closing_restores_what_was() -> None:
+    root, ours = logging.getLogger(), logging.getLogger("bela_module")
+    start_logging(port=free_port(), console=False).close()  # the platform configures itself once
+    before = [(one.handlers[:], one.level, one.propagate) for one in (root, ours)]
     pipes = start_logging("DEBUG", port=free_port(), console=False)
     assert isinstance(pipes, LogPipes)
-    assert all(one.handlers == pipes.handlers for one in loggers)
+    assert root.handlers == ours.handlers == pipes.handlers
     pipes.close()
     pipes.close()
-    after = [(one.handlers[:], one.level) for one in loggers]
-    assert [level for _, level in after] == [level for _, level in before]
-    assert after[0][0] == before[0][0]
+    assert [(one.handlers[:], one.level, one.propagate) for one in (root, ours)] == before
+
+
+def test_our_logger_is_left_as_it_was_found() -> None:
+    ours = logging.getLogger("bela_module")
+    before = ours.handlers[:], ours.level, ours.propagate
+    start_logging("DEBUG", port=free_port(), console=False).close()
+    assert (ours.handlers, ours.level, ours.propagate) == before

@@ -12,7 +12,11 @@ from bela_module.server.session_api import SessionApi
 from bela_module.session.session import Session
 from tests.support.server_helpers import FakeSession
 
-METHODS = [name for name in vars(SessionApi) if not name.startswith("_")]
+METHODS = [
+    name
+    for name, method in vars(SessionApi).items()
+    if inspect.isfunction(method) and name[0] != "_"
+]
 
 
 @pytest.mark.parametrize("session", [Session, FakeSession])

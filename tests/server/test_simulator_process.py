@@ -10,14 +10,14 @@ import time
 import pytest
 
 from bela_module.errors import ConnectError
-from bela_module.server.simulator_process import BoardProcess
+from bela_module.server.simulator_process import SimulatorProcess
 from tests.support.paths import ROOT
 
 SLEEPER = "import time, sys\nprint('a board at ws://127.0.0.1:4711', flush=True)\ntime.sleep(60)"
 
 
 def test_the_simulated_board_answers_and_ends() -> None:
-    board = BoardProcess()
+    board = SimulatorProcess()
     try:
         host, port = board.start(timeout_s=30)
         with socket.create_connection((host, port), timeout=20):
@@ -30,35 +30,35 @@ def test_the_simulated_board_answers_and_ends() -> None:
 
 
 def test_the_address_is_read_from_the_output() -> None:
-    board = BoardProcess((sys.executable, "-c", SLEEPER))
+    board = SimulatorProcess((sys.executable, "-c", SLEEPER))
     assert board.start(timeout_s=30) == ("127.0.0.1", 4711)
     board.end()
 
 
 def test_a_process_that_ends_is_an_error() -> None:
-    board = BoardProcess((sys.executable, "-c", "print('no address here')"))
+    board = SimulatorProcess((sys.executable, "-c", "print('no address here')"))
     with pytest.raises(ConnectError, match="it did not say where it listens"):
         board.start(timeout_s=30)
 
 
 def test_a_process_that_says_nothing_is_an_error() -> None:
-    board = BoardProcess((sys.executable, "-c", "import time; time.sleep(60)"))
+    board = SimulatorProcess((sys.executable, "-c", "import time; time.sleep(60)"))
     with pytest.raises(ConnectError, match="it did not say where it listens"):
         board.start(timeout_s=0.2)
 
 
 def test_a_process_that_ignores_sigterm_is_killed() -> None:
     stubborn = "import signal\nsignal.signal(signal.SIGTERM, signal.SIG_IGN)\n" + SLEEPER
-    board = BoardProcess((sys.executable, "-c", stubborn))
+    board = SimulatorProcess((sys.executable, "-c", stubborn))
     board.start(timeout_s=30)
     board.end()
 
 
 def test_it_ends_with_a_process_that_is_killed() -> None:
     starter = (
-        "from bela_module.server.simulator_process import BoardProcess\n"
+        "from bela_module.server.simulator_process import SimulatorProcess\n"
         "import os, signal\n"
-        "print(BoardProcess().start(30)[1], flush=True)\n"
+        "print(SimulatorProcess().start(30)[1], flush=True)\n"
         "os.kill(os.getpid(), signal.SIGKILL)\n"
     )
     killed = subprocess.run(

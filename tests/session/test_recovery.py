@@ -16,7 +16,7 @@ import pytest
 from bela_module.errors import RequestError, StreamError
 from bela_module.protocol.variables import Array, Ticks, ValueType
 from bela_module.requests import StartRequest
-from bela_module.simulator.faults.fault_list import DropPair
+from bela_module.simulator.faults.message_faults import DropPair
 from bela_module.simulator.simulated_board import SimulatedBoard
 from bela_module.simulator.sketches import Sketch
 from bela_module.streams.lsl_clock import local_clock

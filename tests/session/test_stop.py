@@ -9,7 +9,7 @@ import pytest
 
 from bela_module.errors import BelaError
 from bela_module.requests import ScheduleRequest, StartRequest, make_request
-from bela_module.simulator.faults.fault_list import Pause
+from bela_module.simulator.faults.timed_faults import Pause
 from bela_module.simulator.simulated_board import SimulatedBoard
 from tests.support.fault_cases import check_values, taken
 from tests.support.observed_board import ObservedBoard

@@ -17,7 +17,7 @@ from bela_module.protocol.control_channel import (
     list_command,
     watch_command,
 )
-from bela_module.simulator.faults.fault_list import OversizedPayload
+from bela_module.simulator.faults.message_faults import OversizedPayload
 from bela_module.simulator.network import Delay, Network
 from bela_module.simulator.simulated_board import SimulatedBoard
 from tests.support.raw_client import open_channel, raw_client

@@ -17,7 +17,7 @@ from bela_module.streams.live_stream import LiveStream
 from bela_module.streams.sink import Origin, Stamps, StreamFacts
 from bela_module.streams.states import StreamState
 from bela_module.streams.stream_plans import StreamPlan, plan_streams
-from bela_module.tracking.trackers import Gap
+from bela_module.tracking.runs import Gap
 from tests.support.session_helpers import Recorder
 
 RATE_HZ = 1000.0

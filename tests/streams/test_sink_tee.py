@@ -13,7 +13,7 @@ from bela_module.protocol.variables import ValueType, Variable
 from bela_module.streams.sink import Origin, StreamFacts
 from bela_module.streams.sink_tee import SinkTee
 from bela_module.streams.stream_plans import SampleFormat, StreamMode, StreamPlan
-from bela_module.tracking.trackers import Gap, GapReason
+from bela_module.tracking.runs import Gap, GapReason
 
 POT = Variable(0, "pot", ValueType.FLOAT)
 PLAN = StreamPlan("bela_pot", (POT,), StreamMode.DENSE, SampleFormat.FLOAT32)

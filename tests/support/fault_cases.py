@@ -10,26 +10,28 @@ from typing import Any
 import numpy as np
 
 from bela_module.protocol.variables import Ticks
-from bela_module.simulator.faults.fault_list import (
+from bela_module.simulator.faults.fault_list import Fault
+from bela_module.simulator.faults.message_faults import (
     CorruptHeader,
     CorruptPayload,
-    Disconnect,
     DropHeader,
     DropPair,
     DropPayload,
-    Fault,
+    OversizedPayload,
+    RepeatPair,
+    WrongReply,
+)
+from bela_module.simulator.faults.timed_faults import (
+    Disconnect,
     NoData,
     OtherClient,
-    OversizedPayload,
     Pause,
     Refuse,
-    RepeatPair,
     Silence,
     Slow,
     Stall,
     StepClock,
     Unassigned,
-    WrongReply,
 )
 from bela_module.simulator.simulated_board import SimulatedBoard
 from bela_module.simulator.sketches import Sketch, Times

@@ -48,6 +48,7 @@ class FakeSession:
         self.reports: list[Callable[[str, str], None]] = []
         self.closed = 0
         self.answers_at_once = True
+        self.failure: BaseException | None = None
         self.listing: dict[str, Any] = {"variables": [{"name": "pot1", "value": float("nan")}]}
 
     def _begin(self, name: str, request: Request | None, result: Any = None) -> Future[Any]:

@@ -30,7 +30,7 @@ from bela_module.streams.lsl_clock import local_clock
 from bela_module.streams.outlets import LslOutlets
 from bela_module.streams.sink import Origin, Stamps, StreamFacts
 from bela_module.streams.stream_plans import StreamPlan
-from bela_module.tracking.trackers import Gap
+from bela_module.tracking.runs import Gap
 
 TIMEOUT_S = 20.0
 BUFFERED_S = 30  # LSL reserves memory for as long

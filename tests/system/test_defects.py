@@ -13,7 +13,7 @@ from bela_module.errors import BelaError
 from bela_module.session.board.board_state import BoardState
 from bela_module.session.delivery.delivery import Delivery
 from bela_module.session.jobs.listing import BoardView
-from bela_module.simulator.faults.fault_list import DropPair
+from bela_module.simulator.faults.message_faults import DropPair
 from bela_module.simulator.simulated_board import SimulatedBoard
 from bela_module.streams.live_stream import LiveStream
 from tests.support.fault_cases import make_board

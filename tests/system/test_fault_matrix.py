@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 
 from bela_module.requests import StartRequest
-from bela_module.simulator.faults.fault_list import NoData, Pause, Silence, Unassigned
+from bela_module.simulator.faults.timed_faults import NoData, Pause, Silence, Unassigned
 from tests.support.accounts import BLOCK_VALUES, Ledger, Window, stated_s
 from tests.support.amount import WHOLE_MATRIX
 from tests.support.fault_cases import (

@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 from bela_module.config import parse_settings
 from bela_module.requests import StartRequest
 from bela_module.session.session import Session
-from bela_module.simulator.faults.fault_list import DropPair
+from bela_module.simulator.faults.message_faults import DropPair
 from bela_module.simulator.simulated_board import SimulatedBoard
 from bela_module.streams.lsl_clock import local_clock
 from bela_module.streams.outlets import LslOutlets

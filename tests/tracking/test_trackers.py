@@ -11,16 +11,9 @@ from hypothesis import strategies as st
 
 from bela_module.protocol.data_channel import Block
 from bela_module.protocol.variables import ValueType, Variable
-from bela_module.tracking.trackers import (
-    DenseTracker,
-    Gap,
-    GapReason,
-    MonitorTracker,
-    SparseTracker,
-    TrackedItem,
-    ValueRun,
-    tracker_for,
-)
+from bela_module.tracking.dense_tracker import DenseTracker
+from bela_module.tracking.runs import Gap, GapReason, TrackedItem, ValueRun
+from bela_module.tracking.trackers import MonitorTracker, SparseTracker, tracker_for
 
 TOUCH = Variable(3, "touch", ValueType.DOUBLE, sparse=True)
 POT = Variable(0, "pot", ValueType.FLOAT)

@@ -27,7 +27,7 @@ from bela_module.streams.live_stream import LiveStream
 from bela_module.streams.sink import Sink
 from bela_module.streams.states import StreamState
 from bela_module.streams.stream_plans import StreamMode, StreamPlan
-from bela_module.tracking.trackers import Gap, GapReason
+from bela_module.tracking.runs import Gap, GapReason
 
 _STARTING = (DeliveryState.STARTING, DeliveryState.STARTING_INTERRUPTED)
 _STREAMING = (DeliveryState.STREAMING, DeliveryState.STREAMING_INTERRUPTED)

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
 from bela_module.connection.board_client import BoardClient
 from bela_module.protocol.variables import Variable
-from bela_module.session.board.board_state import BoardState
 from bela_module.session.runtime import Runtime
 
 
@@ -48,15 +48,18 @@ async def view_board(runtime: Runtime, client: BoardClient) -> BoardView:
 async def list_variables(runtime: Runtime, client: BoardClient) -> dict[str, Any]:
     """Describe the board's variables as LIST shows them."""
     await runtime.prober.probe(client)
-    return describe(runtime.board)
+    board = runtime.board
+    return describe_variables(board.project, board.declared_rate_hz, board.tick, board.variables)
 
 
-def describe(board: BoardState) -> dict[str, Any]:
-    """Describe the board's variables as of the last reply."""
+def describe_variables(
+    project: str, declared_rate_hz: float, tick: int, variables: Iterable[Variable]
+) -> dict[str, Any]:
+    """Describe the variables of one reply to ``list``, for JSON."""
     return {
-        "project": board.project,
-        "sample_rate_hz": board.declared_rate_hz,
-        "tick": board.tick,
+        "project": project,
+        "sample_rate_hz": declared_rate_hz,
+        "tick": tick,
         "variables": [
             {
                 "name": variable.name,
@@ -68,6 +71,6 @@ def describe(board: BoardState) -> dict[str, Any]:
                 "monitor_period_ticks": variable.monitor_period_ticks,
                 "logged": variable.logged,
             }
-            for variable in board.variables
+            for variable in variables
         ],
     }

@@ -10,7 +10,7 @@ import pytest
 
 from bela_module.errors import RequestError
 from bela_module.protocol.variables import ValueType
-from bela_module.simulator.faults.fault_list import Pause
+from bela_module.simulator.faults.timed_faults import Pause
 from bela_module.simulator.simulated_board import SimulatedBoard
 from bela_module.streams.lsl_clock import local_clock
 from tests.support.session_helpers import (

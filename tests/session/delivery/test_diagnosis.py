@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import pytest
 
 from bela_module.protocol.variables import ValueType
-from bela_module.simulator.faults.fault_list import OtherClient
+from bela_module.simulator.faults.timed_faults import OtherClient
 from bela_module.simulator.simulated_board import SimulatedBoard
 from bela_module.simulator.sketches import Sketch
 from tests.support.accounts import Ledger

@@ -20,7 +20,7 @@ from bela_module.errors import RequestError
 from bela_module.recording import file_recorder as recorder
 from bela_module.recording.recording_files import load_buffers
 from bela_module.requests import StartRequest
-from bela_module.simulator.faults.fault_list import Disconnect
+from bela_module.simulator.faults.timed_faults import Disconnect
 from bela_module.simulator.simulated_board import SimulatedBoard
 from tests.support.fault_cases import SKETCH
 from tests.support.observed_board import ObservedBoard

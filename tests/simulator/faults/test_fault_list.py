@@ -8,20 +8,20 @@ from bela_module.errors import RequestError, UnknownVariableError
 from bela_module.protocol.control_channel import watch_command
 from bela_module.simulator.faults.fault_list import (
     FAULTS,
+    Fault,
+    check_variables,
+    describe_faults,
+    parse_fault,
+)
+from bela_module.simulator.faults.message_faults import DropHeader, DropPair, WrongReply
+from bela_module.simulator.faults.timed_faults import (
     Disconnect,
     Drift,
-    DropHeader,
-    DropPair,
-    Fault,
     OtherClient,
     Restart,
     Silence,
     StepClock,
     Unassigned,
-    WrongReply,
-    check_variables,
-    describe_faults,
-    parse_fault,
 )
 from bela_module.simulator.simulated_board import SimulatedBoard
 from bela_module.simulator.sketches import find_sketch

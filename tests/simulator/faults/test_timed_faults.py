@@ -17,10 +17,10 @@ from bela_module.protocol.control_channel import (
     watch_command,
 )
 from bela_module.protocol.data_channel import Block
-from bela_module.simulator.faults.fault_list import (
+from bela_module.simulator.faults.fault_list import Fault
+from bela_module.simulator.faults.timed_faults import (
     Disconnect,
     Drift,
-    Fault,
     NoData,
     OtherClient,
     Pause,
