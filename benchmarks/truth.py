@@ -3,7 +3,7 @@
 The simulated board writes into a double variable the LSL time at which it took each value, so
 the error of a sample is its stamp minus its value. Beside it stands the same data stamped on
 arrival: each block's last sample gets the time at which the block came, earlier ones are counted
-back at the stream's rate, as LSL does it for whoever pushes a chunk without stamps.
+back at the stream's rate, as LSL does it for a chunk that is pushed without stamps.
 
 ``python benchmarks/truth.py [--seconds 60] [--only TEXT] [--write docs/timing.md] [--plot PNG]``
 prints tables in Markdown. Two conditions are measured at a time; session and board are always in
