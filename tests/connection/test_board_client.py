@@ -221,9 +221,9 @@ def test_a_long_command_reaches_the_board_in_pieces_that_it_takes() -> None:
     async def scenario() -> None:
         async with connected(board) as client:
             unknown = [f"a_variable_with_a_long_name_{k}" for k in range(1000)]
-            await client.send(monitor_command(["v0", *unknown, "v129"], [7] * 1002))
+            await client.send(monitor_command(["v0", *unknown, "v129"], [7000] * 1002))
             await client.list()
-            assert board.monitored() == {"v0": 7, "v129": 7}
+            assert board.monitored() == {"v0": 7000, "v129": 7000}
             assert max(map(len, board.control_messages)) < 16_000
 
     with SimulatedBoard("many") as board:

@@ -209,7 +209,7 @@ def test_a_lost_connection_is_found_again(
 
 
 def test_a_schedule_begins_and_ends_at_its_ticks(streamer: Streamer, board: SimulatedBoard) -> None:
-    start = streamer.get_latest_timestamp() + 40_000
+    start = streamer.get_latest_timestamp() + AHEAD_TICKS
     streamer.schedule_streaming(["ramp_d", "ramp_i"], [start, start + 500], [3000, 1000])
     assert not streamer.is_streaming()
     for name, first, last in (("ramp_d", 0, 3000), ("ramp_i", 500, 1500)):

@@ -296,7 +296,8 @@ def test_an_error_of_one_stream_ends_no_other(board: SimulatedBoard, wait_until:
         assert streams["bela_a"]["lost"] == sink.refused
         assert taken(board, "a") == one.samples("bela_a") + sink.refused
         assert taken(board, "b") == streams["bela_b"]["lost"]
-        assert sorted(events_of(one, "error")) == [
+        errors = [text for text in events_of(one, "error") if "stood still" not in text]
+        assert sorted(errors) == [
             "error bela_a: not these",
             "error bela_b: a defect",
         ]

@@ -11,7 +11,7 @@ from bela_module.errors import BelaError
 from bela_module.requests import ScheduleRequest, StartRequest, make_request
 from bela_module.simulator.faults.timed_faults import Pause
 from bela_module.simulator.simulated_board import SimulatedBoard
-from tests.support.fault_cases import check_values, taken
+from tests.support.accounts import Ledger, stated_s
 from tests.support.observed_board import ObservedBoard
 from tests.support.session_helpers import (
     Running,
@@ -33,26 +33,26 @@ def test_a_stop_shows_as_state_until_it_is_answered(board: ObservedBoard, one: R
 
 
 def stop_while_it_comes_back(
-    board: SimulatedBoard, one: Running, wait_until: WaitUntil, part: Callable[[], None]
+    board: ObservedBoard, one: Running, wait_until: WaitUntil, part: Callable[[], None]
 ) -> None:
     one.start("a")
     flow(one, wait_until)
     part()
     assert one.stop() == "stopped"
     assert left_on(board) == ([], {}, {})
-    n_samples = check_values(board, one.sink, "bela_a", worst_s=0.01)["a"]
-    assert n_samples + one.streams["bela_a"]["lost"] == taken(board, "a")
+    (account,) = Ledger(board, one.sink).accounts(one.streams, worst_s=stated_s(one.sink))
+    account.check()
 
 
 def test_a_board_that_is_back_at_once_is_stopped_with_its_true_end(
-    board: SimulatedBoard, one: Running, wait_until: WaitUntil
+    board: ObservedBoard, one: Running, wait_until: WaitUntil
 ) -> None:
     stop_while_it_comes_back(board, one, wait_until, board.disconnect)
     assert one.sink.events[-1] == "stopped"
 
 
 def test_a_board_that_is_back_soon_is_stopped_with_its_true_end(
-    board: SimulatedBoard, one: Running, wait_until: WaitUntil
+    board: ObservedBoard, one: Running, wait_until: WaitUntil
 ) -> None:
     def part() -> None:
         lose(board, one, wait_until)

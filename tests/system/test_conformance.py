@@ -168,7 +168,7 @@ async def converse(host: str, port: int) -> list[CapturedMessage]:
         await asyncio.sleep(0.3)
         await client.send(monitor_command(names, [0] * len(names)))
         tick = (await client.list()).variable_list.tick
-        start = tick + round(listed.sample_rate_hz / 2)
+        start = tick + round(1.5 * listed.sample_rate_hz)
         count = len(names)
         await client.send(watch_command(names, [start] * count, [SCHEDULED_TICKS] * count))
         await client.confirm(

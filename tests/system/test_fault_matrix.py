@@ -209,7 +209,8 @@ def check_accounts(play: Play, streams: dict[str, Any], moment: str) -> str:
     if case.keeps_writing and not late:
         total = sum(account.delivered + account.lost for account in accounts)
         assert total == sum(play.ledger.written(name) for name in NAMES)
-    begins_anew = moment == "connecting" and case.disconnects
+    # What is lost before a late start is not missed.
+    begins_anew = moment == "connecting" and (case.disconnects or late)
     lost = sum(account.lost for account in accounts)
     if case.loses and not begins_anew:
         assert lost > 0
