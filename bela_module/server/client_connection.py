@@ -1,7 +1,7 @@
-"""One client of the server: its bytes become commands, replies become bytes.
+"""One client of the server: bytes to commands, replies to bytes, on a non-blocking socket.
 
-Nothing here waits: the sockets do not block, and what is kept for a client is bounded in both
-directions. A client that sends without end or never reads harms nobody but itself.
+What is buffered for a client is bounded in both directions, so that one that sends without end or
+never reads is the only one to suffer from it.
 """
 
 from __future__ import annotations
@@ -25,25 +25,17 @@ _CHUNK_BYTES: Final = 16 * 1024
 
 
 class CommandSplitter:
-    """Cuts a stream of bytes into commands; the pieces in which it arrives do not matter."""
+    """Splits a stream of bytes into commands, whatever the pieces in which it arrives."""
 
     def __init__(self) -> None:
         self._partial = bytearray()
         self._discarding = False
 
     def feed(self, data: bytes) -> list[str | RequestError]:
-        """Take bytes in and give the commands that they complete.
+        """Take received bytes and return the commands that they complete, in order.
 
-        Parameters
-        ----------
-        data : bytes
-            What arrived, of any length and content.
-
-        Returns
-        -------
-        list of str or RequestError
-            In the order of arrival: the text of a command without its delimiter and the white
-            space around it, or why it was refused. Blank commands are left out.
+        A command is its text, without the delimiter and the white space around it, or the error
+        for which it is refused. Blank commands are left out.
         """
         found: list[str | RequestError] = []
         *completed, rest = data.split(DELIMITER)
@@ -83,15 +75,7 @@ def _decoded(command: bytes) -> str | RequestError:
 
 
 class ClientConnection:
-    """A client's socket with what is under way on it.
-
-    Parameters
-    ----------
-    sock : socket.socket
-        The accepted socket; it is made non-blocking, and closed by :meth:`close`.
-    peer : str
-        How to call the client in the log.
-    """
+    """A client's socket with its commands and replies under way; `peer` is its name in the log."""
 
     def __init__(self, sock: socket.socket, peer: str) -> None:
         sock.setblocking(False)
@@ -99,7 +83,7 @@ class ClientConnection:
         self.socket = sock
         self.peer = peer
         self.commands: deque[str | RequestError] = deque()
-        """Received and not yet carried out."""
+        """Commands received and not yet carried out."""
         self.verbose = False
         self.asked_pcomms = False
         self.n_ups = 0
@@ -127,17 +111,9 @@ class ClientConnection:
         return not (self.commands or self.n_pending or self._unsent)
 
     def receive(self, now_s: float) -> None:
-        """Take in what has arrived; call it when the socket is readable.
+        """Read from the readable socket; `OSError` when the connection broke.
 
-        Parameters
-        ----------
-        now_s : float
-            The time, kept when the client has stopped sending.
-
-        Raises
-        ------
-        OSError
-            The connection broke.
+        `now_s` is kept as the time when the client has stopped sending.
         """
         try:
             data = self.socket.recv(_CHUNK_BYTES)
@@ -151,15 +127,7 @@ class ClientConnection:
     def send(self, data: bytes) -> None:
         """Send a reply, or keep it until the client reads.
 
-        Parameters
-        ----------
-        data : bytes
-            The reply.
-
-        Raises
-        ------
-        OSError
-            The connection broke, or the client has not read for too long.
+        `OSError` when the connection broke, or the client leaves too much unread.
         """
         self._unsent += data
         self.flush()
@@ -167,13 +135,7 @@ class ClientConnection:
             raise ConnectionAbortedError(f"it left {len(self._unsent)} bytes of replies unread")
 
     def flush(self) -> None:
-        """Send what is kept, as far as that goes.
-
-        Raises
-        ------
-        OSError
-            The connection broke.
-        """
+        """Send as much of the kept replies as the socket takes; `OSError` when it broke."""
         if not self._unsent:
             return
         try:
@@ -183,7 +145,7 @@ class ClientConnection:
         del self._unsent[:sent]
 
     def close(self) -> None:
-        """Close the socket and forget what is under way; idempotent."""
+        """Close the socket and drop what is under way; idempotent."""
         self.closed = True
         self.commands.clear()
         self._unsent.clear()
