@@ -17,9 +17,8 @@ if __name__ == "__main__":
 
 from bela_module.server.bela_server import BelaServer
 from bela_module.server.launch import main
-from bela_module.server.pcomms import PCOMMS
 
-__all__ = ["PCOMMS", "BelaServer", "main"]
+__all__ = ["BelaServer", "main"]
 
 if __name__ == "__main__":
     sys.exit(main(sys.argv[1:]))

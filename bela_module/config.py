@@ -25,7 +25,7 @@ from pydantic import (
 )
 
 from bela_module.errors import ConfigError
-from bela_module.validation import Name, Names, as_list, describe_errors, refuse_bool, shown
+from bela_module.validation import Group, Name, Names, as_list, describe_errors, refuse_bool, shown
 
 DEFAULT_CONFIG: Final = Path(__file__).resolve().parent.parent / "configs" / "bela.toml"
 """The configuration of a checkout; an installed package has none and takes the defaults."""
@@ -139,6 +139,10 @@ class StreamingSettings(_Section):
 
     variables: Names = ()
     """What ``START`` streams when it names nothing; empty: all that the board has."""
+    group: Group = "auto"
+    """Whether variables without a ``[streams]`` table share streams: from 17 on, never, always."""
+    exclusive: bool = False
+    """Whether ``START`` first ends what other clients have left watched or monitored."""
     prefix: Annotated[str, AfterValidator(_checked_stream_name)] = "bela_"
     max_buffered_s: Positive = 10.0
     events_stream: StreamName = "bela_events"

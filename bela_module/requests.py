@@ -24,10 +24,12 @@ from pydantic import (
 from pydantic_core import from_json
 
 from bela_module.errors import RequestError
-from bela_module.validation import Name, Names, as_list, describe_errors, refuse_bool, shown
+from bela_module.validation import Group, Name, Names, as_list, describe_errors, refuse_bool, shown
 
 MAX_TICK: Final = 2**63 - 1
 MAX_BUFFER_ID: Final = 2**32 - 1
+MAX_SECONDS: Final = 366 * 86_400.0
+"""Longest time that can be asked for: a year."""
 
 _MAX_FILENAME_CHARS: Final = 200
 # Not allowed in a file name on some system on which recordings are opened.
@@ -72,7 +74,8 @@ Durations = Annotated[
 ]
 Number = Annotated[float, BeforeValidator(refuse_bool), Field(allow_inf_nan=False)]
 Numbers = Annotated[tuple[Number, ...], BeforeValidator(as_list), Field(min_length=1)]
-Seconds = Annotated[Number, Field(gt=0)]
+Seconds = Annotated[Number, Field(gt=0, le=MAX_SECONDS)]
+Delay = Annotated[Number, Field(ge=0, le=MAX_SECONDS)]
 SomeNames = Annotated[Names, Field(min_length=1)]
 
 
@@ -85,11 +88,26 @@ class Request(BaseModel):
 AnyRequest = TypeVar("AnyRequest", bound=Request)
 
 
+class PrepareRequest(Request):
+    """Open the outlets, before any data."""
+
+    variables: SomeNames | None = None
+    """None: those of the configuration, else all."""
+    group: Group | None = None
+    """None: as configured."""
+
+
 class StartRequest(Request):
     """Stream until ``STOP``."""
 
     variables: SomeNames | None = None
-    """None: those of the configuration, else all."""
+    """None: those that are prepared, else those of the configuration, else all."""
+    group: Group | None = None
+    """None: as prepared, else as configured."""
+    exclusive: bool = False
+    """Whether to end first what other clients have left watched or monitored."""
+    start_in_s: Delay = 0.0
+    """When the first samples are taken, from now on."""
     saving_enabled: bool = False
     saving_dir: Annotated[str, AfterValidator(_checked_dir)] | None = None
     saving_filename: Annotated[str, AfterValidator(_checked_filename)] | None = None
@@ -98,16 +116,20 @@ class StartRequest(Request):
 class ScheduleRequest(Request):
     """Let the board start and end the streams by itself, exactly.
 
-    Either in board ticks (`timestamps` and `durations`) or in time (`duration_s` with one of
-    `start_in_s` and `start_lsl_s`).
+    Either in board ticks (`timestamps` and `durations`) or in time (`duration_s`, with
+    `start_in_s` or `start_lsl_s` where it does not begin at once).
     """
 
     variables: SomeNames | None = None
+    """None: those that are prepared, else those of the configuration, else all."""
+    group: Group | None = None
+    """None: as prepared, else as configured."""
     timestamps: TickList | None = None
     """First tick, for each variable or one for all."""
     durations: Durations | None = None
     """Ticks until the last one, which is included; 0 would mean *without end* to the board."""
-    start_in_s: Annotated[Number, Field(ge=0)] | None = None
+    start_in_s: Delay | None = None
+    """None with `duration_s` and without `start_lsl_s`: at once."""
     start_lsl_s: Annotated[Number, Field(ge=0)] | None = None
     duration_s: Seconds | None = None
 
@@ -124,10 +146,12 @@ class ScheduleRequest(Request):
         if any(ticks) == in_time or (any(ticks) and not all(ticks)):
             raise ValueError(
                 "either timestamps and durations (board ticks) are required, "
-                "or duration_s with start_in_s or start_lsl_s"
+                "or duration_s, with start_in_s or start_lsl_s"
             )
-        if in_time and (sum(starts) != 1 or self.duration_s is None):
-            raise ValueError("duration_s is required with one of start_in_s and start_lsl_s")
+        if in_time and self.duration_s is None:
+            raise ValueError("duration_s is required with start_in_s or start_lsl_s")
+        if all(starts):
+            raise ValueError("start_in_s and start_lsl_s exclude each other")
         if self.timestamps is not None and self.variables is not None:
             self.ticks_for(self.variables)
         return self

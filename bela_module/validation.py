@@ -10,7 +10,7 @@ from __future__ import annotations
 import difflib
 import reprlib
 from collections.abc import Sequence
-from typing import Annotated, Any, Final, get_args
+from typing import Annotated, Any, Final, Literal, get_args
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, Field, ValidationError
 
@@ -104,6 +104,9 @@ Name = Annotated[str, AfterValidator(checked_name)]
 
 Names = Annotated[tuple[Name, ...], BeforeValidator(as_list), AfterValidator(checked_names)]
 """Names, each once; a name alone stands for a list of one."""
+
+Group = Literal["auto", "none", "all"]
+"""Whether variables share streams: many of them, none, or any number."""
 
 Wait = Annotated[float, Field(ge=0), BeforeValidator(refuse_bool), BeforeValidator(to_python)]
 """How long to wait at most, in seconds; infinity is allowed."""

@@ -132,12 +132,15 @@ REFUSED: list[tuple[str, str, str]] = [
     ("START", '{"variables": {"a": 1}}', "variables: must be a list"),
     ("START", '{"saving_enabled": "perhaps"}', "saving_enabled = 'perhaps': must be true or false"),
     ("START", '{"saving_enabled": 2}', "saving_enabled = 2: must be true or false"),
-    ("SCHEDULE", "", "either timestamps and durations .* are required, or duration_s with"),
+    ("SCHEDULE", "", "either timestamps and durations .* are required, or duration_s, with"),
     ("SCHEDULE", '{"timestamps": 1}', "either timestamps and durations"),
     ("SCHEDULE", '{"timestamps": 1, "durations": 1, "duration_s": 1}', "either timestamps and"),
-    ("SCHEDULE", '{"duration_s": 1}', "duration_s is required with one of start_in_s and"),
-    ("SCHEDULE", '{"start_in_s": 1}', "duration_s is required with one of"),
-    ("SCHEDULE", '{"start_in_s": 1, "start_lsl_s": 1, "duration_s": 1}', "one of start_in_s and"),
+    ("SCHEDULE", '{"start_in_s": 1}', "duration_s is required with start_in_s or"),
+    (
+        "SCHEDULE",
+        '{"start_in_s": 1, "start_lsl_s": 1, "duration_s": 1}',
+        "exclude each other",
+    ),
     ("SCHEDULE", '{"start_in_s": -1, "duration_s": 1}', "start_in_s = -1: must be greater than or"),
     ("SCHEDULE", '{"start_in_s": 1, "duration_s": 0}', "duration_s = 0: must be greater than 0"),
     ("SCHEDULE", '{"timestamps": -1, "durations": 1}', "timestamps.0 = -1: must be greater than"),
@@ -248,3 +251,15 @@ def test_fields_and_requests_apart() -> None:
     fields = parse_fields('{"on": 0}')
     assert fields == {"on": 0}
     assert make_request(VerboseRequest, fields) == VerboseRequest(on=False)
+
+
+def test_a_schedule_without_a_start_begins_at_once() -> None:
+    request = make_request(ScheduleRequest, {"duration_s": 1})
+    assert (request.start_in_s, request.start_lsl_s, request.in_ticks) == (None, None, False)
+
+
+def test_start_takes_a_group_and_a_delay_of_at_most_a_year() -> None:
+    request = make_request(StartRequest, {"group": "all", "start_in_s": "1", "exclusive": "True"})
+    assert (request.group, request.start_in_s, request.exclusive) == ("all", 1.0, True)
+    with pytest.raises(RequestError, match=r"start_in_s = 1e\+308: must be less than or equal to"):
+        make_request(StartRequest, {"start_in_s": 1e308})

@@ -1,4 +1,4 @@
-"""STATUS as a table for the terminal, and the result of a session in one line."""
+"""A session for people: its STATUS as a table, and how it ended in a line."""
 
 from __future__ import annotations
 
@@ -16,7 +16,18 @@ _MAX_NOTICES = 12
 
 
 def render(status: Status) -> RenderableType:
-    """Draw a STATUS object for a rich console."""
+    """Draw a STATUS object.
+
+    Parameters
+    ----------
+    status : dict
+        The STATUS object.
+
+    Returns
+    -------
+    renderable
+        For a rich console.
+    """
     parts: list[RenderableType] = [_headline(status), _clock_line(status)]
     if status["streams"]:
         parts.append(_table(status["streams"]))
@@ -95,7 +106,7 @@ def totals(status: Status) -> tuple[int, int]:
 
 
 def shortcoming(status: Status) -> str | None:
-    """Describe in a line what was asked for and not delivered; None when nothing is missing."""
+    """Say in a line what was asked for and not delivered; ``None`` when nothing is missing."""
     streams = status["streams"]
     if not streams:
         return status["last_error"] or "no stream was begun"

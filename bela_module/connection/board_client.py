@@ -12,25 +12,19 @@ import contextlib
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, Protocol
-from urllib.parse import urlsplit
 
-from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import WebSocketException
 
-from bela_module.connection.host_resolver import resolve
-from bela_module.connection.websocket import SteadyConnection
+from bela_module.connection.board_socket import BoardSocket, Clock, close_socket, open_socket
 from bela_module.errors import ConnectError, DisconnectedError, FrameError, NoReplyError
 from bela_module.protocol import control_channel as control
 from bela_module.protocol.sketch_buffer import Buffer, encode_buffer
 
 _MAX_CONTROL_BYTES: Final = 2**24
 _MAX_DATA_BYTES: Final = 2**20
-_CLOSE_TIMEOUT_S: Final = 0.2  # the board closes TCP instead of answering a close frame
 _POLL_S: Final = 0.02
 _TIMEOUT_SLICES: Final = 8
 _LIST_ATTEMPTS: Final = 3
-
-Clock = Callable[[], float]
 
 
 class WireRecorder(Protocol):
@@ -60,18 +54,6 @@ class Reply:
     received_s: float
 
 
-class _StampedConnection(SteadyConnection, ClientConnection):
-    """A connection that notes when bytes arrive, before anything is done with them."""
-
-    now: Clock
-    received_s: float = 0.0
-
-    def data_received(self, data: bytes) -> None:
-        """Take bytes from the socket."""
-        self.received_s = self.now()
-        super().data_received(data)
-
-
 @dataclass(slots=True)
 class ClientCounters:
     """What came on the control channel besides the replies to our own requests."""
@@ -82,14 +64,17 @@ class ClientCounters:
 
 
 class BoardClient:
-    """The two websockets of one connection; make one with :meth:`connect`.
+    """The control websocket of a board, and its data websocket while data are wanted.
+
+    Make one with :meth:`connect`. The data websocket carries the blocks of all clients, so it is
+    open only between :meth:`open_data` and :meth:`close_data`.
 
     Parameters
     ----------
     address : str
         ``ws://host:port``.
-    sockets : (connection, connection)
-        Control and data.
+    control_socket : BoardSocket
+        The open websocket of the control channel.
     now : callable
         The clock of all stamps, LSL seconds.
     reply_timeout_s : float
@@ -104,7 +89,7 @@ class BoardClient:
     def __init__(
         self,
         address: str,
-        sockets: tuple[_StampedConnection, _StampedConnection],
+        control_socket: BoardSocket,
         *,
         now: Clock,
         reply_timeout_s: float,
@@ -115,7 +100,9 @@ class BoardClient:
         self.project = ""
         self.counters = ClientCounters()
         self.opened_s = self.last_received_s = now()
-        self._control, self._data = sockets
+        self._control = control_socket
+        self._data: BoardSocket | None = None
+        self._data_reader: asyncio.Task[None] | None = None
         self._now = now
         self._reply_timeout_s = reply_timeout_s
         self._on_data = on_data
@@ -124,7 +111,7 @@ class BoardClient:
         self._unreadable: asyncio.Future[None] | None = None
         self._connected = asyncio.Event()
         self._one_request = asyncio.Lock()
-        self._readers: list[asyncio.Task[None]] = []
+        self._control_reader: asyncio.Task[None] | None = None
         self.failure: BaseException | None = None
         self.lost: asyncio.Future[str] = asyncio.get_running_loop().create_future()
 
@@ -139,7 +126,7 @@ class BoardClient:
         on_data: Callable[[bytes | str, float], None],
         recorder: WireRecorder | None = None,
     ) -> BoardClient:
-        """Open both websockets and do the handshake.
+        """Open the control websocket and do the handshake.
 
         Raises
         ------
@@ -152,23 +139,17 @@ class BoardClient:
         deadline_s = now() + reply_timeout_s
         if recorder is not None:
             recorder.begin_connection()
-        sockets: list[_StampedConnection] = []
-        try:
-            for path, limit in (("gui_control", _MAX_CONTROL_BYTES), ("gui_data", _MAX_DATA_BYTES)):
-                left_s = max(deadline_s - now(), _POLL_S)
-                sockets.append(await _open(f"{address}/{path}", limit, now, left_s))
-            client = cls(
-                address,
-                (sockets[0], sockets[1]),
-                now=now,
-                reply_timeout_s=reply_timeout_s,
-                on_data=on_data,
-                recorder=recorder,
-            )
-        except BaseException:
-            for socket in sockets:
-                await _close(socket)
-            raise
+        control_socket = await open_socket(
+            f"{address}/gui_control", _MAX_CONTROL_BYTES, now, reply_timeout_s
+        )
+        client = cls(
+            address,
+            control_socket,
+            now=now,
+            reply_timeout_s=reply_timeout_s,
+            on_data=on_data,
+            recorder=recorder,
+        )
         try:
             await client._handshake(max(deadline_s - now(), _POLL_S))
         except BaseException:
@@ -177,12 +158,8 @@ class BoardClient:
         return client
 
     async def _handshake(self, timeout_s: float) -> None:
-        self._readers = [
-            asyncio.create_task(self._read_control(), name="bela-control"),
-            asyncio.create_task(self._read_data(), name="bela-data"),
-        ]
-        for reader in self._readers:
-            reader.add_done_callback(self._reader_ended)
+        self._control_reader = asyncio.create_task(self._read_control(), name="bela-control")
+        self._control_reader.add_done_callback(self._reader_ended)
         waiter = asyncio.ensure_future(self._connected.wait())
         try:
             await self._first_of(timeout_s, waiter)
@@ -193,6 +170,41 @@ class BoardClient:
         if not self._connected.is_set():
             raise NoReplyError("connection", self._control_url, self._reply_timeout_s)
         await self._send_text(control.CONNECTION_REPLY)
+
+    @property
+    def has_data(self) -> bool:
+        """Whether the data websocket is open."""
+        return self._data is not None
+
+    async def open_data(self) -> None:
+        """Open the data websocket, if it is not open.
+
+        Raises
+        ------
+        DisconnectedError
+            When the board does not take it.
+        """
+        if self._data is not None:
+            return
+        if self.lost.done():
+            raise DisconnectedError(f"{self.address} is gone: {self.lost.result()}")
+        url = f"{self.address}/gui_data"
+        try:
+            self._data = await open_socket(url, _MAX_DATA_BYTES, self._now, self._reply_timeout_s)
+        except ConnectError as error:
+            raise DisconnectedError(f"{self.address} gives no data: {error}") from error
+        self._data_reader = asyncio.create_task(self._read_data(self._data), name="bela-data")
+        self._data_reader.add_done_callback(self._reader_ended)
+
+    async def close_data(self) -> None:
+        """Close the data websocket, if it is open; the control websocket stays."""
+        socket, reader = self._data, self._data_reader
+        self._data = self._data_reader = None
+        if reader is not None:
+            reader.cancel()
+            await asyncio.gather(reader, return_exceptions=True)
+        if socket is not None:
+            await close_socket(socket)
 
     @property
     def _control_url(self) -> str:
@@ -246,10 +258,18 @@ class BoardClient:
             await self._send_text(message)
 
     async def send_buffer(self, buffer: Buffer) -> None:
-        """Send a buffer of numbers to the sketch."""
+        """Send a buffer of numbers to the sketch, by the data websocket.
+
+        Raises
+        ------
+        DisconnectedError
+            When the connection has ended.
+        """
         message = encode_buffer(buffer)
-        self._record("data", "out", message)
-        await self._sending(self._data.send(message))
+        await self.open_data()
+        if self._data is not None:
+            self._record("data", "out", message)
+            await self._sending(self._data.send(message))
 
     async def confirm(
         self, done: Callable[[control.VariableList], bool], what: str, timeout_s: float
@@ -306,11 +326,11 @@ class BoardClient:
 
     async def close(self) -> None:
         """Close both websockets; safe to call more than once."""
-        for socket in (self._control, self._data):
-            await _close(socket)
-        for reader in self._readers:
-            reader.cancel()
-        await asyncio.gather(*self._readers, return_exceptions=True)
+        await close_socket(self._control)
+        await self.close_data()
+        if self._control_reader is not None:
+            self._control_reader.cancel()
+            await asyncio.gather(self._control_reader, return_exceptions=True)
         self._lose("it was closed here")
 
     async def _first_of(self, timeout_s: float, *awaited: asyncio.Future[Any]) -> None:
@@ -366,10 +386,10 @@ class BoardClient:
                 else:
                     self.counters.foreign_replies += 1
 
-    async def _read_data(self) -> None:
+    async def _read_data(self, socket: BoardSocket) -> None:
         with self._noting_the_end():
-            async for message in self._data:
-                arrived_s = self._data.received_s
+            async for message in socket:
+                arrived_s = socket.received_s
                 self.last_received_s = arrived_s
                 self._record("data", "in", message)
                 self._on_data(message, arrived_s)
@@ -395,35 +415,3 @@ class BoardClient:
     def _record(self, channel: str, direction: str, message: str | bytes) -> None:
         if self._recorder is not None:
             self._recorder.record(channel, direction, message)
-
-
-async def _open(url: str, max_bytes: int, now: Clock, timeout_s: float) -> _StampedConnection:
-    def stamped(*args: Any, **kwargs: Any) -> _StampedConnection:
-        connection = _StampedConnection(*args, **kwargs)
-        connection.now = now
-        return connection
-
-    try:
-        socket = await connect(
-            url,
-            host=await resolve(urlsplit(url).hostname or "", timeout_s),
-            create_connection=stamped,  # type: ignore[arg-type]
-            compression=None,  # the board negotiates no extension
-            proxy=None,
-            open_timeout=timeout_s,
-            close_timeout=_CLOSE_TIMEOUT_S,
-            ping_interval=None,  # regular list requests tell sooner that nobody answers
-            max_size=max_bytes,
-        )
-    except TimeoutError:
-        raise ConnectError(url, f"no answer in {timeout_s:.1f} s") from None
-    except (WebSocketException, OSError, ValueError) as error:
-        raise ConnectError(url, str(error) or type(error).__name__) from error
-    if not isinstance(socket, _StampedConnection):
-        raise ConnectError(url, "the websocket library made another kind of connection")
-    return socket
-
-
-async def _close(socket: ClientConnection) -> None:
-    with contextlib.suppress(WebSocketException, OSError):
-        await socket.close()

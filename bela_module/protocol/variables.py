@@ -109,7 +109,7 @@ class Variable:
         What the sketch reads (the controlled value while controlled), and what it last assigned;
         NaN when the board had no finite number.
     watched, controlled, logged : bool
-        State on the board, whoever asked for it.
+        State on the board, which all clients share.
     monitor_period_ticks : int
         Period of its monitor in ticks, 0 when off.
     log_file_name : str

@@ -156,7 +156,7 @@ class CompactWriter(FileWriter):
         return records.tobytes()
 
     def _append(self) -> None:
-        """Write the samples before their number: whoever reads meanwhile finds all it names."""
+        """Write the samples before their number, so that a reader meanwhile finds all it names."""
         super()._append()
         self._write_header()
 

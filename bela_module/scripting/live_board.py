@@ -220,7 +220,7 @@ class LiveBoard:
 
     @property
     def watched_vars(self) -> Sequence[WatcherVariable]:
-        """The variables that the board streams now, whoever asked for it."""
+        """The variables that the board streams now, asked for by any client."""
         return self._variables(lambda variable: variable.watched)
 
     @property
@@ -230,7 +230,7 @@ class LiveBoard:
 
     @property
     def monitored_vars(self) -> Sequence[WatcherVariable]:
-        """The variables that the board monitors now, whoever asked for it."""
+        """The variables that the board monitors now, asked for by any client."""
         return self._variables(lambda variable: variable.monitor_period_ticks > 0)
 
     @property

@@ -1,12 +1,12 @@
-"""The PCOMM server: Dareplane's ``DefaultServer`` for several clients at a time.
+"""The PCOMM server: Dareplane's ``DefaultServer`` for several clients, none of which can stop it.
 
-Handlers return at once; the session does the work, and its result is reported to the client that
-sent the command. No client, command or failing handler ends the server.
+Handlers return at once; what they begin is the session's work, and its end is reported to the
+client that asked for it.
 
-A connection that did not ask receives no byte, since the control room takes everything that arrives
-for a callback. Queries (``UP``, ``GET_PCOMMS``, ``LIST``, ``STATUS``) are answered, and with
-``VERBOSE`` each other command, with one line. Callbacks go to the control room's connection: of
-those that asked for ``GET_PCOMMS`` and have ``VERBOSE`` off, the one that has sent the most ``UP``.
+A connection that did not ask receives no byte: the control room takes whatever arrives for a
+callback. Replies go to queries (``UP``, ``GET_PCOMMS``, ``LIST``, ``STATUS``), and with ``VERBOSE``
+one line to each other command. Callbacks go to the control room's connection: of those that asked
+for ``GET_PCOMMS`` and have ``VERBOSE`` off, the one that has sent the most ``UP``.
 """
 
 from __future__ import annotations
@@ -226,7 +226,7 @@ class BelaServer(DefaultServer):  # type: ignore[misc]  # dareplane-utils has no
         """Name the PCOMMs of the table, and what else stands in ``pcommand_map``."""
         return list(dict.fromkeys([*PCOMMS_BY_NAME, *self.pcommand_map]))
 
-    # The answers to PCOMMs that need no session.
+    # The answers to PCOMMs that no session is needed for.
 
     def _answer_up(self, connection: ClientConnection, _request: Request) -> bytes:
         connection.n_ups += 1
@@ -251,12 +251,12 @@ class BelaServer(DefaultServer):  # type: ignore[misc]  # dareplane-utils has no
         pcomm: str,
         work: Callable[[], PcommOutcome | bytes | str],
     ) -> None:
-        """Do the work of a command, or take its result, and send the reply."""
+        """Do the work of a command, or take its result, and tell the client."""
         try:
             reply = self._reply(connection, pcomm, work())
         except Exception as error:
             if not isinstance(error, BelaError | CancelledError):
-                self.logger.exception("internal error in %s", shown(pcomm))
+                self.logger.exception("a defect in %s", shown(pcomm))
             self._fail(connection, pcomm, error)
         else:
             self._send(connection, reply)
@@ -264,7 +264,7 @@ class BelaServer(DefaultServer):  # type: ignore[misc]  # dareplane-utils has no
     def _reply(
         self, connection: ClientConnection, pcomm: str, outcome: PcommOutcome | bytes | str
     ) -> bytes:
-        """Encode the outcome of a command as a reply; empty while its work is under way."""
+        """Word the outcome of a command; nothing, as long as its work is under way."""
         if isinstance(outcome, Future):
             connection.n_pending += 1
             outcome.add_done_callback(
@@ -280,12 +280,12 @@ class BelaServer(DefaultServer):  # type: ignore[misc]  # dareplane-utils has no
         return f"OK {pcomm}\n".encode("ascii") if connection.verbose else b""
 
     def _finish(self, connection: ClientConnection, pcomm: str, future: Future[Any]) -> None:
-        """Send the result of a command whose work has ended."""
+        """Report how the work of a command has ended."""
         connection.n_pending -= 1
         self._loop.guard(connection, self._answer, connection, pcomm, future.result)
 
     def _fail(self, connection: ClientConnection, pcomm: str, error: Exception) -> None:
-        text = _error_line(pcomm, error)
+        text = _worded(pcomm, error)
         self.logger.warning("%s (from %s)", text, connection.peer)
         if self.session is not None:
             self.session.note_error(text)
@@ -321,8 +321,8 @@ class BelaServer(DefaultServer):  # type: ignore[misc]  # dareplane-utils has no
         self._loop.guard(room, room.send, message.encode("ascii"))
 
 
-def _error_line(pcomm: str, error: Exception) -> str:
-    """Describe in one line of ASCII which command failed, and why."""
+def _worded(pcomm: str, error: Exception) -> str:
+    """Say in one line of ASCII which command failed, and why."""
     name = pcomm if _PCOMM_NAME.fullmatch(pcomm) else "?"
     words = " ".join(str(error).split())
     if not isinstance(error, BelaError):

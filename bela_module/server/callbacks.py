@@ -1,4 +1,4 @@
-"""Queue of callbacks: messages to the control room about events of the session. Pure.
+"""Messages to the control room when something happens in the session. Pure.
 
 The control room polls its connection and takes everything that it reads at once for one message
 ``<module>|<PCOMM>|{json}``: two messages that arrive together are both lost. So they are sent one
@@ -19,7 +19,13 @@ MAX_WAITING: Final = 32
 
 
 class CallbackQueue:
-    """The messages that wait to be sent, made from the configured message of each event."""
+    """The messages that wait to be sent.
+
+    Parameters
+    ----------
+    messages : mapping of event names to str
+        For each event of the session that is passed on, the message.
+    """
 
     def __init__(self, messages: Mapping[EventName, str]) -> None:
         self._messages: dict[str, str] = {event: text for event, text in messages.items()}
@@ -29,7 +35,13 @@ class CallbackQueue:
         """Messages for which there was no room."""
 
     def add(self, event: str) -> None:
-        """Queue the message of an event, if one is configured."""
+        """Queue the message of an event, if it has one.
+
+        Parameters
+        ----------
+        event : str
+            The name of an event.
+        """
         message = self._messages.get(event)
         if message is None:
             return
@@ -39,11 +51,33 @@ class CallbackQueue:
             self._waiting.append(message)
 
     def wait_s(self, now_s: float) -> float | None:
-        """Return the seconds until the next message is due; None when none waits."""
+        """Tell how long to wait until the next message is due.
+
+        Parameters
+        ----------
+        now_s : float
+            The time, on any steady clock.
+
+        Returns
+        -------
+        float or None
+            Seconds, 0 when it is due; None when nothing waits.
+        """
         return max(0.0, self._not_before_s - now_s) if self._waiting else None
 
     def take(self, now_s: float) -> str | None:
-        """Remove and return the next message if it is due now."""
+        """Take the next message if it is due.
+
+        Parameters
+        ----------
+        now_s : float
+            The time, on the clock of :meth:`wait_s`.
+
+        Returns
+        -------
+        str or None
+            The message to send now.
+        """
         if self.wait_s(now_s) != 0.0:
             return None
         self._not_before_s = now_s + CALLBACK_SPACING_S

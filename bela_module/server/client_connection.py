@@ -1,7 +1,7 @@
-"""One client of the server: bytes to commands, replies to bytes, on a non-blocking socket.
+"""One client of the server: its bytes become commands, replies become bytes.
 
-What is buffered for a client is bounded in both directions, so that one that sends without end or
-never reads is the only one to suffer from it.
+Nothing here waits: the sockets do not block, and what is kept for a client is bounded in both
+directions. A client that sends without end or never reads harms nobody but itself.
 """
 
 from __future__ import annotations
@@ -25,17 +25,25 @@ _CHUNK_BYTES: Final = 16 * 1024
 
 
 class CommandSplitter:
-    """Splits a stream of bytes into commands, whatever the pieces in which it arrives."""
+    """Cuts a stream of bytes into commands; the pieces in which it arrives do not matter."""
 
     def __init__(self) -> None:
         self._partial = bytearray()
         self._discarding = False
 
     def feed(self, data: bytes) -> list[str | RequestError]:
-        """Take received bytes and return the commands that they complete, in order.
+        """Take bytes in and give the commands that they complete.
 
-        A command is its text, without the delimiter and the white space around it, or the error
-        for which it is refused. Blank commands are left out.
+        Parameters
+        ----------
+        data : bytes
+            What arrived, of any length and content.
+
+        Returns
+        -------
+        list of str or RequestError
+            In the order of arrival: the text of a command without its delimiter and the white
+            space around it, or why it was refused. Blank commands are left out.
         """
         found: list[str | RequestError] = []
         *completed, rest = data.split(DELIMITER)
@@ -75,7 +83,15 @@ def _decoded(command: bytes) -> str | RequestError:
 
 
 class ClientConnection:
-    """A client's socket with its commands and replies under way; `peer` is its name in the log."""
+    """A client's socket with what is under way on it.
+
+    Parameters
+    ----------
+    sock : socket.socket
+        The accepted socket; it is made non-blocking, and closed by :meth:`close`.
+    peer : str
+        How to call the client in the log.
+    """
 
     def __init__(self, sock: socket.socket, peer: str) -> None:
         sock.setblocking(False)
@@ -83,7 +99,7 @@ class ClientConnection:
         self.socket = sock
         self.peer = peer
         self.commands: deque[str | RequestError] = deque()
-        """Commands received and not yet carried out."""
+        """Received and not yet carried out."""
         self.verbose = False
         self.asked_pcomms = False
         self.n_ups = 0
@@ -111,9 +127,17 @@ class ClientConnection:
         return not (self.commands or self.n_pending or self._unsent)
 
     def receive(self, now_s: float) -> None:
-        """Read from the readable socket; `OSError` when the connection broke.
+        """Take in what has arrived; call it when the socket is readable.
 
-        `now_s` is kept as the time when the client has stopped sending.
+        Parameters
+        ----------
+        now_s : float
+            The time, kept when the client has stopped sending.
+
+        Raises
+        ------
+        OSError
+            The connection broke.
         """
         try:
             data = self.socket.recv(_CHUNK_BYTES)
@@ -127,7 +151,15 @@ class ClientConnection:
     def send(self, data: bytes) -> None:
         """Send a reply, or keep it until the client reads.
 
-        `OSError` when the connection broke, or the client leaves too much unread.
+        Parameters
+        ----------
+        data : bytes
+            The reply.
+
+        Raises
+        ------
+        OSError
+            The connection broke, or the client has not read for too long.
         """
         self._unsent += data
         self.flush()
@@ -135,7 +167,13 @@ class ClientConnection:
             raise ConnectionAbortedError(f"it left {len(self._unsent)} bytes of replies unread")
 
     def flush(self) -> None:
-        """Send as much of the kept replies as the socket takes; `OSError` when it broke."""
+        """Send what is kept, as far as that goes.
+
+        Raises
+        ------
+        OSError
+            The connection broke.
+        """
         if not self._unsent:
             return
         try:
@@ -145,7 +183,7 @@ class ClientConnection:
         del self._unsent[:sent]
 
     def close(self) -> None:
-        """Close the socket and drop what is under way; idempotent."""
+        """Close the socket and forget what is under way; idempotent."""
         self.closed = True
         self.commands.clear()
         self._unsent.clear()

@@ -1,7 +1,7 @@
-"""Selector loop for all clients: accepts, reads, writes, and runs what other threads post.
+"""One loop for all clients: accepts, reads, writes, and runs what other threads post.
 
-No client makes another one wait: nothing here blocks, a few commands of each connection are carried
-out per turn, and a connection that breaks is closed without effect on the others.
+No client can make another wait: nothing here blocks, each connection has a few commands carried
+out per turn, and one that breaks ends alone.
 """
 
 from __future__ import annotations
@@ -27,9 +27,20 @@ CommandHandler = Callable[[ClientConnection, str | RequestError], None]
 class ClientLoop:
     """Serves the connections of a listening socket.
 
-    `carry_out(connection, command)` is called with each command, in the order of its connection;
-    the command is a text, or the error for which it is refused. `between(now_s)` is called in each
-    turn and returns after how many seconds, at most, it wants to be called again.
+    Parameters
+    ----------
+    greeting : bytes
+        Sent to each client first.
+    max_connections : int
+        Further clients are refused.
+    carry_out : callable
+        Takes each command, in the order of its connection: ``carry_out(connection, command)``.
+        The command is a text, or the error for which it is refused.
+    between : callable
+        Called in each turn with the time on the steady clock; returns after how many seconds, at
+        most, it wants to be called again.
+    logger : logging.Logger
+        Where connections and their ends are logged.
     """
 
     def __init__(
@@ -52,10 +63,18 @@ class ClientLoop:
         self._wake_receiver.setblocking(False)
         self._wake_sender.setblocking(False)
         self._selector.register(self._wake_receiver, selectors.EVENT_READ, self._wake)
-        self._accept_again_s: float | None = None
+        self._resting_until_s: float | None = None
 
     def run(self, listener: socket.socket, is_over: Callable[[], bool]) -> None:
-        """Serve a non-blocking listening socket until `is_over()`, then close the connections."""
+        """Serve until it is over, then close the connections.
+
+        Parameters
+        ----------
+        listener : socket.socket
+            A listening socket that does not block.
+        is_over : callable
+            Asked in each turn.
+        """
         wait_s = 0.0
         try:
             while not is_over():
@@ -73,10 +92,16 @@ class ClientLoop:
             if listener in self._selector.get_map():
                 self._selector.unregister(listener)
             for connection in list(self.connections):
-                self._drop(connection, "disconnected: the server ends")
+                self._drop(connection, "disconnected by the end of the server")
 
     def post(self, function: Callable[[], object]) -> None:
-        """Have the loop call a function soon; safe in any thread and in signal handlers."""
+        """Have the loop call a function soon; safe in any thread and in signal handlers.
+
+        Parameters
+        ----------
+        function : callable
+            Takes nothing; what it returns is ignored.
+        """
         self._posted.append(function)
         try:
             self._wake_sender.send(b"\0")
@@ -88,20 +113,27 @@ class ClientLoop:
     def guard(
         self, connection: ClientConnection, function: Callable[..., None], *args: Any
     ) -> None:
-        """Call a function that uses a connection; any exception closes this connection only.
+        """Call a function that uses a connection; should that break, only it ends.
 
-        An `OSError` means that the connection broke; anything else is logged as an internal error.
+        Parameters
+        ----------
+        connection : ClientConnection
+            The connection in question.
+        function : callable
+            May raise `OSError`; anything else is a defect, and logged as one.
+        *args
+            What the function takes.
         """
         try:
             function(*args)
         except OSError as error:
             self._drop(connection, f"lost: {error.strerror or error}")
         except Exception:
-            self._logger.exception("internal error; %s is disconnected", connection.peer)
-            self._drop(connection, "disconnected by an internal error")
+            self._logger.exception("a defect; %s is disconnected", connection.peer)
+            self._drop(connection, "disconnected by a defect")
 
     def close(self) -> None:
-        """Close the loop's own sockets; it must not run any more."""
+        """Give the loop's own sockets back; it must not run any more."""
         self._selector.close()
         self._wake_receiver.close()
         self._wake_sender.close()
@@ -113,11 +145,11 @@ class ClientLoop:
         try:
             function()
         except Exception:
-            self._logger.exception("internal error in a function that another thread posted")
+            self._logger.exception("a defect in what another thread has posted")
 
     def _watch_listener(self, listener: socket.socket) -> None:
-        """Have the selector watch for clients, unless accepting them has just failed."""
-        wanted = self._accept_again_s is None or time.monotonic() >= self._accept_again_s
+        """Have the selector look for clients, unless accepting them has just failed."""
+        wanted = self._resting_until_s is None or time.monotonic() >= self._resting_until_s
         if wanted == (listener in self._selector.get_map()):
             return
         if wanted:
@@ -129,19 +161,19 @@ class ClientLoop:
         try:
             sock, (host, port) = listener.accept()
         except (BlockingIOError, ConnectionError):
-            return  # the client has left again
+            return  # it has gone again
         except OSError as error:
             # Too many files are open, say. The client still waits: the next try would fail, too.
-            if self._accept_again_s is None:
+            if self._resting_until_s is None:
                 self._logger.warning("clients cannot be accepted at present: %s", error)
-            self._accept_again_s = time.monotonic() + ACCEPT_RETRY_S
+            self._resting_until_s = time.monotonic() + ACCEPT_RETRY_S
             return
-        self._accept_again_s = None
+        self._resting_until_s = None
         try:
             connection = ClientConnection(sock, f"{host}:{port}")
         except OSError as error:  # macOS refuses to set options of a connection that was reset
             sock.close()
-            self._logger.info("%s:%d has left again: %s", host, port, error)
+            self._logger.info("%s:%d has gone again: %s", host, port, error)
             return
         if len(self.connections) >= self._max_connections:
             words = f"{self._max_connections} connections are open already"
@@ -173,7 +205,7 @@ class ClientLoop:
             self._watch(connection)
 
     def _watch(self, connection: ClientConnection) -> None:
-        """Have the selector watch for what the connection waits for now."""
+        """Have the selector look at what the connection wants now."""
         wanted = selectors.EVENT_READ if connection.wants_reading else 0
         wanted |= selectors.EVENT_WRITE if connection.wants_writing else 0
         key = self._selector.get_map().get(connection.socket)

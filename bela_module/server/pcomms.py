@@ -15,6 +15,7 @@ from typing import Any, Final
 
 from bela_module.requests import (
     MonitorRequest,
+    PrepareRequest,
     ReleaseRequest,
     Request,
     ScheduleRequest,
@@ -52,6 +53,7 @@ class Pcomm:
 
 
 PCOMMS: Final = (
+    Pcomm("PREPARE", PrepareRequest, "prepare", False, "open the outlets, before any data"),
     Pcomm("START", StartRequest, "start", False, "stream until STOP"),
     Pcomm("SCHEDULE", ScheduleRequest, "schedule", False, "the board starts and ends the streams"),
     Pcomm("MONITOR", MonitorRequest, "monitor", False, "stream single values at a low rate"),

@@ -8,6 +8,7 @@ from typing import Any, Protocol
 
 from bela_module.requests import (
     MonitorRequest,
+    PrepareRequest,
     ReleaseRequest,
     ScheduleRequest,
     SendRequest,
@@ -28,6 +29,9 @@ class SessionApi(Protocol):
     @property
     def failure(self) -> BaseException | None:
         """What ended the session before its time; it carries out nothing any more."""
+
+    def prepare(self, request: PrepareRequest) -> Future[str]:
+        """Open the outlets, before any data."""
 
     def start(self, request: StartRequest) -> Future[str]:
         """Stream until `stop`."""

@@ -20,6 +20,7 @@ from bela_module.session import recovery
 from bela_module.session.board.board_changes import BoardChanges
 from bela_module.session.board.board_state import BoardState
 from bela_module.session.board.prober import Prober
+from bela_module.session.delivery.step_surveyor import StepSurveyor
 from bela_module.session.health import HealthMonitor
 from bela_module.session.job_queue import JobQueue
 from bela_module.session.jobs.ending import end
@@ -28,16 +29,18 @@ from bela_module.session.running import RunningDeliveries
 from bela_module.session.runtime import Options, Runtime
 from bela_module.session.shutdown import Shutdown, clean_up, leave_board
 from bela_module.session.states import SessionState, session_state_machine
-from bela_module.session.status import build_status
+from bela_module.session.status import build_status, others_on_board
 from bela_module.session.stop import Stopper
 from bela_module.session.time_limits import (
     CLEANING_RECONNECT_PAUSE_S,
-    IDLE_WAIT_S,
+    FRESH_LIST_S,
+    IDLE_PROBE_S,
     LOOP_PERIOD_S,
     OUTLET_LINGER_S,
     RECONNECT_PAUSE_S,
     STABLE_CONNECTION_S,
     STATUS_REFRESH_S,
+    UNUSED_DATA_S,
 )
 from bela_module.streams.sink import Sink
 
@@ -45,7 +48,7 @@ logger = logging.getLogger(__name__)
 
 
 class Driver:
-    """Keeps one board connected as long as something needs it.
+    """Keeps one board connected, and carries out what is asked of it.
 
     Parameters
     ----------
@@ -96,6 +99,7 @@ class Driver:
             notices=notices,
             board=board,
             prober=prober,
+            surveyor=StepSurveyor(board, now, prober.probe),
             jobs=jobs,
             machine=session_state_machine(self._refresh_status),
             running=RunningDeliveries(),
@@ -106,6 +110,9 @@ class Driver:
         self.stopper = Stopper(self.runtime)
         self._is_up = False  # whether the present connection has served
         self._is_away = False  # whether the loss of the connection was told
+        self._told_absence = False  # whether the log says that there is no board
+        self._absence = ""  # in which words
+        self._data_until_s = 0.0  # until when the data websocket stays open
         self._refresh_status()
 
     def _refresh_status(self) -> None:
@@ -128,14 +135,11 @@ class Driver:
     # ---- connecting -----------------------------------------------------------------------
 
     @property
-    def _wanted(self) -> bool:
-        """Whether there is a need for a connection."""
+    def _is_needed(self) -> bool:
+        """Whether something waits for the board."""
         runtime = self.runtime
-        return bool(runtime.jobs or runtime.running or runtime.changes.controlled) or self._cleaning
-
-    @property
-    def _cleaning(self) -> bool:
-        return self.runtime.changes.needs_cleaning(self.runtime.now())
+        changes = runtime.changes
+        return bool(runtime.jobs or changes.controlled or runtime.running.needs_data)
 
     async def run(self) -> None:
         """Serve until :meth:`close`."""
@@ -145,11 +149,6 @@ class Driver:
         refreshing = asyncio.ensure_future(self._keep_status_fresh())
         try:
             while not self.is_closing:
-                if not self._wanted:
-                    runtime.enter(SessionState.IDLE)
-                    pause_s = shortest_s
-                    await self._wait(IDLE_WAIT_S)
-                    continue
                 try:
                     lasted = await self._connect_and_use()
                 except Exception as error:  # noqa: BLE001 - a defect ends what runs, not the session
@@ -157,8 +156,11 @@ class Driver:
                     lasted = False
                 if lasted:
                     pause_s = shortest_s
-                if self._wanted and not self.is_closing:
-                    limit_s = CLEANING_RECONNECT_PAUSE_S if self._cleaning else longest_s
+                if not self.is_closing:
+                    cleaning = runtime.changes.needs_cleaning(runtime.now())
+                    limit_s = CLEANING_RECONNECT_PAUSE_S if cleaning else longest_s
+                    if not self._is_needed:
+                        runtime.enter(SessionState.IDLE)
                     await runtime.jobs.wait(timeout_s=min(pause_s, limit_s))
                     pause_s = min(2 * pause_s, longest_s)
         finally:
@@ -202,16 +204,20 @@ class Driver:
     async def _connect(self) -> BoardClient | None:
         """Try once; jobs that do not wait for a board fail when there is none."""
         runtime = self.runtime
-        resuming = bool(runtime.running)
-        if not (resuming or runtime.jobs or runtime.changes.controlled):
-            runtime.enter(SessionState.IDLE)  # only to clean up
+        resuming = runtime.running.needs_data
+        if not self._is_needed:
+            runtime.enter(SessionState.IDLE)
         elif runtime.state is not SessionState.WAITING:
             runtime.enter(SessionState.RECONNECTING if resuming else SessionState.CONNECTING)
         limit_s = runtime.settings.board.reply_timeout_s
         attempt = asyncio.ensure_future(self._open_client(limit_s))
         try:
-            while not attempt.done() and self._wanted and not self.is_closing:
+            while not attempt.done() and not self.is_closing:
                 await runtime.jobs.wait(attempt)
+                if not self._is_needed:
+                    runtime.enter(SessionState.IDLE)
+                elif runtime.state is SessionState.IDLE:
+                    runtime.enter(SessionState.CONNECTING)
         finally:
             if not attempt.done():
                 attempt.cancel()
@@ -237,9 +243,11 @@ class Driver:
     def _no_board(self, error: BoardError, *, resuming: bool) -> None:
         """Tell that the board cannot be reached, and keep the jobs that wait for it."""
         runtime = self.runtime
-        if str(error) != runtime.notices.last_error:
+        if not self._told_absence or (self._is_needed and str(error) != self._absence):
             logger.warning("%s", error)
-        runtime.notices.last_error = str(error)
+        self._told_absence, self._absence = True, str(error)
+        if self._is_needed:
+            runtime.notices.last_error = str(error)
         runtime.jobs.no_board(error)
         if not resuming and (runtime.jobs or runtime.changes.controlled):
             runtime.enter(SessionState.WAITING)
@@ -252,7 +260,7 @@ class Driver:
         serving = asyncio.ensure_future(self._serve(client))
         error: BaseException | None = None
         try:
-            await self._shutdown.wait_for_task(serving)
+            await self._shutdown.wait_for_task(serving, lambda: runtime.must_leave)
             error = None if serving.cancelled() else serving.exception()
             await self._finish_connection(client, error)
         finally:
@@ -269,7 +277,7 @@ class Driver:
             if failure is not None:
                 self._fail(failure)
                 await recovery.clean_up_after_defect(runtime, client)
-            elif isinstance(error, BoardError) and not (self._is_up or runtime.running):
+            elif isinstance(error, BoardError) and not (self._is_up or runtime.running.needs_data):
                 self._no_board(error, resuming=False)  # connected, but it never answered
             elif isinstance(error, BoardError):
                 self._disconnected(error)
@@ -301,10 +309,12 @@ class Driver:
             runtime.jobs.no_board(error)
         if self.is_closing:
             return
-        if runtime.running:
+        if runtime.running.needs_data:
             runtime.connection_problems = (text,)
             runtime.enter(SessionState.RECONNECTING)
-        if not self._is_away:
+        if not (self._is_needed or runtime.changes.left):
+            logger.info("%s", text)  # nobody has asked for anything
+        elif not self._is_away:
             self._is_away = True
             runtime.notices.tell(text, event="disconnected")
 
@@ -314,29 +324,73 @@ class Driver:
         runtime = self.runtime
         self._health.connected()
         await runtime.prober.probe(client)
+        if runtime.running.needs_data:
+            await client.open_data()
         await recovery.take_over(runtime, client, fresh=True)
         runtime.connection_problems, self._is_up = (), True
+        if self._told_absence:
+            self._told_absence = False
+            logger.info("connected to %s", client.address)
+        self._report_others()
         if self._is_away:
             self._is_away = False
             runtime.board.counters.reconnects += 1
             logger.info("reconnected")
             runtime.notices.mark("reconnected", runtime.now())
-        next_probe_s = 0.0
+        next_probe_s, probed_s = 0.0, runtime.now()
         while not self.is_closing:
             if client.lost.done():
                 raise DisconnectedError(f"{client.address} is gone: {client.lost.result()}")
+            if runtime.jobs and runtime.now() > probed_s + FRESH_LIST_S:
+                # What a command is based on must not be old.
+                await self._health.check(client)
+                probed_s = runtime.now()
             await self._do_jobs(client)
             for delivery in runtime.running:
                 if delivery.progress():
                     await end(runtime, client, delivery)
-            runtime.enter(SessionState.STREAMING if runtime.running else SessionState.IDLE)
+            self._enter_connected_state()
+            await self._close_unused_data(client)
+            if runtime.running.needs_data:
+                next_probe_s = min(next_probe_s, runtime.now() + runtime.board.next_probe_in_s)
             if runtime.now() >= next_probe_s:
                 await self._health.check(client)
-                next_probe_s = runtime.now() + runtime.board.next_probe_in_s
+                probed_s = runtime.now()
+                next_probe_s = probed_s + self._probe_period_s()
             if runtime.prober.restart_pending or runtime.changes.left:
                 await recovery.take_over(runtime, client)
             wait_s = max(0.0, next_probe_s - runtime.now())
-            await self._wait(min(LOOP_PERIOD_S, wait_s), client)
+            longest_s = LOOP_PERIOD_S if client.has_data else IDLE_PROBE_S
+            await self._wait(min(longest_s, wait_s), client)
+
+    def _enter_connected_state(self) -> None:
+        running = self.runtime.running
+        state = SessionState.PREPARED if running.prepared is not None else SessionState.IDLE
+        self.runtime.enter(SessionState.STREAMING if running else state)
+
+    def _probe_period_s(self) -> float:
+        """Tell how long to wait for the next probe: longer while nothing is asked for.
+
+        Each reply goes to all clients of the board, some of which keep every one.
+        """
+        runtime = self.runtime
+        period_s = runtime.board.next_probe_in_s
+        idle = not runtime.running.needs_data and runtime.board.rate_settled
+        return max(period_s, IDLE_PROBE_S) if idle else period_s
+
+    async def _close_unused_data(self, client: BoardClient) -> None:
+        """Close the data websocket, which carries everybody's blocks, when nobody needs it."""
+        runtime = self.runtime
+        if runtime.running.needs_data:
+            self._data_until_s = runtime.now() + UNUSED_DATA_S
+        elif client.has_data and runtime.now() > self._data_until_s:
+            await client.close_data()
+
+    def _report_others(self) -> None:
+        """Log what others have left on the board, once for each connection."""
+        for what, names in others_on_board(self.runtime).items():
+            if names:
+                logger.info("%s by other clients, and left as it is: %s", what, ", ".join(names))
 
     async def _do_jobs(self, client: BoardClient) -> None:
         jobs = self.runtime.jobs
@@ -362,6 +416,8 @@ class Driver:
         runtime = self.runtime
         result = runtime.board.receive(message)
         if isinstance(result, Block):
+            if runtime.surveyor.take(result):
+                return
             for delivery in runtime.running:
                 if delivery.take(result, arrived_s):
                     return

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import math
+from collections.abc import Iterable
 
 from bela_module.connection.board_client import BoardClient
 from bela_module.session.board.clearing import clear
@@ -40,10 +41,11 @@ async def take_over(runtime: Runtime, client: BoardClient, *, fresh: bool = Fals
     if fresh:
         check_control(runtime)
     waiting = [delivery for delivery in runtime.running if delivery.is_interrupted]
-    if runtime.options.exclusive and (fresh or restarted):
-        left = frozenset(changes.left)
-        await clear(client, runtime.board, ours=left, others=True)
-        changes.ended(left)
+    if fresh or restarted:
+        # Watches outlive a connection: what goes on would begin with a splice of then and now.
+        ours = frozenset(changes.left | _names_of(runtime.running))
+        await clear(client, runtime.board, ours=ours, others=False)
+        changes.ended(ours)
     else:
         await end_what_is_left(runtime, client)
     if waiting:
@@ -61,12 +63,15 @@ async def end_what_is_left(runtime: Runtime, client: BoardClient) -> None:
     BoardError
         When the board does not answer.
     """
-    running = {v.name for d in runtime.running for v in (*d.watched, *d.monitored)}
-    names = runtime.changes.left - running
+    names = runtime.changes.left - _names_of(runtime.running)
     if names:
         await runtime.prober.probe(client)
         await clear(client, runtime.board, ours=names, others=False)
     runtime.changes.ended(names)
+
+
+def _names_of(deliveries: Iterable[Delivery]) -> set[str]:
+    return {v.name for d in deliveries for v in (*d.watched, *d.monitored)}
 
 
 async def clean_up_after_defect(runtime: Runtime, client: BoardClient) -> None:
@@ -90,6 +95,12 @@ def _on_board_restart(runtime: Runtime) -> None:
             runtime.note_failure("the schedule is void: the board restarted and its ticks with it")
             delivery.finish()
             runtime.drop(delivery)
+    prepared = runtime.running.prepared
+    if prepared is not None:
+        listed = {variable.identity for variable in board.variables}
+        if any(variable.identity not in listed for variable in prepared.variables):
+            runtime.running.prepared = None
+            runtime.notices.tell("the board runs another sketch than was prepared: PREPARE again")
     board.forget_times()
 
 

@@ -8,6 +8,7 @@ from typing import Any
 
 from bela_module.recording.recording_sink import RecordingSink
 from bela_module.session.delivery.delivery import Delivery, DeliveryKind
+from bela_module.session.preparation import Preparation
 
 
 @dataclass(slots=True)
@@ -20,6 +21,8 @@ class RunningDeliveries:
         The START or SCHEDULE that runs.
     monitoring : Delivery or None
         The MONITOR that runs.
+    prepared : Preparation or None
+        What PREPARE has opened, for the next START or SCHEDULE.
     recording : RecordingSink or None
         What writes the files of a START, made when it is first asked for.
     streamed : set of str
@@ -30,6 +33,7 @@ class RunningDeliveries:
 
     main: Delivery | None = None
     monitoring: Delivery | None = None
+    prepared: Preparation | None = None
     recording: RecordingSink | None = None
     streamed: set[str] = field(default_factory=set)
     shortfalls: tuple[str, ...] = ()
@@ -46,6 +50,11 @@ class RunningDeliveries:
     def __contains__(self, delivery: object) -> bool:
         """Tell whether a delivery runs still."""
         return delivery is self.main or delivery is self.monitoring
+
+    @property
+    def needs_data(self) -> bool:
+        """Whether the board's blocks are wanted, or soon may be."""
+        return bool(self) or self.prepared is not None
 
     @property
     def problems(self) -> tuple[str, ...]:
@@ -88,4 +97,6 @@ class RunningDeliveries:
         for delivery in self:
             for stream in delivery.streams:
                 self._last_streams[stream.plan.name] = stream.status()
+        if self.prepared is not None and self.main is None:
+            return self.prepared.status()
         return list(self._last_streams.values())

@@ -11,6 +11,7 @@ from bela_module.session.board.board_changes import BoardChanges
 from bela_module.session.board.board_state import BoardState
 from bela_module.session.board.prober import Prober
 from bela_module.session.delivery.delivery import Delivery
+from bela_module.session.delivery.step_surveyor import StepSurveyor
 from bela_module.session.job_queue import JobQueue
 from bela_module.session.notices import Notices
 from bela_module.session.running import RunningDeliveries
@@ -27,12 +28,12 @@ class Options:
     Parameters
     ----------
     exclusive : bool
-        Whether to end, on connecting, what other clients have left watched.
+        Whether START ends first what other clients have left watched or monitored.
     obeys_ticks : bool
         Whether the board begins and ends streams where it is told; a recording does not.
     """
 
-    exclusive: bool = True
+    exclusive: bool = False
     obeys_ticks: bool = True
 
 
@@ -56,6 +57,8 @@ class Runtime:
         What is known of the board.
     prober : Prober
         Asks the board for its list.
+    surveyor : StepSurveyor
+        Finds the steps of dense variables.
     jobs : JobQueue
         Commands that wait for the board.
     machine : StateMachine
@@ -81,6 +84,7 @@ class Runtime:
     notices: Notices
     board: BoardState
     prober: Prober
+    surveyor: StepSurveyor
     jobs: JobQueue
     machine: StateMachine[SessionState]
     running: RunningDeliveries
@@ -107,6 +111,11 @@ class Runtime:
     def is_connected(self) -> bool:
         """Whether there is a connection that was not lost."""
         return self.client is not None and not self.client.lost.done()
+
+    @property
+    def must_leave(self) -> bool:
+        """Whether something has to be ended on the board before the session may."""
+        return bool(self.running or self.jobs or self.changes.controlled or self.changes.left)
 
     def connected(self, client: BoardClient) -> None:
         """Take a connection as the present one."""

@@ -18,6 +18,7 @@ from bela_module.connection.board_client import BoardClient, WireRecorder
 from bela_module.errors import BelaError, RequestError
 from bela_module.requests import (
     MonitorRequest,
+    PrepareRequest,
     ReleaseRequest,
     ScheduleRequest,
     SendRequest,
@@ -25,7 +26,7 @@ from bela_module.requests import (
     StartRequest,
 )
 from bela_module.session.driver import Driver
-from bela_module.session.jobs import control, listing, starting
+from bela_module.session.jobs import control, listing, preparing, starting
 from bela_module.session.runtime import Options, Runtime
 from bela_module.session.time_limits import REMAINING_TASKS_S, THREAD_START_S
 from bela_module.streams.sink import Sink
@@ -51,7 +52,7 @@ class Session:
     recorder : WireRecorder, optional
         Is told every message from and to the board.
     exclusive : bool
-        Whether to end, on connecting, what other clients have left watched.
+        Whether START ends first what other clients have left watched or monitored.
     obeys_ticks : bool
         Whether the board begins and ends streams where it is told; a recording does not.
     """
@@ -63,7 +64,7 @@ class Session:
         sink: Callable[[], Sink],
         now: Callable[[], float],
         recorder: WireRecorder | None = None,
-        exclusive: bool = True,
+        exclusive: bool = False,
         obeys_ticks: bool = True,
     ) -> None:
         self.settings = settings
@@ -83,7 +84,7 @@ class Session:
     # ---- life -----------------------------------------------------------------------------
 
     def open(self) -> None:
-        """Start the thread; the board is not touched before something is asked of it.
+        """Start the thread, which connects to the board but changes nothing on it by itself.
 
         Raises
         ------
@@ -169,6 +170,17 @@ class Session:
         await driver.run()
 
     # ---- commands -------------------------------------------------------------------------
+
+    def prepare(self, request: PrepareRequest) -> Future[str]:
+        """Open the outlets, before any data; with no board there yet, as soon as it is."""
+
+        def prepare(driver: Driver) -> Coroutine[Any, Any, str]:
+            runtime = driver.runtime
+            return runtime.jobs.submit(
+                lambda client: preparing.prepare(runtime, client, request), waits_for_board=True
+            )
+
+        return self._submit(prepare)
 
     def start(self, request: StartRequest) -> Future[str]:
         """Stream until :meth:`stop`; with no board there yet, as soon as it is."""

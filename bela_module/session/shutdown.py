@@ -14,7 +14,13 @@ from bela_module.session import recovery
 from bela_module.session.jobs import control, ending
 from bela_module.session.runtime import Runtime
 from bela_module.session.states import SessionState
-from bela_module.session.time_limits import SHUTDOWN_ANSWER_S, SHUTDOWN_S, SHUTDOWN_STEP_S
+from bela_module.session.time_limits import (
+    SHUTDOWN_ANSWER_S,
+    SHUTDOWN_CONNECT_S,
+    SHUTDOWN_PAUSE_S,
+    SHUTDOWN_S,
+    SHUTDOWN_STEP_S,
+)
 
 logger = logging.getLogger(__name__)
 
@@ -49,16 +55,25 @@ class Shutdown:
             self._end_by_s = self._now() + SHUTDOWN_S
             self._asked.set()
 
-    async def wait_for_task(self, serving: asyncio.Future[None]) -> None:
+    async def wait_for_task(
+        self, serving: asyncio.Future[None], must_leave: Callable[[], bool]
+    ) -> None:
         """Wait for the task that serves a connection; after the request, only for a short time.
 
-        The task is done afterwards, or cancelled.
+        The task is done afterwards, or cancelled: at once when there is nothing to be left clean.
+
+        Parameters
+        ----------
+        serving : Future
+            The task.
+        must_leave : callable
+            Tells whether something has to be ended on the board.
         """
         asking = asyncio.ensure_future(self._asked.wait())
         either: set[asyncio.Future[Any]] = {serving, asking}
         try:
             await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
-            if not serving.done():
+            if not serving.done() and must_leave():
                 await asyncio.wait({serving}, timeout=SHUTDOWN_ANSWER_S)
             if not serving.done():
                 serving.cancel()
@@ -80,6 +95,16 @@ async def leave_board(runtime: Runtime, client: BoardClient, limit_s: float) -> 
         logger.warning("the board could not be left clean: %s", reason)
 
 
+async def _connect_soon(connect: Callable[[float], Awaitable[BoardClient]]) -> BoardClient:
+    """Connect by several short attempts: one to a silent board would take all of the time."""
+    while True:
+        try:
+            return await connect(SHUTDOWN_CONNECT_S)
+        except BoardError as error:
+            logger.debug("%s", error)
+            await asyncio.sleep(SHUTDOWN_PAUSE_S)
+
+
 async def clean_up(
     runtime: Runtime, connect: Callable[[float], Awaitable[BoardClient]], limit_s: float
 ) -> None:
@@ -90,7 +115,7 @@ async def clean_up(
     client = None
     try:
         async with asyncio.timeout(limit_s):
-            client = await connect(limit_s)
+            client = await _connect_soon(connect)
             await recovery.end_what_is_left(runtime, client)
             await control.release(runtime, client, None)
     except Exception as error:  # noqa: BLE001 - the shutdown goes on, whatever fails here

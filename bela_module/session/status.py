@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import math
-from typing import Any
+from typing import Any, Final
 
 from bela_module.session.delivery.watchdog import Cause
 from bela_module.session.runtime import Runtime
 from bela_module.version import __version__
+
+_MAX_NAMED: Final = 20
 
 
 def build_status(runtime: Runtime) -> dict[str, Any]:
@@ -47,11 +49,41 @@ def build_status(runtime: Runtime) -> dict[str, Any]:
             "repeated_values": board.counters.repeated_values,
         },
         "controlled": sorted(runtime.changes.controlled),
+        "others": others_on_board(runtime),
         "problems": [*runtime.problems, *quiet],
         "shortfalls": list(runtime.running.shortfalls),
         "notices": runtime.notices.recent,
         "last_error": runtime.notices.last_error,
     }
+
+
+def others_on_board(runtime: Runtime) -> dict[str, list[str]]:
+    """List what is watched, monitored and controlled by others, or left over from a crash.
+
+    Parameters
+    ----------
+    runtime : Runtime
+        The session.
+
+    Returns
+    -------
+    dict of str to list of str
+        Names of variables under ``watched``, ``monitored`` and ``controlled``, at most 20 each.
+    """
+    running = list(runtime.running)
+    watched = {v.name for delivery in running for v in delivery.watched}
+    monitored = {v.name for delivery in running for v in delivery.monitored}
+    variables = runtime.board.variables
+    names = {
+        "watched": [v.name for v in variables if v.watched and v.name not in watched],
+        "monitored": [
+            v.name for v in variables if v.monitor_period_ticks and v.name not in monitored
+        ],
+        "controlled": [
+            v.name for v in variables if v.controlled and v.name not in runtime.changes.controlled
+        ],
+    }
+    return {key: found[:_MAX_NAMED] for key, found in names.items()}
 
 
 def count_bad_frames(runtime: Runtime) -> int:

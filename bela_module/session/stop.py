@@ -43,7 +43,8 @@ class Stopper:
 
     async def _stop(self) -> str:
         runtime, jobs = self._runtime, self._runtime.jobs
-        client, running, newest = runtime.client, bool(runtime.running), jobs.newest
+        client, newest = runtime.client, jobs.newest
+        running = runtime.running.needs_data
         if client is not None and runtime.is_connected:
             try:
                 result: str = await jobs.submit(
@@ -54,6 +55,7 @@ class Stopper:
             else:
                 return result
         waited = self._refuse_earlier(newest)
+        runtime.running.prepared = None
         if runtime.running:
             late = await self._stop_on_next_connection()
             waited |= self._refuse_earlier(newest)  # a START that was under way waits again

@@ -13,8 +13,12 @@ CLEANING_S: Final = 10.0
 """For how long to connect just to end what was left on the board."""
 STABLE_CONNECTION_S: Final = 1.0
 """A connection that lasts so long was a good one."""
-IDLE_WAIT_S: Final = 60.0
-"""Longest wait of a session of which nothing is asked."""
+IDLE_PROBE_S: Final = 5.0
+"""Between two probes of a settled clock while nothing is asked for."""
+FRESH_LIST_S: Final = 1.0
+"""Oldest list on which a command is based."""
+UNUSED_DATA_S: Final = 5.0
+"""For the data websocket to stay open when nothing streams any more."""
 LOOP_PERIOD_S: Final = 0.1
 """Longest wait between two looks at what streams."""
 
@@ -42,6 +46,10 @@ SHUTDOWN_ANSWER_S: Final = 1.0
 """For a job that is under way when the shutdown begins."""
 SHUTDOWN_STEP_S: Final = 2.0
 """For each attempt to leave the board clean."""
+SHUTDOWN_CONNECT_S: Final = 0.6
+"""For one of several attempts to connect at the shutdown."""
+SHUTDOWN_PAUSE_S: Final = 0.1
+"""Between two of them."""
 DEFECT_CLEANING_S: Final = 2.0
 """For cleaning the board up after a defect."""
 THREAD_START_S: Final = 10.0

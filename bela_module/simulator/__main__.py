@@ -112,7 +112,7 @@ def _make_board(options: argparse.Namespace) -> SimulatedBoard | ReplayedBoard:
 def _serve(
     board: SimulatedBoard | ReplayedBoard, faults: Sequence[Fault], *, until_stdin_ends: bool
 ) -> None:
-    """Run a board until Ctrl-C or SIGTERM, or until whoever started it is gone."""
+    """Run a board until Ctrl-C or SIGTERM, or until the program that started it is gone."""
     ended = threading.Event()
 
     def wait_for_the_end_of_stdin() -> None:

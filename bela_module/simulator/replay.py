@@ -1,4 +1,4 @@
-"""A board that plays back a capture to whoever watches.
+"""A board that plays back a capture to its clients.
 
 It answers ``list`` as the recorded board would have done at that moment. When a client watches,
 the recorded data is sent, byte for byte and at its recorded spacing. Values go with their ticks,

@@ -12,9 +12,10 @@ import numpy as np
 from bela_module.errors import StreamError
 from bela_module.protocol.data_channel import Block
 from bela_module.protocol.variables import Array, Ticks, Variable
+from bela_module.streams.sample_formats import to_format
 from bela_module.streams.sink import Sink, Stamps, StreamFacts
 from bela_module.streams.states import StreamState, stream_state_machine
-from bela_module.streams.stream_plans import StreamMode, StreamPlan, to_format
+from bela_module.streams.stream_plans import StreamMode, StreamPlan
 from bela_module.streams.time_limits import FIRST_LISTENER_S, RATE_WINDOW_S
 from bela_module.tracking.row_alignment import RowAligner
 from bela_module.tracking.runs import Gap, GapReason, Tracker, ValueRun

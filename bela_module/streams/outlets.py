@@ -18,8 +18,9 @@ from pylsl.util import handle_error
 
 from bela_module.errors import StreamError
 from bela_module.protocol.variables import Array, Ticks, Variable
+from bela_module.streams.sample_formats import SampleFormat
 from bela_module.streams.sink import Origin, Stamps, StreamFacts
-from bela_module.streams.stream_plans import SampleFormat, StreamMode, StreamPlan
+from bela_module.streams.stream_plans import StreamMode, StreamPlan
 from bela_module.tracking.runs import Gap
 from bela_module.version import __version__
 
@@ -44,9 +45,13 @@ def keep_on_this_machine() -> None:
     pylsl.set_config_content(_MACHINE_ONLY)
 
 
-def source_id(origin: Origin, stream: str) -> str:
-    """Build the identity by which inlets find a stream again: the same at every start."""
-    return f"bela:{origin.board}:{origin.project}:{stream}"
+def source_id(origin: Origin, stream: str, membership: str = "") -> str:
+    """Build the identity by which inlets find a stream again: the same at every start.
+
+    Where variables share a stream, another set of them is another stream.
+    """
+    identity = f"bela:{origin.board}:{origin.project}:{stream}"
+    return f"{identity}:{membership}" if membership else identity
 
 
 @dataclass(slots=True)
@@ -86,22 +91,26 @@ class LslOutlets:
             When LSL refuses to create it.
         """
         rate_hz = facts.nominal_rate_hz
-        identity = source_id(facts.origin, plan.name)
+        identity = source_id(facts.origin, plan.name, plan.membership)
         key = (plan.name, plan.labels, rate_hz, plan.sample_format, identity)
         there = self._outlets.get(plan.name)
         if there is not None and there.info_key == key:
             return
         self._outlets.pop(plan.name, None)
         del there  # two outlets of one identity cannot be told apart: the old one goes first
-        outlet = _create(_stream_info(plan, facts, identity), self._max_buffered(plan))
+        outlet = _create(_stream_info(plan, facts, identity), self._max_buffered(plan, facts))
         self._outlets[plan.name] = _Outlet(key, outlet)
 
-    def _max_buffered(self, plan: StreamPlan) -> int:
+    def _max_buffered(self, plan: StreamPlan, facts: StreamFacts) -> int:
         """Return the size of a stream's buffer in LSL's units: seconds, or hundreds of samples."""
         if plan.mode is not StreamMode.DENSE:
             return _IRREGULAR_BUFFER_HUNDREDS
         configured_s = plan.settings.max_buffered_s if plan.settings is not None else None
-        return max(1, round(configured_s or self._max_buffered_s))
+        length_s = configured_s or self._max_buffered_s
+        if facts.nominal_rate_hz:
+            return max(1, round(length_s))
+        # Irregular, for its rate is not known: it is at most that of the ticks.
+        return max(_IRREGULAR_BUFFER_HUNDREDS, round(length_s * facts.origin.tick_rate_hz / 100))
 
     def identify(self, origin: Origin) -> None:
         """Create the outlet of the markers; it stays what it is, whatever the board runs later."""

@@ -7,16 +7,16 @@ group is formed when all its members are asked for, and otherwise its members st
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from enum import StrEnum
-from typing import Any, Final
-
-import numpy as np
 
 from bela_module.config import Settings, StreamSettings
 from bela_module.errors import RequestError, UnknownVariableError
-from bela_module.protocol.variables import Array, ValueType, Variable
+from bela_module.protocol.variables import Variable
+from bela_module.streams.sample_formats import SampleFormat, sample_format
+from bela_module.streams.shared_streams import membership_hash, share_streams
+from bela_module.validation import Group
 
 
 class StreamMode(StrEnum):
@@ -25,59 +25,6 @@ class StreamMode(StrEnum):
     DENSE = "dense"
     SPARSE = "sparse"
     MONITOR = "monitor"
-
-
-class SampleFormat(StrEnum):
-    """The LSL channel formats that are used, by LSL's names."""
-
-    INT8 = "int8"
-    INT32 = "int32"
-    FLOAT32 = "float32"
-    DOUBLE64 = "double64"
-
-    @property
-    def dtype(self) -> np.dtype[Any]:
-        """Numpy type of one value."""
-        return _SAMPLE_DTYPES[self]
-
-
-_SAMPLE_DTYPES: Final[dict[SampleFormat, np.dtype[Any]]] = {
-    SampleFormat.INT8: np.dtype("i1"),
-    SampleFormat.INT32: np.dtype("i4"),
-    SampleFormat.FLOAT32: np.dtype("f4"),
-    SampleFormat.DOUBLE64: np.dtype("f8"),
-}
-
-# LSL has no unsigned types: an unsigned int fits without loss only into a double.
-_FORMATS: Final = {
-    ValueType.CHAR: SampleFormat.INT8,
-    ValueType.UNSIGNED_INT: SampleFormat.DOUBLE64,
-    ValueType.INT: SampleFormat.INT32,
-    ValueType.FLOAT: SampleFormat.FLOAT32,
-    ValueType.DOUBLE: SampleFormat.DOUBLE64,
-}
-
-
-def sample_format(types: Sequence[ValueType]) -> SampleFormat:
-    """Choose the smallest format that holds every value of some types, at least one."""
-    formats = {_FORMATS[value_type] for value_type in types}
-    if len(formats) == 1:
-        return formats.pop()
-    if formats == {SampleFormat.INT8, SampleFormat.INT32}:
-        return SampleFormat.INT32
-    if formats == {SampleFormat.INT8, SampleFormat.FLOAT32}:
-        return SampleFormat.FLOAT32
-    return SampleFormat.DOUBLE64  # a float32 does not hold every int32
-
-
-def to_format(values: Array, target: SampleFormat) -> Array:
-    """Cast a variable's values to the format of its stream.
-
-    A byte above 127 becomes the negative int8 with the same bits: LSL has no unsigned type.
-    """
-    if target is SampleFormat.INT8 and values.dtype.itemsize == 1:
-        return values.view(np.int8)
-    return values.astype(target.dtype, copy=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,6 +41,8 @@ class StreamPlan:
     """Format of all channels."""
     settings: StreamSettings | None = None
     """The group's table of the configuration."""
+    membership: str = ""
+    """Identifies the members of a stream that variables share without being configured to."""
 
     @property
     def labels(self) -> tuple[str, ...]:
@@ -135,12 +84,19 @@ def choose_variables(
 
 
 def plan_streams(
-    variables: Sequence[Variable], settings: Settings, *, monitor: bool = False
+    variables: Sequence[Variable],
+    settings: Settings,
+    *,
+    monitor: bool = False,
+    group: Group = "none",
+    steps: Mapping[str, float] | None = None,
 ) -> tuple[StreamPlan, ...]:
     """Arrange variables in streams.
 
-    Configured groups come first, then single variables. With `monitor` all streams carry
-    monitored values, whatever the configuration says.
+    Configured groups come first, then shared streams, then single variables. With `monitor` all
+    streams carry monitored values, whatever the configuration says; with `group` other than
+    ``"none"`` variables that are not configured may share streams, for which the `steps` of dense
+    ones must be known: see ``share_streams``.
 
     Raises
     ------
@@ -155,6 +111,12 @@ def plan_streams(
             members = tuple(rest.pop(member) for member in stream.variables)
             monitored = monitor or stream.mode == "monitor"
             plans.append(_plan(prefix + name, members, stream, monitored))
+    if not monitor:
+        for name, members in share_streams(tuple(rest.values()), steps or {}, group).items():
+            plan = _plan(prefix + name, members, None, False)
+            plans.append(replace(plan, membership=membership_hash(members)))
+            for member in members:
+                del rest[member.name]
     for variable in rest.values():
         plans.append(_plan(prefix + variable.name, (variable,), None, monitor))
     _check_names([settings.streaming.events_stream, *(plan.name for plan in plans)])

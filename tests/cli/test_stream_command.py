@@ -28,6 +28,7 @@ from tests.support.server_helpers import Client, default_signals
 from tests.support.session_helpers import TIMEOUT_S, WaitUntil, left_on
 
 CapturePath = Callable[[str], Path]
+LSL_ON_THIS_MACHINE = "[multicast]\nResolveScope = machine\n[ports]\nIPv6 = disable\n"
 ENDS_WITHIN_S = 3.0
 """It takes less than 1 s, but on a machine that stalls."""
 
@@ -42,6 +43,8 @@ class Program:
     """The program in a process of its own."""
 
     def __init__(self, folder: Path, *arguments: str, output: int | None = None) -> None:
+        lsl_config = folder / "lsl_api.cfg"
+        lsl_config.write_text(LSL_ON_THIS_MACHINE)
         self._output = (folder / "output.txt").open("w+")
         self._errors = (folder / "errors.txt").open("w+")
         self.process = subprocess.Popen(
@@ -49,6 +52,7 @@ class Program:
             cwd=ROOT,
             stdout=self._output if output is None else output,
             stderr=self._errors,
+            env={**os.environ, "LSLAPICFG": str(lsl_config)},
         )
 
     def wait(self) -> int:

@@ -53,9 +53,15 @@ async def connected(
 
 async def connect(port: int, *, timeout_s: float = PATIENCE_S, **options: Any) -> BoardClient:
     settings: dict[str, Any] = {"on_data": lambda _message, _arrived_s: None, **options}
-    return await BoardClient.connect(
+    client = await BoardClient.connect(
         "127.0.0.1", port, now=local_clock, reply_timeout_s=timeout_s, **settings
     )
+    try:
+        await client.open_data()
+    except BaseException:
+        await client.close()
+        raise
+    return client
 
 
 async def eventually(condition: Callable[[], Any], what: str) -> None:
@@ -510,12 +516,13 @@ def test_a_server_without_a_data_channel_is_told_and_let_go() -> None:
     ended: list[ServerConnection] = []
 
     async def note_the_end(connection: ServerConnection) -> None:
+        await connection.send('{"event":"connection","projectName":"imposter"}')
         await connection.wait_closed()
         ended.append(connection)
 
     async def scenario() -> None:
         async with imposter(note_the_end, has_data=False) as port:
-            with pytest.raises(ConnectError, match="gui_data.*404"):
+            with pytest.raises(DisconnectedError, match="gui_data.*404"):
                 await connect(port)
             await eventually(lambda: len(ended) == 1, "the control channel was closed")
 
@@ -534,11 +541,11 @@ def test_connecting_can_be_given_up() -> None:
     async def scenario() -> None:
         async with imposter(note_the_end) as port:
             connecting = asyncio.create_task(connect(port))
-            await eventually(lambda: len(begun) == 2, "both channels were opened")
+            await eventually(lambda: len(begun) == 1, "the control channel was opened")
             connecting.cancel()
             with pytest.raises(asyncio.CancelledError):
                 await connecting
-            await eventually(lambda: len(ended) == 2, "both channels were closed")
+            await eventually(lambda: len(ended) == 1, "the control channel was closed")
 
     run(scenario())
 

@@ -17,7 +17,7 @@ from bela_module.recording.buffers import (
     make_buffer,
     native_values,
 )
-from bela_module.streams.stream_plans import sample_format, to_format
+from bela_module.streams.sample_formats import sample_format, to_format
 
 A = Variable(0, "a", ValueType.FLOAT)
 B = Variable(1, "b", ValueType.DOUBLE)

@@ -19,8 +19,9 @@ from bela_module.recording import file_writers
 from bela_module.recording.file_writers import FileFormat
 from bela_module.recording.recording_files import load_buffers
 from bela_module.recording.recording_sink import RecordingSink
+from bela_module.streams.sample_formats import SampleFormat
 from bela_module.streams.sink import Origin, StreamFacts
-from bela_module.streams.stream_plans import SampleFormat, StreamMode, StreamPlan
+from bela_module.streams.stream_plans import StreamMode, StreamPlan
 from bela_module.tracking.runs import Gap, GapReason
 
 COUNT = Variable(0, "count", ValueType.UNSIGNED_INT)

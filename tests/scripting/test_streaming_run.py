@@ -11,8 +11,9 @@ import pytest
 from bela_module.protocol.variables import ValueType, Variable
 from bela_module.recording.buffers import BufferData
 from bela_module.scripting.streaming_run import RunSink, StreamingRun
+from bela_module.streams.sample_formats import SampleFormat
 from bela_module.streams.sink import Origin, StreamFacts
-from bela_module.streams.stream_plans import SampleFormat, StreamMode, StreamPlan
+from bela_module.streams.stream_plans import StreamMode, StreamPlan
 from bela_module.tracking.runs import Gap, GapReason
 
 POT = Variable(0, "pot", ValueType.FLOAT)

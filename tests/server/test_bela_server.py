@@ -41,7 +41,8 @@ def test_banner_and_up_and_pcomms(running: Serving) -> None:
     assert client.is_up()
     client.send("GET_PCOMMS;UP;")
     expected = (
-        "START|SCHEDULE|MONITOR|SET|RELEASE|SEND|LIST|STATUS|VERBOSE|STOP|CLOSE|GET_PCOMMS|UP"
+        "PREPARE|START|SCHEDULE|MONITOR|SET|RELEASE|SEND|LIST|STATUS|VERBOSE|STOP|CLOSE|GET_PCOMMS"
+        "|UP"
     )
     assert client.read(len(expected)).decode() == expected
     assert client.read(1) == b"1"
@@ -136,7 +137,9 @@ def test_verbose_confirms_and_refuses(running: Serving) -> None:
         client.send(f"{command};")
         assert client.line() == line
     client.send("STA{RT;")
-    assert client.line().startswith("ERROR ?: unknown PCOMM 'STA{RT'; known: START, SCHEDULE")
+    assert client.line().startswith(
+        "ERROR ?: unknown PCOMM 'STA{RT'; known: PREPARE, START, SCHEDULE"
+    )
     client.send('START|{"variables": }};')
     assert client.line().startswith("ERROR START: the payload '{\"variables\": }}' is no JSON: ")
     assert other.is_up()
@@ -334,7 +337,7 @@ def test_callbacks_go_one_by_one_to_the_control_room() -> None:
         person, room, verbose = running.client(), running.client(), running.client()
         person.send("GET_PCOMMS;")
         verbose.send("VERBOSE;GET_PCOMMS;UP;UP;UP;UP;UP;")
-        listing = len("START|SCHEDULE|MONITOR|SET|RELEASE|SEND|LIST|STATUS|VERBOSE|"
+        listing = len("PREPARE|START|SCHEDULE|MONITOR|SET|RELEASE|SEND|LIST|STATUS|VERBOSE|"
                       "STOP|CLOSE|GET_PCOMMS|UP")  # fmt: skip
         room.send("GET_PCOMMS;UP;UP;")
         person.read(listing)
@@ -360,7 +363,7 @@ def test_without_a_control_room_a_callback_is_dropped() -> None:
         time.sleep(0.2)
         assert client.is_up()
         client.send("GET_PCOMMS;")
-        assert client.read(5) == b"START"
+        assert client.read(7) == b"PREPARE"
 
 
 def test_a_whole_experiment_of_the_control_room(wait_until: WaitUntil) -> None:

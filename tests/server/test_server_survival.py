@@ -162,7 +162,7 @@ def test_a_reply_that_cannot_be_written_is_survived(
     with caplog.at_level(logging.ERROR):
         running.session.futures[0].set_result({"x": object()})
         assert client.line().startswith("ERROR LIST: PydanticSerializationError: ")
-    assert "internal error in 'LIST'" in caplog.text
+    assert "a defect in 'LIST'" in caplog.text
     assert "Traceback" in caplog.text
     assert client.is_up()
     assert other.is_up()

@@ -81,7 +81,7 @@ def test_what_the_board_no_longer_has_is_reported_and_the_rest_goes_on(
         session_at(board.port, streams=groups) as one,
     ):
         one.start("a", "b", "c", "d")
-        wait_until(lambda: one.samples("bela_pair") > 0, "rows")
+        wait_until(lambda: one.samples("bela_pair") > 2 * RATE_HZ, "rows")
         board.restart(ANOTHER)
         wait_until(lambda: board.watched_names() == ["c", "d"], "what is left is watched")
         wait_until(lambda: "a: not on the board any more" in problems_of(one), "a report")
@@ -136,7 +136,8 @@ def test_a_variable_that_is_assigned_less_often_after_a_restart_has_its_own_tick
     board: SimulatedBoard, one: Running, wait_until: WaitUntil
 ) -> None:
     one.start("a")
-    wait_until(lambda: one.samples("bela_a") > 0, "samples")
+    # Later than the ticks of the new boot, so that these are told from the old ones.
+    wait_until(lambda: one.samples("bela_a") > 2 * RATE_HZ, "samples")
     board.restart(SLOWER)
     wait_until(lambda: events_of(one, "reconnected"), "reconnect")
     flow(one, wait_until)

@@ -171,7 +171,8 @@ def test_nominal_rates_are_values_per_second(wait_until: WaitUntil) -> None:
     # It declares 44100 and ticks at half of it, as the tutorial's potentiometers do.
     with board_of(*sketch, rate_hz=22050.0) as board, session_on(board) as one:
         one.start()
-        wait_until(lambda: len(one.sink.facts) == 3, "three open streams")
+        assert len(one.sink.facts) == 3
+        wait_until(lambda: all(one.samples(name) > 2048 for name in one.sink.facts), "samples")
         one.stop()
         rates = {name: facts.nominal_rate_hz for name, facts in one.sink.facts.items()}
         assert rates == {

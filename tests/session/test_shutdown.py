@@ -31,7 +31,7 @@ def test_what_does_not_end_soon_after_close_is_cancelled(ends: bool) -> None:
 
         serving = asyncio.ensure_future(serve(asked))
         asyncio.get_running_loop().call_later(0.01, ask)
-        await shutdown.wait_for_task(serving)  # type: ignore[arg-type]
+        await shutdown.wait_for_task(serving, lambda: True)  # type: ignore[arg-type]
         assert serving.cancelled() is not ends
         assert not ends or serving.result() == "served"
         await asyncio.sleep(0)
@@ -43,7 +43,7 @@ def test_what_does_not_end_soon_after_close_is_cancelled(ends: bool) -> None:
 def test_a_connection_that_ends_by_itself_is_not_waited_for() -> None:
     async def body() -> None:
         serving = asyncio.ensure_future(asyncio.sleep(0.01, "served"))
-        await Shutdown(time.monotonic).wait_for_task(serving)  # type: ignore[arg-type]
+        await Shutdown(time.monotonic).wait_for_task(serving, lambda: True)  # type: ignore[arg-type]
         assert serving.result() == "served"
 
     asyncio.run(body())
@@ -86,3 +86,14 @@ def test_what_could_not_be_ended_is_told(board: ObservedBoard, wait_until: WaitU
         one.session.close()
         told = [text for text in one.session.status()["shortfalls"] if "left clean (a, b)" in text]
         assert len(told) == 1
+
+
+def test_when_there_is_nothing_to_leave_clean_nothing_is_waited_for() -> None:
+    async def body() -> None:
+        shutdown = Shutdown(time.monotonic)
+        serving = asyncio.ensure_future(asyncio.sleep(3600))
+        shutdown.ask()
+        await shutdown.wait_for_task(serving, lambda: False)
+        assert serving.cancelled()
+
+    asyncio.run(body())

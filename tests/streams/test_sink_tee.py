@@ -10,9 +10,10 @@ import pytest
 
 from bela_module.errors import StreamError
 from bela_module.protocol.variables import ValueType, Variable
+from bela_module.streams.sample_formats import SampleFormat
 from bela_module.streams.sink import Origin, StreamFacts
 from bela_module.streams.sink_tee import SinkTee
-from bela_module.streams.stream_plans import SampleFormat, StreamMode, StreamPlan
+from bela_module.streams.stream_plans import StreamMode, StreamPlan
 from bela_module.tracking.runs import Gap, GapReason
 
 POT = Variable(0, "pot", ValueType.FLOAT)

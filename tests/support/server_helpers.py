@@ -59,6 +59,9 @@ class FakeSession:
             future.set_result(f"{name} done" if result is None else result)
         return future
 
+    def prepare(self, request: Request) -> Future[str]:
+        return self._begin("prepare", request)
+
     def start(self, request: Request) -> Future[str]:
         return self._begin("start", request)
 

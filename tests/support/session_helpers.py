@@ -15,6 +15,7 @@ from bela_module.config import Settings, parse_settings
 from bela_module.protocol.variables import Array, Ticks, ValueType, Variable
 from bela_module.requests import (
     MonitorRequest,
+    PrepareRequest,
     ReleaseRequest,
     ScheduleRequest,
     SendRequest,
@@ -24,6 +25,7 @@ from bela_module.requests import (
 )
 from bela_module.session.session import Session
 from bela_module.simulator.board_server import BoardServer
+from bela_module.simulator.replay import ReplayedBoard
 from bela_module.simulator.simulated_board import SimulatedBoard
 from bela_module.simulator.sketches import Assignments, Signal, Sketch, SketchVariable, ramp
 from bela_module.streams.lsl_clock import local_clock
@@ -160,8 +162,12 @@ class Running:
         self.session = session
         self.sink = sink
 
-    def start(self, *variables: str) -> str:
-        fields = {"variables": variables} if variables else {}
+    def prepare(self, *variables: str, **fields: Any) -> str:
+        fields |= {"variables": variables} if variables else {}
+        return answer(self.session.prepare(make_request(PrepareRequest, fields)))
+
+    def start(self, *variables: str, **fields: Any) -> str:
+        fields |= {"variables": variables} if variables else {}
         return answer(self.session.start(make_request(StartRequest, fields)))
 
     def schedule(self, **fields: Any) -> str:
@@ -243,8 +249,9 @@ def session_at(port: int, /, **tables: Any) -> Iterator[Running]:
 
 
 @contextmanager
-def running(settings: Settings, sink: Recorder) -> Iterator[Running]:
-    with Session(settings, sink=sink.make, now=local_clock) as session:
+def running(settings: Settings, sink: Recorder, *, obeys_ticks: bool = True) -> Iterator[Running]:
+    made = Session(settings, sink=sink.make, now=local_clock, obeys_ticks=obeys_ticks)
+    with made as session:
         yield Running(session, sink)
     assert sink.closed == 1
 
@@ -266,9 +273,10 @@ def left_on(board: SimulatedBoard) -> tuple[list[str], dict[str, int], dict[str,
 @contextmanager
 def published_on(board: BoardServer, prefix: str, /, **tables: Any) -> Iterator[Running]:
     """Run a session with real outlets, whose names begin with a prefix."""
+    recorded = isinstance(board, ReplayedBoard)
     tables["streaming"] = {"prefix": prefix, "events_stream": f"{prefix}events"}
     settings = settings_for(board.port, **tables)
-    with running(settings, Recorder(settings)) as one:
+    with running(settings, Recorder(settings), obeys_ticks=not recorded) as one:
         yield one
 
 

@@ -157,6 +157,7 @@ async def converse(host: str, port: int) -> list[CapturedMessage]:
         recorder=recorder,
     )
     try:
+        await client.open_data()
         listed = (await client.list()).variable_list
         names = [variable.name for variable in reachable(listed.variables)][:MAX_VARIABLES]
         await client.send(watch_command(names))

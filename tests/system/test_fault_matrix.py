@@ -227,7 +227,9 @@ def check_still_controllable(play: Play) -> None:
     play.one.session.start(StartRequest(variables=NAMES)).result(20)
     play.flows(2)
     assert play.one.stop() == "stopped"
-    assert play.board.watched_names() == []
+    # What another client watches on the board that came back is left to it.
+    others = {"new"} if play.case.name == "restart-renumbered-watched" else set()
+    assert set(play.board.watched_names()) <= others
 
 
 # ---- what lasts longer, and is told to people ------------------------------------------------

@@ -252,8 +252,8 @@ class BoardState:
         nominal_hz = 0.0
         if plan.mode is StreamMode.DENSE:
             configured = plan.settings.nominal_rate_hz if plan.settings is not None else None
-            tick_rate_hz = self.clock.snapped_rate_hz if self.clock is not None else math.nan
-            nominal_hz = configured or tick_rate_hz / (step_ticks or 1)
+            measured_hz = self.nominal_rate_hz / step_ticks if step_ticks else 0.0
+            nominal_hz = configured or measured_hz
         return StreamFacts(self.origin(), nominal_hz)
 
     @property

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections.abc import Mapping, Sequence
 
@@ -13,7 +14,11 @@ from bela_module.protocol.control_channel import (
     watch_command,
 )
 from bela_module.session.delivery.delivery import Delivery, DeliveryKind
-from bela_module.session.delivery.time_limits import COMMAND_LEAD_S, UNWATCH_BEFORE_START_S
+from bela_module.session.delivery.time_limits import (
+    COMMAND_LEAD_S,
+    POLL_S,
+    UNWATCH_BEFORE_START_S,
+)
 from bela_module.streams.stream_plans import StreamMode
 
 logger = logging.getLogger(__name__)
@@ -28,13 +33,23 @@ async def begin_on_board(delivery: Delivery, client: BoardClient) -> None:
         When the board does not do as it is told.
     """
     await _free_watched(delivery, client)
-    await delivery.surveyor.find_steps(client, delivery.watched)
     await delivery.prober.measure(client)
+    delivery.open_prepared()
+    begins_s = delivery.now() + delivery.delay_s
     await _watch(delivery, client, resumed=False)
     await _monitor(delivery, client)
     delivery.begun_s = delivery.now()
+    await _wait_until_open(delivery, client)
     if delivery.kind is not DeliveryKind.SCHEDULE:
-        delivery.notices.mark("started", delivery.begun_s)
+        delivery.notices.mark("started", max(begins_s, delivery.begun_s))
+
+
+async def _wait_until_open(delivery: Delivery, client: BoardClient) -> None:
+    """Wait for outlets that need to know more: only then can recorders find all streams."""
+    until_s = delivery.begun_s + delivery.step_limit_s
+    while not (delivery.all_open or client.lost.done()) and delivery.now() <= until_s:
+        await asyncio.sleep(POLL_S)
+    delivery.open_ready(*delivery.streams)
 
 
 async def resume_on_board(delivery: Delivery, client: BoardClient) -> None:
@@ -96,7 +111,8 @@ async def _watch(delivery: Delivery, client: BoardClient, *, resumed: bool) -> N
         delivery.streaming_begins()
         return
     # A start at one tick aligns all variables, and makes even a lost first block show.
-    soon = board.tick_at(delivery.now() + COMMAND_LEAD_S)
+    delay_s = 0.0 if resumed else delivery.delay_s
+    soon = board.tick_at(delivery.now() + max(COMMAND_LEAD_S, delay_s))
     ready = board.ready and delivery.obeys_ticks
     starts = {name: soon for name in names}
     for name, window in windows.items():

@@ -19,12 +19,12 @@ from bela_module.session.delivery.states import (
     delivery_state_machine,
 )
 from bela_module.session.delivery.step_surveyor import StepSurveyor
-from bela_module.session.delivery.time_limits import RATE_SETTLE_S
+from bela_module.session.delivery.time_limits import STEP_FROM_BLOCKS_S, STEP_FROM_RECORDED_BLOCKS_S
 from bela_module.session.delivery.watchdog import Watchdog
 from bela_module.session.notices import Notices
 from bela_module.state_machine import StateMachine
 from bela_module.streams.live_stream import LiveStream
-from bela_module.streams.sink import Sink
+from bela_module.streams.sink import Sink, StreamFacts
 from bela_module.streams.states import StreamState
 from bela_module.streams.stream_plans import StreamMode, StreamPlan
 from bela_module.tracking.runs import Gap, GapReason
@@ -58,12 +58,18 @@ class Delivery:
         Are told what happens.
     prober : Prober
         Asks the board for its list.
+    surveyor : StepSurveyor
+        Finds the steps of dense variables.
     plans : sequence of StreamPlan
         What to stream.
     schedule : Schedule
         SCHEDULE only: when each variable streams.
     periods : mapping of str to int
         Period in ticks of each monitored variable.
+    delay_s : float
+        When a START begins, from its command on.
+    facts : mapping of str to StreamFacts
+        What is known of the streams whose outlets are open already, by their names.
     obeys_ticks : bool
         Whether the board begins and ends where it is told, as a recording does not: what that
         lacks before and after is no loss.
@@ -74,9 +80,12 @@ class Delivery:
     sink: Sink
     notices: Notices
     prober: Prober
+    surveyor: StepSurveyor
     plans: Sequence[StreamPlan]
     schedule: Schedule
     periods: Mapping[str, int] = field(default_factory=dict)
+    delay_s: float = 0.0
+    facts: Mapping[str, StreamFacts] = field(default_factory=dict)
     obeys_ticks: bool = True
     problems: tuple[str, ...] = ()
     """What is wrong with it now, in words."""
@@ -89,7 +98,6 @@ class Delivery:
     streams: tuple[LiveStream, ...] = field(init=False)
     machine: StateMachine[DeliveryState] = field(default_factory=delivery_state_machine)
     router: BlockRouter = field(default_factory=BlockRouter)
-    surveyor: StepSurveyor = field(init=False)
     watchdog: Watchdog = field(default_factory=Watchdog)
 
     def __post_init__(self) -> None:
@@ -101,7 +109,6 @@ class Delivery:
             )
             for plan in self.plans
         )
-        self.surveyor = StepSurveyor(self.board, self.now, self.prober.probe)
         self.router.find_variables(self.streams, self.board.variables)
 
     # ---- its state ------------------------------------------------------------------------
@@ -162,9 +169,6 @@ class Delivery:
         bool
             Whether it did.
         """
-        if self.surveyor.take(block):
-            self.router.heard_s = arrived_s
-            return True
         route = self.router.route_of(block.variable.index, monitor=block.monitor)
         if route is None or not self.takes_blocks:
             return False
@@ -219,18 +223,23 @@ class Delivery:
         """Take blocks from now on: the board is about to be told to stream."""
         self.machine.move_to(DeliveryState.STREAMING)
 
+    def open_prepared(self) -> None:
+        """Go on with the outlets that are open already."""
+        for stream in self.streams:
+            if stream.facts is None and (facts := self.facts.get(stream.plan.name)) is not None:
+                stream.open(facts)
+
     def open_ready(self, *streams: LiveStream) -> None:
         """Open streams of which the nominal rate is known, or will not be known any better."""
         if not self.board.ready:
             return
-        waited = self.begun_s > 0 and self.now() > self.begun_s + RATE_SETTLE_S
-        settled = self.board.rate_settled or waited
+        waited = self.begun_s > 0 and self.now() > self.begun_s + self.step_limit_s
         for stream in streams:
             if stream.state is not StreamState.UNOPENED:
                 stream.release()
                 continue
             dense = stream.plan.mode is StreamMode.DENSE
-            if not dense or (settled and stream.step_ticks is not None):
+            if not dense or waited or stream.step_ticks is not None:
                 stream.open(self.board.facts(stream.plan, stream.step_ticks))
 
     # ---- its course -----------------------------------------------------------------------
@@ -250,6 +259,16 @@ class Delivery:
             return False
         self.schedule.announce()
         return self.schedule.is_announced and (self.is_finished or self.schedule.is_late)
+
+    @property
+    def step_limit_s(self) -> float:
+        """How long the steps of variables may take to show in their blocks."""
+        return STEP_FROM_BLOCKS_S if self.obeys_ticks else STEP_FROM_RECORDED_BLOCKS_S
+
+    @property
+    def all_open(self) -> bool:
+        """Whether each stream has an outlet, or never will have."""
+        return all(stream.state is not StreamState.UNOPENED for stream in self.streams)
 
     @property
     def is_finished(self) -> bool:

@@ -9,6 +9,7 @@ from bela_module.connection.board_client import BoardClient
 from bela_module.protocol.control_channel import monitor_command, unwatch_command
 from bela_module.session.delivery.delivery import Delivery
 from bela_module.session.delivery.time_limits import (
+    BACKLOG_S,
     COMMAND_LEAD_S,
     END_TICK_S,
     HURRIED_LAST_BLOCK_S,
@@ -49,9 +50,7 @@ async def end_on_board(
     """
     names = [variable.name for variable in delivery.watched]
     if names and not delivery.is_ending:
-        await _stop_watching(
-            delivery, client, names, HURRIED_LAST_BLOCK_S if hurried else LAST_BLOCK_S
-        )
+        await _stop_watching(delivery, client, names, hurried=hurried)
     monitored = [variable.name for variable in delivery.monitored]
     if monitored:
         await client.send(monitor_command(monitored, [0] * len(monitored)))
@@ -64,7 +63,7 @@ async def end_on_board(
 
 
 async def _stop_watching(
-    delivery: Delivery, client: BoardClient, names: Sequence[str], grace_s: float
+    delivery: Delivery, client: BoardClient, names: Sequence[str], *, hurried: bool
 ) -> None:
     if delivery.is_finished:
         return
@@ -80,13 +79,15 @@ async def _stop_watching(
         await client.send(unwatch_command(names, [soon] * len(names)))
     else:
         await client.send(unwatch_command(names))
-    await _wait_finished(delivery, client, watched, delivery.now() + COMMAND_LEAD_S + grace_s)
+    limit_s = COMMAND_LEAD_S + (HURRIED_LAST_BLOCK_S if hurried else LAST_BLOCK_S)
+    backlog_s = 0.0 if hurried else BACKLOG_S
+    await _wait_finished(delivery, client, watched, limit_s, backlog_s)
     if unfinished := delivery.unfinished:
         # The board does not get to that tick, or nothing is assigned any more: end it where it is.
         await client.send(unwatch_command(unfinished))
         await _await_tick(delivery, client, soon)
         delivery.cut(min(soon, board.tick), unfinished)
-        await _wait_finished(delivery, client, unfinished, delivery.now() + LATE_BLOCK_S)
+        await _wait_finished(delivery, client, unfinished, LATE_BLOCK_S, 0.0)
 
 
 async def _await_starts(delivery: Delivery, client: BoardClient) -> None:
@@ -112,10 +113,22 @@ async def _await_tick(delivery: Delivery, client: BoardClient, tick: int) -> Non
 
 
 async def _wait_finished(
-    delivery: Delivery, client: BoardClient, names: Container[str], deadline_s: float
+    delivery: Delivery,
+    client: BoardClient,
+    names: Container[str],
+    limit_s: float,
+    backlog_s: float,
 ) -> None:
-    """Wait for the last blocks of some variables, as long as they can be on their way."""
-    while delivery.now() < deadline_s and not client.lost.done():
+    """Wait for the last blocks of some variables, as long as they can be on their way.
+
+    On a busy computer they may be late: while blocks keep coming, the wait goes on for up to
+    `backlog_s` more.
+    """
+    begun_s = delivery.now()
+    while not client.lost.done():
         await asyncio.sleep(POLL_S)
         if not any(name in names for name in delivery.unfinished):
+            return
+        now_s, heard_s = delivery.now(), delivery.router.heard_s
+        if now_s > begun_s + limit_s and now_s > min(heard_s, begun_s + backlog_s) + limit_s:
             return

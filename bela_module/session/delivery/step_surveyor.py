@@ -14,6 +14,7 @@ from bela_module.protocol.variables import Variable
 from bela_module.session.board.board_state import BoardState
 from bela_module.session.delivery.time_limits import (
     FIRST_VALUE_S,
+    HURRIED_SURVEY_S,
     LONGEST_SURVEY_S,
     POLL_S,
     SECOND_VALUE_S,
@@ -22,7 +23,7 @@ from bela_module.tracking.step_survey import StepSurvey
 
 _N_SPACINGS: Final = 9
 _PERIOD_S: Final = 0.003
-_VALUES_PER_S: Final = 2000
+_VALUES_PER_S: Final = 4000
 
 
 @dataclass(slots=True)
@@ -58,8 +59,19 @@ class StepSurveyor:
         self._sends += self._survey.add(block)
         return True
 
-    async def find_steps(self, client: BoardClient, variables: Iterable[Variable]) -> None:
+    async def find_steps(
+        self, client: BoardClient, variables: Iterable[Variable], *, hurried: bool = False
+    ) -> None:
         """Find the steps of those variables of which they are not known.
+
+        Parameters
+        ----------
+        client : BoardClient
+            The connection, whose data websocket is open.
+        variables : iterable of Variable
+            Dense ones are surveyed.
+        hurried : bool
+            Whether to give up on variables that are assigned rarely.
 
         Raises
         ------
@@ -86,7 +98,7 @@ class StepSurveyor:
                 await client.send(*sends)
                 await asyncio.sleep(POLL_S)
                 await self.probe(client)
-                if self.now() > begun_s + self._limit_s(survey, period_s):
+                if self.now() > begun_s + self._limit_s(survey, period_s, hurried=hurried):
                     break
             await client.send(*survey.last_commands())
             await self.probe(client)  # its reply comes after the last of the monitors' messages
@@ -97,10 +109,12 @@ class StepSurveyor:
             if variable.index in survey.steps:
                 board.steps[variable.name] = survey.steps[variable.index]
 
-    def _limit_s(self, survey: StepSurvey, period_s: float) -> float:
+    def _limit_s(self, survey: StepSurvey, period_s: float, *, hurried: bool) -> float:
         """Tell how long the survey may take: longer where values are seen to come slowly."""
         if not survey.answered:
             return FIRST_VALUE_S
+        if hurried:
+            return HURRIED_SURVEY_S + 12 * period_s
         spacing_s = survey.spacing_ticks / self.board.declared_rate_hz
         slow_s = max(_N_SPACINGS * spacing_s, SECOND_VALUE_S if survey.awaits_second else 0.0)
         return max(2 * FIRST_VALUE_S + 12 * period_s, min(slow_s, LONGEST_SURVEY_S))

@@ -8,14 +8,18 @@ COMMAND_LEAD_S: Final = 0.05
 """A command for a tick this far ahead reaches the board in time."""
 LAST_BLOCK_S: Final = 0.3
 """After the end of a stream, for its last block to arrive."""
+BACKLOG_S: Final = 3.0
+"""For blocks that wait to be read on a busy computer, while more of them keep coming."""
 HURRIED_LAST_BLOCK_S: Final = 0.12
 """The same at the end of the process, which is killed a second after it was told to end."""
 UNWATCH_BEFORE_START_S: Final = 0.4
 """For the board to end what earlier clients left watched."""
 UNWATCH_AT_END_S: Final = 0.3
 """For the board to confirm that it ended our watches."""
-RATE_SETTLE_S: Final = 3.0
-"""For the tick rate to settle, before a stream is opened with what is known."""
+STEP_FROM_BLOCKS_S: Final = 0.3
+"""For the step of a dense variable to show in its blocks; its stream is irregular otherwise."""
+STEP_FROM_RECORDED_BLOCKS_S: Final = 3.0
+"""The same for a recording, which answers no survey and may begin with a pause."""
 WINDOW_OPENS_S: Final = 0.1
 """After the start of a window, for its variables to show as watched."""
 END_TICK_S: Final = 0.15
@@ -28,6 +32,8 @@ POLL_S: Final = 0.005
 FIRST_VALUE_S: Final = 0.15
 """For the first value of a survey: a monitor's first message comes at once."""
 SECOND_VALUE_S: Final = 0.5
+HURRIED_SURVEY_S: Final = 0.25
+"""For the steps that decide on nominal rates: outlets must be found within a second."""
 LONGEST_SURVEY_S: Final = 2.0
 
 # ---- the watchdog ----------------------------------------------------------------------------

@@ -39,8 +39,11 @@ async def end(
 
 async def end_all(runtime: Runtime, client: BoardClient) -> str:
     """Stop everything that streams, is scheduled or is monitored."""
+    was_prepared = runtime.running.prepared is not None
+    runtime.running.prepared = None
     if not runtime.running:
-        return "nothing was running"
+        runtime.enter(SessionState.IDLE)
+        return "stopped" if was_prepared else "nothing was running"
     runtime.enter(SessionState.STOPPING)
     for delivery in runtime.running:
         await end(runtime, client, delivery)

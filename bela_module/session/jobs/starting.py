@@ -11,15 +11,17 @@ from bela_module.connection.board_client import BoardClient
 from bela_module.errors import RequestError
 from bela_module.protocol.variables import Variable
 from bela_module.requests import MAX_TICK, MonitorRequest, ScheduleRequest, StartRequest
+from bela_module.session.board.clearing import clear
 from bela_module.session.delivery.beginning import begin_on_board
 from bela_module.session.delivery.delivery import Delivery, DeliveryKind
 from bela_module.session.delivery.schedule import Schedule
 from bela_module.session.delivery.schedule_windows import Window, Windows
 from bela_module.session.jobs.ending import end
+from bela_module.session.jobs.preparing import asked_streams, open_streams
 from bela_module.session.jobs.saving import open_recording
 from bela_module.session.runtime import Runtime
 from bela_module.session.time_limits import SCHEDULE_CLOCK_READY_S, SCHEDULE_LEAD_S
-from bela_module.streams.sink import Sink
+from bela_module.streams.sink import Sink, StreamFacts
 from bela_module.streams.stream_plans import StreamMode, StreamPlan, choose_variables, plan_streams
 
 _DEFAULT_MONITOR_PERIOD_S: Final = 0.1
@@ -28,19 +30,27 @@ _MIN_MONITOR_PERIOD_S: Final = 0.0005
 
 async def start(runtime: Runtime, client: BoardClient, request: StartRequest) -> str:
     """Stream until STOP."""
-    variables = choose_variables(runtime.board.variables, request.variables, runtime.settings)
+    variables, group = asked_streams(runtime, request)
     if runtime.running.main is not None:
         return _already(runtime.running.main, variables)
     plans = plan_streams(variables, runtime.settings)
     monitored = {v for p in plans if p.mode is StreamMode.MONITOR for v in p.variables}
     if monitored:
         _refuse_shared(runtime.running.monitoring, monitored, "MONITOR")
-        await runtime.prober.measure(client)  # periods are configured in seconds
+    await _clear_if_exclusive(runtime, client, asked=request.exclusive)
+    preparation = await open_streams(runtime, client, variables, group)
+    plans = preparation.plans
     sink = runtime.sink
     if request.saving_enabled:
         sink = await open_recording(runtime, request, plans)
     delivery = _delivery(
-        runtime, DeliveryKind.START, plans, periods=_periods(runtime, plans), sink=sink
+        runtime,
+        DeliveryKind.START,
+        plans,
+        periods=_periods(runtime, plans),
+        sink=sink,
+        facts=preparation.facts,
+        delay_s=request.start_in_s,
     )
     try:
         await _begin_beside_monitor(runtime, client, delivery)
@@ -50,6 +60,16 @@ async def start(runtime: Runtime, client: BoardClient, request: StartRequest) ->
             runtime.running.recording.discard()
         raise
     return f"streaming {', '.join(plan.name for plan in plans)}"
+
+
+async def _clear_if_exclusive(
+    runtime: Runtime, client: BoardClient, *, asked: bool = False
+) -> None:
+    """End what other clients have left watched or monitored, if that is wanted."""
+    if asked or runtime.options.exclusive or runtime.settings.streaming.exclusive:
+        await runtime.prober.probe(client)
+        await clear(client, runtime.board, ours=frozenset(runtime.changes.left), others=True)
+        await runtime.prober.probe(client)
 
 
 def answer_if_disconnected(runtime: Runtime, request: StartRequest | ScheduleRequest) -> str | None:
@@ -68,7 +88,7 @@ def answer_if_disconnected(runtime: Runtime, request: StartRequest | ScheduleReq
     running, jobs = runtime.running.main, runtime.jobs
     if running is None or runtime.is_connected or jobs or jobs.stops_under_way:
         return None
-    wanted = choose_variables(runtime.board.variables, request.variables, runtime.settings)
+    wanted, _ = asked_streams(runtime, request)
     return _already(running, wanted if isinstance(request, StartRequest) else ())
 
 
@@ -84,7 +104,7 @@ def _already(running: Delivery, variables: Sequence[Variable]) -> str:
 async def schedule(runtime: Runtime, client: BoardClient, request: ScheduleRequest) -> str:
     """Let the board itself start and end the streams."""
     board = runtime.board
-    variables = choose_variables(board.variables, request.variables, runtime.settings)
+    variables, group = asked_streams(runtime, request)
     if runtime.running.main is not None:
         _already(runtime.running.main, ())
     await runtime.prober.measure(client, SCHEDULE_CLOCK_READY_S)  # without the clock it cannot be
@@ -94,8 +114,17 @@ async def schedule(runtime: Runtime, client: BoardClient, request: ScheduleReque
     monitored = [plan.name for plan in plans if plan.mode is StreamMode.MONITOR]
     if monitored:
         raise RequestError(f"{', '.join(monitored)} is monitored, which cannot be scheduled")
+    _windows(runtime, request, variables)  # is refused before anything is opened
+    await _clear_if_exclusive(runtime, client)
+    preparation = await open_streams(runtime, client, variables, group)
     windows = _windows(runtime, request, variables)
-    delivery = _delivery(runtime, DeliveryKind.SCHEDULE, plans, windows=windows)
+    delivery = _delivery(
+        runtime,
+        DeliveryKind.SCHEDULE,
+        preparation.plans,
+        windows=windows,
+        facts=preparation.facts,
+    )
     await _begin_beside_monitor(runtime, client, delivery)
     return f"scheduled from tick {windows.first_tick} to {windows.last_tick}"
 
@@ -130,6 +159,7 @@ async def monitor(runtime: Runtime, client: BoardClient, request: MonitorRequest
     variables = choose_variables(runtime.board.variables, request.variables, runtime.settings)
     names = [variable.name for variable in variables]
     _refuse_shared(runtime.running.main, variables, "START")
+    await client.open_data()
     await runtime.prober.measure(client)
     if request.periods is not None:
         periods = dict(zip(names, request.periods_for(names), strict=True))
@@ -195,9 +225,8 @@ def _periods(runtime: Runtime, plans: Sequence[StreamPlan]) -> dict[str, int]:
 
 
 def _period_ticks(runtime: Runtime, period_s: float) -> int:
-    clock = runtime.board.clock
-    measured = clock is not None and clock.ready
-    rate_hz = clock.tick_rate_hz if clock and measured else runtime.board.declared_rate_hz
+    board = runtime.board
+    rate_hz = board.nominal_rate_hz if board.ready else board.declared_rate_hz
     if not math.isfinite(rate_hz):
         raise RequestError("the board's tick rate is not known yet; give periods in ticks")
     if period_s < _MIN_MONITOR_PERIOD_S:
@@ -215,6 +244,8 @@ def _delivery(
     windows: Windows | None = None,
     periods: Mapping[str, int] | None = None,
     sink: Sink | None = None,
+    facts: Mapping[str, StreamFacts] | None = None,
+    delay_s: float = 0.0,
 ) -> Delivery:
     return Delivery(
         kind,
@@ -222,9 +253,12 @@ def _delivery(
         sink or runtime.sink,
         runtime.notices,
         runtime.prober,
+        runtime.surveyor,
         plans,
         Schedule(runtime.board, runtime.now, runtime.notices, windows or Windows()),
         periods or {},
+        delay_s,
+        facts or {},
         runtime.options.obeys_ticks,
     )
 

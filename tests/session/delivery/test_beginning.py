@@ -10,7 +10,7 @@ from tests.support.session_helpers import (
     WaitUntil,
     assert_times_are_true,
     board_of,
-    session_on,
+    session_at,
     written_ticks,
 )
 from tests.support.signal_cases import SKETCH, value_of
@@ -48,10 +48,12 @@ def test_what_others_left_watched_does_not_get_into_a_stream(wait_until: WaitUnt
     with board_of(*SKETCH) as board:
         board.inject_command('{"watcher":[{"cmd":"watch","watchers":["ramp","zero","touch"]}]}')
         wait_until(lambda: len(board.watched_names()) == 3, "three watched variables")
-        with session_on(board) as one:
+        with session_at(board.port) as one:
+            others = lambda: one.session.status()["others"]["watched"]  # noqa: E731
+            wait_until(lambda: others() == ["ramp", "zero", "touch"], "what others watch")
             one.start("ramp")
             wait_until(lambda: len(board.written("ramp")) == 2, "another stream")
             one.stop()
             last_run = board.written("ramp")[-1]
             assert_exactly(one, "ramp", last_run.first_tick, last_run.last_tick)
-            assert board.watched_names() == []
+            assert board.watched_names() == ["zero", "touch"]

@@ -29,6 +29,7 @@ async def survey(simulated: SimulatedBoard, board: BoardState, *, deaf: bool = F
         "127.0.0.1", simulated.port, now=local_clock, reply_timeout_s=10.0, on_data=hear
     )
     try:
+        await client.open_data()
         await probe(client)
         await surveyor.find_steps(client, board.variables)
     finally:

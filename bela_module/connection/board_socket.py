@@ -1,0 +1,72 @@
+"""Open and close one websocket of a board, which notes when bytes arrive."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable
+from typing import Any, Final
+from urllib.parse import urlsplit
+
+from websockets.asyncio.client import ClientConnection, connect
+from websockets.exceptions import WebSocketException
+
+from bela_module.connection.host_resolver import resolve
+from bela_module.connection.websocket import SteadyConnection
+from bela_module.errors import ConnectError
+
+_CLOSE_TIMEOUT_S: Final = 0.2  # the board closes TCP instead of answering a close frame
+
+Clock = Callable[[], float]
+
+
+class BoardSocket(SteadyConnection, ClientConnection):
+    """A websocket that notes when bytes arrive, before anything is done with them."""
+
+    now: Clock
+    received_s: float = 0.0
+
+    def data_received(self, data: bytes) -> None:
+        """Take bytes from the socket."""
+        self.received_s = self.now()
+        super().data_received(data)
+
+
+async def open_socket(url: str, max_bytes: int, now: Clock, timeout_s: float) -> BoardSocket:
+    """Open one websocket of a board.
+
+    Raises
+    ------
+    ConnectError
+        When nothing listens there, or it is no Watcher.
+    """
+
+    def stamped(*args: Any, **kwargs: Any) -> BoardSocket:
+        connection = BoardSocket(*args, **kwargs)
+        connection.now = now
+        return connection
+
+    try:
+        socket = await connect(
+            url,
+            host=await resolve(urlsplit(url).hostname or "", timeout_s),
+            create_connection=stamped,  # type: ignore[arg-type]
+            compression=None,  # the board negotiates no extension
+            proxy=None,
+            open_timeout=timeout_s,
+            close_timeout=_CLOSE_TIMEOUT_S,
+            ping_interval=None,  # regular list requests tell sooner that nobody answers
+            max_size=max_bytes,
+        )
+    except TimeoutError:
+        raise ConnectError(url, f"no answer in {timeout_s:.1f} s") from None
+    except (WebSocketException, OSError, ValueError) as error:
+        raise ConnectError(url, str(error) or type(error).__name__) from error
+    if not isinstance(socket, BoardSocket):
+        raise ConnectError(url, "the websocket library made another kind of connection")
+    return socket
+
+
+async def close_socket(socket: ClientConnection) -> None:
+    """Close a websocket, whatever its state."""
+    with contextlib.suppress(WebSocketException, OSError):
+        await socket.close()

@@ -1,0 +1,152 @@
+"""PREPARE, and the part of START and SCHEDULE that opens outlets before there are any data."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Sequence
+
+from bela_module.connection.board_client import BoardClient
+from bela_module.errors import RequestError, StreamError
+from bela_module.protocol.variables import Variable
+from bela_module.requests import PrepareRequest, ScheduleRequest, StartRequest
+from bela_module.session.preparation import Preparation
+from bela_module.session.runtime import Runtime
+from bela_module.session.states import SessionState
+from bela_module.session.time_limits import SCHEDULE_CLOCK_READY_S
+from bela_module.streams.shared_streams import MAX_SINGLE_STREAMS
+from bela_module.streams.sink import StreamFacts
+from bela_module.streams.stream_plans import StreamMode, StreamPlan, choose_variables, plan_streams
+from bela_module.validation import Group
+
+logger = logging.getLogger(__name__)
+
+
+async def prepare(runtime: Runtime, client: BoardClient, request: PrepareRequest) -> str:
+    """Open the outlets, visible to recorders, before any data.
+
+    Raises
+    ------
+    RequestError
+        When something else streams, there is no such variable, or the clock is not known.
+    BoardError
+        When the connection does not last.
+    """
+    variables, group = asked_streams(runtime, request)
+    running = runtime.running
+    if running.main is not None:
+        names = {v.name for v in (*running.main.watched, *running.main.monitored)}
+        if {variable.name for variable in variables} == names:
+            return "already streaming"
+        raise RequestError(f"{', '.join(sorted(names))} streams already; STOP first")
+    if running.prepared is not None and running.prepared.is_for(variables, group):
+        return "already prepared"
+    await client.open_data()
+    await runtime.prober.measure(client, SCHEDULE_CLOCK_READY_S)
+    if not runtime.board.ready:
+        raise RequestError("the board's clock is not known yet: does its sketch call tick()?")
+    running.prepared = await open_streams(runtime, client, variables, group, data_follow=False)
+    runtime.enter(SessionState.STREAMING if running else SessionState.PREPARED)
+    return f"prepared {', '.join(plan.name for plan in running.prepared.plans)}"
+
+
+def asked_streams(
+    runtime: Runtime, request: PrepareRequest | StartRequest | ScheduleRequest
+) -> tuple[tuple[Variable, ...], Group]:
+    """Choose what is to stream: what is asked for, else what is prepared, else as configured.
+
+    Raises
+    ------
+    RequestError
+        When the board has no such variable.
+    """
+    prepared, settings = runtime.running.prepared, runtime.settings
+    group = request.group or (prepared.group if prepared else settings.streaming.group)
+    names = request.variables
+    if names is None and prepared is not None and not isinstance(request, PrepareRequest):
+        names = tuple(variable.name for variable in prepared.variables)
+    return choose_variables(runtime.board.variables, names, settings), group
+
+
+async def open_streams(
+    runtime: Runtime,
+    client: BoardClient,
+    variables: Sequence[Variable],
+    group: Group,
+    *,
+    data_follow: bool = True,
+) -> Preparation:
+    """Plan the streams of some variables and open their outlets, unless that is done already.
+
+    Parameters
+    ----------
+    runtime : Runtime
+        The session.
+    client : BoardClient
+        The connection.
+    variables : sequence of Variable
+        What is to stream.
+    group : {"auto", "none", "all"}
+        Whether variables share streams.
+    data_follow : bool
+        Whether data come at once: the rate of a stream may then show in its first blocks.
+
+    Raises
+    ------
+    BoardError
+        When the connection does not last.
+    """
+    prepared, board = runtime.running.prepared, runtime.board
+    if prepared is not None and prepared.is_for(variables, group):
+        return prepared
+    await client.open_data()
+    watched = plan_streams(variables, runtime.settings)
+    surveyed = [v for p in watched if p.mode is StreamMode.DENSE for v in p.variables]
+    if not runtime.options.obeys_ticks:
+        surveyed = []  # a recording answers no survey
+    await runtime.surveyor.find_steps(client, surveyed, hurried=True)
+    await runtime.prober.measure(client)
+    plans = plan_streams(variables, runtime.settings, group=group, steps=board.steps)
+    shared = [plan.name for plan in plans if plan.membership]
+    if shared and group == "auto":
+        logger.info(
+            "%d variables share the streams %s, for they are more than %d; group = 'none' gives "
+            "each its own",
+            sum(len(plan.variables) for plan in plans if plan.membership),
+            ", ".join(shared),
+            MAX_SINGLE_STREAMS,
+        )
+    facts: dict[str, StreamFacts] = {}
+    for plan in plans:
+        step_ticks = _step_ticks(runtime, plan)
+        known = plan.mode is not StreamMode.DENSE or step_ticks is not None
+        if board.ready and (known or not data_follow):
+            facts[plan.name] = board.facts(plan, step_ticks)
+    await _open_outlets(runtime, plans, facts)
+    await runtime.surveyor.find_steps(client, surveyed)  # those that take longer
+    return Preparation(tuple(variables), group, plans, facts)
+
+
+def _step_ticks(runtime: Runtime, plan: StreamPlan) -> float | None:
+    steps = [runtime.board.steps.get(variable.name) for variable in plan.variables]
+    known = [step for step in steps if step is not None]
+    return min(known) if len(known) == len(steps) else None
+
+
+async def _open_outlets(
+    runtime: Runtime, plans: Sequence[StreamPlan], facts: dict[str, StreamFacts]
+) -> None:
+    """Open the outlets in a thread: LSL takes some milliseconds for each."""
+
+    def open_all() -> dict[str, Exception]:
+        failed: dict[str, Exception] = {}
+        for plan in plans:
+            if plan.name in facts:
+                try:
+                    runtime.sink.open(plan, facts[plan.name])
+                except StreamError as error:
+                    failed[plan.name] = error
+        return failed
+
+    for name, error in (await asyncio.to_thread(open_all)).items():
+        runtime.notices.tell(f"{name}: {error}", cause=error)

@@ -1,0 +1,164 @@
+"""How long a START takes: until its stream can be found, and until its first sample arrives.
+
+``python benchmarks/start_latency.py --starts 50`` runs a simulated board and the PCOMM server in
+processes of their own and is their client over TCP and LSL, as a lab would be. Each START is of
+another variable, so that each opens an outlet.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import re
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+import pylsl
+
+ROOT = Path(__file__).resolve().parents[1]
+LSL_CONFIG = """\
+[log]
+level = -2
+[ports]
+IPv6 = disable
+[multicast]
+ResolveScope = machine
+SessionID = start_latency
+[lab]
+KnownPeers = {127.0.0.1}
+[tuning]
+MulticastMinRTT = 0.1
+UnicastMinRTT = 0.2
+"""
+TIMEOUT_S = 20.0
+
+
+@contextmanager
+def started(*arguments: str) -> Iterator[int]:
+    """Start a program of the project and give the port that it prints."""
+    process = subprocess.Popen(
+        [sys.executable, "-u", "-m", *arguments],
+        cwd=ROOT,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
+    )
+    try:
+        for line in process.stdout or ():
+            if found := re.search(r"127\.0\.0\.1:(\d+)", line):
+                yield int(found[1])
+                return
+        raise RuntimeError(f"{arguments[0]} did not say where it listens")
+    finally:
+        process.terminate()
+        process.wait()
+
+
+class PcommClient:
+    """A connection to the server with ``VERBOSE`` on."""
+
+    def __init__(self, port: int) -> None:
+        self._socket = socket.create_connection(("127.0.0.1", port))
+        self._lines = self._socket.makefile("r", encoding="ascii")
+        self.ask("VERBOSE")
+
+    def send(self, command: str) -> None:
+        """Send a command."""
+        self._socket.sendall(f"{command};".encode("ascii"))
+
+    def ask(self, command: str) -> str:
+        """Send a command and wait for its reply."""
+        name = command.split("|", 1)[0]
+        self.send(command)
+        for line in self._lines:
+            if line.startswith(f"ERROR {name}"):
+                raise RuntimeError(line)
+            if line.startswith(f"OK {name}"):
+                return line
+        raise RuntimeError("the server has closed the connection")
+
+    def close(self) -> None:
+        """End the connection."""
+        self._lines.close()
+        self._socket.close()
+
+
+def find(name: str) -> pylsl.StreamInfo:
+    """Resolve a stream by its name."""
+    found = pylsl.resolve_byprop("name", name, 1, TIMEOUT_S)
+    if not found:
+        raise RuntimeError(f"{name} was not found in {TIMEOUT_S} s")
+    return found[0]
+
+
+def measure(client: PcommClient, starts: int) -> dict[str, list[float]]:
+    """Measure seconds; each variable is used once with START alone and once prepared."""
+    times_s: dict[str, list[float]] = {
+        "START until answered": [],
+        "START until found by a resolver": [],
+        "prepared: START until the first sample is pulled": [],
+        "prepared: age of the first sample when it is pulled": [],
+    }
+    figures = list(times_s.values())
+    for index in range(starts):
+        variable = f'{{"variables": "v{index}"}}'
+        begun_s = time.perf_counter()
+        client.ask(f"START|{variable}")
+        figures[0].append(time.perf_counter() - begun_s)
+        find(f"bela_v{index}")
+        figures[1].append(time.perf_counter() - begun_s)
+        client.ask("STOP")
+        variable = f'{{"variables": "v{index + starts}"}}'
+        client.ask(f"PREPARE|{variable}")
+        inlet = pylsl.StreamInlet(find(f"bela_v{index + starts}"))
+        inlet.open_stream(TIMEOUT_S)
+        begun_s = time.perf_counter()
+        client.send("START")
+        _, stamp_s = inlet.pull_sample(TIMEOUT_S)
+        figures[2].append(time.perf_counter() - begun_s)
+        figures[3].append(pylsl.local_clock() - stamp_s)
+        client.ask("STOP")
+        inlet.close_stream()
+    return times_s
+
+
+def main() -> int:
+    """Measure, and print a table."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--starts", type=int, default=50, help="how many of each (50)")
+    parser.add_argument("--delay-ms", type=float, default=0.0, help="network delay each way (0)")
+    parser.add_argument("--jitter-ms", type=float, default=0.0, help="mean jitter each way (0)")
+    options = parser.parse_args()
+    folder = Path(tempfile.mkdtemp())
+    (folder / "lsl_api.cfg").write_text(LSL_CONFIG, encoding="ascii")
+    os.environ["LSLAPICFG"] = str(folder / "lsl_api.cfg")
+    simulator = ("bela_module.simulator", "--port", "0", "--sketch", "many")
+    network = ("--delay-ms", str(options.delay_ms), "--jitter-ms", str(options.jitter_ms))
+    with (
+        started(*simulator, *network) as board,
+        started("api.server", "--ip=127.0.0.1", "--port=0", f"--board=127.0.0.1:{board}") as port,
+    ):
+        time.sleep(2.0)  # the module has been launched before the experiment
+        client = PcommClient(port)
+        times_s = measure(client, options.starts)
+        client.close()
+    print(
+        f"| {options.delay_ms:g} ms each way, jitter {options.jitter_ms:g} ms | p50 ms | p99 ms |"
+    )
+    print("|---|---|---|")
+    for name, values in times_s.items():
+        if values:
+            p50, p99 = np.percentile(values, [50, 99]) * 1e3
+            print(f"| {name} | {p50:.0f} | {p99:.0f} |")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
