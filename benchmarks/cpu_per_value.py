@@ -100,6 +100,7 @@ def seconds_per_million(load: Load, tree: Path, seconds: float) -> float:
             cwd=tree,
             env={**os.environ, "LSLAPICFG": str(lsl)},
             stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
             text=True,
         )
         process = psutil.Process(module.pid)
