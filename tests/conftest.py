@@ -21,7 +21,9 @@ from bela_module.state_machine import StateMachine
 from tests.support.lsl_settings import isolate_lsl
 from tests.support.paths import CAPTURES
 
-SESSION_ID = isolate_lsl()
+pytest.register_assert_rewrite("tests.support.walk")
+
+isolate_lsl()
 
 settings.register_profile(
     "tests",

@@ -28,7 +28,7 @@ from bela_module.simulator.faults.timed_faults import TimedFault
 from bela_module.simulator.network import Delay, Network
 from bela_module.simulator.simulated_clock import DRIFT_PPM, RATE_HZ, SimulatedClock
 from bela_module.simulator.simulated_variable import NEVER
-from bela_module.simulator.simulated_watcher import Pair, Reply, SimulatedWatcher
+from bela_module.simulator.simulated_watcher import Pair, ReplyText, SimulatedWatcher
 from bela_module.simulator.sketches import Sketch, Ticks, Times, find_sketch
 
 _MAX_SLEEP_S: Final = 0.25
@@ -366,9 +366,9 @@ class SimulatedBoard(BoardServer):
         self._emit(self._watcher.advance(self.tick_now()))
         return self._watcher
 
-    def _emit(self, messages: list[Pair | Reply]) -> None:
+    def _emit(self, messages: list[Pair | ReplyText]) -> None:
         for message in messages:
-            if isinstance(message, Reply):
+            if isinstance(message, ReplyText):
                 self.send_control(self._injector.reply(message.text))
                 continue
             name = self._sketch.variables[message.payload.position].name

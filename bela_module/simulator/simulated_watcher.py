@@ -46,7 +46,7 @@ class Pair:
 
 
 @dataclass(frozen=True, slots=True)
-class Reply:
+class ReplyText:
     """A text for every control client."""
 
     text: str
@@ -110,7 +110,7 @@ class SimulatedWatcher:
         due = min((variable.due_tick for variable in self._variables), default=NEVER)
         return min(due, self._log_replies[0][0]) if self._log_replies else due
 
-    def advance(self, to_tick: int) -> list[Pair | Reply]:
+    def advance(self, to_tick: int) -> list[Pair | ReplyText]:
         """Let the ticks up to and including one happen.
 
         Parameters
@@ -120,7 +120,7 @@ class SimulatedWatcher:
 
         Returns
         -------
-        list of Pair or Reply
+        list of Pair or ReplyText
             What the board sends, in its order.
         """
         if to_tick <= self._tick:
@@ -133,9 +133,9 @@ class SimulatedWatcher:
         self._tick = to_tick
         # Stable: a monitor's value stays before the block that ends at the same assignment.
         payloads.sort(key=self._order)
-        sent: list[Pair | Reply] = [Pair(self._headers[p.position], p) for p in payloads]
+        sent: list[Pair | ReplyText] = [Pair(self._headers[p.position], p) for p in payloads]
         while self._log_replies and self._log_replies[0][0] <= to_tick:
-            sent.append(Reply(self._log_replies.popleft()[1]))
+            sent.append(ReplyText(self._log_replies.popleft()[1]))
         return sent
 
     def skip(self, to_tick: int) -> None:

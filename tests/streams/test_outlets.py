@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import xml.etree.ElementTree as ET
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import replace
 from typing import Any
 
@@ -418,16 +418,13 @@ def test_stream_watcher_reads_our_markers(unique: str, wait_until: WaitUntil) ->
     name = f"{unique}events"
     outlets = LslOutlets(name)
     outlets.identify(ORIGIN)
-    try:
-        with watching(name) as watcher:
-            assert watcher.channel_names == [name]
+    with closing(outlets), watching(name) as watcher:
+        assert watcher.channel_names == [name]
 
-            def marked() -> bool:
-                outlets.mark("started", local_clock())
-                watcher.update()
-                return bool(watcher.n_new)
+        def marked() -> bool:
+            outlets.mark("started", local_clock())
+            watcher.update()
+            return bool(watcher.n_new)
 
-            wait_until(marked, "a marker in the StreamWatcher")
-            assert watcher.unfold_buffer()[-1][0] == "started"
-    finally:
-        outlets.close()
+        wait_until(marked, "a marker in the StreamWatcher")
+        assert watcher.unfold_buffer()[-1][0] == "started"

@@ -11,7 +11,7 @@ from bela_module.simulator.board_connection import Client
 from bela_module.simulator.faults.message_faults import Loss
 from bela_module.simulator.simulated_board import SimulatedBoard
 from bela_module.simulator.simulated_clock import SimulatedClock
-from bela_module.simulator.simulated_watcher import Pair, Reply
+from bela_module.simulator.simulated_watcher import Pair, ReplyText
 from bela_module.simulator.sketches import Sketch
 from bela_module.streams.lsl_clock import local_clock
 
@@ -127,7 +127,7 @@ class ObservedBoard(SimulatedBoard):
             self._last_block = message
         super().send_data(message)
 
-    def _emit(self, messages: list[Pair | Reply]) -> None:
+    def _emit(self, messages: list[Pair | ReplyText]) -> None:
         super()._emit(messages)
         n_blocks = sum(isinstance(m, Pair) and not m.payload.monitor for m in messages)
         self.n_blocks += n_blocks

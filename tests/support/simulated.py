@@ -8,7 +8,7 @@ from bela_module.protocol.control_channel import Json, encode_commands
 from bela_module.protocol.data_channel import Block
 from bela_module.protocol.data_decoder import DataDecoder
 from bela_module.protocol.variables import ValueType
-from bela_module.simulator.simulated_watcher import Pair, Reply, SimulatedWatcher
+from bela_module.simulator.simulated_watcher import Pair, ReplyText, SimulatedWatcher
 from bela_module.simulator.sketches import SKETCHES, Assignments, SketchVariable, ramp
 
 DOUBLE, UNSIGNED = ValueType.DOUBLE, ValueType.UNSIGNED_INT
@@ -45,7 +45,7 @@ def advance(watcher: SimulatedWatcher, to_tick: int) -> list[bytes]:
     return data_of(sent)
 
 
-def data_of(sent: Sequence[Pair | Reply]) -> list[bytes]:
+def data_of(sent: Sequence[Pair | ReplyText]) -> list[bytes]:
     pairs = [message for message in sent if isinstance(message, Pair)]
     return [part for pair in pairs for part in (pair.header, pair.payload.data)]
 
