@@ -30,20 +30,6 @@ from bela_module.validation import Group, Name, Names, as_list, describe_errors,
 DEFAULT_CONFIG: Final = Path(__file__).resolve().parent.parent / "configs" / "bela.toml"
 """The configuration of a checkout; an installed package has none and takes the defaults."""
 
-EventName = Literal[
-    "started",
-    "stopped",
-    "schedule_started",
-    "schedule_finished",
-    "gap",
-    "disconnected",
-    "reconnected",
-    "board_restarted",
-    "set",
-    "error",
-]
-"""The events that the session reports."""
-
 LogLevel = Literal["DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"]
 
 MAX_CALLBACK_CHARS: Final = 1024
@@ -63,6 +49,13 @@ def _checked_stream_name(name: str) -> str:
     if "'" in name or '"' in name:
         raise ValueError("must not contain quotes: LSL could not find such a stream")
     return name
+
+
+def _checked_address(address: str) -> str:
+    host, _, port = address.rpartition(":")
+    if not host or not port.isdecimal() or not 0 < int(port) < 2**16:
+        raise ValueError('must be "host:port"')
+    return address
 
 
 def _checked_callback(message: str) -> str:
@@ -196,10 +189,38 @@ class RecordingSettings(_Section):
     format: Literal["text", "compact"] = "text"
 
 
+class CallbackSettings(_Section):
+    """``[callbacks]``: messages for the control room, one for each event of the session."""
+
+    to: Annotated[str, AfterValidator(_checked_address)] | None = None
+    """Where they go, ``host:port``; None: to the connection that behaves as a control room."""
+    linger_s: Annotated[float, BeforeValidator(refuse_bool), Field(ge=0, le=60)] = 1.0
+    """How long those of ``stopped`` and ``schedule_finished`` wait for recorders to fetch all."""
+    started: Callback | None = None
+    stopped: Callback | None = None
+    schedule_started: Callback | None = None
+    schedule_finished: Callback | None = None
+    gap: Callback | None = None
+    disconnected: Callback | None = None
+    reconnected: Callback | None = None
+    board_restarted: Callback | None = None
+    set: Callback | None = None
+    error: Callback | None = None
+
+    @property
+    def messages(self) -> dict[str, str]:
+        """The messages that are configured, by the event."""
+        events = set(type(self).model_fields) - {"to", "linger_s"}
+        return {event: text for event in events if (text := getattr(self, event)) is not None}
+
+
 class LogSettings(_Section):
-    """``[log]``: the log level."""
+    """``[log]``: the log level, and the log server."""
 
     level: Level = "INFO"
+    host: Host = "127.0.0.1"
+    """Where the log server of the control room is."""
+    port: WholeNumber = Field(default=9020, ge=1, le=65535)
 
 
 class Settings(_Section):
@@ -216,8 +237,7 @@ class Settings(_Section):
     streaming: StreamingSettings = StreamingSettings()
     streams: dict[StreamName, StreamSettings] = Field(default_factory=dict)
     recording: RecordingSettings = RecordingSettings()
-    callbacks: dict[EventName, Callback] = Field(default_factory=dict)
-    """Event of the session to message for the control room."""
+    callbacks: CallbackSettings = CallbackSettings()
     log: LogSettings = LogSettings()
 
     @field_validator("streams")

@@ -35,7 +35,7 @@ def test_the_examples_of_the_shipped_configuration_are_valid(tmp_path: Path) -> 
     settings = load_settings(file)
     assert settings.streams["pots"].labels == ("left", "right")
     assert settings.streams["temperature"].mode == "monitor"
-    assert settings.callbacks == {"schedule_finished": "dp-lsl-recording|STOPRECORD|{}"}
+    assert settings.callbacks.messages == {"schedule_finished": "dp-lsl-recording|STOPRECORD|{}"}
 
 
 def test_without_a_file_the_defaults_hold(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -132,7 +132,10 @@ REFUSED: list[tuple[dict[str, Any], str]] = [
     ),
     ({"streams": {"events": {"variables": ["a"]}}}, "two streams would be named 'bela_events'"),
     ({"recording": {"format": "xdf"}}, "recording.format = 'xdf': must be 'text' or 'compact'"),
-    ({"callbacks": {"paused": "a|b|{}"}}, "callbacks.paused = 'paused': must be 'started', "),
+    (
+        {"callbacks": {"paused": "a|b|{}"}},
+        "callbacks.paused: unknown key; allowed: to, linger_s, started, ",
+    ),
     ({"callbacks": {"gap": "a|b"}}, "with exactly two '|'"),
     ({"callbacks": {"gap": "a||{}"}}, "with exactly two '|'"),
     ({"callbacks": {"gap": "a|b|{};"}}, "printable ASCII without ';'"),

@@ -6,7 +6,7 @@ client that asked for it.
 A connection that did not ask receives no byte: the control room takes whatever arrives for a
 callback. Replies go to queries (``UP``, ``GET_PCOMMS``, ``LIST``, ``STATUS``), and with ``VERBOSE``
 one line to each other command. Callbacks go to the control room's connection: of those that asked
-for ``GET_PCOMMS`` and have ``VERBOSE`` off, the one that has sent the most ``UP``.
+for ``GET_PCOMMS``, the one that has sent the most ``UP`` of late, else to the oldest connection.
 """
 
 from __future__ import annotations
@@ -39,10 +39,16 @@ from bela_module.server.pcomms import (
     session_handlers,
 )
 from bela_module.server.session_api import QueryReply, SessionApi
-from bela_module.server.time_limits import LISTENING_END_S, SESSION_CLOSE_S, STOP_EVENT_CHECK_S
+from bela_module.server.time_limits import (
+    CALLBACK_CONNECT_S,
+    LISTENING_END_S,
+    SESSION_CLOSE_S,
+    STOP_EVENT_CHECK_S,
+)
 from bela_module.validation import shown
 
 _MAX_PENDING: Final = 64
+_UNLISTED: Final = frozenset({"VERBOSE"})  # each name of GET_PCOMMS becomes a button
 _PCOMM_NAME: Final = re.compile(r"[A-Za-z0-9_]{1,40}")
 
 
@@ -95,6 +101,7 @@ class BelaServer(DefaultServer):  # type: ignore[misc]  # dareplane-utils has no
         self._make_session = make_session
         self._session_close_s = session_close_s
         self._callbacks = CallbackQueue(settings.callbacks)
+        self._callbacks_to = settings.callbacks.to
         self._loop = ClientLoop(
             f"Connected to {name}\n".encode("ascii"),
             settings.server.max_connections,
@@ -127,7 +134,11 @@ class BelaServer(DefaultServer):  # type: ignore[misc]  # dareplane-utils has no
         self.listen_stop_event = stop_event if stop_event is not None else threading.Event()
         server_socket = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
         try:
-            server_socket.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            if hasattr(socket, "SO_EXCLUSIVEADDRUSE"):
+                # On Windows two servers with SO_REUSEADDR would share the port.
+                server_socket.setsockopt(socket.SOL_SOCKET, socket.SO_EXCLUSIVEADDRUSE, 1)
+            else:
+                server_socket.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             server_socket.bind((self.ip, self.port))
             server_socket.listen(self.nlisten)
             server_socket.setblocking(False)
@@ -229,12 +240,13 @@ class BelaServer(DefaultServer):  # type: ignore[misc]  # dareplane-utils has no
     # The answers to PCOMMs that no session is needed for.
 
     def _answer_up(self, connection: ClientConnection, _request: Request) -> bytes:
-        connection.n_ups += 1
+        connection.note_up(time.monotonic())
         return b"1"
 
     def _answer_get_pcomms(self, connection: ClientConnection, _request: Request) -> bytes:
         connection.asked_pcomms = True
-        return "|".join(self._known_pcomms()).encode("ascii")
+        listed = [name for name in self._known_pcomms() if name not in _UNLISTED]
+        return "|".join(listed).encode("ascii")
 
     def _answer_close(self, _connection: ClientConnection, _request: Request) -> int:
         self.listen_stop_event.set()
@@ -274,7 +286,11 @@ class BelaServer(DefaultServer):  # type: ignore[misc]  # dareplane-utils has no
         if isinstance(outcome, bytes):
             return outcome
         if isinstance(outcome, dict):
-            return _json_line(outcome)
+            line = _json_line(outcome)
+            if connection.is_control_room:  # it takes whatever arrives for a callback
+                self.logger.info("%s: %s", pcomm, line.decode("ascii").rstrip())
+                return b""
+            return line
         if isinstance(outcome, str):
             self.logger.info("%s: %s", pcomm, outcome)
         return f"OK {pcomm}\n".encode("ascii") if connection.verbose else b""
@@ -302,7 +318,7 @@ class BelaServer(DefaultServer):  # type: ignore[misc]  # dareplane-utils has no
 
     def _on_event(self, event: str, _marker: str) -> None:
         """Note an event of the session; called in the session's thread."""
-        self._loop.post(partial(self._callbacks.add, event))
+        self._loop.post(partial(self._callbacks.add, event, time.monotonic()))
 
     def _send_callback(self, now_s: float) -> float:
         message = self._callbacks.take(now_s)
@@ -311,14 +327,48 @@ class BelaServer(DefaultServer):  # type: ignore[misc]  # dareplane-utils has no
         wait_s = self._callbacks.wait_s(time.monotonic())
         return STOP_EVENT_CHECK_S if wait_s is None else min(wait_s, STOP_EVENT_CHECK_S)
 
+    def _control_room(self) -> ClientConnection | None:
+        """Find the connection that takes callbacks.
+
+        It is the one with the most ``UP`` of late among those that asked for ``GET_PCOMMS``, else
+        the oldest: a control room that only connects asks for nothing.
+        """
+        now_s = time.monotonic()
+        alive = [one for one in self._loop.connections if one.ended_s is None]
+        asking = [one for one in alive if one.asked_pcomms]
+        if asking:
+            return max(asking, key=lambda one: one.recent_ups(now_s))
+        return alive[0] if alive else None
+
     def _send_to_control_room(self, message: str) -> None:
-        able = [one for one in self._loop.connections if one.asked_pcomms and not one.verbose]
-        room = max(able, key=lambda one: one.n_ups, default=None)
+        to = self._callbacks_to
+        room = self._control_room()
+        if to is not None:
+            room = next((one for one in self._loop.connections if one.peer == to), None)
+            if room is None:
+                _send_in_background(to, message, self.logger)
+                return
         if room is None:
             self.logger.warning("no control room is connected to take %s", message)
             return
         self.logger.info("callback to %s: %s", room.peer, message)
         self._loop.guard(room, room.send, message.encode("ascii"))
+
+
+def _send_in_background(address: str, message: str, logger: logging.Logger) -> None:
+    """Send a callback to an address that is configured, without making the server wait."""
+
+    def send() -> None:
+        host, _, port = address.rpartition(":")
+        try:
+            with socket.create_connection((host, int(port)), CALLBACK_CONNECT_S) as receiver:
+                receiver.sendall(message.encode("ascii"))
+        except OSError as error:
+            logger.warning("callbacks.to = %s took no %s: %s", address, message, error)
+        else:
+            logger.info("callback to %s: %s", address, message)
+
+    threading.Thread(target=send, name="callback", daemon=True).start()
 
 
 def _worded(pcomm: str, error: Exception) -> str:

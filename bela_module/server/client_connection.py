@@ -7,10 +7,17 @@ directions. A client that sends without end or never reads harms nobody but itse
 from __future__ import annotations
 
 import socket
+import time
 from collections import deque
 from typing import Final
 
 from bela_module.errors import RequestError
+from bela_module.server.time_limits import (
+    CONTROL_ROOM_UPS_S,
+    KEEPALIVE_IDLE_S,
+    KEEPALIVE_INTERVAL_S,
+    KEEPALIVE_PROBES,
+)
 
 DELIMITER: Final = b";"
 """Ends each command."""
@@ -22,6 +29,7 @@ MAX_UNREAD_BYTES: Final = 1024 * 1024
 """Replies kept for a client that does not read; a client with more is dropped."""
 
 _CHUNK_BYTES: Final = 16 * 1024
+_MAX_UPS: Final = 100
 
 
 class CommandSplitter:
@@ -82,6 +90,19 @@ def _decoded(command: bytes) -> str | RequestError:
         )
 
 
+def _keep_alive(sock: socket.socket) -> None:
+    """Have TCP find out when the client's computer has vanished without a word."""
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+    for option, value in (
+        ("TCP_KEEPIDLE", KEEPALIVE_IDLE_S),
+        ("TCP_KEEPALIVE", KEEPALIVE_IDLE_S),  # macOS
+        ("TCP_KEEPINTVL", KEEPALIVE_INTERVAL_S),
+        ("TCP_KEEPCNT", KEEPALIVE_PROBES),
+    ):
+        if hasattr(socket, option):
+            sock.setsockopt(socket.IPPROTO_TCP, getattr(socket, option), value)
+
+
 class ClientConnection:
     """A client's socket with what is under way on it.
 
@@ -96,20 +117,35 @@ class ClientConnection:
     def __init__(self, sock: socket.socket, peer: str) -> None:
         sock.setblocking(False)
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        _keep_alive(sock)
         self.socket = sock
         self.peer = peer
         self.commands: deque[str | RequestError] = deque()
         """Received and not yet carried out."""
         self.verbose = False
         self.asked_pcomms = False
-        self.n_ups = 0
+        self.last_received_s = time.monotonic()
         self.n_pending = 0
         """Commands whose work is under way."""
         self.ended_s: float | None = None
         """When the client stopped sending; it may still read."""
         self.closed = False
+        self._ups_s: deque[float] = deque(maxlen=_MAX_UPS)
         self._splitter = CommandSplitter()
         self._unsent = bytearray()
+
+    def note_up(self, now_s: float) -> None:
+        """Note that the client has asked whether the module is up."""
+        self._ups_s.append(now_s)
+
+    def recent_ups(self, now_s: float) -> int:
+        """Count the ``UP`` of the last seconds: a control room sends one a second."""
+        return sum(asked_s > now_s - CONTROL_ROOM_UPS_S for asked_s in self._ups_s)
+
+    @property
+    def is_control_room(self) -> bool:
+        """Whether the client behaves as a control room: no byte may reach it but callbacks."""
+        return self.asked_pcomms and bool(self._ups_s) and not self.verbose
 
     @property
     def wants_reading(self) -> bool:
@@ -144,6 +180,7 @@ class ClientConnection:
         except BlockingIOError:
             return
         if data:
+            self.last_received_s = now_s
             self.commands.extend(self._splitter.feed(data))
         else:
             self.ended_s = now_s

@@ -176,6 +176,8 @@ class ClientLoop:
             self._logger.info("%s:%d has gone again: %s", host, port, error)
             return
         if len(self.connections) >= self._max_connections:
+            self._make_room()
+        if len(self.connections) >= self._max_connections:
             words = f"{self._max_connections} connections are open already"
             self.guard(connection, connection.send, f"Refused: {words}\n".encode("ascii"))
             self._logger.warning("refused %s: %s", connection.peer, words)
@@ -184,6 +186,13 @@ class ClientLoop:
         self._logger.info("%s connected", connection.peer)
         self.connections.append(connection)
         self.guard(connection, connection.send, self._greeting)
+
+    def _make_room(self) -> None:
+        """Disconnect the client that has been silent longest, but no control room."""
+        idle = [one for one in self.connections if one.is_idle and not one.is_control_room]
+        if idle:
+            silent = min(idle, key=lambda one: one.last_received_s)
+            self._drop(silent, "disconnected: silent longest, and another client needs its place")
 
     def _ready(self, connection: ClientConnection, events: int) -> None:
         if events & selectors.EVENT_WRITE:

@@ -56,7 +56,12 @@ def compose_module(
         How long the session may take to leave the board clean.
     """
     with ExitStack() as resources:
-        logs = start_logging(settings.log.level, console=log_to_console)
+        logs = start_logging(
+            settings.log.level,
+            console=log_to_console,
+            host=settings.log.host,
+            port=settings.log.port,
+        )
         resources.callback(logs.close)
         open_session = partial(
             _open_session,

@@ -23,6 +23,7 @@ from bela_module.server.time_limits import LOG_FLUSH_S
 LOG_SERVER_PORT: Final = 9020
 
 _PACKAGE: Final = "bela_module"
+_MODULE: Final = "dp-bela"
 _MAX_WAITING: Final = 2000
 
 
@@ -30,12 +31,19 @@ class BackgroundHandler(QueueHandler):
     """Hands records to another handler in a thread of its own; logging never waits for it.
 
     The target then belongs to the thread. Of the records, at most `max_waiting` wait; further ones
-    are dropped and counted.
+    are dropped and counted. With `record_name` all records get that name.
     """
 
-    def __init__(self, target: logging.Handler, max_waiting: int = _MAX_WAITING) -> None:
+    def __init__(
+        self,
+        target: logging.Handler,
+        max_waiting: int = _MAX_WAITING,
+        *,
+        record_name: str | None = None,
+    ) -> None:
         self._records: queue.Queue[logging.LogRecord | None] = queue.Queue(max_waiting)
         super().__init__(self._records)
+        self._record_name = record_name
         self.dropped = 0
         self._told = 0
         self._given_up = False
@@ -50,6 +58,8 @@ class BackgroundHandler(QueueHandler):
         prepared: logging.LogRecord = super().prepare(record)
         # Dareplane's receiver takes "%s" in a message for a place holder and dies of it.
         prepared.msg = prepared.message = str(prepared.msg).replace("%s", "% s")
+        if self._record_name is not None:
+            prepared.name = self._record_name
         return prepared
 
     def enqueue(self, record: logging.LogRecord) -> None:
@@ -137,12 +147,14 @@ def start_logging(
     The level is that of this package's loggers. Close the result at the end, so that the last
     records are written.
     """
-    targets: list[logging.Handler] = [UJsonSocketHandler(host, port)]
+    # A control room shows the records of all modules in one log: by the name of the module.
+    pipes = [BackgroundHandler(UJsonSocketHandler(host, port), record_name=_MODULE)]
     if console:
-        targets.append(logging.StreamHandler())
+        target = logging.StreamHandler()
         formats = default_dareplane_config["formatters"]["dareplane_standard"]
-        targets[-1].setFormatter(logging.Formatter(formats["format"]))
-    return LogPipes([BackgroundHandler(target) for target in targets], level)
+        target.setFormatter(logging.Formatter(formats["format"]))
+        pipes.append(BackgroundHandler(target))
+    return LogPipes(pipes, level)
 
 
 def revive_loggers() -> None:

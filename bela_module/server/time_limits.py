@@ -16,6 +16,14 @@ ACCEPT_RETRY_S: Final = 0.5
 """Pause after accepting a client has failed."""
 CALLBACK_SPACING_S: Final = 0.1
 """Least time between two callbacks; the control room polls every few milliseconds."""
+CONTROL_ROOM_UPS_S: Final = 5.0
+"""Over which the ``UP`` of a connection are counted."""
+CALLBACK_CONNECT_S: Final = 1.0
+"""For the address of ``callbacks.to`` to take a callback."""
+KEEPALIVE_IDLE_S: Final = 10
+"""Silence of a client before TCP probes whether it is still there."""
+KEEPALIVE_INTERVAL_S: Final = 5
+KEEPALIVE_PROBES: Final = 3
 LOG_FLUSH_S: Final = 0.1
 """For each destination to take the last log records."""
 SIMULATOR_START_S: Final = 5.0

@@ -6,7 +6,6 @@ import gc
 import json
 import socket
 import threading
-import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future
 from typing import Any
@@ -20,7 +19,6 @@ from bela_module.server.client_connection import MAX_COMMAND_BYTES
 from tests.support.server_helpers import (
     BANNER,
     Client,
-    ControlRoom,
     FakeSession,
     Serving,
     serving,
@@ -41,8 +39,7 @@ def test_banner_and_up_and_pcomms(running: Serving) -> None:
     assert client.is_up()
     client.send("GET_PCOMMS;UP;")
     expected = (
-        "PREPARE|START|SCHEDULE|MONITOR|SET|RELEASE|SEND|LIST|STATUS|VERBOSE|STOP|CLOSE|GET_PCOMMS"
-        "|UP"
+        "PREPARE|START|SCHEDULE|MONITOR|SET|RELEASE|SEND|LIST|STATUS|STOP|CLOSE|GET_PCOMMS|UP"
     )
     assert client.read(len(expected)).decode() == expected
     assert client.read(1) == b"1"
@@ -324,88 +321,6 @@ def test_shutdown_while_the_session_is_made() -> None:
     thread.join(20)
     assert not thread.is_alive()
     assert session.closed == 1
-
-
-CALLBACKS = {
-    "schedule_finished": 'dp-lsl-recording|STOPRECORD|{"n": 1}',
-    "board_restarted": "dp-other|RESET|{}",
-}
-
-
-def test_callbacks_go_one_by_one_to_the_control_room() -> None:
-    with serving(settings_with(callbacks=CALLBACKS)) as running:
-        person, room, verbose = running.client(), running.client(), running.client()
-        person.send("GET_PCOMMS;")
-        verbose.send("VERBOSE;GET_PCOMMS;UP;UP;UP;UP;UP;")
-        listing = len("PREPARE|START|SCHEDULE|MONITOR|SET|RELEASE|SEND|LIST|STATUS|VERBOSE|"
-                      "STOP|CLOSE|GET_PCOMMS|UP")  # fmt: skip
-        room.send("GET_PCOMMS;UP;UP;")
-        person.read(listing)
-        room.read(listing + 2)
-        assert verbose.line() == "OK VERBOSE"
-        verbose.read(listing + 5)
-        began_s = time.monotonic()
-        for event in ("schedule_finished", "started", "board_restarted"):
-            running.session.report(event)
-        first = CALLBACKS["schedule_finished"].encode()
-        second = CALLBACKS["board_restarted"].encode()
-        assert room.read(len(first)) == first
-        assert room.read(len(second)) == second
-        assert time.monotonic() - began_s >= 0.1
-        assert all(client.is_up() for client in (person, room, verbose))
-
-
-def test_without_a_control_room_a_callback_is_dropped() -> None:
-    with serving(settings_with(callbacks=CALLBACKS)) as running:
-        client = running.client()
-        assert client.is_up()
-        running.session.report("schedule_finished")
-        time.sleep(0.2)
-        assert client.is_up()
-        client.send("GET_PCOMMS;")
-        assert client.read(7) == b"PREPARE"
-
-
-def test_a_whole_experiment_of_the_control_room(wait_until: WaitUntil) -> None:
-    with serving(settings_with(callbacks=CALLBACKS)) as running:
-        room = ControlRoom(running.server.port)
-        raw = running.client()
-        raw.send("VERBOSE;")
-        assert raw.line() == "OK VERBOSE"
-        try:
-            assert {"START", "SCHEDULE", "STOP", "UP"} <= set(room.pcomms)
-            running.session.answers_at_once = False
-            steps: list[Any] = [
-                'START|{"variables": ["pot1", "pot2"]}',
-                "STOP|{}",
-                'SCHEDULE|{"start_in_s": 1, "duration_s": 1}',
-                'SET|{"values": {"gain": 2}}',
-                "WRONG",
-                "STOP",
-            ]
-            times_s = []
-            for step in steps:
-                room.send(step)
-                times_s.append(room.up_s())
-                raw.send("STATUS;")
-                assert raw.reply()["state"] == "idle"
-            for future in running.session.futures:
-                _complete(future)
-            running.session.report("schedule_finished")
-            running.session.report("board_restarted")
-            wait_until(lambda: len(room.callbacks) == 2)
-            times_s.append(room.up_s())
-            raw.send("STOP;")
-            wait_until(lambda: len(running.session.futures) == 6)
-            _complete(running.session.futures[-1])
-            assert raw.line() == "OK STOP"
-        finally:
-            room.close()
-        assert room.callbacks == list(CALLBACKS.values())
-        assert room.strays == []
-        assert sorted(times_s)[len(times_s) // 2] < 0.05  # one may meet a stall of the machine
-        names = [name for name, _ in running.session.requests]
-        assert names == ["start", "stop", "schedule", "set", "stop", "stop"]
 
 
 def _complete(future: Future[Any]) -> None:

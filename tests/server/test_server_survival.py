@@ -97,6 +97,10 @@ def test_commands_under_way_are_bounded(running: Serving) -> None:
 def test_connections_are_limited() -> None:
     with serving(settings_with(server={"max_connections": 2})) as running:
         clients = [running.client(), running.client()]
+        for client in clients:  # as control rooms do, whose places nobody takes
+            client.send("GET_PCOMMS;UP;")
+            while client.read(1) != b"1":
+                pass
         third = running.client(banner=False)
         assert third.rest() == b"Refused: 2 connections are open already\n"
         clients[0].send("UP;")
