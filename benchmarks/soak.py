@@ -33,7 +33,8 @@ from bela_module.protocol.variables import Array, Ticks, ValueType  # noqa: E402
 from bela_module.requests import StartRequest  # noqa: E402
 from bela_module.session.session import Session  # noqa: E402
 from bela_module.simulator.simulated_board import SimulatedBoard  # noqa: E402
-from bela_module.simulator.sketches import Sketch, SketchVariable, ramp  # noqa: E402
+from bela_module.simulator.sketches.signals import ramp  # noqa: E402
+from bela_module.simulator.sketches.sketch import Sketch, SketchVariable  # noqa: E402
 from bela_module.streams.lsl_clock import local_clock  # noqa: E402
 from bela_module.streams.outlets import LslOutlets, keep_on_this_machine  # noqa: E402
 from bela_module.streams.sink import Stamps  # noqa: E402

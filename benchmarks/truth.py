@@ -23,7 +23,7 @@ from typing import Final
 ROOT = Path(__file__).resolve().parents[1]
 sys.path[:0] = [str(ROOT)]
 
-from bela_module.simulator.network import NO_DELAY, Delay, Network  # noqa: E402
+from bela_module.simulator.network.delays import NO_DELAY, Delay, Network  # noqa: E402
 from bela_module.streams.outlets import keep_on_this_machine  # noqa: E402
 from benchmarks.marked_text import write_between_marks  # noqa: E402
 from benchmarks.truth_recording import Condition, measure  # noqa: E402

@@ -20,9 +20,10 @@ from bela_module.config import parse_settings
 from bela_module.protocol.variables import PAYLOAD_BYTES, ValueType
 from bela_module.requests import StartRequest
 from bela_module.session.session import Session
-from bela_module.simulator.network import NO_DELAY, Network
+from bela_module.simulator.network.delays import NO_DELAY, Network
 from bela_module.simulator.simulated_board import SimulatedBoard
-from bela_module.simulator.sketches import Sketch, SketchVariable, true_time
+from bela_module.simulator.sketches.signals import true_time
+from bela_module.simulator.sketches.sketch import Sketch, SketchVariable
 from bela_module.streams.lsl_clock import local_clock
 from bela_module.streams.outlets import LslOutlets
 

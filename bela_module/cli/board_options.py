@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 # All else is imported where it is used: --help answers at once.
 if TYPE_CHECKING:
     from bela_module.config import Settings
-    from bela_module.simulator.replay import ReplayedBoard
+    from bela_module.simulator.replay.replayed_board import ReplayedBoard
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +59,7 @@ def simulated_board(options: argparse.Namespace) -> Iterator[SimulatedAddress | 
     Raises `CaptureError` when the capture to replay cannot be read.
     """
     if options.replay:
-        from bela_module.simulator.replay import ReplayedBoard
+        from bela_module.simulator.replay.replayed_board import ReplayedBoard
 
         with ReplayedBoard(options.replay) as replayed:
             yield SimulatedAddress("127.0.0.1", replayed.port, replayed)

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from bela_module.requests import MonitorRequest, StartRequest
     from bela_module.server.bela_server import BelaServer
     from bela_module.server.session_api import SessionApi
-    from bela_module.simulator.replay import ReplayedBoard
+    from bela_module.simulator.replay.replayed_board import ReplayedBoard
 
 
 def main(arguments: Sequence[str], *, overview: str = "") -> int:

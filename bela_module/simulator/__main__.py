@@ -18,12 +18,12 @@ from bela_module.simulator.faults.fault_list import (
     describe_faults,
     parse_fault,
 )
-from bela_module.simulator.network import Delay, Network
+from bela_module.simulator.network.delays import Delay, Network
 from bela_module.simulator.parameters import Number, Rule, Whole
-from bela_module.simulator.replay import ReplayedBoard
+from bela_module.simulator.replay.replayed_board import ReplayedBoard
 from bela_module.simulator.simulated_board import SimulatedBoard
 from bela_module.simulator.simulated_clock import DRIFT_PPM, RATE_HZ
-from bela_module.simulator.sketches import SKETCHES
+from bela_module.simulator.sketches.built_in import SKETCHES
 
 _SIGNAL_PERIOD_S: Final = 0.2
 """How often a waiting main thread looks up; on Windows, signals do not interrupt a wait."""

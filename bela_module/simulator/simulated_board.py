@@ -17,19 +17,21 @@ import numpy as np
 
 from bela_module.errors import FrameError, RequestError
 from bela_module.protocol.sketch_buffer import Buffer, decode_buffer
-from bela_module.protocol.variables import Variable
+from bela_module.protocol.variables import Ticks, Variable
 from bela_module.simulator import board_json
-from bela_module.simulator.accounts import Account, WrittenRun
-from bela_module.simulator.board_connection import Client
-from bela_module.simulator.board_server import BoardServer
 from bela_module.simulator.faults.fault_list import Fault, check_variables
 from bela_module.simulator.faults.message_faults import Injector, Loss, MessageFault
 from bela_module.simulator.faults.timed_faults import TimedFault
-from bela_module.simulator.network import Delay, Network
+from bela_module.simulator.network.board_connection import Client
+from bela_module.simulator.network.board_server import BoardServer
+from bela_module.simulator.network.delays import Delay, Network
 from bela_module.simulator.simulated_clock import DRIFT_PPM, RATE_HZ, SimulatedClock
-from bela_module.simulator.simulated_variable import NEVER
-from bela_module.simulator.simulated_watcher import Pair, ReplyText, SimulatedWatcher
-from bela_module.simulator.sketches import Sketch, Ticks, Times, find_sketch
+from bela_module.simulator.sketches.built_in import find_sketch
+from bela_module.simulator.sketches.signals import Times
+from bela_module.simulator.sketches.sketch import Sketch
+from bela_module.simulator.watcher.simulated_variable import NEVER
+from bela_module.simulator.watcher.simulated_watcher import Pair, ReplyText, SimulatedWatcher
+from bela_module.simulator.watcher.written_values import Account, WrittenRun
 
 _MAX_SLEEP_S: Final = 0.25
 _KEPT_BUFFERS: Final = 1000

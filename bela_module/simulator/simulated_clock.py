@@ -13,8 +13,9 @@ from typing import Final
 
 import numpy as np
 
+from bela_module.protocol.variables import Ticks
 from bela_module.simulator.parameters import Number
-from bela_module.simulator.sketches import Ticks, Times
+from bela_module.simulator.sketches.signals import Times
 
 RATE_HZ: Final = Number(0.001, 1e8, "Hz")
 """What a rate of ticks may be."""

@@ -21,7 +21,7 @@ from bela_module.cli import stream_command
 from bela_module.connection.capture_file import read_capture
 from bela_module.session.driver import Driver
 from bela_module.simulator.simulated_board import SimulatedBoard
-from bela_module.simulator.sketches import SKETCHES
+from bela_module.simulator.sketches.built_in import SKETCHES
 from bela_module.streams.lsl_clock import local_clock
 from tests.support.paths import ROOT
 from tests.support.server_helpers import Client, default_signals

@@ -16,7 +16,7 @@ from bela_module.connection.capture_file import CapturedMessage, CaptureWriter, 
 from bela_module.connection.wire_recorder import WireTap
 from bela_module.errors import CaptureError
 from bela_module.session.session import Session
-from bela_module.simulator.replay import ReplayedBoard
+from bela_module.simulator.replay.replayed_board import ReplayedBoard
 from bela_module.simulator.simulated_board import SimulatedBoard
 from bela_module.streams.lsl_clock import local_clock
 from tests.support.session_helpers import (

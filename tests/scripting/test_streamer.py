@@ -17,7 +17,8 @@ from bela_module.errors import NoReplyError, RequestError, UnknownVariableError
 from bela_module.protocol.variables import ValueType
 from bela_module.simulator.faults.fault_list import parse_fault
 from bela_module.simulator.simulated_board import SimulatedBoard
-from bela_module.simulator.sketches import Sketch, SketchVariable, ramp
+from bela_module.simulator.sketches.signals import ramp
+from bela_module.simulator.sketches.sketch import Sketch, SketchVariable
 from tests.support.ramps import check_values, ticks_of
 from tests.support.signal_cases import AHEAD_TICKS
 

@@ -18,7 +18,7 @@ from bela_module.protocol.variables import Array, Ticks, ValueType
 from bela_module.requests import StartRequest
 from bela_module.simulator.faults.message_faults import DropPair
 from bela_module.simulator.simulated_board import SimulatedBoard
-from bela_module.simulator.sketches import Sketch
+from bela_module.simulator.sketches.sketch import Sketch
 from bela_module.streams.lsl_clock import local_clock
 from bela_module.streams.sink import Stamps
 from bela_module.streams.stream_plans import StreamPlan

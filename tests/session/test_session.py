@@ -15,9 +15,9 @@ from bela_module.errors import BelaError
 from bela_module.protocol.variables import Array, Ticks, ValueType
 from bela_module.requests import StartRequest
 from bela_module.session.session import Session
-from bela_module.simulator.replay import ReplayedBoard
+from bela_module.simulator.replay.replayed_board import ReplayedBoard
 from bela_module.simulator.simulated_board import SimulatedBoard
-from bela_module.simulator.sketches import SKETCHES
+from bela_module.simulator.sketches.built_in import SKETCHES
 from bela_module.streams import live_stream
 from bela_module.streams.lsl_clock import local_clock
 from bela_module.streams.sink import Stamps

@@ -8,7 +8,7 @@ import time
 import pytest
 
 from bela_module.session.shutdown import Shutdown
-from bela_module.simulator.board_server import Socket
+from bela_module.simulator.network.board_server import Socket
 from tests.support.observed_board import ObservedBoard
 from tests.support.session_helpers import WaitUntil, flow, left_on, lose, session_at
 

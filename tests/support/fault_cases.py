@@ -34,7 +34,8 @@ from bela_module.simulator.faults.timed_faults import (
     Unassigned,
 )
 from bela_module.simulator.simulated_board import SimulatedBoard
-from bela_module.simulator.sketches import Sketch, Times
+from bela_module.simulator.sketches.signals import Times
+from bela_module.simulator.sketches.sketch import Sketch
 from bela_module.streams.sink import Stamps
 from tests.support.observed_board import ObservedBoard
 from tests.support.session_helpers import Recorder, variable

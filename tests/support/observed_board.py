@@ -7,12 +7,12 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from bela_module.simulator.board_connection import Client
 from bela_module.simulator.faults.message_faults import Loss
+from bela_module.simulator.network.board_connection import Client
 from bela_module.simulator.simulated_board import SimulatedBoard
 from bela_module.simulator.simulated_clock import SimulatedClock
-from bela_module.simulator.simulated_watcher import Pair, ReplyText
-from bela_module.simulator.sketches import Sketch
+from bela_module.simulator.sketches.sketch import Sketch
+from bela_module.simulator.watcher.simulated_watcher import Pair, ReplyText
 from bela_module.streams.lsl_clock import local_clock
 
 _BLOCK_BYTES = 4096  # a message of so many or more is a block, whole or not

@@ -24,10 +24,12 @@ from bela_module.requests import (
     make_request,
 )
 from bela_module.session.session import Session
-from bela_module.simulator.board_server import BoardServer
-from bela_module.simulator.replay import ReplayedBoard
+from bela_module.simulator.network.board_server import BoardServer
+from bela_module.simulator.replay.replayed_board import ReplayedBoard
 from bela_module.simulator.simulated_board import SimulatedBoard
-from bela_module.simulator.sketches import Assignments, Signal, Sketch, SketchVariable, ramp
+from bela_module.simulator.sketches.assignments import Assignments
+from bela_module.simulator.sketches.signals import Signal, ramp
+from bela_module.simulator.sketches.sketch import Sketch, SketchVariable
 from bela_module.streams.lsl_clock import local_clock
 from bela_module.streams.outlets import LslOutlets
 from bela_module.streams.sink import Origin, Stamps, StreamFacts

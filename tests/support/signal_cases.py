@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from bela_module.protocol.variables import Array, ValueType
-from bela_module.simulator.sketches import Signal, Ticks, Times, ramp
+from bela_module.protocol.variables import Array, Ticks, ValueType
+from bela_module.simulator.sketches.signals import Signal, Times, ramp
 from tests.support.session_helpers import variable
 
 AHEAD_TICKS = 66150

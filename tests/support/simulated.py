@@ -8,8 +8,11 @@ from bela_module.protocol.control_channel import Json, encode_commands
 from bela_module.protocol.data_channel import Block
 from bela_module.protocol.data_decoder import DataDecoder
 from bela_module.protocol.variables import ValueType
-from bela_module.simulator.simulated_watcher import Pair, ReplyText, SimulatedWatcher
-from bela_module.simulator.sketches import SKETCHES, Assignments, SketchVariable, ramp
+from bela_module.simulator.sketches.assignments import Assignments
+from bela_module.simulator.sketches.built_in import SKETCHES
+from bela_module.simulator.sketches.signals import ramp
+from bela_module.simulator.sketches.sketch import SketchVariable
+from bela_module.simulator.watcher.simulated_watcher import Pair, ReplyText, SimulatedWatcher
 
 DOUBLE, UNSIGNED = ValueType.DOUBLE, ValueType.UNSIGNED_INT
 EVERY_12 = Assignments(step_ticks=12)

@@ -22,7 +22,7 @@ from hypothesis.stateful import (
 
 from bela_module.errors import BelaError, BoardError, RequestError
 from bela_module.requests import StartRequest
-from bela_module.simulator.network import NO_DELAY
+from bela_module.simulator.network.delays import NO_DELAY
 from bela_module.streams.lsl_clock import local_clock
 from tests.support.accounts import BLOCK_VALUES, Ledger, Window, stated_s
 from tests.support.fault_cases import NAMES, Case, check_values, make_board

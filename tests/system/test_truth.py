@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from bela_module.simulator.network import Delay, Network
+from bela_module.simulator.network.delays import Delay, Network
 from benchmarks.marked_text import write_between_marks
 from benchmarks.truth_recording import Condition, Recording, measure
 from benchmarks.truth_report import AFTER_S, evaluate, tables

@@ -41,7 +41,8 @@ from bela_module.simulator.faults.timed_faults import (
     Unassigned,
 )
 from bela_module.simulator.parameters import parameters_of, variables_named_by
-from bela_module.simulator.sketches import Sketch, find_sketch
+from bela_module.simulator.sketches.built_in import find_sketch
+from bela_module.simulator.sketches.sketch import Sketch
 from bela_module.validation import shown
 
 __all__ = [

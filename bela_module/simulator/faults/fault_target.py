@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Protocol
 
-from bela_module.simulator.board_server import Socket
-from bela_module.simulator.network import Network
-from bela_module.simulator.sketches import Sketch
+from bela_module.simulator.network.board_server import Socket
+from bela_module.simulator.network.delays import Network
+from bela_module.simulator.sketches.sketch import Sketch
 
 
 class FaultTarget(Protocol):

@@ -14,8 +14,8 @@ from typing import Annotated, Any, ClassVar, Final, Literal, NamedTuple, Self
 
 import numpy as np
 
-from bela_module.simulator.accounts import Payload
 from bela_module.simulator.parameters import Number, VariableName, Whole, check_parameters
+from bela_module.simulator.watcher.written_values import Payload
 
 How = Literal["turn", "cut", "text", "binary", "number", "missing", "fewer", "empty"]
 """Ways in which a reply can be wrong."""

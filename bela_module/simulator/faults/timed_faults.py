@@ -8,9 +8,9 @@ from typing import Annotated, ClassVar, Final, Literal
 
 from bela_module.errors import RequestError
 from bela_module.protocol.control_channel import encode_commands, monitor_command
-from bela_module.simulator.board_server import Socket
 from bela_module.simulator.faults.fault_target import FaultTarget
-from bela_module.simulator.network import Delay, Jitter, Late, Network, Spike, SpikeShare
+from bela_module.simulator.network.board_server import Socket
+from bela_module.simulator.network.delays import Delay, Jitter, Late, Network, Spike, SpikeShare
 from bela_module.simulator.parameters import (
     DAY_S,
     Choice,
@@ -21,7 +21,7 @@ from bela_module.simulator.parameters import (
     check_parameters,
 )
 from bela_module.simulator.simulated_clock import DRIFT_PPM
-from bela_module.simulator.sketches import SKETCHES
+from bela_module.simulator.sketches.built_in import SKETCHES
 
 _MAX_FIRST_TICK: Final = 10**15
 _MAX_PERIOD_TICKS: Final = 2**31 - 1

@@ -9,7 +9,7 @@ import pytest
 from bela_module.protocol.variables import ValueType
 from bela_module.simulator.faults.timed_faults import OtherClient
 from bela_module.simulator.simulated_board import SimulatedBoard
-from bela_module.simulator.sketches import Sketch
+from bela_module.simulator.sketches.sketch import Sketch
 from tests.support.accounts import Ledger
 from tests.support.fault_cases import NAMES, RATE_HZ, make_board
 from tests.support.observed_board import ObservedBoard

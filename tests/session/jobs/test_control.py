@@ -7,8 +7,8 @@ import pytest
 
 from bela_module.errors import BoardError, RequestError
 from bela_module.protocol.variables import ValueType
-from bela_module.simulator.board_connection import Client
 from bela_module.simulator.faults.timed_faults import OtherClient
+from bela_module.simulator.network.board_connection import Client
 from bela_module.simulator.simulated_board import SimulatedBoard
 from bela_module.streams.lsl_clock import local_clock
 from tests.support.session_helpers import (

@@ -11,7 +11,7 @@ import pytest
 
 from bela_module.errors import RequestError, UnknownVariableError
 from bela_module.simulator.simulated_board import SimulatedBoard
-from bela_module.simulator.sketches import SketchVariable
+from bela_module.simulator.sketches.sketch import SketchVariable
 from bela_module.streams.lsl_clock import local_clock
 from tests.support.session_helpers import (
     Running,

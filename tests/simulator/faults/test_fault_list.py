@@ -24,7 +24,7 @@ from bela_module.simulator.faults.timed_faults import (
     Unassigned,
 )
 from bela_module.simulator.simulated_board import SimulatedBoard
-from bela_module.simulator.sketches import find_sketch
+from bela_module.simulator.sketches.built_in import find_sketch
 from tests.support.raw_client import raw_client
 
 

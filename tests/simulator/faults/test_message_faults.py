@@ -17,7 +17,6 @@ from bela_module.protocol.control_channel import (
 )
 from bela_module.protocol.data_channel import Block
 from bela_module.protocol.variables import PAYLOAD_BYTES
-from bela_module.simulator.accounts import Payload
 from bela_module.simulator.faults.message_faults import (
     CorruptHeader,
     CorruptPayload,
@@ -33,6 +32,7 @@ from bela_module.simulator.faults.message_faults import (
     WrongReply,
 )
 from bela_module.simulator.simulated_board import SimulatedBoard
+from bela_module.simulator.watcher.written_values import Payload
 from tests.support.raw_client import RawClient, raw_client
 
 WaitUntil = Callable[..., None]

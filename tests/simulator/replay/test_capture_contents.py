@@ -10,7 +10,7 @@ import pytest
 
 from bela_module.connection.capture_file import CapturedMessage, read_capture
 from bela_module.errors import CaptureError
-from bela_module.simulator.capture_contents import TickLine, digest
+from bela_module.simulator.replay.capture_contents import TickLine, digest
 
 CapturePath = Callable[[str], Path]
 

@@ -17,9 +17,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bela_module.protocol.block_encoder import encode_block, encode_monitor
-from bela_module.protocol.variables import Variable
-from bela_module.simulator.accounts import Account, Payload, WrittenRun
-from bela_module.simulator.sketches import SketchVariable, Ticks, Times
+from bela_module.protocol.variables import Ticks, Variable
+from bela_module.simulator.sketches.signals import Times
+from bela_module.simulator.sketches.sketch import SketchVariable
+from bela_module.simulator.watcher.written_values import Account, Payload, WrittenRun
 
 NEVER: Final = 2**64 - 1
 """The tick that stands for no end; as a number it appears in the reply to ``log``."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from bela_module.simulator.board_connection import CHANNELS, Client
+from bela_module.simulator.network.board_connection import CHANNELS, Client
 from bela_module.simulator.simulated_board import SimulatedBoard
 from tests.support.session_helpers import WaitUntil, session_at
 

@@ -18,8 +18,8 @@ from bela_module.protocol.control_channel import (
 )
 from bela_module.protocol.data_channel import Block
 from bela_module.protocol.data_decoder import DataDecoder
-from bela_module.simulator.simulated_watcher import ReplyText
-from bela_module.simulator.sketches import SketchVariable
+from bela_module.simulator.sketches.sketch import SketchVariable
+from bela_module.simulator.watcher.simulated_watcher import ReplyText
 from tests.support.simulated import ALL_TYPES, BELA_TEST, BURST, MANY, active_watcher, advance, tell
 
 # Capture, sketch, and the first tick at which each of its commands had its effect: the ticks at

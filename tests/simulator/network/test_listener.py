@@ -11,7 +11,7 @@ from websockets.asyncio.client import connect
 from websockets.asyncio.server import ServerConnection
 from websockets.exceptions import InvalidStatus
 
-from bela_module.simulator.listener import Listener
+from bela_module.simulator.network.listener import Listener
 
 
 async def _serve(connection: ServerConnection) -> None:

@@ -17,7 +17,9 @@ from bela_module.protocol.control_channel import (
     watch_command,
 )
 from bela_module.protocol.variables import ValueType
-from bela_module.simulator.sketches import Assignments, SketchVariable, ramp
+from bela_module.simulator.sketches.assignments import Assignments
+from bela_module.simulator.sketches.signals import ramp
+from bela_module.simulator.sketches.sketch import SketchVariable
 from tests.support.simulated import (
     BELA_TEST,
     BURST,

@@ -18,7 +18,7 @@ from bela_module.protocol.control_channel import (
     watch_command,
 )
 from bela_module.simulator.faults.message_faults import OversizedPayload
-from bela_module.simulator.network import Delay, Network
+from bela_module.simulator.network.delays import Delay, Network
 from bela_module.simulator.simulated_board import SimulatedBoard
 from tests.support.raw_client import open_channel, raw_client
 

@@ -17,11 +17,12 @@ from typing import Any, Final
 import numpy as np
 
 from bela_module.protocol.block_encoder import encode_header
-from bela_module.protocol.variables import Variable
+from bela_module.protocol.variables import Ticks, Variable
 from bela_module.simulator import board_json
-from bela_module.simulator.accounts import Payload
-from bela_module.simulator.simulated_variable import NEVER, SimulatedVariable
-from bela_module.simulator.sketches import SketchVariable, Ticks, Times
+from bela_module.simulator.sketches.signals import Times
+from bela_module.simulator.sketches.sketch import SketchVariable
+from bela_module.simulator.watcher.simulated_variable import NEVER, SimulatedVariable
+from bela_module.simulator.watcher.written_values import Payload
 
 LOG_REPLY_S: Final = 0.01
 """How long the board takes to answer ``log``; 10 to 60 ms were measured."""

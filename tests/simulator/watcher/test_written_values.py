@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from bela_module.simulator.accounts import Account, Payload, WrittenRun
+from bela_module.simulator.watcher.written_values import Account, Payload, WrittenRun
 
 
 def test_a_payload_is_of_a_watch_unless_it_is_said() -> None:

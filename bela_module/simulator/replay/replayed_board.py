@@ -22,10 +22,10 @@ from typing import Any, Final
 from bela_module.connection.capture_file import read_capture
 from bela_module.errors import RequestError
 from bela_module.simulator import board_json
-from bela_module.simulator.board_connection import Client
-from bela_module.simulator.board_server import BoardServer
-from bela_module.simulator.capture_contents import digest
-from bela_module.simulator.network import NO_DELAY, Network
+from bela_module.simulator.network.board_connection import Client
+from bela_module.simulator.network.board_server import BoardServer
+from bela_module.simulator.network.delays import NO_DELAY, Network
+from bela_module.simulator.replay.capture_contents import digest
 
 _IDLE_S: Final = 0.05
 _MAX_PREROLL_S: Final = 0.6

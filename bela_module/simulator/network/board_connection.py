@@ -9,7 +9,7 @@ from typing import Final, Protocol
 from websockets.asyncio.server import ServerConnection
 
 from bela_module.connection.websocket import SteadyConnection
-from bela_module.simulator.network import Link
+from bela_module.simulator.network.link import Link
 
 CHANNELS: Final = {"/gui_control": "control", "/gui_data": "data"}
 

@@ -5,17 +5,12 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from bela_module.protocol.variables import ValueType
-from bela_module.simulator.accounts import Account, WrittenRun
-from bela_module.simulator.simulated_variable import NEVER, SimulatedVariable
-from bela_module.simulator.sketches import (
-    EVERY_TICK,
-    Assignments,
-    SketchVariable,
-    Ticks,
-    Times,
-    ramp,
-)
+from bela_module.protocol.variables import Ticks, ValueType
+from bela_module.simulator.sketches.assignments import EVERY_TICK, Assignments
+from bela_module.simulator.sketches.signals import Times, ramp
+from bela_module.simulator.sketches.sketch import SketchVariable
+from bela_module.simulator.watcher.simulated_variable import NEVER, SimulatedVariable
+from bela_module.simulator.watcher.written_values import Account, WrittenRun
 
 SCATTERED = Assignments(step_ticks=100, scattered=True)
 

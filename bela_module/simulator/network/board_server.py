@@ -25,9 +25,10 @@ from websockets.protocol import State
 
 from bela_module.errors import BoardError
 from bela_module.simulator import board_json
-from bela_module.simulator.board_connection import CHANNELS, BoardConnection, Client
-from bela_module.simulator.listener import Listener
-from bela_module.simulator.network import Link, Network
+from bela_module.simulator.network.board_connection import CHANNELS, BoardConnection, Client
+from bela_module.simulator.network.delays import Network
+from bela_module.simulator.network.link import Link
+from bela_module.simulator.network.listener import Listener
 
 Socket = Literal["both", "control", "data"]
 """Which of the two websockets trouble concerns."""

@@ -1,0 +1,1 @@
+"""A board that plays back a capture of a real one."""

@@ -1,0 +1,1 @@
+"""Sketches of the simulated board: variables, their signals and when they are assigned."""

@@ -1,0 +1,52 @@
+"""The ticks at which a sketch assigns a variable. Pure."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bela_module.protocol.variables import Ticks
+from bela_module.simulator.sketches.signals import uniform_noise
+
+
+@dataclass(frozen=True, slots=True)
+class Assignments:
+    """The ticks at which a sketch assigns a variable.
+
+    Parameters
+    ----------
+    step_ticks : int
+        Ticks from one assignment to the next, at least 1.
+    phase_ticks : int
+        Tick of assignment number 0.
+    scattered : bool
+        Whether each assignment falls anywhere in its step, as events do, instead of at its start.
+    """
+
+    step_ticks: int = 1
+    phase_ticks: int = 0
+    scattered: bool = False
+
+    def ticks(self, numbers: NDArray[np.int64]) -> Ticks:
+        """Tick of each assignment, by its number."""
+        ticks = numbers * self.step_ticks + self.phase_ticks
+        if self.scattered:
+            ticks += (uniform_noise(numbers) * self.step_ticks).astype(np.int64)
+        return ticks
+
+    def tick(self, number: int) -> int:
+        """Tick of one assignment."""
+        if not self.scattered:
+            return number * self.step_ticks + self.phase_ticks
+        return int(self.ticks(np.array([number], dtype=np.int64))[0])
+
+    def first_at_or_after(self, tick: int) -> int:
+        """Give the number of the first assignment that is not before a tick."""
+        number = (tick - self.phase_ticks) // self.step_ticks
+        return number if self.tick(number) >= tick else number + 1
+
+
+EVERY_TICK: Final = Assignments()

@@ -1,0 +1,1 @@
+"""The simulated Watcher: state machines of its commands and variables. Pure."""
