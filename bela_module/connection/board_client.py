@@ -16,13 +16,13 @@ from typing import Any, Final, Protocol
 from websockets.exceptions import WebSocketException
 
 from bela_module.connection.board_socket import BoardSocket, Clock, close_socket, open_socket
+from bela_module.connection.time_limits import CONFIRM_POLL_S, LATE_REPLY_S, LEAST_HANDSHAKE_S
 from bela_module.errors import ConnectError, DisconnectedError, FrameError, NoReplyError
 from bela_module.protocol import control_channel as control
-from bela_module.protocol.sketch_buffer import Buffer, encode_buffer
+from bela_module.protocol.sketch_buffer import SketchBuffer, encode_buffer
 
 _MAX_CONTROL_BYTES: Final = 2**24
 _MAX_DATA_BYTES: Final = 2**20
-_POLL_S: Final = 0.02
 _TIMEOUT_SLICES: Final = 8
 _LIST_ATTEMPTS: Final = 3
 
@@ -38,7 +38,7 @@ class WireRecorder(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class Reply:
+class ListReply:
     """A reply to ``list``, and when it was asked for and received.
 
     Parameters
@@ -151,7 +151,7 @@ class BoardClient:
             recorder=recorder,
         )
         try:
-            await client._handshake(max(deadline_s - now(), _POLL_S))
+            await client._handshake(max(deadline_s - now(), LEAST_HANDSHAKE_S))
         except BaseException:
             await client.close()
             raise
@@ -162,7 +162,7 @@ class BoardClient:
         self._control_reader.add_done_callback(self._reader_ended)
         waiter = asyncio.ensure_future(self._connected.wait())
         try:
-            await self._first_of(timeout_s, waiter)
+            await self._wait_for_any(timeout_s, waiter)
         finally:
             waiter.cancel()
         if self.lost.done():
@@ -210,7 +210,7 @@ class BoardClient:
     def _control_url(self) -> str:
         return f"{self.address}/gui_control"
 
-    async def list(self) -> Reply:
+    async def list(self) -> ListReply:
         """Ask for the board's variables and tick; one request at a time is under way.
 
         It is asked again when something unreadable comes instead, which may have been the reply.
@@ -227,23 +227,23 @@ class BoardClient:
             try:
                 for _ in range(_LIST_ATTEMPTS):
                     await self._send_text(message)
-                    if not await self._was_unreadable(pending):
+                    if not await self._got_unreadable(pending):
                         break
             finally:
                 self._pending = None
             if pending.done():
                 variable_list, received_s = pending.result()
-                return Reply(variable_list, sent_s, received_s)
+                return ListReply(variable_list, sent_s, received_s)
             if self.lost.done():
                 raise DisconnectedError(f"{self.address} is gone: {self.lost.result()}")
             raise NoReplyError("list", self._control_url, self._reply_timeout_s)
 
-    async def _was_unreadable(self, pending: asyncio.Future[Any]) -> bool:
+    async def _got_unreadable(self, pending: asyncio.Future[Any]) -> bool:
         """Wait for a reply, and tell whether something else came that may have been it."""
         unreadable = self._unreadable = asyncio.get_running_loop().create_future()
-        await self._first_of(self._reply_timeout_s, pending, unreadable)
+        await self._wait_for_any(self._reply_timeout_s, pending, unreadable)
         if unreadable.done() and not pending.done():
-            await self._first_of(_POLL_S, pending)
+            await self._wait_for_any(LATE_REPLY_S, pending)
         return unreadable.done() and not pending.done() and not self.lost.done()
 
     async def send(self, *commands: control.Json) -> None:
@@ -257,7 +257,7 @@ class BoardClient:
         for message in control.encode_commands(commands):
             await self._send_text(message)
 
-    async def send_buffer(self, buffer: Buffer) -> None:
+    async def send_buffer(self, buffer: SketchBuffer) -> None:
         """Send a buffer of numbers to the sketch, by the data websocket.
 
         Raises
@@ -269,11 +269,11 @@ class BoardClient:
         await self.open_data()
         if self._data is not None:
             self._record("data", "out", message)
-            await self._sending(self._data.send(message))
+            await self._send_bounded(self._data.send(message))
 
     async def confirm(
         self, done: Callable[[control.VariableList], bool], what: str, timeout_s: float
-    ) -> Reply:
+    ) -> ListReply:
         """Poll ``list`` until the board's state is as asked for.
 
         Raises
@@ -288,9 +288,9 @@ class BoardClient:
                 return reply
             if self._now() >= deadline_s:
                 raise NoReplyError(what, self._control_url, timeout_s, "the state is as before")
-            await asyncio.sleep(_POLL_S)
+            await asyncio.sleep(CONFIRM_POLL_S)
 
-    async def unwatch(self, names: Sequence[str], timeout_s: float) -> Reply:
+    async def unwatch(self, names: Sequence[str], timeout_s: float) -> ListReply:
         """Stop streams now and confirm it: closing at once would leave them half stopped."""
         await self.send(control.unwatch_command(names))
         wanted = frozenset(names)
@@ -331,9 +331,9 @@ class BoardClient:
         if self._control_reader is not None:
             self._control_reader.cancel()
             await asyncio.gather(self._control_reader, return_exceptions=True)
-        self._lose("it was closed here")
+        self._mark_lost("it was closed here")
 
-    async def _first_of(self, timeout_s: float, *awaited: asyncio.Future[Any]) -> None:
+    async def _wait_for_any(self, timeout_s: float, *awaited: asyncio.Future[Any]) -> None:
         """Wait for an answer, or the end of the connection, or until it takes too long.
 
         It is waited in slices: while this process is stopped, only one of them can run out.
@@ -347,9 +347,9 @@ class BoardClient:
 
     async def _send_text(self, message: str) -> None:
         self._record("control", "out", message)
-        await self._sending(self._control.send(message))
+        await self._send_bounded(self._control.send(message))
 
-    async def _sending(self, sending: Any) -> None:
+    async def _send_bounded(self, sending: Any) -> None:
         try:
             async with asyncio.timeout(self._reply_timeout_s):
                 await sending
@@ -359,7 +359,7 @@ class BoardClient:
             raise DisconnectedError(f"{self.address} is gone: {error}") from error
 
     async def _read_control(self) -> None:
-        with self._noting_the_end():
+        with self._reporting_the_end():
             async for message in self._control:
                 received_s = self._control.received_s
                 self.last_received_s = received_s
@@ -371,9 +371,9 @@ class BoardClient:
                     if self._unreadable is not None and not self._unreadable.done():
                         self._unreadable.set_result(None)
                     continue
-                self._take(parsed, received_s)
+                self._handle_message(parsed, received_s)
 
-    def _take(self, message: control.ControlMessage, received_s: float) -> None:
+    def _handle_message(self, message: control.ControlMessage, received_s: float) -> None:
         match message:
             case control.ConnectionEvent(project=project):
                 self.project = project
@@ -387,7 +387,7 @@ class BoardClient:
                     self.counters.foreign_replies += 1
 
     async def _read_data(self, socket: BoardSocket) -> None:
-        with self._noting_the_end():
+        with self._reporting_the_end():
             async for message in socket:
                 arrived_s = socket.received_s
                 self.last_received_s = arrived_s
@@ -395,20 +395,20 @@ class BoardClient:
                 self._on_data(message, arrived_s)
 
     @contextlib.contextmanager
-    def _noting_the_end(self) -> Iterator[None]:
+    def _reporting_the_end(self) -> Iterator[None]:
         try:
             yield
-            self._lose("the board closed the connection")
+            self._mark_lost("the board closed the connection")
         except (WebSocketException, OSError) as error:
-            self._lose(str(error) or type(error).__name__)
+            self._mark_lost(str(error) or type(error).__name__)
 
     def _reader_ended(self, reader: asyncio.Task[None]) -> None:
         # Only a defect of ours ends a reader with an exception; it must not end in silence.
         if not reader.cancelled() and (error := reader.exception()) is not None:
             self.failure = error
-            self._lose(f"the reader failed: {error!r}")
+            self._mark_lost(f"the reader failed: {error!r}")
 
-    def _lose(self, reason: str) -> None:
+    def _mark_lost(self, reason: str) -> None:
         if not self.lost.done():
             self.lost.set_result(reason)
 

@@ -4,17 +4,16 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable
-from typing import Any, Final
+from typing import Any
 from urllib.parse import urlsplit
 
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import WebSocketException
 
 from bela_module.connection.host_resolver import resolve
+from bela_module.connection.time_limits import CLOSE_HANDSHAKE_S
 from bela_module.connection.websocket import SteadyConnection
 from bela_module.errors import ConnectError
-
-_CLOSE_TIMEOUT_S: Final = 0.2  # the board closes TCP instead of answering a close frame
 
 Clock = Callable[[], float]
 
@@ -53,7 +52,7 @@ async def open_socket(url: str, max_bytes: int, now: Clock, timeout_s: float) ->
             compression=None,  # the board negotiates no extension
             proxy=None,
             open_timeout=timeout_s,
-            close_timeout=_CLOSE_TIMEOUT_S,
+            close_timeout=CLOSE_HANDSHAKE_S,
             ping_interval=None,  # regular list requests tell sooner that nobody answers
             max_size=max_bytes,
         )

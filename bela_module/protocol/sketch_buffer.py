@@ -18,7 +18,7 @@ _HEADER = struct.Struct("<IcxxxI4x")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Buffer:
+class SketchBuffer:
     """Numbers sent to the sketch, which it reads by their id.
 
     Attributes
@@ -36,7 +36,7 @@ class Buffer:
     values: Array
 
 
-def encode_buffer(buffer: Buffer) -> bytes:
+def encode_buffer(buffer: SketchBuffer) -> bytes:
     """Write a buffer for the sketch: a header of 16 bytes, then the values.
 
     Raises
@@ -69,7 +69,7 @@ def encode_buffer(buffer: Buffer) -> bytes:
     return _HEADER.pack(buffer.buffer_id, code, data.size) + data.tobytes()
 
 
-def decode_buffer(message: bytes) -> Buffer:
+def decode_buffer(message: bytes) -> SketchBuffer:
     """Read a buffer that was sent to the board.
 
     Raises
@@ -88,4 +88,4 @@ def decode_buffer(message: bytes) -> Buffer:
     if len(message) != expected:
         raise FrameError(f"a buffer of {len(message)} bytes; its header announces {expected}")
     values = np.frombuffer(message, value_type.dtype, count, _HEADER.size)
-    return Buffer(buffer_id, value_type, values)
+    return SketchBuffer(buffer_id, value_type, values)

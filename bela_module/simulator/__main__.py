@@ -24,9 +24,7 @@ from bela_module.simulator.replay.replayed_board import ReplayedBoard
 from bela_module.simulator.simulated_board import SimulatedBoard
 from bela_module.simulator.simulated_clock import DRIFT_PPM, RATE_HZ
 from bela_module.simulator.sketches.built_in import SKETCHES
-
-_SIGNAL_PERIOD_S: Final = 0.2
-"""How often a waiting main thread looks up; on Windows, signals do not interrupt a wait."""
+from bela_module.simulator.time_limits import SIGNAL_CHECK_S
 
 _ALLOWED: Final[Mapping[str, Rule]] = MappingProxyType(
     {
@@ -133,7 +131,7 @@ def _serve(
             if isinstance(board, SimulatedBoard):
                 board.inject(*faults, await_client=True)
             _say(f"a simulated board runs {board.project!r} at {board.url}")
-            while not ended.wait(_SIGNAL_PERIOD_S):
+            while not ended.wait(SIGNAL_CHECK_S):
                 pass
     finally:
         for number, handler in handlers.items():

@@ -16,24 +16,24 @@ from typing import Any, Final
 import numpy as np
 
 from bela_module.errors import FrameError, RequestError
-from bela_module.protocol.sketch_buffer import Buffer, decode_buffer
+from bela_module.protocol.sketch_buffer import SketchBuffer, decode_buffer
 from bela_module.protocol.variables import Ticks, Variable
 from bela_module.simulator import board_json
 from bela_module.simulator.faults.fault_list import Fault, check_variables
-from bela_module.simulator.faults.message_faults import Injector, Loss, MessageFault
+from bela_module.simulator.faults.message_faults import Loss, MessageFault, MessageFaultInjector
 from bela_module.simulator.faults.timed_faults import TimedFault
-from bela_module.simulator.network.board_connection import Client
+from bela_module.simulator.network.board_connection import ClientChannel
 from bela_module.simulator.network.board_server import BoardServer
 from bela_module.simulator.network.delays import Delay, Network
 from bela_module.simulator.simulated_clock import DRIFT_PPM, RATE_HZ, SimulatedClock
 from bela_module.simulator.sketches.built_in import find_sketch
 from bela_module.simulator.sketches.signals import Times
 from bela_module.simulator.sketches.sketch import Sketch
+from bela_module.simulator.time_limits import LONGEST_SLEEP_S
 from bela_module.simulator.watcher.simulated_variable import NEVER
-from bela_module.simulator.watcher.simulated_watcher import Pair, ReplyText, SimulatedWatcher
+from bela_module.simulator.watcher.simulated_watcher import ControlReply, DataPair, SimulatedWatcher
 from bela_module.simulator.watcher.written_values import Account, WrittenRun
 
-_MAX_SLEEP_S: Final = 0.25
 _KEPT_BUFFERS: Final = 1000
 _KEPT_BOOTS: Final = 100
 
@@ -91,12 +91,12 @@ class SimulatedBoard(BoardServer):
         super().__init__(
             host=host, port=port, network=network or Network(both_ways, both_ways), seed=seed
         )
-        self.received_buffers: deque[Buffer] = deque(maxlen=_KEPT_BUFFERS)
+        self.received_buffers: deque[SketchBuffer] = deque(maxlen=_KEPT_BUFFERS)
         self._host_clock = clock
         self._rate_hz = rate_hz
         self._drift_ppm = drift_ppm
         self._wake = asyncio.Event()
-        self._injector = Injector(self.random)
+        self._injector = MessageFaultInjector(self.random)
         self._withholds_data = False
         self._awaiting_client: list[TimedFault] = []
         self._earlier: deque[SimulatedWatcher] = deque(maxlen=_KEPT_BOOTS)
@@ -180,7 +180,7 @@ class SimulatedBoard(BoardServer):
 
         Every start of its stream, and every hole, begins a new run.
         """
-        return self._in_loop(lambda: self._up_to_date().find(name).written)
+        return self._in_loop(lambda: self._advance_to_now().find(name).written)
 
     def written_before(self, name: str) -> tuple[tuple[WrittenRun, ...], ...]:
         """Give the same for each earlier boot that had such a variable, the latest 100."""
@@ -193,10 +193,10 @@ class SimulatedBoard(BoardServer):
 
     def account(self, name: str) -> Account:
         """Say what became of the values written into blocks of a variable since the boot."""
-        return self._in_loop(lambda: self._up_to_date().find(name).account)
+        return self._in_loop(lambda: self._advance_to_now().find(name).account)
 
     def _describe(self) -> list[Variable]:
-        return self._in_loop(lambda: self._up_to_date().describe())
+        return self._in_loop(lambda: self._advance_to_now().describe())
 
     # ---- trouble with the board itself ---------------------------------------------------
 
@@ -233,21 +233,21 @@ class SimulatedBoard(BoardServer):
                 case TimedFault() if await_client:
                     self._awaiting_client.append(fault)
                 case TimedFault():
-                    self.later(fault.at_s, partial(self._happen, fault))
+                    self.call_later(fault.at_s, partial(self._apply_fault, fault))
         self._begin_faults()
 
     def _begin_faults(self) -> None:
         """Count the times of the faults that wait for a client, once it is there."""
-        if not self.has_whole_client:
+        if not self.has_ready_client:
             return
         for fault in self._awaiting_client:
-            self.later(fault.at_s, partial(self._happen, fault))
+            self.call_later(fault.at_s, partial(self._apply_fault, fault))
         self._awaiting_client.clear()
 
-    def _happen(self, fault: TimedFault) -> None:
+    def _apply_fault(self, fault: TimedFault) -> None:
         fault.apply(self)
         if fault.every_s:
-            self.later(fault.every_s, partial(self._happen, fault))
+            self.call_later(fault.every_s, partial(self._apply_fault, fault))
 
     def end_faults(self) -> None:
         """End all faults of messages."""
@@ -271,10 +271,10 @@ class SimulatedBoard(BoardServer):
         new = replace(new, name=project or new.name)
 
         def restart() -> None:
-            self._earlier.append(self._up_to_date())
+            self._earlier.append(self._advance_to_now())
             self._disconnect()
             self._boot(new, first_tick)
-            self.clients_changed()
+            self.on_clients_changed()
 
         self._in_loop(restart)
 
@@ -290,7 +290,7 @@ class SimulatedBoard(BoardServer):
         """
 
         def change() -> None:
-            self._up_to_date().set_assigned(assigned, variable)
+            self._advance_to_now().set_assigned(assigned, variable)
             self._wake.set()
 
         self._in_loop(change)
@@ -300,7 +300,7 @@ class SimulatedBoard(BoardServer):
 
         def change() -> None:
             self._withholds_data = withhold
-            self.clients_changed()
+            self.on_clients_changed()
 
         self._in_loop(change)
 
@@ -308,7 +308,7 @@ class SimulatedBoard(BoardServer):
         """Step the board's clock: forward leaves ticks out, back makes the board stand still."""
 
         def step() -> None:
-            watcher = self._up_to_date()
+            watcher = self._advance_to_now()
             watcher.skip(self._clock.step(watcher.tick, step_s))
             self._wake.set()
 
@@ -316,7 +316,7 @@ class SimulatedBoard(BoardServer):
 
     def set_drift(self, drift_ppm: float) -> None:
         """Change the drift of the board's clock from now on."""
-        self._in_loop(lambda: self._clock.drift(self._up_to_date().tick + 1, drift_ppm))
+        self._in_loop(lambda: self._clock.drift(self._advance_to_now().tick + 1, drift_ppm))
 
     # ---- life, in the event loop ---------------------------------------------------------
 
@@ -324,7 +324,7 @@ class SimulatedBoard(BoardServer):
         """Let the ticks happen, each time that something is due."""
         loop = asyncio.get_running_loop()
         while True:
-            self._up_to_date()
+            self._advance_to_now()
             self._wake.clear()
             alarm = loop.call_later(self._sleep_s(), self._wake.set)
             try:
@@ -332,23 +332,23 @@ class SimulatedBoard(BoardServer):
             finally:
                 alarm.cancel()
 
-    def receive_control(self, client: Client, text: str) -> None:
+    def receive_control(self, client: ClientChannel, text: str) -> None:
         """Obey a control message; one that is not understood is ignored, as on the board."""
         root = board_json.parse_message(text)
         self._execute(root)
         if root is not None:
-            self.take_event(client, root)
+            self.handle_event(client, root)
 
-    def receive_data(self, client: Client, message: bytes) -> None:
+    def receive_data(self, client: ClientChannel, message: bytes) -> None:
         """Keep a buffer for the sketch."""
         try:
             self.received_buffers.append(decode_buffer(message))
         except FrameError:
             return  # the board ignores it as well
 
-    def clients_changed(self) -> None:
+    def on_clients_changed(self) -> None:
         """Pause or resume the data, and begin the faults that wait for a client."""
-        self._up_to_date()
+        self._advance_to_now()
         self._begin_faults()
         active = self.wants_data and not self._withholds_data
         if active is not self._active:
@@ -359,18 +359,18 @@ class SimulatedBoard(BoardServer):
     def _execute(self, root: dict[str, Any] | None) -> None:
         if root is None:
             return
-        for text in self._up_to_date().execute(root):
+        for text in self._advance_to_now().execute(root):
             self.send_control(self._injector.reply(text))
         self._wake.set()
 
-    def _up_to_date(self) -> SimulatedWatcher:
+    def _advance_to_now(self) -> SimulatedWatcher:
         """Let all ticks happen whose time has come, and send what they give."""
         self._emit(self._watcher.advance(self.tick_now()))
         return self._watcher
 
-    def _emit(self, messages: list[Pair | ReplyText]) -> None:
+    def _emit(self, messages: list[DataPair | ControlReply]) -> None:
         for message in messages:
-            if isinstance(message, ReplyText):
+            if isinstance(message, ControlReply):
                 self.send_control(self._injector.reply(message.text))
                 continue
             name = self._sketch.variables[message.payload.position].name
@@ -380,6 +380,6 @@ class SimulatedBoard(BoardServer):
     def _sleep_s(self) -> float:
         due_tick = self._watcher.due_tick
         if due_tick == NEVER:
-            return _MAX_SLEEP_S
+            return LONGEST_SLEEP_S
         due_s = self._clock.time_of(self._clock.burst_after(due_tick))
-        return min(max(due_s - self._host_clock(), 0.0), _MAX_SLEEP_S)
+        return min(max(due_s - self._host_clock(), 0.0), LONGEST_SLEEP_S)

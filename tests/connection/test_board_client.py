@@ -19,7 +19,7 @@ from bela_module.protocol.control_channel import (
 )
 from bela_module.protocol.data_channel import Block
 from bela_module.protocol.data_decoder import DataDecoder
-from bela_module.protocol.sketch_buffer import Buffer
+from bela_module.protocol.sketch_buffer import SketchBuffer
 from bela_module.protocol.variables import ValueType
 from bela_module.simulator.simulated_board import SimulatedBoard
 from bela_module.streams.lsl_clock import local_clock
@@ -185,7 +185,7 @@ def test_a_long_command_reaches_the_board_in_pieces_that_it_takes() -> None:
 def test_a_buffer_reaches_the_sketch() -> None:
     async def scenario() -> None:
         async with connected(board) as client:
-            await client.send_buffer(Buffer(3, ValueType.FLOAT, np.array([0.5, -1.0])))
+            await client.send_buffer(SketchBuffer(3, ValueType.FLOAT, np.array([0.5, -1.0])))
             await eventually(lambda: board.received_buffers, "the buffer")
 
     with SimulatedBoard("potentiometers") as board:
@@ -224,7 +224,7 @@ def test_every_message_can_be_recorded() -> None:
                 lambda: any(m[:2] == ("data", "in") for m in recorder.messages), "data"
             )
             await client.unwatch(["pot1"], PATIENCE_S)
-            await client.send_buffer(Buffer(0, ValueType.INT, np.array([1])))
+            await client.send_buffer(SketchBuffer(0, ValueType.INT, np.array([1])))
 
     recorder = Recorder()
     with SimulatedBoard("potentiometers") as board:
@@ -278,7 +278,7 @@ def test_close_leaves_nothing_and_does_no_harm_twice() -> None:
         with pytest.raises(DisconnectedError):
             await client.send(list_command())
         with pytest.raises(DisconnectedError):
-            await client.send_buffer(Buffer(0, ValueType.INT, np.array([1])))
+            await client.send_buffer(SketchBuffer(0, ValueType.INT, np.array([1])))
 
     with SimulatedBoard("potentiometers") as board:
         run(scenario())

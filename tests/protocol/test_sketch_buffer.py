@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bela_module.errors import FrameError, RequestError
-from bela_module.protocol.sketch_buffer import Buffer, decode_buffer, encode_buffer
+from bela_module.protocol.sketch_buffer import SketchBuffer, decode_buffer, encode_buffer
 from bela_module.protocol.variables import ValueType
 
 STRUCT = {"c": "B", "j": "I", "i": "i", "f": "f", "d": "d"}
@@ -36,7 +36,7 @@ def test_buffers_to_the_board_byte_by_byte(kind: str) -> None:
         + struct.pack(f"<4{STRUCT[kind]}", *values)
     )
     value_type = ValueType(kind)
-    buffer = Buffer(7, value_type, np.array(values))
+    buffer = SketchBuffer(7, value_type, np.array(values))
     assert encode_buffer(buffer) == golden
     back = decode_buffer(golden)
     assert (back.buffer_id, back.value_type) == (7, value_type)
@@ -44,22 +44,22 @@ def test_buffers_to_the_board_byte_by_byte(kind: str) -> None:
 
 
 def test_an_empty_buffer_still_has_its_sixteen_bytes() -> None:
-    message = encode_buffer(Buffer(2**32 - 1, ValueType.FLOAT, np.array([])))
+    message = encode_buffer(SketchBuffer(2**32 - 1, ValueType.FLOAT, np.array([])))
     assert message == b"\xff\xff\xff\xfff" + bytes(11)
     assert decode_buffer(message).values.size == 0
 
 
 @pytest.mark.parametrize(("kind", "most"), [("c", 15983), ("f", 3995), ("d", 1997)])
 def test_what_the_board_does_not_take_at_once_is_refused(kind: str, most: int) -> None:
-    assert len(encode_buffer(Buffer(0, ValueType(kind), np.zeros(most)))) < 16_000
+    assert len(encode_buffer(SketchBuffer(0, ValueType(kind), np.zeros(most)))) < 16_000
     with pytest.raises(RequestError, match=f"{most + 1} values of .*takes {most} at once"):
-        encode_buffer(Buffer(0, ValueType(kind), np.zeros(most + 1)))
+        encode_buffer(SketchBuffer(0, ValueType(kind), np.zeros(most + 1)))
 
 
 @pytest.mark.parametrize("buffer_id", [-1, 2**32])
 def test_a_buffer_id_out_of_range_is_refused(buffer_id: int) -> None:
     with pytest.raises(RequestError, match=str(buffer_id)):
-        encode_buffer(Buffer(buffer_id, ValueType.INT, np.array([1])))
+        encode_buffer(SketchBuffer(buffer_id, ValueType.INT, np.array([1])))
 
 
 @pytest.mark.parametrize(
@@ -70,7 +70,7 @@ def test_a_buffer_id_out_of_range_is_refused(buffer_id: int) -> None:
 )
 def test_a_value_out_of_its_types_range_is_refused(kind: str, value: float) -> None:
     with pytest.raises(RequestError, match="the range of a"):
-        encode_buffer(Buffer(0, ValueType(kind), np.array([1, value])))
+        encode_buffer(SketchBuffer(0, ValueType(kind), np.array([1, value])))
 
 
 @pytest.mark.parametrize(

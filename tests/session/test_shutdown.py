@@ -8,7 +8,7 @@ import time
 import pytest
 
 from bela_module.session.shutdown import Shutdown
-from bela_module.simulator.network.board_server import Socket
+from bela_module.simulator.network.board_server import ChannelChoice
 from tests.support.observed_board import ObservedBoard
 from tests.support.session_helpers import WaitUntil, flow, left_on, lose, session_at
 
@@ -65,7 +65,7 @@ def test_close_cleans_a_board_that_has_just_been_lost(
 
 @pytest.mark.parametrize(("socket", "after_s"), [("both", 0.0), ("control", 1.2), ("data", 0.0)])
 def test_close_ends_in_five_seconds_when_the_board_says_nothing(
-    socket: Socket, after_s: float, board: ObservedBoard, wait_until: WaitUntil
+    socket: ChannelChoice, after_s: float, board: ObservedBoard, wait_until: WaitUntil
 ) -> None:
     with session_at(board.port, board={"reply_timeout_s": 2.0}) as one:
         one.start("a")

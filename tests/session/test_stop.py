@@ -56,7 +56,7 @@ def test_a_board_that_is_back_soon_is_stopped_with_its_true_end(
 ) -> None:
     def part() -> None:
         lose(board, one, wait_until)
-        board.later(0.1, lambda: board.refuse_connections(False))
+        board.call_later(0.1, lambda: board.refuse_connections(False))
 
     stop_while_it_comes_back(board, one, wait_until, part)
 
@@ -121,7 +121,7 @@ def test_two_that_stop_have_one_answer(
     board: SimulatedBoard, one: Running, wait_until: WaitUntil
 ) -> None:
     stream_and_lose(board, one, wait_until)
-    board.later(0.2, lambda: board.refuse_connections(False))
+    board.call_later(0.2, lambda: board.refuse_connections(False))
     answers = [one.session.stop(), one.session.stop(), one.session.stop()]
     assert {answer.result(10) for answer in answers} == {"stopped"}
     assert one.sink.events.count("stopped") == 1
@@ -154,7 +154,7 @@ def test_a_stop_whose_patience_ends_while_the_board_is_taken_over(
     flow(one, wait_until)
     board.refuse_connections(True)
     board.restart()
-    board.later(away_s, lambda: board.refuse_connections(False))
+    board.call_later(away_s, lambda: board.refuse_connections(False))
     assert one.stop().startswith("stopped")
     wait_until(lambda: one.state == "idle", "idle")
     wait_until(lambda: left_on(board) == ([], {}, {}), "a clean board")

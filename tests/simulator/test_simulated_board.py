@@ -15,7 +15,7 @@ from bela_module.protocol.control_channel import (
     unwatch_command,
     watch_command,
 )
-from bela_module.protocol.sketch_buffer import Buffer, encode_buffer
+from bela_module.protocol.sketch_buffer import SketchBuffer, encode_buffer
 from bela_module.protocol.variables import ValueType
 from bela_module.simulator.simulated_board import SimulatedBoard
 from tests.support.raw_client import raw_client
@@ -93,7 +93,7 @@ def test_it_tells_what_clients_asked_for(wait_until: WaitUntil) -> None:
 def test_buffers_for_the_sketch_are_kept(wait_until: WaitUntil) -> None:
     with SimulatedBoard() as board, raw_client(board.url) as client:
         client.data.send(b"too short")
-        client.data.send(encode_buffer(Buffer(3, ValueType.FLOAT, np.array([1.0, 2.5]))))
+        client.data.send(encode_buffer(SketchBuffer(3, ValueType.FLOAT, np.array([1.0, 2.5]))))
         wait_until(lambda: len(board.received_buffers) == 1)
         buffer = board.received_buffers[0]
         assert (buffer.buffer_id, buffer.values.tolist()) == (3, [1.0, 2.5])

@@ -115,7 +115,7 @@ def _restart(sketch: Sketch | None, *, watched: bool = False) -> Strike:
         if watched:  # by somebody who was quicker
             OtherClient(cmd="watch").apply(board)
 
-    return lambda board: board.later(0.0, lambda: happen(board))
+    return lambda board: board.call_later(0.0, lambda: happen(board))
 
 
 def case_of(fault: Fault, name: str = "", **facts: Any) -> Case:

@@ -8,11 +8,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from bela_module.simulator.faults.message_faults import Loss
-from bela_module.simulator.network.board_connection import Client
+from bela_module.simulator.network.board_connection import ClientChannel
 from bela_module.simulator.simulated_board import SimulatedBoard
 from bela_module.simulator.simulated_clock import SimulatedClock
 from bela_module.simulator.sketches.sketch import Sketch
-from bela_module.simulator.watcher.simulated_watcher import Pair, ReplyText
+from bela_module.simulator.watcher.simulated_watcher import ControlReply, DataPair
 from bela_module.streams.lsl_clock import local_clock
 
 _BLOCK_BYTES = 4096  # a message of so many or more is a block, whole or not
@@ -101,8 +101,8 @@ class ObservedBoard(SimulatedBoard):
         super()._boot(sketch, first_tick)
         self.clocks.append(self._clock)
 
-    def receive_control(self, client: Client, text: str) -> None:
-        tick = self._up_to_date().tick
+    def receive_control(self, client: ClientChannel, text: str) -> None:
+        tick = self._advance_to_now().tick
         port = client.connection.remote_address[1]
         came = [
             Command(
@@ -127,10 +127,10 @@ class ObservedBoard(SimulatedBoard):
             self._last_block = message
         super().send_data(message)
 
-    def _emit(self, messages: list[Pair | ReplyText]) -> None:
+    def _emit(self, messages: list[DataPair | ControlReply]) -> None:
         super()._emit(messages)
-        n_blocks = sum(isinstance(m, Pair) and not m.payload.monitor for m in messages)
+        n_blocks = sum(isinstance(m, DataPair) and not m.payload.monitor for m in messages)
         self.n_blocks += n_blocks
         if n_blocks:
             while self._on_block:
-                self.later(0.0, self._on_block.pop())
+                self.call_later(0.0, self._on_block.pop())

@@ -12,7 +12,7 @@ from bela_module.simulator.sketches.assignments import Assignments
 from bela_module.simulator.sketches.built_in import SKETCHES
 from bela_module.simulator.sketches.signals import ramp
 from bela_module.simulator.sketches.sketch import SketchVariable
-from bela_module.simulator.watcher.simulated_watcher import Pair, ReplyText, SimulatedWatcher
+from bela_module.simulator.watcher.simulated_watcher import ControlReply, DataPair, SimulatedWatcher
 
 DOUBLE, UNSIGNED = ValueType.DOUBLE, ValueType.UNSIGNED_INT
 EVERY_12 = Assignments(step_ticks=12)
@@ -48,8 +48,8 @@ def advance(watcher: SimulatedWatcher, to_tick: int) -> list[bytes]:
     return data_of(sent)
 
 
-def data_of(sent: Sequence[Pair | ReplyText]) -> list[bytes]:
-    pairs = [message for message in sent if isinstance(message, Pair)]
+def data_of(sent: Sequence[DataPair | ControlReply]) -> list[bytes]:
+    pairs = [message for message in sent if isinstance(message, DataPair)]
     return [part for pair in pairs for part in (pair.header, pair.payload.data)]
 
 

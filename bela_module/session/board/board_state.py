@@ -13,7 +13,7 @@ import numpy as np
 from bela_module.clock.announced_rate import simple_rate_hz
 from bela_module.clock.device_clock import DeviceClock, ProbeVerdict
 from bela_module.clock.timeline import Timeline
-from bela_module.connection.board_client import Reply
+from bela_module.connection.board_client import ListReply
 from bela_module.protocol.control_channel import VariableList
 from bela_module.protocol.data_channel import Block
 from bela_module.protocol.data_decoder import DataDecoder, Refusal
@@ -77,7 +77,7 @@ class BoardState:
     steps: dict[str, float] = field(default_factory=dict)
     """Ticks between two values of a dense variable, by its name, as far as known."""
 
-    def take_reply(self, reply: Reply, project: str) -> BoardNews:
+    def take_reply(self, reply: ListReply, project: str) -> BoardNews:
         """Take in a reply to ``list``: variables, state and one more bound for the clock.
 
         Returns
@@ -119,7 +119,7 @@ class BoardState:
             self.counters.restarts += 1
         return news
 
-    def suggests_restart(self, reply: Reply, project: str) -> bool:
+    def suggests_restart(self, reply: ListReply, project: str) -> bool:
         """Tell whether a reply suggests a restart of the board, which a second one must confirm."""
         if self.clock is None:
             return False
@@ -134,7 +134,7 @@ class BoardState:
             or [v.identity for v in listed.variables] != [v.identity for v in self.variables]
         )
 
-    def _is_behind(self, reply: Reply, clock: DeviceClock) -> bool:
+    def _is_behind(self, reply: ListReply, clock: DeviceClock) -> bool:
         """Tell whether ticks are missing after a connection was lost: the board has restarted.
 
         Its ticks may by then be later than the last one that was seen.

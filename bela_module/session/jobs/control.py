@@ -15,7 +15,7 @@ from bela_module.protocol.control_channel import (
     set_command,
     uncontrol_command,
 )
-from bela_module.protocol.sketch_buffer import Buffer, encode_buffer
+from bela_module.protocol.sketch_buffer import SketchBuffer, encode_buffer
 from bela_module.protocol.variables import ValueType, Variable
 from bela_module.requests import SendRequest, SetRequest
 from bela_module.session.runtime import Runtime
@@ -119,7 +119,7 @@ async def send(client: BoardClient, request: SendRequest) -> str:
     data = np.asarray(request.data, dtype=np.float64)
     if value_type is ValueType.CHAR:
         data = np.mod(data, 256)  # a char is 8 bits, signed or not
-    buffer = Buffer(request.buffer_id, value_type, data)
+    buffer = SketchBuffer(request.buffer_id, value_type, data)
     encode_buffer(buffer)
     await client.send_buffer(buffer)
     return f"sent {data.size} values to buffer {request.buffer_id}"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Protocol
 
-from bela_module.simulator.network.board_server import Socket
+from bela_module.simulator.network.board_server import ChannelChoice
 from bela_module.simulator.network.delays import Network
 from bela_module.simulator.sketches.sketch import Sketch
 
@@ -17,16 +17,16 @@ class FaultTarget(Protocol):
     def sketch(self) -> Sketch:
         """The sketch that it runs."""
 
-    def disconnect(self, *, clean: bool = False, socket: Socket = "both") -> None:
+    def disconnect(self, *, clean: bool = False, socket: ChannelChoice = "both") -> None:
         """End the connections of all clients."""
 
     def refuse_connections(self, refuse: bool) -> None:
         """Refuse new connections, or take them again."""
 
-    def later(self, delay_s: float, call: Callable[[], object]) -> None:
+    def call_later(self, delay_s: float, call: Callable[[], object]) -> None:
         """Call a function after a time."""
 
-    def go_silent(self, silent: bool, *, socket: Socket = "both") -> None:
+    def go_silent(self, silent: bool, *, socket: ChannelChoice = "both") -> None:
         """Write nothing more to clients, or write again."""
 
     def stall_network(self, duration_s: float) -> None:

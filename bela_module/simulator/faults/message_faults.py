@@ -17,7 +17,7 @@ import numpy as np
 from bela_module.simulator.parameters import Number, VariableName, Whole, check_parameters
 from bela_module.simulator.watcher.written_values import Payload
 
-How = Literal["turn", "cut", "text", "binary", "number", "missing", "fewer", "empty"]
+ReplyDefect = Literal["turn", "cut", "text", "binary", "number", "missing", "fewer", "empty"]
 """Ways in which a reply can be wrong."""
 
 _KEPT_LOSSES: Final = 100_000
@@ -69,18 +69,18 @@ class MessageFault(ABC):
     n: Annotated[int, Whole(0, 10**9), "how often before it ends; 0 for ever"] = 0
 
     name: ClassVar[str]
-    loses: ClassVar[bool] = True
-    of_replies: ClassVar[bool] = False
+    loses_data: ClassVar[bool] = True
+    on_replies: ClassVar[bool] = False
 
     def __post_init__(self) -> None:
         """Refuse what cannot be."""
         check_parameters(self, f"the fault {self.name!r}")
 
-    def at(self, count: int) -> Self:
+    def variant(self, count: int) -> Self:
         """Give the fault as it is when it has happened so often before: by default the same."""
         return self
 
-    def concerns(self, variable: str) -> bool:
+    def matches(self, variable: str) -> bool:
         """Whether it happens to messages of a variable."""
         return True
 
@@ -101,7 +101,7 @@ class PairFault(MessageFault):
 
     variable: Annotated[str, VariableName(), "the only one that it happens to"] = ""
 
-    def concerns(self, variable: str) -> bool:
+    def matches(self, variable: str) -> bool:
         """Whether it happens to messages of a variable."""
         return self.variable in ("", variable)
 
@@ -174,7 +174,7 @@ class RepeatPair(PairFault):
     """Header and payload are sent twice."""
 
     name = "repeat-pair"
-    loses = False
+    loses_data = False
 
     def change(self, parts: list[bytes], random: np.random.Generator) -> list[bytes]:
         """Double them."""
@@ -190,12 +190,12 @@ class WrongReply(MessageFault):
     turn but the last two, which no client can tell from the truth.
     """
 
-    how: Annotated[How, "in which way"] = "turn"
+    how: Annotated[ReplyDefect, "in which way"] = "turn"
 
     name = "wrong-reply"
-    of_replies = True
+    on_replies = True
 
-    def at(self, count: int) -> Self:
+    def variant(self, count: int) -> Self:
         """Give the variant whose turn it is."""
         return replace(self, how=_TURN[count % len(_TURN)]) if self.how == "turn" else self
 
@@ -227,7 +227,7 @@ class WrongReply(MessageFault):
         return json.dumps(root, separators=(",", ":")).encode("ascii")
 
 
-_TURN: Final[tuple[How, ...]] = ("cut", "text", "binary", "number", "missing")
+_TURN: Final[tuple[ReplyDefect, ...]] = ("cut", "text", "binary", "number", "missing")
 
 
 @dataclass(slots=True)
@@ -238,7 +238,7 @@ class _Armed:
     count: int = 0
 
 
-class Injector:
+class MessageFaultInjector:
     """Lets message faults happen, and keeps account of what they lose.
 
     Parameters
@@ -268,10 +268,10 @@ class Injector:
     def pair(self, variable: str, header: bytes, payload: Payload) -> list[bytes]:
         """Give what is sent instead of a header and its payload."""
         parts = [header, payload.data]
-        fault = self._strike(variable, of_replies=False)
+        fault = self._select_fault(variable, on_replies=False)
         if fault is None:
             return parts
-        if fault.loses:
+        if fault.loses_data:
             self.losses.append(
                 Loss(fault.name, variable, payload.first_tick, payload.n_values, payload.monitor)
             )
@@ -279,22 +279,22 @@ class Injector:
 
     def reply(self, text: str) -> str | bytes:
         """Give what is sent instead of a reply: as binary what is not ASCII."""
-        fault = self._strike("", of_replies=True)
+        fault = self._select_fault("", on_replies=True)
         if fault is None:
             return text
         (changed,) = fault.change([text.encode("ascii")], self._random)
         return changed.decode("ascii") if changed.isascii() else changed
 
-    def _strike(self, variable: str, *, of_replies: bool) -> MessageFault | None:
+    def _select_fault(self, variable: str, *, on_replies: bool) -> MessageFault | None:
         """Choose the fault that happens now, at most one, and count it down."""
         for armed in self._armed:
             fault = armed.fault
-            if fault.of_replies is not of_replies or not fault.concerns(variable):
+            if fault.on_replies is not on_replies or not fault.matches(variable):
                 continue
             if self._random.random() >= fault.p:
                 continue
             armed.count += 1
             if armed.count == fault.n:
                 self._armed.remove(armed)
-            return fault.at(armed.count - 1)
+            return fault.variant(armed.count - 1)
         return None

@@ -9,8 +9,15 @@ from typing import Annotated, ClassVar, Final, Literal
 from bela_module.errors import RequestError
 from bela_module.protocol.control_channel import encode_commands, monitor_command
 from bela_module.simulator.faults.fault_target import FaultTarget
-from bela_module.simulator.network.board_server import Socket
-from bela_module.simulator.network.delays import Delay, Jitter, Late, Network, Spike, SpikeShare
+from bela_module.simulator.network.board_server import ChannelChoice
+from bela_module.simulator.network.delays import (
+    Delay,
+    DelayTime,
+    JitterMean,
+    Network,
+    SpikeShare,
+    SpikeTime,
+)
 from bela_module.simulator.parameters import (
     DAY_S,
     Choice,
@@ -90,7 +97,7 @@ class Disconnect(TimedFault):
     """Connections end."""
 
     clean: Annotated[bool, "whether a close frame is sent first"] = False
-    socket: Annotated[Socket, "which connections"] = "both"
+    socket: Annotated[ChannelChoice, "which connections"] = "both"
 
     name = "disconnect"
 
@@ -109,21 +116,21 @@ class Refuse(LastingFault):
         """Stop listening for a while."""
         board.disconnect()
         board.refuse_connections(True)
-        board.later(self.for_s, lambda: board.refuse_connections(False))
+        board.call_later(self.for_s, lambda: board.refuse_connections(False))
 
 
 @dataclass(frozen=True, slots=True)
 class Silence(LastingFault):
     """The board takes connections and says nothing on them; what it would have said is lost."""
 
-    socket: Annotated[Socket, "on which connections"] = "both"
+    socket: Annotated[ChannelChoice, "on which connections"] = "both"
 
     name = "silence"
 
     def apply(self, board: FaultTarget) -> None:
         """Fall silent for a while."""
         board.go_silent(True, socket=self.socket)
-        board.later(self.for_s, lambda: board.go_silent(False, socket=self.socket))
+        board.call_later(self.for_s, lambda: board.go_silent(False, socket=self.socket))
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,11 +150,11 @@ class Stall(LastingFault):
 class Slow(TimedFault):
     """The network's delays are these from now on."""
 
-    to_board_s: Late = 0.0
-    to_client_s: Late = 0.0
-    jitter_s: Jitter = 0.0
+    to_board_s: DelayTime = 0.0
+    to_client_s: DelayTime = 0.0
+    jitter_s: JitterMean = 0.0
     spike_share: SpikeShare = 0.0
-    spike_s: Spike = 0.0
+    spike_s: SpikeTime = 0.0
 
     name = "slow"
 
@@ -175,7 +182,7 @@ class Restart(TimedFault):
         """Restart, and stay away for a while."""
         if self.down_s:
             board.refuse_connections(True)
-            board.later(self.down_s, lambda: board.refuse_connections(False))
+            board.call_later(self.down_s, lambda: board.refuse_connections(False))
         board.restart(self.sketch or None, first_tick=self.first_tick, project=self.project)
 
 
@@ -201,7 +208,7 @@ class Unassigned(LastingFault):
     def apply(self, board: FaultTarget) -> None:
         """Leave assignments out for a while."""
         board.set_assigned(False, self.variable)
-        board.later(self.for_s, lambda: board.set_assigned(True, self.variable))
+        board.call_later(self.for_s, lambda: board.set_assigned(True, self.variable))
 
 
 @dataclass(frozen=True, slots=True)
@@ -213,7 +220,7 @@ class NoData(LastingFault):
     def apply(self, board: FaultTarget) -> None:
         """Withhold the data for a while."""
         board.withhold_data(True)
-        board.later(self.for_s, lambda: board.withhold_data(False))
+        board.call_later(self.for_s, lambda: board.withhold_data(False))
 
 
 @dataclass(frozen=True, slots=True)

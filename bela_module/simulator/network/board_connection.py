@@ -56,7 +56,7 @@ class BoardConnection(SteadyConnection, ServerConnection):
 
 
 @dataclass(eq=False, slots=True)
-class Client:
+class ClientChannel:
     """One connection to the board.
 
     Attributes

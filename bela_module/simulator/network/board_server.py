@@ -25,16 +25,17 @@ from websockets.protocol import State
 
 from bela_module.errors import BoardError
 from bela_module.simulator import board_json
-from bela_module.simulator.network.board_connection import CHANNELS, BoardConnection, Client
+from bela_module.simulator.network.board_connection import CHANNELS, BoardConnection, ClientChannel
 from bela_module.simulator.network.delays import Network
 from bela_module.simulator.network.link import Link
 from bela_module.simulator.network.listener import Listener
+from bela_module.simulator.time_limits import BOARD_START_S
 
-Socket = Literal["both", "control", "data"]
+ChannelChoice = Literal["both", "control", "data"]
 """Which of the two websockets trouble concerns."""
 
 # None is a connection that has not said yet which it wants to be.
-_CHANNELS_OF: Final[Mapping[Socket, frozenset[str | None]]] = MappingProxyType(
+_CHANNELS_OF: Final[Mapping[ChannelChoice, frozenset[str | None]]] = MappingProxyType(
     {
         "both": frozenset({None, "control", "data"}),
         "control": frozenset({"control"}),
@@ -46,7 +47,6 @@ QUEUE_BYTES: Final = 16 * 2**20
 """What the board keeps for a client that reads too slowly, before it drops the connection."""
 
 _KEPT_MESSAGES: Final = 10_000
-_START_TIMEOUT_S: Final = 10.0
 
 _log = logging.getLogger(__name__)
 _Result = TypeVar("_Result")
@@ -83,7 +83,7 @@ class BoardServer(ABC):
         self.control_messages: deque[str] = deque(maxlen=_KEPT_MESSAGES)
         self.random = np.random.default_rng(seed)
         self._network = network
-        self._clients: list[Client] = []
+        self._clients: list[ClientChannel] = []
         self.silent_channels: frozenset[str | None] = frozenset()
         self.connections: set[BoardConnection] = set()
         self._listener = Listener(host, port, CHANNELS, self._handle, self._connection_type())
@@ -109,15 +109,15 @@ class BoardServer(ABC):
         """Live, in the event loop, until cancelled."""
 
     @abstractmethod
-    def receive_control(self, client: Client, text: str) -> None:
+    def receive_control(self, client: ClientChannel, text: str) -> None:
         """Take a message on the control channel, in the event loop."""
 
     @abstractmethod
-    def receive_data(self, client: Client, message: bytes) -> None:
+    def receive_data(self, client: ClientChannel, message: bytes) -> None:
         """Take a message on the data channel, in the event loop."""
 
     @abstractmethod
-    def clients_changed(self) -> None:
+    def on_clients_changed(self) -> None:
         """Notice that a client came, went, or changed whether it wants data."""
 
     # ---- life ----------------------------------------------------------------------------
@@ -137,8 +137,8 @@ class BoardServer(ABC):
             target=self._run_thread, args=(ready, started), name="simulated board", daemon=True
         )
         self._thread.start()
-        if not ready.wait(_START_TIMEOUT_S):
-            raise BoardError(f"the simulated board did not start in {_START_TIMEOUT_S} s")
+        if not ready.wait(BOARD_START_S):
+            raise BoardError(f"the simulated board did not start in {BOARD_START_S} s")
         if started:
             self._thread.join()
             self._thread = None
@@ -184,7 +184,7 @@ class BoardServer(ABC):
 
     # ---- trouble -------------------------------------------------------------------------
 
-    def disconnect(self, *, clean: bool = False, socket: Socket = "both") -> None:
+    def disconnect(self, *, clean: bool = False, socket: ChannelChoice = "both") -> None:
         """End connections.
 
         Parameters
@@ -207,7 +207,7 @@ class BoardServer(ABC):
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
-    def go_silent(self, silent: bool, *, socket: Socket = "both") -> None:
+    def go_silent(self, silent: bool, *, socket: ChannelChoice = "both") -> None:
         """Stop saying anything, on old connections and on new ones; TCP itself stays up."""
         channels = _CHANNELS_OF[socket]
 
@@ -246,7 +246,7 @@ class BoardServer(ABC):
         return any(client.replied and client.active for client in self._clients)
 
     @property
-    def has_whole_client(self) -> bool:
+    def has_ready_client(self) -> bool:
         """Whether data is wanted, and there is a connection that takes it."""
         return self.wants_data and any(self._on("data"))
 
@@ -258,7 +258,7 @@ class BoardServer(ABC):
         """Send a message to all data clients."""
         self._send("data", message)
 
-    def take_event(self, client: Client, root: dict[str, Any]) -> None:
+    def handle_event(self, client: ClientChannel, root: dict[str, Any]) -> None:
         """Obey the events of the connection itself."""
         match root.get("event"):
             case "connection-reply":
@@ -269,11 +269,11 @@ class BoardServer(ABC):
                 client.active = False
             case _:
                 return
-        self.clients_changed()
+        self.on_clients_changed()
 
     # ---- from other threads --------------------------------------------------------------
 
-    def later(self, delay_s: float, call: Callable[[], object]) -> None:
+    def call_later(self, delay_s: float, call: Callable[[], object]) -> None:
         """Call a function in the event loop when a time has passed, if the board still runs."""
         self._in_loop(lambda: self._running_loop().call_later(delay_s, call))
 
@@ -312,7 +312,7 @@ class BoardServer(ABC):
             return
         finally:
             ready.set()
-        life = asyncio.create_task(self._live())
+        life = asyncio.create_task(self._run_logged())
         await self._stop.wait()
         life.cancel()
         await self._listener.close()
@@ -322,7 +322,7 @@ class BoardServer(ABC):
                 connection.transport.abort()
             await asyncio.sleep(0)
 
-    async def _live(self) -> None:
+    async def _run_logged(self) -> None:
         try:
             await self.run()
         except Exception:
@@ -337,17 +337,19 @@ class BoardServer(ABC):
 
     async def _handle(self, connection: ServerConnection) -> None:
         request = connection.request
-        client = Client(
+        client = ClientChannel(
             connection,
             CHANNELS[request.path] if request is not None else "control",
-            Link(lambda m: self._arrive(client, m), self._network.to_board, self.random),
-            Link(lambda m: self._depart(client, m), self._network.to_client, self.random),
+            Link(lambda m: self._deliver_to_board(client, m), self._network.to_board, self.random),
+            Link(
+                lambda m: self._deliver_to_client(client, m), self._network.to_client, self.random
+            ),
         )
         self._clients.append(client)
         try:
             if client.channel == "control":
                 self.send_control(board_json.connection_event(self.project))
-            self.clients_changed()
+            self.on_clients_changed()
             async for message in connection:
                 client.inbound.send(message)
         except ConnectionClosed:
@@ -356,9 +358,9 @@ class BoardServer(ABC):
             self._clients.remove(client)
             client.inbound.close()
             client.outbound.close()
-            self.clients_changed()
+            self.on_clients_changed()
 
-    def _arrive(self, client: Client, message: str | bytes) -> None:
+    def _deliver_to_board(self, client: ClientChannel, message: str | bytes) -> None:
         if client.channel in self.silent_channels:
             return
         if client.channel == "control" and isinstance(message, str):
@@ -367,7 +369,7 @@ class BoardServer(ABC):
         elif client.channel == "data" and isinstance(message, bytes):
             self.receive_data(client, message)
 
-    def _depart(self, client: Client, message: str | bytes) -> None:
+    def _deliver_to_client(self, client: ClientChannel, message: str | bytes) -> None:
         transport = client.connection.transport
         if transport.is_closing():
             return
@@ -381,10 +383,10 @@ class BoardServer(ABC):
         for client in self._on(channel):
             client.outbound.send(message)
 
-    def _on(self, channel: str) -> Iterator[Client]:
+    def _on(self, channel: str) -> Iterator[ClientChannel]:
         return (client for client in self._clients if client.channel == channel)
 
-    def _disconnect(self, *, clean: bool = False, socket: Socket = "both") -> None:
+    def _disconnect(self, *, clean: bool = False, socket: ChannelChoice = "both") -> None:
         channels = _CHANNELS_OF[socket]
         for client in self._clients:
             client.replied = client.replied and client.channel not in channels

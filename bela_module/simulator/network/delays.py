@@ -11,10 +11,10 @@ from bela_module.simulator.parameters import Number, check_parameters
 
 _LONGEST_S: Final = 3600.0
 
-Late = Annotated[float, Number(0, _LONGEST_S, "s"), "later by this"]
-Jitter = Annotated[float, Number(0, _LONGEST_S, "s"), "mean of the exponential time on top"]
+DelayTime = Annotated[float, Number(0, _LONGEST_S, "s"), "later by this"]
+JitterMean = Annotated[float, Number(0, _LONGEST_S, "s"), "mean of the exponential time on top"]
 SpikeShare = Annotated[float, Number(0, 1), "share of the messages that take a spike longer"]
-Spike = Annotated[float, Number(0, _LONGEST_S, "s"), "length of a spike"]
+SpikeTime = Annotated[float, Number(0, _LONGEST_S, "s"), "length of a spike"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,17 +38,17 @@ class Delay:
         When a time is not 0 to 3600 s.
     """
 
-    delay_s: Late = 0.0
-    jitter_s: Jitter = 0.0
+    delay_s: DelayTime = 0.0
+    jitter_s: JitterMean = 0.0
     spike_share: SpikeShare = 0.0
-    spike_s: Spike = 0.0
+    spike_s: SpikeTime = 0.0
 
     def __post_init__(self) -> None:
         """Refuse what cannot be."""
         check_parameters(self, "a network's delay")
 
     @property
-    def none(self) -> bool:
+    def is_zero(self) -> bool:
         """Whether messages pass at once."""
         return self.delay_s == self.jitter_s == self.spike_share * self.spike_s == 0.0
 

@@ -42,7 +42,7 @@ class Link:
     def send(self, message: str | bytes) -> None:
         """Send a message on its way."""
         now = self._loop.time()
-        if not self._waiting and self.delay.none and now >= self._stalled_until:
+        if not self._waiting and self.delay.is_zero and now >= self._stalled_until:
             self._deliver(message)
             return
         due = max(now + self.delay.draw_s(self._random), self._stalled_until)

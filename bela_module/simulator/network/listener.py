@@ -12,6 +12,8 @@ from collections.abc import Awaitable, Callable, Container
 from websockets.asyncio.server import Server, ServerConnection, serve
 from websockets.http11 import Request, Response
 
+from bela_module.simulator.time_limits import CLOSE_HANDSHAKE_S
+
 logger = logging.getLogger(__name__)
 
 
@@ -76,7 +78,7 @@ class Listener:
                 create_connection=self._connection_type,
                 compression=None,
                 ping_interval=None,
-                close_timeout=0.2,
+                close_timeout=CLOSE_HANDSHAKE_S,
                 open_timeout=None,
                 max_queue=None,
                 server_header=None,

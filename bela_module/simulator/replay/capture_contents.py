@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,10 +18,9 @@ from bela_module.protocol.control_channel import (
 from bela_module.protocol.data_channel import Block
 from bela_module.protocol.data_decoder import DataDecoder
 from bela_module.simulator.board_json import items, parse_message
+from bela_module.simulator.time_limits import RATE_FIT_SPAN_S
 
-Floats = NDArray[np.float64]
-
-_MIN_SPAN_S: Final = 0.2
+FloatArray = NDArray[np.float64]
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +48,7 @@ class TickLine:
 
 
 @dataclass(frozen=True, slots=True)
-class Recording:
+class CaptureContents:
     """A capture, digested for replay.
 
     Attributes
@@ -91,7 +89,7 @@ class Recording:
         return past[-1] if past else self.lists[0][1]
 
 
-def digest(messages: Iterable[CapturedMessage]) -> Recording:
+def read_contents(messages: Iterable[CapturedMessage]) -> CaptureContents:
     """Digest a capture.
 
     Parameters
@@ -122,7 +120,7 @@ def digest(messages: Iterable[CapturedMessage]) -> Recording:
     blocks = _decode(lists[0][1], data)
     if not blocks:
         raise CaptureError("the capture holds no block of a variable that its 'list' names")
-    return Recording(
+    return CaptureContents(
         project=events[0].project,
         lists=tuple(lists),
         data=tuple(data),
@@ -176,12 +174,12 @@ def _fit_line(
     """Fit the rate to all that is known, and the offset so that no message comes too early."""
     points = [(time_s, listed.tick) for time_s, listed in lists]
     # Replies to list are late by a network delay, blocks also by what the board waited.
-    listed_long_enough = points[-1][0] - points[0][0] >= _MIN_SPAN_S
+    listed_long_enough = points[-1][0] - points[0][0] >= RATE_FIT_SPAN_S
     blocks_end = [(time_s, _last_tick(block)) for time_s, block in blocks if not _open_end(block)]
     blocks_end += _ends_of_dense_blocks(blocks)
     rate_hz = lists[0][1].sample_rate_hz
     times_s, ticks = _columns(points if listed_long_enough else points + blocks_end)
-    if np.ptp(times_s) >= _MIN_SPAN_S:
+    if np.ptp(times_s) >= RATE_FIT_SPAN_S:
         spread_s = times_s - times_s.mean()
         rate_hz = float(spread_s @ (ticks - ticks.mean()) / (spread_s @ spread_s))
     times_s, ticks = _columns(points + blocks_end)
@@ -189,7 +187,7 @@ def _fit_line(
     return TickLine(float(np.max(ticks - rate_hz * times_s)) + 1.0, rate_hz)
 
 
-def _columns(points: list[tuple[float, int]]) -> tuple[Floats, Floats]:
+def _columns(points: list[tuple[float, int]]) -> tuple[FloatArray, FloatArray]:
     times_s, ticks = zip(*points, strict=True)
     return np.array(times_s, dtype=np.float64), np.array(ticks, dtype=np.float64)
 

@@ -17,19 +17,16 @@ import time
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
 from bela_module.connection.capture_file import read_capture
 from bela_module.errors import RequestError
 from bela_module.simulator import board_json
-from bela_module.simulator.network.board_connection import Client
+from bela_module.simulator.network.board_connection import ClientChannel
 from bela_module.simulator.network.board_server import BoardServer
 from bela_module.simulator.network.delays import NO_DELAY, Network
-from bela_module.simulator.replay.capture_contents import digest
-
-_IDLE_S: Final = 0.05
-_MAX_PREROLL_S: Final = 0.6
-_LEAD_S: Final = 0.1  # a client may watch from a tick that lies slightly ahead
+from bela_module.simulator.replay.capture_contents import read_contents
+from bela_module.simulator.time_limits import REPLAY_LEAD_S, REPLAY_PREROLL_S, REPLAY_SLEEP_S
 
 
 class ReplayedBoard(BoardServer):
@@ -78,7 +75,7 @@ class ReplayedBoard(BoardServer):
             raise RequestError(f"a speed of {speed}; it must be above 0")
         super().__init__(host=host, port=port, network=network, seed=seed)
         self.finished = threading.Event()
-        self._recording = digest(read_capture(path))
+        self._recording = read_contents(read_capture(path))
         self._speed = speed
         self._host_clock = clock
         self._watched: set[str] = set()
@@ -88,9 +85,9 @@ class ReplayedBoard(BoardServer):
         line = self._recording.line
         # The ticks wait here for a client that watches late, before anything that was recorded.
         first_s = line.time_s(self._recording.first_tick - 1)
-        self._hold_s = min(self._recording.start_s, first_s - _LEAD_S)
+        self._hold_s = min(self._recording.start_s, first_s - REPLAY_LEAD_S)
         # Ticks begin at 0, which limits how long before the recording the playback can begin.
-        self._position_s = max(line.time_s(0), self._hold_s - _MAX_PREROLL_S)
+        self._position_s = max(line.time_s(0), self._hold_s - REPLAY_PREROLL_S)
         self._position_at_s: float | None = None
 
     @property
@@ -144,7 +141,7 @@ class ReplayedBoard(BoardServer):
                 self._n_sent += 1
                 if self._n_sent == len(data):
                     self._finish()
-            wait_s = _IDLE_S
+            wait_s = REPLAY_SLEEP_S
             if self._playing:
                 wait_s = min((data[self._n_sent][0] - position_s) / self._speed, wait_s)
             await asyncio.sleep(wait_s)
@@ -158,22 +155,22 @@ class ReplayedBoard(BoardServer):
         self._periods.clear()
         self.finished.set()
 
-    def clients_changed(self) -> None:
+    def on_clients_changed(self) -> None:
         """Let time begin when the first client has come."""
         if self._position_at_s is None:
             self._position_at_s = self._host_clock()
 
-    def receive_control(self, client: Client, text: str) -> None:
+    def receive_control(self, client: ClientChannel, text: str) -> None:
         """Answer ``list``, and start on ``watch`` (or ``monitor``, if only that was recorded)."""
         root = board_json.parse_message(text)
         if root is None:
             return
-        self.take_event(client, root)
+        self.handle_event(client, root)
         for command in board_json.items(root, "watcher"):
             if isinstance(command, dict):
                 self._obey(command)
 
-    def receive_data(self, client: Client, message: bytes) -> None:
+    def receive_data(self, client: ClientChannel, message: bytes) -> None:
         """Ignore a buffer."""
 
     def _obey(self, command: dict[str, Any]) -> None:

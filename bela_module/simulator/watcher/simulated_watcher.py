@@ -21,17 +21,15 @@ from bela_module.protocol.variables import Ticks, Variable
 from bela_module.simulator import board_json
 from bela_module.simulator.sketches.signals import Times
 from bela_module.simulator.sketches.sketch import SketchVariable
+from bela_module.simulator.time_limits import LOG_REPLY_S
 from bela_module.simulator.watcher.simulated_variable import NEVER, SimulatedVariable
 from bela_module.simulator.watcher.written_values import Payload
-
-LOG_REPLY_S: Final = 0.01
-"""How long the board takes to answer ``log``; 10 to 60 ms were measured."""
 
 _MAX_MONITOR_PERIOD: Final = 2**31 - 1
 
 
 @dataclass(frozen=True, slots=True)
-class Pair:
+class DataPair:
     """A header and its payload, to be sent to every data client in this order.
 
     Parameters
@@ -47,7 +45,7 @@ class Pair:
 
 
 @dataclass(frozen=True, slots=True)
-class ReplyText:
+class ControlReply:
     """A text for every control client."""
 
     text: str
@@ -111,7 +109,7 @@ class SimulatedWatcher:
         due = min((variable.due_tick for variable in self._variables), default=NEVER)
         return min(due, self._log_replies[0][0]) if self._log_replies else due
 
-    def advance(self, to_tick: int) -> list[Pair | ReplyText]:
+    def advance(self, to_tick: int) -> list[DataPair | ControlReply]:
         """Let the ticks up to and including one happen.
 
         Parameters
@@ -134,9 +132,11 @@ class SimulatedWatcher:
         self._tick = to_tick
         # Stable: a monitor's value stays before the block that ends at the same assignment.
         payloads.sort(key=self._order)
-        sent: list[Pair | ReplyText] = [Pair(self._headers[p.position], p) for p in payloads]
+        sent: list[DataPair | ControlReply] = [
+            DataPair(self._headers[p.position], p) for p in payloads
+        ]
         while self._log_replies and self._log_replies[0][0] <= to_tick:
-            sent.append(ReplyText(self._log_replies.popleft()[1]))
+            sent.append(ControlReply(self._log_replies.popleft()[1]))
         return sent
 
     def skip(self, to_tick: int) -> None:

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from bela_module.config import parse_settings
-from bela_module.connection.board_client import Reply
+from bela_module.connection.board_client import ListReply
 from bela_module.errors import StreamError
 from bela_module.protocol.block_encoder import encode_block, encode_header, encode_monitor
 from bela_module.protocol.control_channel import VariableList
@@ -31,7 +31,7 @@ def at(tick: int) -> float:
 
 def replies(
     start_s: float, *, count: int = 40, booted_s: float = 500.0, **changed: Any
-) -> Iterator[Reply]:
+) -> Iterator[ListReply]:
     """Make replies of a board that ticks, in bursts, at half its declared rate since it booted."""
     for number in range(count):
         sent_s = start_s + 0.0171 * number
@@ -44,7 +44,7 @@ def replies(
             "variables": (POT, TOUCH),
             **changed,
         }
-        yield Reply(VariableList(**values), sent_s, sent_s + 0.0004)
+        yield ListReply(VariableList(**values), sent_s, sent_s + 0.0004)
 
 
 def told(

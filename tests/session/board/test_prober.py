@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from types import SimpleNamespace
 from typing import cast
 
-from bela_module.connection.board_client import BoardClient, Reply
+from bela_module.connection.board_client import BoardClient, ListReply
 from bela_module.protocol.control_channel import VariableList
 from bela_module.session.board.board_state import BoardState
 from bela_module.session.board.prober import Prober
@@ -15,21 +15,21 @@ from bela_module.session.notices import Notices
 from tests.support.session_helpers import RATE_HZ, Recorder
 
 
-def reply(tick: int, at_s: float) -> Reply:
+def reply(tick: int, at_s: float) -> ListReply:
     listed = VariableList(sample_rate_hz=RATE_HZ, tick=tick, tick_granularity=1, variables=())
-    return Reply(listed, at_s, at_s + 0.001)
+    return ListReply(listed, at_s, at_s + 0.001)
 
 
 class Answers:
     """A client that gives replies which were prepared."""
 
-    def __init__(self, *replies: Reply) -> None:
-        self._replies: Iterator[Reply] = iter(replies)
+    def __init__(self, *replies: ListReply) -> None:
+        self._replies: Iterator[ListReply] = iter(replies)
         self.counters = SimpleNamespace(foreign_replies=0)
         self.project = "test"
         self.asked = 0
 
-    async def list(self) -> Reply:
+    async def list(self) -> ListReply:
         self.asked += 1
         return next(self._replies)
 

@@ -8,7 +8,7 @@ import pytest
 from bela_module.errors import BoardError, RequestError
 from bela_module.protocol.variables import ValueType
 from bela_module.simulator.faults.timed_faults import OtherClient
-from bela_module.simulator.network.board_connection import Client
+from bela_module.simulator.network.board_connection import ClientChannel
 from bela_module.simulator.simulated_board import SimulatedBoard
 from bela_module.streams.lsl_clock import local_clock
 from tests.support.session_helpers import (
@@ -92,7 +92,7 @@ class CutOff(SimulatedBoard):
 
     out = False
 
-    def receive_control(self, client: Client, text: str) -> None:
+    def receive_control(self, client: ClientChannel, text: str) -> None:
         if not self.out:
             super().receive_control(client, text)
 
@@ -108,7 +108,7 @@ def test_what_could_not_be_released_is_released_later(closes: bool, wait_until: 
             one.set(whole=1)
             board.pull(True)
             if closes:
-                board.later(1.4, lambda: board.pull(False))
+                board.call_later(1.4, lambda: board.pull(False))
             else:
                 with pytest.raises(BoardError):  # whether it still seems to be connected, or not
                     one.release()

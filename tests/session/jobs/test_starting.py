@@ -157,7 +157,7 @@ def test_a_monitor_goes_on_when_the_start_beside_it_is_interrupted(
 ) -> None:
     one.monitor(variables="ramp", periods=441)
     started = one.session.start(StartRequest(variables=("ramp",)))
-    board.later(0.1, board.disconnect)
+    board.call_later(0.1, board.disconnect)
     assert answer(started).startswith(("streaming", "waiting"))
     wait_until(lambda: one.samples("bela_ramp_monitor") > 0, "the monitor's values")
     wait_until(lambda: one.samples("bela_ramp") > 512, "the stream's")

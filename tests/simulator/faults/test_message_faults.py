@@ -23,12 +23,12 @@ from bela_module.simulator.faults.message_faults import (
     DropHeader,
     DropPair,
     DropPayload,
-    How,
-    Injector,
     MessageFault,
+    MessageFaultInjector,
     OversizedPayload,
     PairFault,
     RepeatPair,
+    ReplyDefect,
     WrongReply,
 )
 from bela_module.simulator.simulated_board import SimulatedBoard
@@ -42,9 +42,9 @@ HEADER = b"0/d"
 PAYLOAD = Payload(599, 0, bytes(range(8)) + bytes(PAYLOAD_BYTES - 8), 88, 512)
 
 
-def injector(*faults: MessageFault) -> Injector:
+def injector(*faults: MessageFault) -> MessageFaultInjector:
     """Make an injector with message faults."""
-    made = Injector(np.random.default_rng(0))
+    made = MessageFaultInjector(np.random.default_rng(0))
     for fault in faults:
         made.arm(fault)
     return made
@@ -107,7 +107,7 @@ def test_only_replies_are_cut_by_the_fault_for_replies() -> None:
         ("empty", '{"watcher":{"sampleRate":44100,"timestamp":7,"watchers":[]}}'),
     ],
 )
-def test_a_reply_can_have_another_shape(how: How, expected: str) -> None:
+def test_a_reply_can_have_another_shape(how: ReplyDefect, expected: str) -> None:
     assert injector(WrongReply(how=how)).reply(REPLY) == expected
 
 
@@ -134,7 +134,7 @@ def test_wrong_replies_take_turns_and_begin_with_the_first_again() -> None:
 
 
 @pytest.mark.parametrize("how", ["cut", "text", "binary", "number"])
-def test_no_client_can_read_these_replies_on_the_wire(how: How) -> None:
+def test_no_client_can_read_these_replies_on_the_wire(how: ReplyDefect) -> None:
     with SimulatedBoard("ramps") as board, raw_client(board.url) as client:
         board.inject(WrongReply(n=1, how=how))
         client.tell(list_command())
@@ -146,7 +146,7 @@ def test_no_client_can_read_these_replies_on_the_wire(how: How) -> None:
 
 
 @pytest.mark.parametrize(("how", "n_variables"), [("fewer", 3), ("empty", 0)])
-def test_these_replies_leave_variables_out_on_the_wire(how: How, n_variables: int) -> None:
+def test_these_replies_leave_variables_out_on_the_wire(how: ReplyDefect, n_variables: int) -> None:
     with SimulatedBoard("ramps") as board, raw_client(board.url) as client:
         board.inject(WrongReply(n=1, how=how))
         assert len(client.list().variables) == n_variables
@@ -154,7 +154,7 @@ def test_these_replies_leave_variables_out_on_the_wire(how: How, n_variables: in
 
 
 @pytest.mark.parametrize("how", ["cut", "text", "binary", "number", "missing", "fewer", "empty"])
-def test_a_reply_to_log_is_wrong_as_well(how: How) -> None:
+def test_a_reply_to_log_is_wrong_as_well(how: ReplyDefect) -> None:
     reply = '{"watcher":{"logFileName":"v.bin","timestamp":1,"timestampEnd":2,"watcher":"v"}}'
     assert injector(WrongReply(how=how)).reply(reply) != reply
 

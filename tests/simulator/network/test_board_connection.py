@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from bela_module.simulator.network.board_connection import CHANNELS, Client
+from bela_module.simulator.network.board_connection import CHANNELS, ClientChannel
 from bela_module.simulator.simulated_board import SimulatedBoard
 from tests.support.session_helpers import WaitUntil, session_at
 
@@ -20,4 +20,4 @@ def test_the_board_knows_its_connections(wait_until: WaitUntil) -> None:
 
 
 def test_a_client_wants_data_until_it_says_otherwise() -> None:
-    assert Client.__dataclass_fields__["active"].default is True
+    assert ClientChannel.__dataclass_fields__["active"].default is True

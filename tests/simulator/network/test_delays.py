@@ -28,5 +28,5 @@ def test_delays_have_the_distribution_that_was_asked_for() -> None:
     assert drawn_s.min() >= 0.01
     assert spikes.mean() == pytest.approx(0.05, abs=0.01)
     assert (drawn_s[~spikes] - 0.01).mean() == pytest.approx(0.001, rel=0.05)
-    assert Delay().none
-    assert not delay.none
+    assert Delay().is_zero
+    assert not delay.is_zero

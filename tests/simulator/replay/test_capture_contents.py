@@ -10,7 +10,7 @@ import pytest
 
 from bela_module.connection.capture_file import CapturedMessage, read_capture
 from bela_module.errors import CaptureError
-from bela_module.simulator.replay.capture_contents import TickLine, digest
+from bela_module.simulator.replay.capture_contents import TickLine, read_contents
 
 CapturePath = Callable[[str], Path]
 
@@ -28,7 +28,7 @@ CapturePath = Callable[[str], Path]
 def test_project_ticks_and_rate_are_found(
     name: str, rate_hz: float, first_tick: int, n_lists: int, capture_path: CapturePath
 ) -> None:
-    recording = digest(read_capture(capture_path(name)))
+    recording = read_contents(read_capture(capture_path(name)))
     assert recording.first_tick == first_tick
     assert recording.line.rate_hz == pytest.approx(rate_hz, rel=0.005)
     assert len(recording.lists) == n_lists
@@ -40,8 +40,8 @@ def test_project_ticks_and_rate_are_found(
 
 
 def test_monitors_are_told_from_watches(capture_path: CapturePath) -> None:
-    assert not digest(read_capture(capture_path("monitor-alltypes"))).watches
-    assert digest(read_capture(capture_path("manyvars"))).watches
+    assert not read_contents(read_capture(capture_path("monitor-alltypes"))).watches
+    assert read_contents(read_capture(capture_path("manyvars"))).watches
 
 
 def test_a_line_turns_time_into_ticks_and_back() -> None:
@@ -60,16 +60,16 @@ def test_what_is_missing_is_named(left_out: str, missing: str, capture_path: Cap
         if not (message.from_board and left_out in str(message.message))
     ]
     with pytest.raises(CaptureError, match=f"no {missing}"):
-        digest(messages)
+        read_contents(messages)
 
 
 def test_data_of_unknown_variables_is_no_data(capture_path: CapturePath) -> None:
     kept = [m for m in read_capture(capture_path("alltypes")) if m.channel == "control"]
     noise = [CapturedMessage(1.0, "data", True, b"77/f"), CapturedMessage(1.0, "data", True, b"x")]
     with pytest.raises(CaptureError, match="no block"):
-        digest(kept + noise)
+        read_contents(kept + noise)
 
 
 def test_replies_that_no_board_writes_are_named() -> None:
     with pytest.raises(CaptureError, match=r"at 1\.5 s"):
-        digest([CapturedMessage(1.5, "control", True, "not json")])
+        read_contents([CapturedMessage(1.5, "control", True, "not json")])

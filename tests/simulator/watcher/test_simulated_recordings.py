@@ -19,7 +19,7 @@ from bela_module.protocol.control_channel import (
 from bela_module.protocol.data_channel import Block
 from bela_module.protocol.data_decoder import DataDecoder
 from bela_module.simulator.sketches.sketch import SketchVariable
-from bela_module.simulator.watcher.simulated_watcher import ReplyText
+from bela_module.simulator.watcher.simulated_watcher import ControlReply
 from tests.support.simulated import ALL_TYPES, BELA_TEST, BURST, MANY, active_watcher, advance, tell
 
 # Capture, sketch, and the first tick at which each of its commands had its effect: the ticks at
@@ -162,7 +162,7 @@ def test_log_replies_later_and_shows_in_the_list(capture_path: Callable[[str], P
     sent = watcher.advance(26767)
     assert sent == []
     sent = watcher.advance(39695)
-    assert sent == [ReplyText(text) for text in replies[:4]]
+    assert sent == [ControlReply(text) for text in replies[:4]]
     assert watcher.list_reply() == lists[1]
     watcher.advance(50000)
     tell(watcher, {"cmd": "unlog", "watchers": names})
@@ -171,7 +171,7 @@ def test_log_replies_later_and_shows_in_the_list(capture_path: Callable[[str], P
     tell(
         watcher, {"cmd": "log", "watchers": ["myvar"], "timestamps": [75043], "durations": [13230]}
     )
-    assert watcher.advance(101759) == [ReplyText(replies[4])]
+    assert watcher.advance(101759) == [ControlReply(replies[4])]
     assert watcher.list_reply() == lists[3]
 
 

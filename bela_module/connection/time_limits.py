@@ -1,0 +1,14 @@
+"""Time limits of a connection to a board, in seconds, named after what expires."""
+
+from __future__ import annotations
+
+from typing import Final
+
+CLOSE_HANDSHAKE_S: Final = 0.2
+"""For the answer to a close frame; the board gives none and closes TCP instead."""
+CONFIRM_POLL_S: Final = 0.02
+"""Pause between two ``list`` requests while a change is to be confirmed."""
+LEAST_HANDSHAKE_S: Final = 0.02
+"""For the connection event, however long opening the websocket took."""
+LATE_REPLY_S: Final = 0.02
+"""For a reply to arrive after an unreadable message that may have been it."""

@@ -1,0 +1,26 @@
+"""Time limits of the simulated board, in seconds, named after what expires."""
+
+from __future__ import annotations
+
+from typing import Final
+
+BOARD_START_S: Final = 10.0
+"""For the board's thread to begin to listen."""
+CLOSE_HANDSHAKE_S: Final = 0.2
+"""For a client to answer a close frame."""
+LONGEST_SLEEP_S: Final = 0.25
+"""Longest wait of a simulated board for its next due tick."""
+LOG_REPLY_S: Final = 0.01
+"""Delay of the reply to ``log``; 10 to 60 ms were measured on a board."""
+SIGNAL_CHECK_S: Final = 0.2
+"""Longest time between two looks at signals; on Windows they do not interrupt a wait."""
+
+# ---- replay ----------------------------------------------------------------------------------
+REPLAY_SLEEP_S: Final = 0.05
+"""Longest wait of a replayed board for its next message."""
+REPLAY_PREROLL_S: Final = 0.6
+"""Longest time by which a replay begins before the recording."""
+REPLAY_LEAD_S: Final = 0.1
+"""Time before the first recorded tick at which a replay waits for a client."""
+RATE_FIT_SPAN_S: Final = 0.2
+"""Shortest span of a capture from which a tick rate is fitted."""
