@@ -40,7 +40,9 @@ from bela_module.clock.misfits import MISFITS_TO_RELEARN, MisfitRecord
 from bela_module.clock.time_limits import (
     NEXT_PROBE_DEADLINE_S,
     QUICK_PROBE_INTERVAL_S,
+    READY_ROUND_TRIPS,
     READY_WAIT_S,
+    SLOW_NETWORK_READY_S,
     STEADY_PROBE_INTERVAL_S,
 )
 
@@ -359,7 +361,12 @@ class DeviceClock:
         ):
             return False
         good_s = _READY_UNCERTAINTY_S + 0.5 * self.rtt_s
-        return last.received_s - first.sent_s >= READY_WAIT_S or self.uncertainty_s <= good_s
+        measured_s = last.received_s - first.sent_s
+        if self.uncertainty_s <= good_s or measured_s >= READY_WAIT_S:
+            return True
+        # On a slow network no more can be known soon; slow or uneven ticks are another matter.
+        wait_s = max(SLOW_NETWORK_READY_S, READY_ROUND_TRIPS * self.rtt_s)
+        return measured_s >= wait_s and self.uncertainty_s <= good_s + 2.0 * self.rtt_s
 
     def _relearn(self) -> None:
         """Drop the bounds that contradict the newest probes; the rate is assumed to last."""

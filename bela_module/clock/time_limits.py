@@ -7,6 +7,12 @@ from typing import Final
 READY_WAIT_S: Final = 5.0
 """Time after which stamps begin with whatever uncertainty there is."""
 
+SLOW_NETWORK_READY_S: Final = 0.7
+"""Time after which stamps begin when round trips alone limit the uncertainty."""
+
+READY_ROUND_TRIPS: Final = 4.0
+"""The same in round trips, where these take longer."""
+
 QUICK_PROBE_INTERVAL_S: Final = 0.015
 """Wait between a reply and the next probe at the start and after a misfit."""
 

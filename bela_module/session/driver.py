@@ -35,6 +35,7 @@ from bela_module.session.time_limits import (
     CLEANING_RECONNECT_PAUSE_S,
     FRESH_LIST_S,
     IDLE_PROBE_S,
+    IDLE_STATUS_REFRESH_S,
     LOOP_PERIOD_S,
     OUTLET_LINGER_S,
     RECONNECT_PAUSE_S,
@@ -179,7 +180,8 @@ class Driver:
         """Refresh STATUS periodically, also while the board does not answer."""
         self._health.start()
         while True:
-            await asyncio.sleep(STATUS_REFRESH_S)
+            idle = not self.runtime.running.needs_data
+            await asyncio.sleep(IDLE_STATUS_REFRESH_S if idle else STATUS_REFRESH_S)
             try:
                 self._health.refresh()
             except Exception:  # what is shown must not end what runs

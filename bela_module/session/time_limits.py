@@ -59,6 +59,8 @@ REMAINING_TASKS_S: Final = 0.1
 
 # ---- health ----------------------------------------------------------------------------------
 STATUS_REFRESH_S: Final = 0.25
+IDLE_STATUS_REFRESH_S: Final = 1.0
+"""The same while nothing is asked for."""
 QUIET_BOARD_S: Final = 1.0
 """Without any message from the board, before that is told."""
 PROCESS_STANDSTILL_S: Final = 2.0

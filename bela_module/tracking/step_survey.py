@@ -56,6 +56,11 @@ class StepSurvey:
         return {index: asked.step_ticks for index, asked in self._asked.items() if asked.step_ticks}
 
     @property
+    def in_progress(self) -> bool:
+        """Whether something has come of a variable whose step is not found yet."""
+        return any(asked.ticks and not asked.step_ticks for asked in self._asked.values())
+
+    @property
     def done(self) -> bool:
         """Whether every step is found."""
         return all(asked.step_ticks for asked in self._asked.values())

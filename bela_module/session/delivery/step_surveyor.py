@@ -18,6 +18,7 @@ from bela_module.session.delivery.time_limits import (
     LONGEST_SURVEY_S,
     POLL_S,
     SECOND_VALUE_S,
+    SHARED_SURVEY_S,
 )
 from bela_module.tracking.step_survey import StepSurvey
 
@@ -60,7 +61,12 @@ class StepSurveyor:
         return True
 
     async def find_steps(
-        self, client: BoardClient, variables: Iterable[Variable], *, hurried: bool = False
+        self,
+        client: BoardClient,
+        variables: Iterable[Variable],
+        *,
+        hurried: bool = False,
+        share: bool = False,
     ) -> None:
         """Find the steps of those variables of which they are not known.
 
@@ -71,7 +77,10 @@ class StepSurveyor:
         variables : iterable of Variable
             Dense ones are surveyed.
         hurried : bool
-            Whether to give up on variables that are assigned rarely.
+            Whether to give up soon on variables that are assigned rarely.
+        share : bool
+            Whether variables share streams, which depends on their steps: then the wait is longer
+            while values come.
 
         Raises
         ------
@@ -98,7 +107,9 @@ class StepSurveyor:
                 await client.send(*sends)
                 await asyncio.sleep(POLL_S)
                 await self.probe(client)
-                if self.now() > begun_s + self._limit_s(survey, period_s, hurried=hurried):
+                if self.now() > begun_s + self._limit_s(
+                    survey, period_s, hurried=hurried, share=share
+                ):
                     break
             await client.send(*survey.last_commands())
             await self.probe(client)  # its reply comes after the last of the monitors' messages
@@ -109,10 +120,12 @@ class StepSurveyor:
             if variable.index in survey.steps:
                 board.steps[variable.name] = survey.steps[variable.index]
 
-    def _limit_s(self, survey: StepSurvey, period_s: float, *, hurried: bool) -> float:
+    def _limit_s(self, survey: StepSurvey, period_s: float, *, hurried: bool, share: bool) -> float:
         """Tell how long the survey may take: longer where values are seen to come slowly."""
         if not survey.answered:
             return FIRST_VALUE_S
+        if share and survey.in_progress:
+            return SHARED_SURVEY_S
         if hurried:
             return HURRIED_SURVEY_S + 12 * period_s
         spacing_s = survey.spacing_ticks / self.board.declared_rate_hz

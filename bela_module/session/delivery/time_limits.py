@@ -34,6 +34,8 @@ FIRST_VALUE_S: Final = 0.15
 SECOND_VALUE_S: Final = 0.5
 HURRIED_SURVEY_S: Final = 0.25
 """For the steps that decide on nominal rates: outlets must be found within a second."""
+SHARED_SURVEY_S: Final = 1.0
+"""For steps that decide which variables share a stream, while values come."""
 LONGEST_SURVEY_S: Final = 2.0
 
 # ---- the watchdog ----------------------------------------------------------------------------

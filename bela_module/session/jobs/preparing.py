@@ -102,9 +102,10 @@ async def open_streams(
     await client.open_data()
     watched = plan_streams(variables, runtime.settings)
     surveyed = [v for p in watched if p.mode is StreamMode.DENSE for v in p.variables]
+    share = group == "all" or (group == "auto" and len(surveyed) > MAX_SINGLE_STREAMS)
     if not runtime.options.obeys_ticks:
         surveyed = []  # a recording answers no survey
-    await runtime.surveyor.find_steps(client, surveyed, hurried=True)
+    await runtime.surveyor.find_steps(client, surveyed, hurried=True, share=share)
     await runtime.prober.measure(client)
     plans = plan_streams(variables, runtime.settings, group=group, steps=board.steps)
     shared = [plan.name for plan in plans if plan.membership]
