@@ -1,9 +1,8 @@
-"""Parameters of what goes wrong on the simulated board: what each may be is said beside it. Pure.
+"""Parameters declared as annotated dataclass fields: range checks, parsing of text, help. Pure.
 
-A parameter is a field of a frozen dataclass. Its annotation says what it may be and what it means,
-as in ``p: Annotated[float, Number(0, 1), "probability for each message"]``; a ``Literal``, a
-``bool`` or a ``str`` alone says so already. The check of a value, the reading of text and the help
-all come from there.
+An annotation holds the allowed values and the meaning, as in
+``p: Annotated[float, Number(0, 1), "probability for each message"]``; a ``Literal``, a ``bool`` or
+a ``str`` needs no rule of its own.
 """
 
 from __future__ import annotations
@@ -22,11 +21,11 @@ DAY_S: Final = 86_400.0
 
 
 class Rule(ABC):
-    """What a parameter may be; as text, it completes the sentence *it must be ...*."""
+    """Allowed values of a parameter; as text, it completes the sentence *it must be ...*."""
 
     @abstractmethod
     def allows(self, value: object) -> bool:
-        """Whether it may be this."""
+        """Whether a value is allowed."""
 
     @abstractmethod
     def read(self, text: str) -> Any:
@@ -34,7 +33,7 @@ class Rule(ABC):
 
     @abstractmethod
     def __str__(self) -> str:
-        """Say what is allowed."""
+        """Describe the allowed values."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,12 +49,12 @@ class Number(Rule):
     _words: ClassVar[str] = ""
 
     def allows(self, value: Any) -> bool:
-        """Whether it is a number within the range, which NaN never is."""
+        """Whether a value is a number within the range, which NaN never is."""
         is_number = isinstance(value, self._kind) and not isinstance(value, bool)
         return is_number and bool(self.low <= value <= self.high or (self.or_zero and value == 0))
 
     def read(self, text: str) -> float:
-        """Read it as Python does."""
+        """Read a float."""
         return float(text)
 
     def __str__(self) -> str:
@@ -71,7 +70,7 @@ class Whole(Number):
     _words = "a whole number, "
 
     def read(self, text: str) -> int:
-        """Read it as Python does."""
+        """Read an integer."""
         return int(text)
 
 
@@ -82,29 +81,29 @@ class Choice(Rule):
     choices: tuple[str, ...]
 
     def allows(self, value: object) -> bool:
-        """Whether it is one of them."""
+        """Whether a value is one of the texts."""
         return isinstance(value, str) and value in self.choices
 
     def read(self, text: str) -> str:
-        """Take the text."""
+        """Return the text as it is."""
         return text
 
     def __str__(self) -> str:
-        """List them."""
+        """List the texts."""
         return "one of " + ", ".join(choice or "(empty)" for choice in self.choices)
 
 
 class Flag(Rule):
-    """Yes or no."""
+    """True or false."""
 
     _WORDS: Final = {"true": True, "1": True, "false": False, "0": False}
 
     def allows(self, value: object) -> bool:
-        """Whether it is a boolean."""
+        """Whether a value is a boolean."""
         return isinstance(value, bool)
 
     def read(self, text: str) -> bool:
-        """Read the words of configuration files."""
+        """Read ``true``, ``false``, ``1`` or ``0``."""
         try:
             return self._WORDS[text.lower()]
         except KeyError:
@@ -119,15 +118,15 @@ class Text(Rule):
     """Any text."""
 
     def allows(self, value: object) -> bool:
-        """Whether it is text."""
+        """Whether a value is text."""
         return isinstance(value, str)
 
     def read(self, text: str) -> str:
-        """Take the text."""
+        """Return the text as it is."""
         return text
 
     def __str__(self) -> str:
-        """Ask for text."""
+        """Describe the allowed values."""
         return "text"
 
 
@@ -135,11 +134,11 @@ class VariableName(Text):
     """Name of one variable of the sketch; empty for all."""
 
     def names(self, text: str) -> list[str]:
-        """Give the names, none when all are meant."""
+        """Return the variable names in a value; none means all."""
         return [text] if text else []
 
     def __str__(self) -> str:
-        """Say what the names are."""
+        """Describe the allowed values."""
         return "a variable of the sketch, or empty for all"
 
 
@@ -147,29 +146,17 @@ class VariableNames(VariableName):
     """Names of variables of the sketch; empty for all."""
 
     def names(self, text: str) -> list[str]:
-        """Take the names apart."""
+        """Split the names at ``+``; none means all."""
         return text.split("+") if text else []
 
     def __str__(self) -> str:
-        """Say what the names are."""
+        """Describe the allowed values."""
         return "variables of the sketch, joined by +, or empty for all"
 
 
 @dataclass(frozen=True, slots=True)
 class Parameter:
-    """A field, with what its annotation says.
-
-    Attributes
-    ----------
-    name : str
-        Its name.
-    default : object
-        What it is if nothing is said.
-    rule : Rule
-        What it may be.
-    meaning : str
-        What it is, for people.
-    """
+    """A dataclass field with the rule and the meaning from its annotation."""
 
     name: str
     default: Any
@@ -177,18 +164,12 @@ class Parameter:
     meaning: str
 
     def check(self, value: object, owner: str) -> None:
-        """Refuse a value that it may not have.
-
-        Raises
-        ------
-        RequestError
-            Names the parameter, its owner, the value, and what is allowed.
-        """
+        """Raise RequestError for a value that is not allowed; ``owner`` is named in it."""
         if not self.rule.allows(value):
             raise self._refusal(value, owner)
 
     def read(self, text: str, owner: str) -> Any:
-        """Read a value from text; raises as :meth:`check` does."""
+        """Read and check a value from text."""
         try:
             value = self.rule.read(text)
         except ValueError:
@@ -201,39 +182,39 @@ class Parameter:
 
 
 def parameters_of(kind: type) -> dict[str, Parameter]:
-    """Give the parameters of a dataclass by name, in their order."""
+    """Return the parameters of a dataclass by name, in the order of its fields."""
     hints = get_type_hints(kind, include_extras=True)
     return {
-        field.name: Parameter(field.name, field.default, *_said_by(hints[field.name]))
+        field.name: Parameter(field.name, field.default, *_rule_and_meaning(hints[field.name]))
         for field in dataclasses.fields(kind)
     }
 
 
-def check_parameters(thing: object, owner: str) -> None:
-    """Refuse a value that a parameter of ``thing`` may not have; for ``__post_init__``.
+def check_parameters(instance: object, owner: str) -> None:
+    """Check all parameters of a dataclass instance; for its ``__post_init__``.
 
     Raises
     ------
     RequestError
         Names the parameter, its owner, the value, and what is allowed.
     """
-    for name, parameter in parameters_of(type(thing)).items():
-        parameter.check(getattr(thing, name), owner)
+    for name, parameter in parameters_of(type(instance)).items():
+        parameter.check(getattr(instance, name), owner)
 
 
-def variables_named_by(thing: object) -> Iterator[str]:
-    """Give the names of variables that the parameters of a thing hold."""
-    for name, parameter in parameters_of(type(thing)).items():
+def variables_named_by(instance: object) -> Iterator[str]:
+    """Yield the variable names in the parameters of a dataclass instance."""
+    for name, parameter in parameters_of(type(instance)).items():
         if isinstance(parameter.rule, VariableName):
-            yield from parameter.rule.names(getattr(thing, name))
+            yield from parameter.rule.names(getattr(instance, name))
 
 
-def _said_by(hint: Any) -> tuple[Rule, str]:
-    """Read an annotation: what is allowed, and what it means."""
-    said = get_args(hint)[1:] if get_origin(hint) is Annotated else ()
-    plain = get_args(hint)[0] if said else hint
-    meaning = next((item for item in said if isinstance(item, str)), "")
-    rule = next((item for item in said if isinstance(item, Rule)), None)
+def _rule_and_meaning(hint: Any) -> tuple[Rule, str]:
+    """Read an annotation: the allowed values, and the meaning."""
+    extras = get_args(hint)[1:] if get_origin(hint) is Annotated else ()
+    plain = get_args(hint)[0] if extras else hint
+    meaning = next((item for item in extras if isinstance(item, str)), "")
+    rule = next((item for item in extras if isinstance(item, Rule)), None)
     if rule is None and get_origin(plain) is Literal:
         rule = Choice(get_args(plain))
     if rule is None:

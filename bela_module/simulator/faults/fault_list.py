@@ -1,9 +1,9 @@
-"""Faults on demand for the simulated board: all of them, and how they are written.
+"""List of the simulated board's faults, parsing of ``--fault`` texts, and their help.
 
-A fault is a small frozen object: give it to :meth:`SimulatedBoard.inject`, or write it as text
-for ``--fault``, as in ``drop-header:p=0.01`` or ``disconnect:at_s=10,every_s=60``. There are two
-sorts. A *message fault* (``message_faults``) happens to messages as they leave. A
-*timed fault* (``timed_faults``) happens to the board or the network at a time.
+A fault is a frozen dataclass: give it to :meth:`SimulatedBoard.inject`, or write it as text
+for ``--fault``, as in ``drop-header:p=0.01`` or ``disconnect:at_s=10,every_s=60``. A *message
+fault* (``message_faults``) changes messages as they leave; a *timed fault* (``timed_faults``)
+changes the board or the network at a time.
 """
 
 from __future__ import annotations
@@ -45,36 +45,6 @@ from bela_module.simulator.sketches.built_in import find_sketch
 from bela_module.simulator.sketches.sketch import Sketch
 from bela_module.validation import shown
 
-__all__ = [
-    "CorruptHeader",
-    "CorruptPayload",
-    "Disconnect",
-    "Drift",
-    "DropHeader",
-    "DropPair",
-    "DropPayload",
-    "FAULTS",
-    "Fault",
-    "MessageFault",
-    "NoData",
-    "OtherClient",
-    "OversizedPayload",
-    "Pause",
-    "Refuse",
-    "RepeatPair",
-    "Restart",
-    "Silence",
-    "Slow",
-    "Stall",
-    "StepClock",
-    "TimedFault",
-    "Unassigned",
-    "WrongReply",
-    "check_variables",
-    "describe_faults",
-    "parse_fault",
-]
-
 Fault = MessageFault | TimedFault
 
 _ALL: Final[tuple[type[Fault], ...]] = (
@@ -105,7 +75,7 @@ FAULTS: Final[Mapping[str, type[Fault]]] = MappingProxyType({kind.name: kind for
 
 
 def parse_fault(text: str) -> Fault:
-    """Read a fault from text.
+    """Parse a fault from the text of ``--fault``.
 
     Parameters
     ----------
@@ -115,7 +85,7 @@ def parse_fault(text: str) -> Fault:
     Raises
     ------
     RequestError
-        When the name, a key or a value is wrong; names what there is.
+        When the name, a key or a value is wrong; lists what is allowed.
     """
     name, _, rest = text.partition(":")
     kind = FAULTS.get(name)
@@ -126,8 +96,8 @@ def parse_fault(text: str) -> Fault:
     for item in filter(None, rest.split(",")):
         key, _, value = item.partition("=")
         if key not in parameters:
-            there = ", ".join(parameters)
-            raise RequestError(f"the fault {name!r} has no {shown(key)}; it has {there}")
+            known = ", ".join(parameters)
+            raise RequestError(f"the fault {name!r} has no {shown(key)}; it has {known}")
         if key in chosen:
             raise RequestError(f"the fault {name!r} was given {key!r} twice")
         chosen[key] = parameters[key].read(value, f"the fault {name!r}")
@@ -135,41 +105,36 @@ def parse_fault(text: str) -> Fault:
 
 
 def describe_faults() -> list[str]:
-    """Give some lines for each fault: how it is written, what it does, what its parameters are."""
+    """Return a text of several lines for each fault: its defaults, effect and parameters."""
     return [_describe(kind) for kind in _ALL]
 
 
 def check_variables(faults: Iterable[Fault], sketch: Sketch) -> None:
-    """Refuse faults that name variables which a board does not have.
+    """Check that a sketch has the variables that some faults name.
 
-    Parameters
-    ----------
-    faults : iterable of Fault
-        Faults that are to happen to it.
-    sketch : Sketch
-        What it runs. The variables of what a restart among the faults brings count as well.
+    The variables of the sketches that ``Restart`` faults among them start are accepted, too.
 
     Raises
     ------
     UnknownVariableError
-        Names what is not there, and what is.
+        Lists the unknown variables and the known ones.
     """
     faults = list(faults)
     later = [find_sketch(f.sketch) for f in faults if isinstance(f, Restart) and f.sketch]
-    there = dict.fromkeys(v.name for each in (sketch, *later) for v in each.variables)
-    unknown = {name for fault in faults for name in variables_named_by(fault)} - there.keys()
+    known = dict.fromkeys(v.name for each in (sketch, *later) for v in each.variables)
+    unknown = {name for fault in faults for name in variables_named_by(fault)} - known.keys()
     if unknown:
-        raise UnknownVariableError(sorted(unknown), there)
+        raise UnknownVariableError(sorted(unknown), known)
 
 
 def _describe(kind: type[Fault]) -> str:
     parameters = parameters_of(kind).values()
-    keys = ",".join(f"{p.name}={_written(p.default)}" for p in parameters)
+    keys = ",".join(f"{p.name}={_to_text(p.default)}" for p in parameters)
     lines = [f"    {line}" for line in inspect.cleandoc(kind.__doc__ or "").splitlines() if line]
     lines += [f"      {p.name:12} {p.meaning} ({p.rule})" for p in parameters]
     return "\n".join([f"{kind.name}:{keys}", *lines]).replace("``", "")
 
 
-def _written(value: object) -> str:
-    """Write a value as ``--fault`` takes it."""
+def _to_text(value: object) -> str:
+    """Write a value in the syntax of ``--fault``."""
     return f"{value:.15g}" if isinstance(value, float) else str(value)

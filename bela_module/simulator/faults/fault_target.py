@@ -1,4 +1,4 @@
-"""What a timed fault can do to a board."""
+"""Interface of a simulated board for timed faults: everything that they may change."""
 
 from __future__ import annotations
 
@@ -11,29 +11,29 @@ from bela_module.simulator.sketches.sketch import Sketch
 
 
 class FaultTarget(Protocol):
-    """The simulated board, as far as timed faults change it."""
+    """A simulated board as timed faults see it; ``SimulatedBoard`` implements it."""
 
     @property
     def sketch(self) -> Sketch:
-        """The sketch that it runs."""
+        """The running sketch."""
 
     def disconnect(self, *, clean: bool = False, socket: ChannelChoice = "both") -> None:
-        """End the connections of all clients."""
+        """Close the connections of all clients."""
 
     def refuse_connections(self, refuse: bool) -> None:
-        """Refuse new connections, or take them again."""
+        """Refuse new connections, or accept them again."""
 
     def call_later(self, delay_s: float, call: Callable[[], object]) -> None:
         """Call a function after a time."""
 
     def go_silent(self, silent: bool, *, socket: ChannelChoice = "both") -> None:
-        """Write nothing more to clients, or write again."""
+        """Stop writing to clients, or resume."""
 
     def stall_network(self, duration_s: float) -> None:
-        """Hold all messages back for a time."""
+        """Hold back all messages for a time."""
 
     def set_network(self, network: Network) -> None:
-        """Change the delays on the way."""
+        """Change the delays of the network."""
 
     def restart(
         self, sketch: str | Sketch | None = None, first_tick: int = 0, project: str = ""
@@ -41,16 +41,16 @@ class FaultTarget(Protocol):
         """Restart, perhaps with another sketch."""
 
     def step_clock(self, step_s: float) -> None:
-        """Have the ticks jump."""
+        """Step the clock forward or back."""
 
     def set_assigned(self, assigned: bool, variable: str = "") -> None:
         """Stop or resume the assignments of a variable, or of all."""
 
     def withhold_data(self, withhold: bool) -> None:
-        """Send no blocks, or send them again."""
+        """Stop sending data, or resume."""
 
     def inject_command(self, text: str) -> None:
-        """Carry out a control message as if another client had sent it."""
+        """Execute a control message as if another client had sent it."""
 
     def set_drift(self, drift_ppm: float) -> None:
-        """Change how fast the clock runs."""
+        """Change the drift of the clock."""

@@ -1,7 +1,7 @@
-"""Faults of single messages of the simulated board, and the account of what they lose.
+"""Faults of single messages of the simulated board, and the record of lost payloads.
 
-A message fault changes what leaves the board: a header with its payload, or a reply on the
-control channel. It happens with a probability, or to the next few. Pure, but for its dice.
+A message fault changes a header with its payload, or a reply on the control channel, as it leaves
+the board: each one with a probability, or the next few. Pure, but for its random generator.
 """
 
 from __future__ import annotations
@@ -18,51 +18,33 @@ from bela_module.simulator.parameters import Number, VariableName, Whole, check_
 from bela_module.simulator.watcher.written_values import Payload
 
 ReplyDefect = Literal["turn", "cut", "text", "binary", "number", "missing", "fewer", "empty"]
-"""Ways in which a reply can be wrong."""
+"""How :class:`WrongReply` changes a reply."""
 
 _KEPT_LOSSES: Final = 100_000
 _OVERSIZE_BYTES: Final = 2 * 2**20
 
 
 class Loss(NamedTuple):
-    """A payload that a fault kept from the clients.
-
-    Attributes
-    ----------
-    fault : str
-        Name of the fault.
-    variable : str
-        Whose payload it was.
-    first_tick : int
-        Tick of its first value.
-    n_values : int
-        How many values of the sketch it held.
-    monitor : bool
-        Whether it came from a monitor.
-    """
+    """A payload that a fault kept from the clients."""
 
     fault: str
+    """Name of the fault."""
     variable: str
     first_tick: int
     n_values: int
+    """Values of the sketch, without padding."""
     monitor: bool
+    """Whether the payload was one of ``monitor``."""
 
 
 @dataclass(frozen=True, slots=True)
 class MessageFault(ABC):
     """A fault of single messages.
 
-    Parameters
-    ----------
-    p : float
-        Probability with which it happens to each message, 0 to 1.
-    n : int
-        How often it happens before it ends; 0 for ever.
-
     Raises
     ------
     RequestError
-        When a parameter is not what it may be.
+        When a parameter is out of its range.
     """
 
     p: Annotated[float, Number(0, 1), "probability for each message"] = 1.0
@@ -73,36 +55,30 @@ class MessageFault(ABC):
     on_replies: ClassVar[bool] = False
 
     def __post_init__(self) -> None:
-        """Refuse what cannot be."""
+        """Check the parameters."""
         check_parameters(self, f"the fault {self.name!r}")
 
     def variant(self, count: int) -> Self:
-        """Give the fault as it is when it has happened so often before: by default the same."""
+        """Return the fault to apply after ``count`` applications: by default the same."""
         return self
 
     def matches(self, variable: str) -> bool:
-        """Whether it happens to messages of a variable."""
+        """Whether it applies to messages of a variable."""
         return True
 
     @abstractmethod
     def change(self, parts: list[bytes], random: np.random.Generator) -> list[bytes]:
-        """Turn messages, a header and its payload or one reply, into what is sent instead."""
+        """Return what is sent instead of some messages: a header and its payload, or a reply."""
 
 
 @dataclass(frozen=True, slots=True)
 class PairFault(MessageFault):
-    """A fault of a header with its payload.
-
-    Parameters
-    ----------
-    variable : str
-        The only variable that it happens to; empty for all.
-    """
+    """A fault of a header with its payload."""
 
     variable: Annotated[str, VariableName(), "the only one that it happens to"] = ""
 
     def matches(self, variable: str) -> bool:
-        """Whether it happens to messages of a variable."""
+        """Whether it applies to messages of a variable."""
         return self.variable in ("", variable)
 
 
@@ -112,7 +88,7 @@ class DropHeader(PairFault):
     name = "drop-header"
 
     def change(self, parts: list[bytes], random: np.random.Generator) -> list[bytes]:
-        """Leave the payload."""
+        """Keep the payload alone."""
         return parts[1:]
 
 
@@ -122,7 +98,7 @@ class DropPayload(PairFault):
     name = "drop-payload"
 
     def change(self, parts: list[bytes], random: np.random.Generator) -> list[bytes]:
-        """Leave the header."""
+        """Keep the header alone."""
         return parts[:1]
 
 
@@ -132,7 +108,7 @@ class DropPair(PairFault):
     name = "drop-pair"
 
     def change(self, parts: list[bytes], random: np.random.Generator) -> list[bytes]:
-        """Leave nothing."""
+        """Keep nothing."""
         return []
 
 
@@ -177,7 +153,7 @@ class RepeatPair(PairFault):
     loses_data = False
 
     def change(self, parts: list[bytes], random: np.random.Generator) -> list[bytes]:
-        """Double them."""
+        """Send both messages again."""
         return parts * 2
 
 
@@ -196,11 +172,11 @@ class WrongReply(MessageFault):
     on_replies = True
 
     def variant(self, count: int) -> Self:
-        """Give the variant whose turn it is."""
+        """Return the variant whose turn it is."""
         return replace(self, how=_TURN[count % len(_TURN)]) if self.how == "turn" else self
 
     def change(self, parts: list[bytes], random: np.random.Generator) -> list[bytes]:
-        """Make it wrong."""
+        """Change the reply."""
         return [self._wrong(part, random) for part in parts]
 
     def _wrong(self, reply: bytes, random: np.random.Generator) -> bytes:
@@ -231,42 +207,32 @@ _TURN: Final[tuple[ReplyDefect, ...]] = ("cut", "text", "binary", "number", "mis
 
 
 @dataclass(slots=True)
-class _Armed:
-    """A message fault, and how often it has happened."""
+class _ArmedFault:
+    """A message fault, and how often it was applied."""
 
     fault: MessageFault
     count: int = 0
 
 
 class MessageFaultInjector:
-    """Lets message faults happen, and keeps account of what they lose.
-
-    Parameters
-    ----------
-    random : numpy.random.Generator
-        Where chance comes from.
-
-    Attributes
-    ----------
-    losses : deque of Loss
-        What was lost, the latest 100 000.
-    """
+    """Applies message faults to outgoing messages and records what they lose."""
 
     def __init__(self, random: np.random.Generator) -> None:
         self.losses: deque[Loss] = deque(maxlen=_KEPT_LOSSES)
+        """The latest 100 000 lost payloads."""
         self._random = random
-        self._armed: list[_Armed] = []
+        self._armed: list[_ArmedFault] = []
 
     def arm(self, fault: MessageFault) -> None:
-        """Let a fault happen from now on."""
-        self._armed.append(_Armed(fault))
+        """Apply a fault from now on."""
+        self._armed.append(_ArmedFault(fault))
 
     def disarm(self) -> None:
         """End all faults."""
         self._armed.clear()
 
     def pair(self, variable: str, header: bytes, payload: Payload) -> list[bytes]:
-        """Give what is sent instead of a header and its payload."""
+        """Return what is sent instead of a header and its payload."""
         parts = [header, payload.data]
         fault = self._select_fault(variable, on_replies=False)
         if fault is None:
@@ -278,7 +244,7 @@ class MessageFaultInjector:
         return fault.change(parts, self._random)
 
     def reply(self, text: str) -> str | bytes:
-        """Give what is sent instead of a reply: as binary what is not ASCII."""
+        """Return what is sent instead of a reply: bytes if it is not ASCII."""
         fault = self._select_fault("", on_replies=True)
         if fault is None:
             return text
@@ -286,7 +252,7 @@ class MessageFaultInjector:
         return changed.decode("ascii") if changed.isascii() else changed
 
     def _select_fault(self, variable: str, *, on_replies: bool) -> MessageFault | None:
-        """Choose the fault that happens now, at most one, and count it down."""
+        """Select the first fault that applies to a message, and count the application."""
         for armed in self._armed:
             fault = armed.fault
             if fault.on_replies is not on_replies or not fault.matches(variable):

@@ -1,4 +1,4 @@
-"""Faults of the simulated board that happen at a time: to the board, its clock or the network."""
+"""Faults of the simulated board at a given time: of its connections, its sketch or its clock."""
 
 from __future__ import annotations
 
@@ -36,19 +36,12 @@ _MAX_PERIOD_TICKS: Final = 2**31 - 1
 
 @dataclass(frozen=True, slots=True)
 class TimedFault(ABC):
-    """A fault that happens at a time.
-
-    Parameters
-    ----------
-    at_s : float
-        How long after its injection it happens.
-    every_s : float
-        After how long it happens again and again; 0 for once.
+    """A fault at a given time after its injection, once or again and again.
 
     Raises
     ------
     RequestError
-        When a parameter is not what it may be.
+        When a parameter is out of its range.
     """
 
     at_s: Annotated[float, Number(0, DAY_S, "s"), "after how long it happens"] = 0.0
@@ -59,28 +52,22 @@ class TimedFault(ABC):
     name: ClassVar[str]
 
     def __post_init__(self) -> None:
-        """Refuse what cannot be."""
+        """Check the parameters."""
         check_parameters(self, f"the fault {self.name!r}")
 
     @abstractmethod
     def apply(self, board: FaultTarget) -> None:
-        """Do it."""
+        """Change the board as the fault says."""
 
 
 @dataclass(frozen=True, slots=True)
 class LastingFault(TimedFault):
-    """A fault that lasts, and is over before it happens again.
-
-    Parameters
-    ----------
-    for_s : float
-        How long it lasts.
-    """
+    """A fault with a duration, which ends before it begins again."""
 
     for_s: Annotated[float, Number(0.001, DAY_S, "s"), "how long it lasts"] = 2.0
 
     def __post_init__(self) -> None:
-        """Refuse one that would begin again before its end."""
+        """Check also that it ends before it begins again."""
         TimedFault.__post_init__(self)
         if 0 < self.every_s <= self.for_s:
             raise RequestError(
@@ -102,7 +89,7 @@ class Disconnect(TimedFault):
     name = "disconnect"
 
     def apply(self, board: FaultTarget) -> None:
-        """Disconnect."""
+        """Close the connections."""
         board.disconnect(clean=self.clean, socket=self.socket)
 
 
@@ -113,7 +100,7 @@ class Refuse(LastingFault):
     name = "refuse"
 
     def apply(self, board: FaultTarget) -> None:
-        """Stop listening for a while."""
+        """Close the connections and stop listening for a while."""
         board.disconnect()
         board.refuse_connections(True)
         board.call_later(self.for_s, lambda: board.refuse_connections(False))
@@ -128,7 +115,7 @@ class Silence(LastingFault):
     name = "silence"
 
     def apply(self, board: FaultTarget) -> None:
-        """Fall silent for a while."""
+        """Stop writing to clients for a while."""
         board.go_silent(True, socket=self.socket)
         board.call_later(self.for_s, lambda: board.go_silent(False, socket=self.socket))
 
@@ -142,7 +129,7 @@ class Stall(LastingFault):
     name = "stall"
 
     def apply(self, board: FaultTarget) -> None:
-        """Stall the network."""
+        """Hold back all messages for a while."""
         board.stall_network(self.for_s)
 
 
@@ -179,7 +166,7 @@ class Restart(TimedFault):
     name = "restart"
 
     def apply(self, board: FaultTarget) -> None:
-        """Restart, and stay away for a while."""
+        """Restart, and refuse connections for a while."""
         if self.down_s:
             board.refuse_connections(True)
             board.call_later(self.down_s, lambda: board.refuse_connections(False))
@@ -193,7 +180,7 @@ class Pause(LastingFault):
     name = "pause"
 
     def apply(self, board: FaultTarget) -> None:
-        """Stand still for a while."""
+        """Stop the ticks for a while."""
         board.step_clock(-self.for_s)
 
 
@@ -206,7 +193,7 @@ class Unassigned(LastingFault):
     name = "unassigned"
 
     def apply(self, board: FaultTarget) -> None:
-        """Leave assignments out for a while."""
+        """Stop the assignments for a while."""
         board.set_assigned(False, self.variable)
         board.call_later(self.for_s, lambda: board.set_assigned(True, self.variable))
 
@@ -238,7 +225,7 @@ class OtherClient(TimedFault):
     name = "other-client"
 
     def __post_init__(self) -> None:
-        """Refuse a period that would mean nothing."""
+        """Check also that only ``monitor`` has a period."""
         TimedFault.__post_init__(self)
         if self.period_ticks and self.cmd != "monitor":
             raise RequestError(

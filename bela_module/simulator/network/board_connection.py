@@ -1,4 +1,4 @@
-"""One client's websocket on the simulated board."""
+"""The board's end of one websocket, with the links that delay its messages."""
 
 from __future__ import annotations
 
@@ -15,38 +15,38 @@ CHANNELS: Final = {"/gui_control": "control", "/gui_data": "data"}
 
 
 class ConnectionOwner(Protocol):
-    """The board that a connection belongs to."""
+    """What a connection needs of its board."""
 
     connections: set[BoardConnection]
     silent_channels: frozenset[str | None]
 
 
 class BoardConnection(SteadyConnection, ServerConnection):
-    """A connection that ends as the board's does, and can fall silent.
+    """A server connection that closes as the board's does, and can be silent.
 
-    The board does not answer a close frame: it closes TCP. A silent one writes nothing at all,
-    not even the answer to the opening handshake or to a ping.
+    The board does not answer a close frame: it closes TCP. A silent connection writes nothing at
+    all, not even the answer to the opening handshake or to a ping.
     """
 
     board: ConnectionOwner
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Be known to the board, which ends all its connections, also half-open ones."""
+        """Register with the board, which closes all its connections, also half-open ones."""
         super().connection_made(transport)
         self.board.connections.add(self)
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Be forgotten."""
+        """Unregister."""
         self.board.connections.discard(self)
         super().connection_lost(exc)
 
     @property
     def channel(self) -> str | None:
-        """``control`` or ``data``; ``None`` as long as it has not said which."""
+        """``control`` or ``data``; ``None`` before the opening handshake."""
         return None if self.request is None else CHANNELS.get(self.request.path)
 
     def send_data(self) -> None:
-        """Write what the protocol has to say, or less."""
+        """Write the protocol's pending bytes, unless the connection is silent or closing."""
         if self.channel in self.board.silent_channels:
             self.protocol.data_to_send()
         elif self.protocol.close_rcvd is not None and self.protocol.close_rcvd_then_sent:
@@ -57,23 +57,16 @@ class BoardConnection(SteadyConnection, ServerConnection):
 
 @dataclass(eq=False, slots=True)
 class ClientChannel:
-    """One connection to the board.
-
-    Attributes
-    ----------
-    connection : ServerConnection
-        Its websocket.
-    channel : str
-        ``control`` or ``data``.
-    inbound, outbound : Link
-        The way to the board and from it.
-    replied, active : bool
-        Control only: whether it answered the connection event, and whether it wants data.
-    """
+    """One websocket of a client: its connection, links and state."""
 
     connection: ServerConnection
     channel: str
+    """``control`` or ``data``."""
     inbound: Link
+    """Messages to the board."""
     outbound: Link
+    """Messages from the board."""
     replied: bool = False
+    """Control only: whether it answered the connection event."""
     active: bool = True
+    """Control only: whether it has not paused the data."""

@@ -1,21 +1,17 @@
-"""The two websockets of a board that is not there: server, clients and their links.
+"""Server of the simulated board's two websockets: clients, broadcast, trouble of the network.
 
-:class:`BoardServer` runs an event loop in a thread of its own, so the code under test cannot
-tell it from a board. What the board *is* comes from a subclass: see
-``SimulatedBoard`` and ``ReplayedBoard``.
+What a board sends comes from a subclass: ``SimulatedBoard`` or ``ReplayedBoard``.
 """
 
 from __future__ import annotations
 
 import asyncio
 import logging
-import selectors
-import threading
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping
-from types import MappingProxyType, TracebackType
-from typing import Any, Final, Literal, Self, TypeVar
+from collections.abc import Iterator, Mapping
+from types import MappingProxyType
+from typing import Any, Final, Literal
 
 import numpy as np
 from websockets.asyncio.server import ServerConnection, broadcast
@@ -29,12 +25,12 @@ from bela_module.simulator.network.board_connection import CHANNELS, BoardConnec
 from bela_module.simulator.network.delays import Network
 from bela_module.simulator.network.link import Link
 from bela_module.simulator.network.listener import Listener
-from bela_module.simulator.time_limits import BOARD_START_S
+from bela_module.simulator.network.loop_thread import LoopThread
 
 ChannelChoice = Literal["both", "control", "data"]
-"""Which of the two websockets trouble concerns."""
+"""The websockets that a fault affects."""
 
-# None is a connection that has not said yet which it wants to be.
+# None stands for connections before their opening handshake.
 _CHANNELS_OF: Final[Mapping[ChannelChoice, frozenset[str | None]]] = MappingProxyType(
     {
         "both": frozenset({None, "control", "data"}),
@@ -44,60 +40,37 @@ _CHANNELS_OF: Final[Mapping[ChannelChoice, frozenset[str | None]]] = MappingProx
 )
 
 QUEUE_BYTES: Final = 16 * 2**20
-"""What the board keeps for a client that reads too slowly, before it drops the connection."""
+"""Bytes that the board queues for a slow reader before it drops the connection."""
 
 _KEPT_MESSAGES: Final = 10_000
 
 _log = logging.getLogger(__name__)
-_Result = TypeVar("_Result")
 
 
-class BoardServer(ABC):
-    """A board's server in a thread of its own; use it in a ``with`` statement.
-
-    Parameters
-    ----------
-    host : str
-        Address to listen on.
-    port : int
-        Port to listen on; 0 takes a free one.
-    network : Network
-        Delays on the way.
-    seed : int
-        Seed of everything random.
-
-    Attributes
-    ----------
-    host : str
-        Where it listens.
-    control_messages : deque of str
-        What clients wrote on the control channel, the latest 10 000.
-    silent_channels : frozenset
-        Where it says nothing; set by :meth:`go_silent`.
-    connections : set of BoardConnection
-        All connections of TCP, also those that are not yet, or no more, a websocket.
-    """
+class BoardServer(LoopThread):
+    """A board's websocket server in a thread of its own; use it in a ``with`` statement."""
 
     def __init__(self, *, host: str, port: int, network: Network, seed: int) -> None:
+        super().__init__()
         self.host = host
         self.control_messages: deque[str] = deque(maxlen=_KEPT_MESSAGES)
+        """Messages of clients on the control channel, the latest 10 000."""
         self.random = np.random.default_rng(seed)
         self._network = network
         self._clients: list[ClientChannel] = []
         self.silent_channels: frozenset[str | None] = frozenset()
+        """Channels on which nothing is written; set by :meth:`go_silent`."""
         self.connections: set[BoardConnection] = set()
+        """All TCP connections, also before the opening handshake and after the closing one."""
         self._listener = Listener(host, port, CHANNELS, self._handle, self._connection_type())
-        self._thread: threading.Thread | None = None
-        self._loop: asyncio.AbstractEventLoop | None = None
-        self._stop = asyncio.Event()
         self._tasks: set[asyncio.Task[None]] = set()
 
     @property
     def port(self) -> int:
-        """The port that it got; the same after :meth:`refuse_connections`."""
+        """The port listened on; the same after :meth:`refuse_connections`."""
         return self._listener.port
 
-    # ---- what a board is -----------------------------------------------------------------
+    # ---- implemented by a board ----------------------------------------------------------
 
     @property
     @abstractmethod
@@ -106,66 +79,21 @@ class BoardServer(ABC):
 
     @abstractmethod
     async def run(self) -> None:
-        """Live, in the event loop, until cancelled."""
+        """Send data when they are due, in the event loop, until cancelled."""
 
     @abstractmethod
     def receive_control(self, client: ClientChannel, text: str) -> None:
-        """Take a message on the control channel, in the event loop."""
+        """Handle a message on the control channel, in the event loop."""
 
     @abstractmethod
     def receive_data(self, client: ClientChannel, message: bytes) -> None:
-        """Take a message on the data channel, in the event loop."""
+        """Handle a message on the data channel, in the event loop."""
 
     @abstractmethod
     def on_clients_changed(self) -> None:
-        """Notice that a client came, went, or changed whether it wants data."""
+        """Handle that a client connected, disconnected, paused or resumed."""
 
-    # ---- life ----------------------------------------------------------------------------
-
-    def start(self) -> None:
-        """Listen and live.
-
-        Raises
-        ------
-        BoardError
-            When the address cannot be listened on.
-        """
-        self._stop = asyncio.Event()
-        started: deque[BaseException] = deque()
-        ready = threading.Event()
-        self._thread = threading.Thread(
-            target=self._run_thread, args=(ready, started), name="simulated board", daemon=True
-        )
-        self._thread.start()
-        if not ready.wait(BOARD_START_S):
-            raise BoardError(f"the simulated board did not start in {BOARD_START_S} s")
-        if started:
-            self._thread.join()
-            self._thread = None
-            raise BoardError(f"cannot listen on {self.host}:{self.port}: {started[0]}")
-
-    def close(self) -> None:
-        """End every connection and the thread. Closing twice does no harm."""
-        if self._thread is None or self._loop is None:
-            return
-        self._loop.call_soon_threadsafe(self._stop.set)
-        self._thread.join()
-        self._thread = None
-        self._loop = None
-
-    def __enter__(self) -> Self:
-        """Start, and return the board."""
-        self.start()
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        """Close."""
-        self.close()
+    # ---- state ---------------------------------------------------------------------------
 
     @property
     def url(self) -> str:
@@ -174,33 +102,28 @@ class BoardServer(ABC):
 
     @property
     def silent(self) -> bool:
-        """Whether it says nothing on one of its websockets, or on both."""
+        """Whether it writes nothing on at least one of its websockets."""
         return bool(self.silent_channels)
 
     @property
     def n_clients(self) -> int:
-        """How many connections there are, control and data."""
+        """Number of open websockets, control and data."""
         return len(self._clients)
 
-    # ---- trouble -------------------------------------------------------------------------
+    # ---- trouble with connections and the network ----------------------------------------
 
     def disconnect(self, *, clean: bool = False, socket: ChannelChoice = "both") -> None:
-        """End connections.
+        """Close the connections of some channels.
 
-        Parameters
-        ----------
-        clean : bool
-            Whether a close frame is sent, which the board never does by itself.
-        socket : {"both", "control", "data"}
-            Which connections.
+        With ``clean`` a close frame is sent first, which a board never does by itself.
         """
         self._in_loop(lambda: self._disconnect(clean=clean, socket=socket))
 
     def refuse_connections(self, refuse: bool) -> None:
-        """Stop listening, or listen again; connections that there are stay."""
+        """Stop listening, or listen again; open connections stay."""
         loop = self._running_loop()
         change = self._listener.refuse() if refuse else self._listener.listen()
-        if threading.current_thread() is not self._thread:
+        if not self._is_in_thread():
             asyncio.run_coroutine_threadsafe(change, loop).result()
             return
         task = loop.create_task(change)
@@ -208,17 +131,17 @@ class BoardServer(ABC):
         task.add_done_callback(self._tasks.discard)
 
     def go_silent(self, silent: bool, *, socket: ChannelChoice = "both") -> None:
-        """Stop saying anything, on old connections and on new ones; TCP itself stays up."""
+        """Stop writing on present and new connections, or resume; TCP itself stays up."""
         channels = _CHANNELS_OF[socket]
 
         def change() -> None:
-            there = self.silent_channels
-            self.silent_channels = there | channels if silent else there - channels
+            old = self.silent_channels
+            self.silent_channels = old | channels if silent else old - channels
 
         self._in_loop(change)
 
     def stall_network(self, duration_s: float) -> None:
-        """Hold everything on the way, both ways, for some time; nothing is lost."""
+        """Hold back all messages in both directions for some time; nothing is lost."""
 
         def stall() -> None:
             for client in self._clients:
@@ -228,7 +151,7 @@ class BoardServer(ABC):
         self._in_loop(stall)
 
     def set_network(self, network: Network) -> None:
-        """Change the delays."""
+        """Change the delays of all connections."""
 
         def change() -> None:
             self._network = network
@@ -247,7 +170,7 @@ class BoardServer(ABC):
 
     @property
     def has_ready_client(self) -> bool:
-        """Whether data is wanted, and there is a connection that takes it."""
+        """Whether data are wanted and a data websocket is open."""
         return self.wants_data and any(self._on("data"))
 
     def send_control(self, message: str | bytes) -> None:
@@ -259,7 +182,7 @@ class BoardServer(ABC):
         self._send("data", message)
 
     def handle_event(self, client: ClientChannel, root: dict[str, Any]) -> None:
-        """Obey the events of the connection itself."""
+        """Handle a client's event: its reply to the connection event, a pause, a resumption."""
         match root.get("event"):
             case "connection-reply":
                 client.replied = True
@@ -271,52 +194,20 @@ class BoardServer(ABC):
                 return
         self.on_clients_changed()
 
-    # ---- from other threads --------------------------------------------------------------
-
-    def call_later(self, delay_s: float, call: Callable[[], object]) -> None:
-        """Call a function in the event loop when a time has passed, if the board still runs."""
-        self._in_loop(lambda: self._running_loop().call_later(delay_s, call))
-
-    def _running_loop(self) -> asyncio.AbstractEventLoop:
-        if self._loop is None:
-            raise BoardError("the simulated board is not running; use it in a 'with' statement")
-        return self._loop
-
-    def _in_loop(self, call: Callable[[], _Result]) -> _Result:
-        """Call a function in the event loop, from any thread, and give what it returns."""
-        loop = self._running_loop()
-        if threading.current_thread() is self._thread:
-            return call()
-
-        async def run() -> _Result:
-            return call()
-
-        return asyncio.run_coroutine_threadsafe(run(), loop).result()
-
     # ---- the event loop ------------------------------------------------------------------
 
-    def _run_thread(self, ready: threading.Event, errors: deque[BaseException]) -> None:
-        # select() waits for microseconds, epoll_wait() for whole milliseconds: delays need that.
-        def make_loop() -> asyncio.AbstractEventLoop:
-            return asyncio.SelectorEventLoop(selectors.SelectSelector())
-
-        with asyncio.Runner(loop_factory=make_loop) as runner:
-            runner.run(self._main(ready, errors))
-
-    async def _main(self, ready: threading.Event, errors: deque[BaseException]) -> None:
-        self._loop = asyncio.get_running_loop()
+    async def _set_up(self) -> None:
         try:
             await self._listener.listen()
         except OSError as error:
-            errors.append(error)
-            return
-        finally:
-            ready.set()
-        life = asyncio.create_task(self._run_logged())
-        await self._stop.wait()
-        life.cancel()
+            raise BoardError(f"cannot listen on {self.host}:{self.port}: {error}") from error
+
+    async def _serve(self, stop: asyncio.Event) -> None:
+        behaviour = asyncio.create_task(self._run_logged())
+        await stop.wait()
+        behaviour.cancel()
         await self._listener.close()
-        await asyncio.gather(life, return_exceptions=True)
+        await asyncio.gather(behaviour, return_exceptions=True)
         while self.connections:
             for connection in self.connections:
                 connection.transport.abort()

@@ -9,28 +9,17 @@ import numpy as np
 
 from bela_module.simulator.parameters import Number, check_parameters
 
-_LONGEST_S: Final = 3600.0
+_MAX_DELAY_S: Final = 3600.0
 
-DelayTime = Annotated[float, Number(0, _LONGEST_S, "s"), "later by this"]
-JitterMean = Annotated[float, Number(0, _LONGEST_S, "s"), "mean of the exponential time on top"]
-SpikeShare = Annotated[float, Number(0, 1), "share of the messages that take a spike longer"]
-SpikeTime = Annotated[float, Number(0, _LONGEST_S, "s"), "length of a spike"]
+DelayTime = Annotated[float, Number(0, _MAX_DELAY_S, "s"), "delay of every message"]
+JitterMean = Annotated[float, Number(0, _MAX_DELAY_S, "s"), "mean of the exponential delay on top"]
+SpikeShare = Annotated[float, Number(0, 1), "share of the messages that are delayed by a spike"]
+SpikeTime = Annotated[float, Number(0, _MAX_DELAY_S, "s"), "length of a spike"]
 
 
 @dataclass(frozen=True, slots=True)
 class Delay:
-    """How late messages arrive in one direction.
-
-    Parameters
-    ----------
-    delay_s : float
-        What every message takes.
-    jitter_s : float
-        Mean of the exponentially distributed time that is added to it.
-    spike_share : float
-        Share of the messages, 0 to 1, that take ``spike_s`` more.
-    spike_s : float
-        Length of a spike.
+    """Distribution of the delay in one direction: constant, exponential jitter, rare spikes.
 
     Raises
     ------
@@ -44,16 +33,16 @@ class Delay:
     spike_s: SpikeTime = 0.0
 
     def __post_init__(self) -> None:
-        """Refuse what cannot be."""
+        """Check the parameters."""
         check_parameters(self, "a network's delay")
 
     @property
     def is_zero(self) -> bool:
-        """Whether messages pass at once."""
+        """Whether no message is delayed."""
         return self.delay_s == self.jitter_s == self.spike_share * self.spike_s == 0.0
 
     def draw_s(self, random: np.random.Generator) -> float:
-        """Draw the time that one message takes."""
+        """Draw the delay of one message."""
         delay_s = self.delay_s
         if self.jitter_s:
             delay_s += random.exponential(self.jitter_s)
@@ -64,13 +53,7 @@ class Delay:
 
 @dataclass(frozen=True, slots=True)
 class Network:
-    """The two directions, which need not be equal.
-
-    Parameters
-    ----------
-    to_board, to_client : Delay
-        What happens to messages on their way.
-    """
+    """Delays of both directions, which need not be equal."""
 
     to_board: Delay = Delay()
     to_client: Delay = Delay()

@@ -12,16 +12,10 @@ from bela_module.simulator.network.delays import Delay
 
 
 class Link:
-    """One direction of one connection; messages arrive late, but in their order, as in TCP.
+    """One direction of one connection: delays messages and keeps their order, as TCP does.
 
-    Parameters
-    ----------
-    deliver : callable
-        Takes each message when it arrives, in the event loop.
-    delay : Delay
-        May be replaced at any time.
-    random : numpy.random.Generator
-        Where delays are drawn from.
+    ``deliver`` is called in the event loop when a message arrives; ``delay`` may be replaced at
+    any time.
     """
 
     def __init__(
@@ -40,7 +34,7 @@ class Link:
         self.waiting_bytes = 0
 
     def send(self, message: str | bytes) -> None:
-        """Send a message on its way."""
+        """Send a message; without delay it is delivered at once."""
         now = self._loop.time()
         if not self._waiting and self.delay.is_zero and now >= self._stalled_until:
             self._deliver(message)
@@ -54,11 +48,11 @@ class Link:
             self._timer = self._loop.call_at(due, self._arrive)
 
     def stall(self, duration_s: float) -> None:
-        """Let nothing that is sent from now on arrive before a time has passed."""
+        """Hold back for some time what is sent from now on."""
         self._stalled_until = self._loop.time() + duration_s
 
     def close(self) -> None:
-        """Forget what is under way."""
+        """Drop the messages that have not arrived."""
         self._waiting.clear()
         self.waiting_bytes = 0
         if self._timer is not None:

@@ -1,4 +1,4 @@
-"""Where a simulated board listens: it can refuse connections for a while, and keeps its port."""
+"""Listening port of a simulated board, which can refuse connections for a while."""
 
 from __future__ import annotations
 
@@ -18,25 +18,9 @@ logger = logging.getLogger(__name__)
 
 
 class Listener:
-    """A port that is listened on, or not; connections that were accepted are not its own.
+    """Listens on a port for websockets, or keeps the port and refuses connections.
 
-    Parameters
-    ----------
-    host : str
-        Where to listen.
-    port : int
-        The port; 0 for a free one.
-    paths : container of str
-        Which paths there are.
-    handle : callable
-        Serves a connection.
-    connection_type : type
-        What connections are.
-
-    Attributes
-    ----------
-    port : int
-        The port that it got.
+    Accepted connections outlive it. Port 0 takes a free one, which ``port`` names afterwards.
     """
 
     def __init__(
