@@ -1,9 +1,9 @@
-"""A simulated Bela board: the Watcher's two websockets, with its own clock and sketches.
+"""Simulated Bela board: the Watcher's two websockets, with its own clock, sketches and faults.
 
-Run ``python -m bela_module.simulator --port 5555`` and point any Watcher client at it, or use
-``SimulatedBoard`` in a test. What it sends is byte for
-byte what a board sends: block sizes, padded inclusive ends, broadcast replies, state that outlives
-connections, silence on bad input. Its ticks come in bursts from a clock that drifts as asked.
+Run ``python -m bela_module.simulator --port 5555`` and connect any Watcher client, or use
+``SimulatedBoard`` in a test. It sends byte for byte what a board sends: block sizes, padded
+inclusive ends, broadcast replies, state that outlives connections, silence on bad input. Its ticks
+come in bursts, from a clock with a chosen drift.
 
 What it does not simulate: the browser GUI and its pages, the IDE and SSH; the sketch's audio, and
 its reading of controlled values and buffers; the files that ``log`` writes; the load of the

@@ -1,4 +1,4 @@
-"""``python -m bela_module.simulator``: the command line of the simulated board."""
+"""Command line of the simulated board: ``python -m bela_module.simulator``."""
 
 from __future__ import annotations
 
@@ -37,12 +37,12 @@ _ALLOWED: Final[Mapping[str, Rule]] = MappingProxyType(
         "speed": Number(0.001, 1000),
     }
 )
-"""What the numbers of the command line may be."""
+"""Allowed numbers on the command line."""
 
 _ABOUT_FAULTS: Final = """\
-A fault is written name or name:key=value,key=value; below are the names, with all keys as they are
-by default. What has at_s happens so many seconds after the first client is there, which is when it
-has both connections and is ready for data: with at_s=0 at once, and never before.
+A fault is written name or name:key=value,key=value; below are the names, with all keys and their
+defaults. A fault with at_s happens so many seconds after the first client is there, which is when
+it has both connections and wants data: with at_s=0 at once, and never before.
 """
 
 
@@ -66,10 +66,10 @@ def main(
     """
     options = _parser(program).parse_args(arguments)
     if options.list_sketches:
-        _say("\n".join(f"{sketch.name:15} {sketch.summary}" for sketch in SKETCHES.values()))
+        _print_line("\n".join(f"{sketch.name:15} {sketch.summary}" for sketch in SKETCHES.values()))
         return 0
     if options.list_faults:
-        _say("\n".join([_ABOUT_FAULTS, *describe_faults()]))
+        _print_line("\n".join([_ABOUT_FAULTS, *describe_faults()]))
         return 0
     try:
         _check_numbers(options)
@@ -113,14 +113,14 @@ def _serve(
     """Run a board until Ctrl-C or SIGTERM, or until the program that started it is gone."""
     ended = threading.Event()
 
-    def wait_for_the_end_of_stdin() -> None:
+    def wait_for_end_of_stdin() -> None:
         # Not sys.stdin's own reader, whose lock the end of the interpreter would wait for.
         while os.read(sys.stdin.fileno(), 1024):
             pass
         ended.set()
 
     if until_stdin_ends:
-        threading.Thread(target=wait_for_the_end_of_stdin, name="stdin", daemon=True).start()
+        threading.Thread(target=wait_for_end_of_stdin, name="stdin", daemon=True).start()
 
     def end(_signal: int, _frame: FrameType | None) -> None:
         ended.set()
@@ -130,7 +130,7 @@ def _serve(
         with board:
             if isinstance(board, SimulatedBoard):
                 board.inject(*faults, await_client=True)
-            _say(f"a simulated board runs {board.project!r} at {board.url}")
+            _print_line(f"a simulated board runs {board.project!r} at {board.url}")
             while not ended.wait(SIGNAL_CHECK_S):
                 pass
     finally:
@@ -138,7 +138,7 @@ def _serve(
             signal.signal(number, handler)
 
 
-def _say(line: str) -> None:
+def _print_line(line: str) -> None:
     sys.stdout.write(line + "\n")
     sys.stdout.flush()
 

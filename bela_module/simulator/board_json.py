@@ -1,8 +1,8 @@
-"""The control channel as a board reads and writes it, quirks included. Pure, no I/O.
+"""JSON of the control channel as the board reads and writes it, quirks included. Pure, no I/O.
 
-The board's JSON library is stricter than most in one way, a message that is not plain ASCII JSON
-from end to end is dropped whole, and lenient in another: whatever is not where it belongs counts
-as missing. Its numbers have 15 significant digits, and its keys come in alphabetical order.
+The board's JSON library is strict in one way, a message that is not plain ASCII JSON from end to
+end is dropped whole, and lenient in another: a value of the wrong kind counts as missing. It
+writes numbers with 15 significant digits and keys in alphabetical order.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from typing import Any, Final
 from bela_module.protocol.variables import Variable
 
 MAX_MESSAGE_BYTES: Final = 16_000
-"""Longest message that the board's server takes in one piece."""
+"""Length from which the board's server drops a message."""
 
 _ESCAPES: Final = {
     '"': '\\"',
@@ -30,13 +30,7 @@ _ESCAPES: Final = {
 
 
 def parse_message(text: str) -> dict[str, Any] | None:
-    """Read a message to the board.
-
-    Returns
-    -------
-    dict or None
-        The root object; ``None`` when the board would silently ignore the message.
-    """
+    """Parse a message to the board; ``None`` when the board would silently ignore it."""
     if len(text) >= MAX_MESSAGE_BYTES or not text.isascii():
         return None
     try:
@@ -51,13 +45,13 @@ def _refuse_constant(name: str) -> None:
 
 
 def items(entry: Any, key: str) -> list[Any]:
-    """Get an array from an object; empty when it is missing or something else."""
+    """Return an array of an object; empty when it is missing or of another kind."""
     value = entry.get(key) if isinstance(entry, dict) else None
     return value if isinstance(value, list) else []
 
 
 def number(value: Any) -> float:
-    """Take a JSON value as a number; 0 for anything that is none."""
+    """Convert a JSON value to a number; 0 for any other kind."""
     try:
         return float(value) if isinstance(value, bool | int | float) else 0.0
     except OverflowError:
@@ -65,12 +59,12 @@ def number(value: Any) -> float:
 
 
 def unsigned(value: Any) -> int:
-    """Take a JSON value as a tick: without its fraction, clamped to what sums cannot overflow."""
+    """Convert a JSON value to a tick, truncated and clamped to 0 .. 2**61 so that sums fit."""
     return int(min(max(number(value), 0.0), 2.0**61))
 
 
 def connection_event(project: str) -> str:
-    """Write what every control client hears when one of them has connected."""
+    """Write the connection event, which every control client gets when one connects."""
     return _write({"event": "connection", "projectName": project})
 
 

@@ -58,7 +58,7 @@ class Number(Rule):
         return float(text)
 
     def __str__(self) -> str:
-        """Give the range with its unit."""
+        """Describe the range with its unit."""
         zero = "0, or " if self.or_zero else ""
         return f"{zero}{self._words}{self.low:.15g} to {self.high:.15g} {self.unit}".rstrip()
 
@@ -110,7 +110,7 @@ class Flag(Rule):
             raise ValueError(text) from None
 
     def __str__(self) -> str:
-        """Give the two words."""
+        """Describe the allowed values."""
         return "true or false"
 
 

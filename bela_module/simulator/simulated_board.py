@@ -1,6 +1,6 @@
-"""The simulated board: a sketch, a clock and the Watcher's commands behind two websockets.
+"""Simulated board: a sketch, a clock and a Watcher behind two websockets, with faults on demand.
 
-What it simulates and what it does not is told by ``simulator``.
+The package's docstring lists what it simulates and what it does not.
 """
 
 from __future__ import annotations
@@ -10,7 +10,6 @@ import time
 from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from functools import partial
 from typing import Any, Final
 
 import numpy as np
@@ -20,8 +19,8 @@ from bela_module.protocol.sketch_buffer import SketchBuffer, decode_buffer
 from bela_module.protocol.variables import Ticks, Variable
 from bela_module.simulator import board_json
 from bela_module.simulator.faults.fault_list import Fault, check_variables
-from bela_module.simulator.faults.message_faults import Loss, MessageFault, MessageFaultInjector
-from bela_module.simulator.faults.timed_faults import TimedFault
+from bela_module.simulator.faults.fault_scheduler import FaultScheduler
+from bela_module.simulator.faults.message_faults import Loss
 from bela_module.simulator.network.board_connection import ClientChannel
 from bela_module.simulator.network.board_server import BoardServer
 from bela_module.simulator.network.delays import Delay, Network
@@ -57,9 +56,9 @@ class SimulatedBoard(BoardServer):
     network : Network, optional
         Delays each way; overrides the shorthand.
     first_tick : int
-        Where the ticks begin; rounded down to the start of a burst.
+        First tick; rounded down to the start of a burst.
     host, port : str, int
-        Where to listen; port 0 takes a free one.
+        Address to listen on; port 0 takes a free one.
     seed : int
         Seed of everything random.
     clock : callable
@@ -69,7 +68,7 @@ class SimulatedBoard(BoardServer):
     Raises
     ------
     RequestError
-        When there is no such sketch, or a rate, drift or delay is not what it may be.
+        When there is no such sketch, or a rate, drift or delay is out of its range.
     """
 
     def __init__(
@@ -96,9 +95,8 @@ class SimulatedBoard(BoardServer):
         self._rate_hz = rate_hz
         self._drift_ppm = drift_ppm
         self._wake = asyncio.Event()
-        self._injector = MessageFaultInjector(self.random)
+        self._faults = FaultScheduler(self, self.random)
         self._withholds_data = False
-        self._awaiting_client: list[TimedFault] = []
         self._earlier: deque[SimulatedWatcher] = deque(maxlen=_KEPT_BOOTS)
         self._boot(find_sketch(sketch) if isinstance(sketch, str) else sketch, first_tick)
 
@@ -127,25 +125,25 @@ class SimulatedBoard(BoardServer):
         )
         self._active = False
 
-    # ---- what tests ask ------------------------------------------------------------------
+    # ---- the truth, for tests ------------------------------------------------------------
 
     @property
     def project(self) -> str:
-        """Name of the project that runs."""
+        """Name of the running project."""
         return self._sketch.name
 
     @property
     def sketch(self) -> Sketch:
-        """The sketch that runs."""
+        """The running sketch."""
         return self._sketch
 
     @property
     def true_tick_rate_hz(self) -> float:
-        """The rate of the ticks on the host's clock, drift included."""
+        """Rate of the ticks on the host's clock, drift included."""
         return self._clock.true_rate_hz
 
     def true_time_s(self, ticks: Ticks | Sequence[int]) -> Times:
-        """Give the host's time at which the board took the value of each tick.
+        """Return the host's time at which the board took the value of each tick.
 
         Parameters
         ----------
@@ -160,30 +158,30 @@ class SimulatedBoard(BoardServer):
         return self._clock.times_of(np.asarray(ticks, dtype=np.int64))
 
     def tick_now(self) -> int:
-        """Give the last tick that has happened, the end of a burst."""
+        """Return the last tick that has happened, the end of a burst."""
         return self._clock.tick_at(self._host_clock())
 
     def watched_names(self) -> list[str]:
-        """Give the names of the variables that are being streamed, in the board's order."""
+        """Return the names of the watched variables, in the board's order."""
         return [v.name for v in self._describe() if v.watched]
 
     def monitored(self) -> dict[str, int]:
-        """Give the periods, in ticks, of the variables that are monitored."""
+        """Return the periods, in ticks, of the monitored variables."""
         return {v.name: v.monitor_period_ticks for v in self._describe() if v.monitor_period_ticks}
 
     def controlled_values(self) -> dict[str, float]:
-        """Give what the sketch reads from the variables that clients control."""
+        """Return the values that the sketch reads from controlled variables."""
         return {v.name: v.value for v in self._describe() if v.controlled}
 
     def written(self, name: str) -> tuple[WrittenRun, ...]:
-        """Give the runs of ticks that were written into blocks of a variable since the boot.
+        """Return the runs of ticks written into blocks of a variable since the boot.
 
         Every start of its stream, and every hole, begins a new run.
         """
         return self._in_loop(lambda: self._advance_to_now().find(name).written)
 
     def written_before(self, name: str) -> tuple[tuple[WrittenRun, ...], ...]:
-        """Give the same for each earlier boot that had such a variable, the latest 100."""
+        """Return the same for each earlier boot with such a variable, the latest 100."""
 
         def runs() -> tuple[tuple[WrittenRun, ...], ...]:
             having = [watcher for watcher in self._earlier if watcher.has(name)]
@@ -192,80 +190,65 @@ class SimulatedBoard(BoardServer):
         return self._in_loop(runs)
 
     def account(self, name: str) -> Account:
-        """Say what became of the values written into blocks of a variable since the boot."""
+        """Return the counts of the values written into blocks of a variable since the boot."""
         return self._in_loop(lambda: self._advance_to_now().find(name).account)
 
     def _describe(self) -> list[Variable]:
         return self._in_loop(lambda: self._advance_to_now().describe())
 
-    # ---- trouble with the board itself ---------------------------------------------------
+    # ---- faults --------------------------------------------------------------------------
 
     @property
     def losses(self) -> tuple[Loss, ...]:
-        """What faults of messages have kept from the clients; the latest 100 000."""
-        return self._in_loop(lambda: tuple(self._injector.losses))
+        """Payloads that message faults kept from the clients, the latest 100 000."""
+        return self._in_loop(lambda: tuple(self._faults.messages.losses))
 
     def inject(self, *faults: Fault, await_client: bool = False) -> None:
-        """Let faults happen; see ``faults``.
+        """Apply faults; see the package ``faults``.
 
         Parameters
         ----------
         *faults : Fault
-            Any number of them.
+            Message faults apply from now on, timed ones at their time.
         await_client : bool
-            Whether the times of timed faults count from when the first client is there, with both
-            connections and ready for data, instead of from now.
+            Whether the times of timed faults count from when the first client has both websockets
+            open and wants data, instead of from now.
 
         Raises
         ------
         UnknownVariableError
-            When a fault names a variable that the sketch, or one that a restart among the faults
-            brings, does not have. None of them happens then.
+            When a fault names a variable that neither the sketch nor one started by a ``Restart``
+            among the faults has. None of them is applied then.
         """
         check_variables(faults, self._sketch)
-        self._in_loop(partial(self._inject, faults, await_client=await_client))
 
-    def _inject(self, faults: Sequence[Fault], *, await_client: bool) -> None:
-        for fault in faults:
-            match fault:
-                case MessageFault():
-                    self._injector.arm(fault)
-                case TimedFault() if await_client:
-                    self._awaiting_client.append(fault)
-                case TimedFault():
-                    self.call_later(fault.at_s, partial(self._apply_fault, fault))
-        self._begin_faults()
+        def add() -> None:
+            self._faults.add(faults, await_client=await_client)
+            self._begin_faults()
+
+        self._in_loop(add)
 
     def _begin_faults(self) -> None:
-        """Count the times of the faults that wait for a client, once it is there."""
-        if not self.has_ready_client:
-            return
-        for fault in self._awaiting_client:
-            self.call_later(fault.at_s, partial(self._apply_fault, fault))
-        self._awaiting_client.clear()
-
-    def _apply_fault(self, fault: TimedFault) -> None:
-        fault.apply(self)
-        if fault.every_s:
-            self.call_later(fault.every_s, partial(self._apply_fault, fault))
+        if self.has_ready_client:
+            self._faults.on_client_ready()
 
     def end_faults(self) -> None:
-        """End all faults of messages."""
-        self._in_loop(self._injector.disarm)
+        """End all message faults."""
+        self._in_loop(self._faults.messages.disarm)
 
     def restart(
         self, sketch: str | Sketch | None = None, first_tick: int = 0, project: str = ""
     ) -> None:
-        """Start again, as after a crash or a new build: connections end, nothing is remembered.
+        """Restart, as after a crash or a new build: connections close, all state is lost.
 
         Parameters
         ----------
         sketch : str or Sketch, optional
-            Another sketch than the present one.
+            Sketch to run, by default the present one.
         first_tick : int
-            Where the ticks begin.
+            First tick.
         project : str
-            Another name for the project.
+            Name of the project, by default the sketch's.
         """
         new = find_sketch(sketch) if isinstance(sketch, str) else sketch or self._sketch
         new = replace(new, name=project or new.name)
@@ -279,14 +262,14 @@ class SimulatedBoard(BoardServer):
         self._in_loop(restart)
 
     def inject_command(self, text: str) -> None:
-        """Take a control message as if another client had sent it."""
+        """Execute a control message as if another client had sent it."""
         self._in_loop(lambda: self._execute(board_json.parse_message(text)))
 
     def set_assigned(self, assigned: bool, variable: str = "") -> None:
-        """Let the sketch stop assigning a variable, or all, or assign it again.
+        """Stop or resume the assignments of a variable, or of all, until the next restart.
 
-        A variable that the present sketch does not have is left alone: it may have been restarted
-        with another one. A restart ends it.
+        A variable that the running sketch does not have is ignored: the board may have been
+        restarted with another one.
         """
 
         def change() -> None:
@@ -296,7 +279,7 @@ class SimulatedBoard(BoardServer):
         self._in_loop(change)
 
     def withhold_data(self, withhold: bool) -> None:
-        """Send no data, as if no client wanted any, or send it again; replies go on."""
+        """Stop sending data, as if no client wanted any, or resume; replies go on."""
 
         def change() -> None:
             self._withholds_data = withhold
@@ -305,7 +288,7 @@ class SimulatedBoard(BoardServer):
         self._in_loop(change)
 
     def step_clock(self, step_s: float) -> None:
-        """Step the board's clock: forward leaves ticks out, back makes the board stand still."""
+        """Step the board's clock: forward skips ticks, back stops them for that long."""
 
         def step() -> None:
             watcher = self._advance_to_now()
@@ -318,10 +301,10 @@ class SimulatedBoard(BoardServer):
         """Change the drift of the board's clock from now on."""
         self._in_loop(lambda: self._clock.drift(self._advance_to_now().tick + 1, drift_ppm))
 
-    # ---- life, in the event loop ---------------------------------------------------------
+    # ---- in the event loop ---------------------------------------------------------------
 
     async def run(self) -> None:
-        """Let the ticks happen, each time that something is due."""
+        """Advance the ticks each time that something is due."""
         loop = asyncio.get_running_loop()
         while True:
             self._advance_to_now()
@@ -333,21 +316,21 @@ class SimulatedBoard(BoardServer):
                 alarm.cancel()
 
     def receive_control(self, client: ClientChannel, text: str) -> None:
-        """Obey a control message; one that is not understood is ignored, as on the board."""
+        """Execute a control message; an invalid one is ignored, as on the board."""
         root = board_json.parse_message(text)
         self._execute(root)
         if root is not None:
             self.handle_event(client, root)
 
     def receive_data(self, client: ClientChannel, message: bytes) -> None:
-        """Keep a buffer for the sketch."""
+        """Store a buffer for the sketch in ``received_buffers``."""
         try:
             self.received_buffers.append(decode_buffer(message))
         except FrameError:
-            return  # the board ignores it as well
+            return  # as the board does
 
     def on_clients_changed(self) -> None:
-        """Pause or resume the data, and begin the faults that wait for a client."""
+        """Pause or resume the data, and start the faults that wait for a client."""
         self._advance_to_now()
         self._begin_faults()
         active = self.wants_data and not self._withholds_data
@@ -360,26 +343,26 @@ class SimulatedBoard(BoardServer):
         if root is None:
             return
         for text in self._advance_to_now().execute(root):
-            self.send_control(self._injector.reply(text))
+            self.send_control(self._faults.messages.reply(text))
         self._wake.set()
 
     def _advance_to_now(self) -> SimulatedWatcher:
-        """Let all ticks happen whose time has come, and send what they give."""
+        """Run the ticks up to the present time, and send what they give."""
         self._emit(self._watcher.advance(self.tick_now()))
         return self._watcher
 
     def _emit(self, messages: list[DataPair | ControlReply]) -> None:
         for message in messages:
             if isinstance(message, ControlReply):
-                self.send_control(self._injector.reply(message.text))
+                self.send_control(self._faults.messages.reply(message.text))
                 continue
             name = self._sketch.variables[message.payload.position].name
-            for part in self._injector.pair(name, message.header, message.payload):
+            for part in self._faults.messages.pair(name, message.header, message.payload):
                 self.send_data(part)
 
     def _sleep_s(self) -> float:
         due_tick = self._watcher.due_tick
         if due_tick == NEVER:
             return LONGEST_SLEEP_S
-        due_s = self._clock.time_of(self._clock.burst_after(due_tick))
+        due_s = self._clock.time_of(self._clock.last_tick_of_burst(due_tick))
         return min(max(due_s - self._host_clock(), 0.0), LONGEST_SLEEP_S)

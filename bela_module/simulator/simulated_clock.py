@@ -1,8 +1,7 @@
-"""The simulated board's own clock: its ticks against the host's seconds. Pure, no I/O.
+"""Clock of the simulated board: maps its ticks to the host's seconds, with drift and steps. Pure.
 
-Convention: a value was taken at the time of its tick, ticks are evenly spaced, and the last tick
-of a burst is at the burst. So tick and time are two names for one line, and a burst happens when
-its last tick does.
+Convention: a value was taken at the time of its tick, ticks are evenly spaced, and a burst happens
+at the time of its last tick.
 """
 
 from __future__ import annotations
@@ -18,17 +17,17 @@ from bela_module.simulator.parameters import Number
 from bela_module.simulator.sketches.signals import Times
 
 RATE_HZ: Final = Number(0.001, 1e8, "Hz")
-"""What a rate of ticks may be."""
+"""Allowed tick rates."""
 
 DRIFT_PPM: Final = Number(-500_000, 1e6, "ppm")
-"""What a drift may be: from half the rate to twice the rate."""
+"""Allowed drifts: from half the rate to twice the rate."""
 
 _MAX_PIECES = 1000
 
 
 @dataclass(frozen=True, slots=True)
 class _Piece:
-    """A straight part of the clock, valid from its first tick on."""
+    """A linear part of the map, valid from its first tick on."""
 
     first_tick: int
     first_s: float
@@ -36,20 +35,10 @@ class _Piece:
 
 
 class SimulatedClock:
-    """Ticks in bursts, at a rate that may drift and a phase that may step.
+    """Piecewise linear map from ticks to seconds; ticks happen in bursts.
 
-    Parameters
-    ----------
-    rate_hz : float
-        Nominal rate of the ticks, above 0.
-    burst_ticks : int
-        Ticks in one audio block; the first tick of a block is a multiple of it.
-    first_tick : int
-        The first tick that happens; a multiple of ``burst_ticks``.
-    start_s : float
-        Time of the first tick.
-    drift_ppm : float
-        By how many millionths the true rate is above the nominal one.
+    ``first_tick``, at ``start_s``, is a multiple of ``burst_ticks``, the length of an audio block.
+    The true rate is ``drift_ppm`` millionths above the nominal ``rate_hz``.
     """
 
     def __init__(
@@ -68,11 +57,11 @@ class SimulatedClock:
 
     @property
     def true_rate_hz(self) -> float:
-        """The rate at which ticks happen now."""
+        """The present tick rate, drift included."""
         return self._pieces[-1].rate_hz
 
     def tick_at(self, time_s: float) -> int:
-        """Give the last tick that has happened at a time: the end of a burst.
+        """Return the last tick that has happened at a time, the end of a burst.
 
         It is ``first_tick - 1`` before the first burst, and stands still after a step back.
         """
@@ -81,17 +70,17 @@ class SimulatedClock:
         complete = (tick + 1) // self.burst_ticks * self.burst_ticks - 1
         return max(complete, piece.first_tick - 1)
 
-    def burst_after(self, tick: int) -> int:
-        """Give the last tick of the burst that a tick belongs to."""
+    def last_tick_of_burst(self, tick: int) -> int:
+        """Return the last tick of the burst that a tick belongs to."""
         return tick // self.burst_ticks * self.burst_ticks + self.burst_ticks - 1
 
     def time_of(self, tick: int) -> float:
-        """Give the time of one tick, in seconds."""
+        """Return the time of one tick, in seconds."""
         piece = self._pieces[self._piece_index(tick)]
         return piece.first_s + (tick - piece.first_tick) / piece.rate_hz
 
     def times_of(self, ticks: Ticks) -> Times:
-        """Give the time of each tick, in seconds."""
+        """Return the time of each tick, in seconds."""
         if len(self._pieces) == 1 or np.all(ticks[:1] >= self._pieces[-1].first_tick):
             piece = self._pieces[-1]
             return (ticks - piece.first_tick) / piece.rate_hz + piece.first_s
@@ -108,20 +97,10 @@ class SimulatedClock:
         self._append(_Piece(tick, self.time_of(tick), rate_hz))
 
     def step(self, tick: int, step_s: float) -> int:
-        """Step the board's clock after a tick.
+        """Step the clock after the last tick that has happened; return the next tick.
 
-        Parameters
-        ----------
-        tick : int
-            The last tick that has happened.
-        step_s : float
-            Forward, above 0: ticks are left out. Back, below 0: the board stands still that
-            long. Ticks never go back.
-
-        Returns
-        -------
-        int
-            The tick that is next.
+        A positive step skips ticks. A negative one stops the ticks for that long: they never go
+        back.
         """
         piece = self._pieces[-1]
         bursts = max(round(step_s * piece.rate_hz / self.burst_ticks), 0)

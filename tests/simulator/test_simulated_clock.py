@@ -26,7 +26,7 @@ def test_a_burst_has_happened_when_its_last_tick_has(
     assert (tick + 1) % burst_ticks == 0
     if tick >= clock.first_tick:
         assert clock.time_of(tick) <= 50.0 + after_s + 1e-9
-    assert clock.time_of(clock.burst_after(tick + 1)) >= 50.0 + after_s - 1e-9
+    assert clock.time_of(clock.last_tick_of_burst(tick + 1)) >= 50.0 + after_s - 1e-9
 
 
 def test_drift_makes_it_faster() -> None:

@@ -71,7 +71,7 @@ class Listener:
             self.port = next(iter(self._server.sockets)).getsockname()[1]
 
     async def refuse(self) -> None:
-        """Refuse connections from now on; nobody else gets the port meanwhile."""
+        """Refuse connections from now on; the port stays reserved."""
         async with self._changing:
             if self._server is None:
                 return
@@ -82,7 +82,7 @@ class Listener:
                 logger.warning("port %d may be somebody else's meanwhile: %s", self.port, error)
 
     async def close(self) -> None:
-        """Let the port go."""
+        """Close the port."""
         async with self._changing:
             await self._stop()
             if self._reserved is not None:
@@ -108,7 +108,7 @@ class Listener:
 
 
 def _bound(host: str, port: int) -> socket.socket:
-    """Give a socket that has a port and refuses all who connect to it."""
+    """Bind a socket that keeps the port and refuses connections."""
     family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
     bound = socket.socket(family, kind, protocol)
     try:
@@ -122,6 +122,6 @@ def _bound(host: str, port: int) -> socket.socket:
 
 
 def _share_port(bound: socket.socket, *, shares: bool) -> None:
-    """Let a port be used besides, or not; only where that is what the option means."""
+    """Set whether other sockets may use the port, where SO_REUSEADDR means that."""
     if os.name == "posix":
         bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, int(shares))

@@ -1,4 +1,4 @@
-"""What a capture says about its board: project, variables, data, and ticks against time. Pure."""
+"""Contents of a capture for replay: project, variables, data, and a fit of ticks to time. Pure."""
 
 from __future__ import annotations
 
@@ -25,77 +25,53 @@ FloatArray = NDArray[np.float64]
 
 @dataclass(frozen=True, slots=True)
 class TickLine:
-    """A board's ticks as a straight line of time.
-
-    Parameters
-    ----------
-    tick_at_zero : float
-        Tick at second 0.
-    rate_hz : float
-        Ticks per second.
-    """
+    """Linear map between a board's ticks and seconds of the capture."""
 
     tick_at_zero: float
     rate_hz: float
 
     def tick(self, time_s: float) -> int:
-        """Give the last tick that has happened at a time."""
+        """Return the last tick that has happened at a time."""
         return max(int(self.tick_at_zero + self.rate_hz * time_s), 0)
 
     def time_s(self, tick: int) -> float:
-        """Give the time of a tick."""
+        """Return the time of a tick."""
         return (tick - self.tick_at_zero) / self.rate_hz
 
 
 @dataclass(frozen=True, slots=True)
 class CaptureContents:
-    """A capture, digested for replay.
-
-    Attributes
-    ----------
-    project : str
-        Name of the project that ran.
-    lists : tuple of (float, VariableList)
-        Replies to ``list``, each with its time in seconds.
-    data : tuple of (float, bytes)
-        What the board sent on the data channel, each with its time in seconds.
-    first_tick : int
-        The earliest tick in the data.
-    start_s : float
-        When the client of that time asked for the data.
-    line : TickLine
-        The board's ticks; never behind any message.
-    watched, monitored : tuple of str
-        Variables of which there are blocks, and single values.
-    """
+    """What a replay needs of a capture; times are seconds of the capture."""
 
     project: str
     lists: tuple[tuple[float, VariableList], ...]
+    """Time and reply to ``list``."""
     data: tuple[tuple[float, bytes], ...]
+    """Time and message of the board on the data channel."""
     first_tick: int
+    """Earliest tick in the data."""
     start_s: float
+    """Time at which the recorded client asked for data."""
     line: TickLine
+    """The board's ticks; never behind any message."""
     watched: tuple[str, ...]
+    """Names of the variables with blocks."""
     monitored: tuple[str, ...]
+    """Names of the variables with single values."""
 
     @property
     def watches(self) -> bool:
-        """Whether any watch payload is in it, not monitors alone."""
+        """Whether there are blocks, not single values alone."""
         return bool(self.watched)
 
     def list_at(self, time_s: float) -> VariableList:
-        """Give the latest list of a time, or the first one before it."""
+        """Return the latest list at a time, or the first one if there was none yet."""
         past = [listed for listed_s, listed in self.lists if listed_s <= time_s]
         return past[-1] if past else self.lists[0][1]
 
 
 def read_contents(messages: Iterable[CapturedMessage]) -> CaptureContents:
-    """Digest a capture.
-
-    Parameters
-    ----------
-    messages : iterable of CapturedMessage
-        The whole capture, in order.
+    """Collect what a replay needs from the messages of a whole capture, in order.
 
     Raises
     ------
@@ -171,7 +147,7 @@ def _decode(listed: VariableList, data: list[tuple[float, bytes]]) -> list[tuple
 def _fit_line(
     lists: list[tuple[float, VariableList]], blocks: list[tuple[float, Block]]
 ) -> TickLine:
-    """Fit the rate to all that is known, and the offset so that no message comes too early."""
+    """Fit the rate to replies and blocks, and the offset so that no message is too early."""
     points = [(time_s, listed.tick) for time_s, listed in lists]
     # Replies to list are late by a network delay, blocks also by what the board waited.
     listed_long_enough = points[-1][0] - points[0][0] >= RATE_FIT_SPAN_S
@@ -201,7 +177,7 @@ def _last_tick(block: Block) -> int:
 
 
 def _ends_of_dense_blocks(blocks: list[tuple[float, Block]]) -> list[tuple[float, int]]:
-    """Give time and last tick of dense blocks that another one follows without a hole."""
+    """Return time and last tick of dense blocks that the next one follows without a hole."""
     ends: list[tuple[float, int]] = []
     by_variable: dict[int, list[tuple[float, Block]]] = {}
     for time_s, block in blocks:

@@ -39,9 +39,9 @@ class ReplayedBoard(BoardServer):
     speed : float
         How many times faster than recorded, above 0.
     network : Network
-        Delays on the way.
+        Delays of the network.
     host, port : str, int
-        Where to listen; port 0 takes a free one.
+        Address to listen on; port 0 takes a free one.
     seed : int
         Seed of everything random.
     clock : callable
@@ -75,51 +75,51 @@ class ReplayedBoard(BoardServer):
             raise RequestError(f"a speed of {speed}; it must be above 0")
         super().__init__(host=host, port=port, network=network, seed=seed)
         self.finished = threading.Event()
-        self._recording = read_contents(read_capture(path))
+        self._contents = read_contents(read_capture(path))
         self._speed = speed
         self._host_clock = clock
         self._watched: set[str] = set()
         self._periods: dict[str, int] = {}
         self._n_sent = 0
         self._started = False
-        line = self._recording.line
+        line = self._contents.line
         # The ticks wait here for a client that watches late, before anything that was recorded.
-        first_s = line.time_s(self._recording.first_tick - 1)
-        self._hold_s = min(self._recording.start_s, first_s - REPLAY_LEAD_S)
+        first_s = line.time_s(self._contents.first_tick - 1)
+        self._hold_s = min(self._contents.start_s, first_s - REPLAY_LEAD_S)
         # Ticks begin at 0, which limits how long before the recording the playback can begin.
         self._position_s = max(line.time_s(0), self._hold_s - REPLAY_PREROLL_S)
         self._position_at_s: float | None = None
 
     @property
     def project(self) -> str:
-        """Name of the project that was recorded."""
-        return self._recording.project
+        """Name of the recorded project."""
+        return self._contents.project
 
     @property
     def true_tick_rate_hz(self) -> float:
-        """The rate of the ticks on the host's clock, except while they stand still."""
-        return self._recording.line.rate_hz * self._speed
+        """Rate of the ticks on the host's clock, except while they stand still."""
+        return self._contents.line.rate_hz * self._speed
 
     @property
     def watched(self) -> tuple[str, ...]:
-        """Names of the variables of which blocks were recorded."""
-        return self._recording.watched
+        """Names of the variables with recorded blocks."""
+        return self._contents.watched
 
     @property
     def monitored(self) -> tuple[str, ...]:
-        """Names of the variables of which single values were recorded."""
-        return self._recording.monitored
+        """Names of the variables with recorded single values."""
+        return self._contents.monitored
 
     def tick_now(self) -> int:
-        """Give the last tick that has happened."""
-        return self._in_loop(lambda: self._recording.line.tick(self._position()))
+        """Return the last tick that has happened."""
+        return self._in_loop(lambda: self._contents.line.tick(self._position()))
 
     def watched_names(self) -> list[str]:
-        """Give the names of the variables that are being streamed."""
+        """Return the names of the watched variables."""
         return self._in_loop(lambda: sorted(self._watched))
 
     def _position(self) -> float:
-        """Give the present time in the capture, in seconds; it begins with the first client."""
+        """Return the present time in the capture, in seconds; it starts with the first client."""
         now_s = self._host_clock()
         if self._position_at_s is not None:
             passed_s = (now_s - self._position_at_s) * self._speed
@@ -132,8 +132,8 @@ class ReplayedBoard(BoardServer):
     # ---- in the event loop ---------------------------------------------------------------
 
     async def run(self) -> None:
-        """Send the recorded data when its time comes."""
-        data = self._recording.data
+        """Send the recorded data when they are due."""
+        data = self._contents.data
         while True:
             position_s = self._position()
             while self._playing and data[self._n_sent][0] <= position_s:
@@ -156,25 +156,25 @@ class ReplayedBoard(BoardServer):
         self.finished.set()
 
     def on_clients_changed(self) -> None:
-        """Let time begin when the first client has come."""
+        """Start the time with the first client."""
         if self._position_at_s is None:
             self._position_at_s = self._host_clock()
 
     def receive_control(self, client: ClientChannel, text: str) -> None:
-        """Answer ``list``, and start on ``watch`` (or ``monitor``, if only that was recorded)."""
+        """Answer ``list``; start on ``watch``, or on ``monitor`` if only that was recorded."""
         root = board_json.parse_message(text)
         if root is None:
             return
         self.handle_event(client, root)
         for command in board_json.items(root, "watcher"):
             if isinstance(command, dict):
-                self._obey(command)
+                self._execute(command)
 
     def receive_data(self, client: ClientChannel, message: bytes) -> None:
         """Ignore a buffer."""
 
-    def _obey(self, command: dict[str, Any]) -> None:
-        known = {variable.name for variable in self._recording.lists[0][1].variables}
+    def _execute(self, command: dict[str, Any]) -> None:
+        known = {variable.name for variable in self._contents.lists[0][1].variables}
         names = [name for name in board_json.items(command, "watchers") if name in known]
         match command.get("cmd"):
             case "list":
@@ -182,7 +182,7 @@ class ReplayedBoard(BoardServer):
             case "watch" if names and not self.finished.is_set():
                 self._watched.update(names)
                 self._start()
-            case "monitor" if names and not self._recording.watches:
+            case "monitor" if names and not self._contents.watches:
                 periods = board_json.items(command, "periods")
                 asked = zip(names, map(board_json.unsigned, periods), strict=False)
                 self._periods.update(asked)
@@ -202,7 +202,7 @@ class ReplayedBoard(BoardServer):
 
     def _list_reply(self) -> str:
         position_s = self._position()
-        listed = self._recording.list_at(position_s)
+        listed = self._contents.list_at(position_s)
         variables = [
             replace(
                 variable,
@@ -213,5 +213,5 @@ class ReplayedBoard(BoardServer):
             )
             for variable in listed.variables
         ]
-        tick = self._recording.line.tick(position_s)
+        tick = self._contents.line.tick(position_s)
         return board_json.list_reply(listed.sample_rate_hz, tick, variables)

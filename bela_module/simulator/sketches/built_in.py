@@ -1,7 +1,4 @@
-"""The sketches that come with the simulated board, by name.
-
-A further one is a :class:`Sketch` with a signal for each variable, added to ``SKETCHES``.
-"""
+"""Built-in sketches of the simulated board, by name; add a further one to ``_SKETCHES``."""
 
 from __future__ import annotations
 
@@ -156,17 +153,11 @@ _SKETCHES: Final = (
 )
 
 SKETCHES: Final[Mapping[str, Sketch]] = MappingProxyType({s.name: s for s in _SKETCHES})
-"""The sketches that come with the simulated board, by name."""
+"""The built-in sketches by name."""
 
 
 def find_sketch(name: str) -> Sketch:
-    """Look a sketch up.
-
-    Raises
-    ------
-    RequestError
-        When there is none of that name; lists those that there are.
-    """
+    """Return a built-in sketch; RequestError lists the known names."""
     try:
         return SKETCHES[name]
     except KeyError:

@@ -1,7 +1,6 @@
-"""Signals of simulated variables: functions of tick and time. Pure.
+"""Signals of simulated variables: deterministic functions of tick and time. Pure.
 
-A signal depends on nothing but tick and time: asked twice, it gives the same, so tests can compute
-what the board must have sent.
+So tests can compute what the board must have sent.
 """
 
 from __future__ import annotations
@@ -16,7 +15,7 @@ from bela_module.protocol.variables import Ticks
 
 Times = NDArray[np.float64]
 Signal = Callable[[Ticks, Times], NDArray[Any]]
-"""Ticks, and the seconds at which they happen, to values; all of shape (n_ticks,)."""
+"""Function of ticks and the seconds at which they happen to values, all of shape (n_ticks,)."""
 
 
 def uniform_noise(numbers: NDArray[np.int64], seed: int = 0) -> Times:
@@ -32,17 +31,17 @@ def uniform_noise(numbers: NDArray[np.int64], seed: int = 0) -> Times:
 
 
 def ramp(ticks: Ticks, _times_s: Times) -> NDArray[Any]:
-    """Give the tick itself; integer types wrap around."""
+    """Return the tick itself; integer types wrap around."""
     return ticks
 
 
 def float_ramp(ticks: Ticks, _times_s: Times) -> NDArray[Any]:
-    """Give the tick, back to 0 at 2**24, up to which a ``float`` holds every integer."""
+    """Return the tick modulo 2**24, up to which a ``float`` holds every integer."""
     return ticks % 2**24
 
 
 def true_time(_ticks: Ticks, times_s: Times) -> NDArray[Any]:
-    """Give the time at which the board takes the value, on the host's clock."""
+    """Return the time at which the board takes the value, on the host's clock."""
     return times_s
 
 
@@ -57,7 +56,7 @@ def noise(amplitude: float, seed: int) -> Signal:
 
 
 def potentiometer(seed: int) -> Signal:
-    """Make the position of a knob that somebody turns, in 0 to 1, with a converter's noise."""
+    """Make the position of a turned knob, 0 to 1, with a converter's noise."""
     slow_hz, fast_hz = 0.11 + 0.04 * seed, 0.43 + 0.07 * seed
 
     def signal(ticks: Ticks, times_s: Times) -> NDArray[Any]:
@@ -69,10 +68,10 @@ def potentiometer(seed: int) -> Signal:
 
 
 def thermometer(ticks: Ticks, times_s: Times) -> NDArray[Any]:
-    """Give a skin temperature in degrees Celsius, which changes slowly."""
+    """Return a slowly changing skin temperature in degrees Celsius."""
     return 33.0 + 0.4 * np.sin(2 * np.pi * times_s / 60) + 0.02 * uniform_noise(ticks, 7)
 
 
 def pad_number(ticks: Ticks, _times_s: Times) -> NDArray[Any]:
-    """Give the number, 0 to 7, of the pad that was touched."""
+    """Return the number, 0 to 7, of the touched pad."""
     return (uniform_noise(ticks, 5) * 8).astype(np.int64)

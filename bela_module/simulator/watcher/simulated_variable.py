@@ -1,8 +1,8 @@
-"""One variable on the simulated board: what Watcher does at each of its assignments. Pure.
+"""State machine of one variable of the simulated Watcher: watch, log, monitor, control. Pure.
 
-A variable has two streams, ``watch`` and ``log``, which share one block; that they share it is
-why one disturbs the other. Nothing is computed per value: assignments are numbered, a block
-holds ranges of those numbers, and its values are computed when it is full.
+Two streams, ``watch`` and ``log``, share one block, so one disturbs the other, as on the board.
+Nothing is computed per value: assignments are numbered, a block holds ranges of those numbers,
+and its values are computed when it is full.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from bela_module.simulator.sketches.sketch import SketchVariable
 from bela_module.simulator.watcher.written_values import Account, Payload, WrittenRun
 
 NEVER: Final = 2**64 - 1
-"""The tick that stands for no end; as a number it appears in the reply to ``log``."""
+"""The tick that stands for no end; the reply to ``log`` shows it as a number."""
 
 _MAX_RUNS: Final = 10_000
 
@@ -54,19 +54,11 @@ class _Stream:
 
 @dataclass(slots=True)
 class SimulatedVariable:
-    """The state machine of one variable.
+    """State of one variable.
 
-    Times are ticks. Give commands between calls of :meth:`advance`, which carries the machine
-    to a tick and returns the payloads sent on the way.
-
-    Parameters
-    ----------
-    index : int
-        Position in the board's list.
-    spec : SketchVariable
-        What the sketch does with it.
-    time_of_ticks : callable
-        Gives the seconds at which ticks happen, for signals of time.
+    Times are ticks. Give commands between calls of :meth:`advance`, which runs the assignments up
+    to a tick and returns the payloads. ``time_of_ticks`` gives the seconds at which ticks happen,
+    for signals of time.
     """
 
     index: int
@@ -95,7 +87,7 @@ class SimulatedVariable:
     _variable: Variable = field(init=False)
 
     def __post_init__(self) -> None:
-        """Derive what never changes."""
+        """Compute what never changes."""
         spec = self.spec
         self._variable = Variable(self.index, spec.name, spec.value_type, spec.sparse)
         self._capacity = self._variable.layout.value_count
@@ -103,7 +95,7 @@ class SimulatedVariable:
     # ---- commands ----------------------------------------------------------------------------
 
     def start(self, stream: _Stream, tick: int, duration_ticks: int, now_tick: int) -> int:
-        """Start a stream at a tick, or now if that is past; returns the tick of the start."""
+        """Start a stream at a tick, or now if that is past; return the tick of the start."""
         stream.state = _State.STARTING
         stream.at_tick = max(tick, now_tick)
         stream.end_tick = stream.at_tick + duration_ticks if duration_ticks else NEVER
@@ -119,19 +111,19 @@ class SimulatedVariable:
         self.find_due(now_tick)
 
     def monitor(self, period_ticks: int, now_tick: int) -> None:
-        """Send one value now and then every period; once for 1, no more for 0."""
+        """Send one value now and then one every period; one alone for 1, no more for 0."""
         self.monitor_period_ticks = period_ticks
         self._monitor_armed = True
         self.find_due(now_tick)
 
     def set_control(self, controlled: bool, tick: int) -> None:
-        """Take or give back control; what the sketch has then is what it keeps for a start."""
+        """Take or release control; taking it copies the sketch's own value."""
         if controlled and not self.controlled:
             self.controlled_value = self.input_value(tick)
         self.controlled = controlled
 
     def set_value(self, value: float) -> None:
-        """Set what the sketch reads while controlled, converted as in C++."""
+        """Set the controlled value, converted as in C++."""
         dtype = self.spec.value_type.dtype
         if dtype.kind in "iu":
             bits = 8 * dtype.itemsize
@@ -143,19 +135,19 @@ class SimulatedVariable:
                 self.controlled_value = float(np.float64(value).astype(dtype))
 
     def set_masked(self, value: int, mask: int) -> None:
-        """Set some bits of what the sketch reads while controlled."""
+        """Set some bits of the controlled value."""
         old = int(self.controlled_value) & 0xFFFFFFFF
         self.set_value(float((old & ~mask) | (value & mask)))
 
     def set_assigned(self, assigned: bool, tick: int) -> None:
-        """Let the sketch stop assigning it after a tick, or go on; its last value stays."""
+        """Stop the sketch's assignments after a tick, or resume; the last value stays."""
         self._assigned_until = NEVER if assigned else min(self._assigned_until, tick)
         self.skip(tick + 1)
 
-    # ---- what a list reply shows -------------------------------------------------------------
+    # ---- what a reply to list shows ----------------------------------------------------------
 
     def input_value(self, tick: int) -> float:
-        """Give what the sketch last assigned, at a tick."""
+        """Return the value last assigned by the sketch at a tick."""
         tick = min(tick, self._assigned_until)
         number = self.spec.assignments.first_at_or_after(tick + 1) - 1
         if self.spec.assignments.tick(number) < 0:
@@ -163,7 +155,7 @@ class SimulatedVariable:
         return float(self._values(np.array([number], dtype=np.int64))[1][0])
 
     def describe(self, tick: int) -> Variable:
-        """Give the variable as the board's list shows it at a tick."""
+        """Return the variable as a reply to ``list`` shows it at a tick."""
         value = self.input_value(tick)
         return Variable(
             self.index,
@@ -181,23 +173,20 @@ class SimulatedVariable:
 
     @property
     def written(self) -> tuple[WrittenRun, ...]:
-        """What was written into blocks for the clients; every start and every hole begins a run.
-
-        Only the last 10 000 runs are kept.
-        """
+        """The last 10 000 runs written into blocks; every start and every hole begins one."""
         tick = self.spec.assignments.tick
         return tuple(WrittenRun(tick(a), tick(b - 1), b - a) for a, b in self._runs)
 
     @property
     def account(self) -> Account:
-        """What became of the values that were written."""
+        """Counts of the values written into blocks."""
         parts = (self._n_sent, self._n_discarded, self._n_pending)
         return Account(sum(parts), *parts)
 
     # ---- time --------------------------------------------------------------------------------
 
     def find_due(self, from_tick: int) -> None:
-        """Find the next tick, not before ``from_tick``, at which this variable has to be run."""
+        """Find the next tick, not before ``from_tick``, at which :meth:`advance` has work to do."""
         if self._idle:
             self.due_tick = NEVER
             return
@@ -206,13 +195,7 @@ class SimulatedVariable:
         self.due_tick = NEVER if event == NEVER else self.spec.assignments.tick(event)
 
     def advance(self, to_tick: int) -> list[Payload]:
-        """Run all assignments up to and including a tick.
-
-        Returns
-        -------
-        list of Payload
-            What was sent, in order.
-        """
+        """Run all assignments up to and including a tick; return the payloads sent, in order."""
         if self._idle:
             return []
         end = self.spec.assignments.first_at_or_after(to_tick + 1)
@@ -223,7 +206,7 @@ class SimulatedVariable:
         return sent
 
     def skip(self, to_tick: int) -> None:
-        """Leave out all assignments before a tick: they never happen."""
+        """Skip all assignments before a tick."""
         self._next = max(self._next, self.spec.assignments.first_at_or_after(to_tick))
         self.find_due(to_tick)
 
@@ -239,7 +222,7 @@ class SimulatedVariable:
         return (self.watch.streaming and self.client_active) or self.log.streaming
 
     def _next_event(self, number: int) -> int:
-        """Give the first assignment, from a number on, at which more happens than writing."""
+        """Return the first assignment, from a number on, that does more than add to the block."""
         if self._monitor_armed:
             return number
         at_tick = min(self.watch.at_tick, self.log.at_tick, self._monitor_at)
@@ -251,7 +234,7 @@ class SimulatedVariable:
         return event
 
     def _assign(self, end: int, sent: list[Payload]) -> None:
-        """Run the assignment that is next, and those after it that only add to the block."""
+        """Run the next assignment, and those after it that only add to the block."""
         number = self._next
         tick = self.spec.assignments.tick(number)
         last = [self._change(stream, tick) for stream in (self.log, self.watch)]
@@ -268,7 +251,7 @@ class SimulatedVariable:
         self._send(tick, sent)
 
     def _change(self, stream: _Stream, tick: int) -> bool:
-        """Start or end a stream if its time has come; true when this value is its last."""
+        """Start or stop a stream if it is due; return whether this value is its last."""
         if tick < stream.at_tick:
             return False
         stream.at_tick = NEVER
@@ -323,7 +306,7 @@ class SimulatedVariable:
         self._new_run = False
 
     def _send(self, tick: int, sent: list[Payload]) -> None:
-        """End the block; it goes to the clients if the variable is watched."""
+        """Finish the block, and send it if the variable is watched."""
         watched = self.watch.streaming and self.client_active
         if watched:
             ticks, values = self._values(
@@ -345,7 +328,7 @@ class SimulatedVariable:
         self._block, self._fill, self._n_pending = [], 0, 0
 
     def _values(self, numbers: NDArray[np.int64]) -> tuple[Ticks, NDArray[Any]]:
-        """Give the ticks of assignments and the values that the sketch assigned there."""
+        """Return the ticks and the values of assignments."""
         ticks = self.spec.assignments.ticks(numbers)
         values = self.spec.signal(ticks, self.time_of_ticks(ticks))
         return ticks, values.astype(self.spec.value_type.dtype)

@@ -1,9 +1,8 @@
-"""The Watcher of a simulated board: a state machine of its commands and its ticks. Pure.
+"""State machine of the simulated Watcher: its variables, clients' commands, and ticks. Pure.
 
-It reads no clock and owns no socket. Tell it how far the board's ticks have come with
-:meth:`SimulatedWatcher.advance`, hand it what clients write with
+Advance the ticks with :meth:`SimulatedWatcher.advance`, pass clients' messages to
 :meth:`SimulatedWatcher.execute`, and send what both return. A command acts, as on the board, at
-the first tick of the audio block that is next.
+the first tick of the next audio block.
 """
 
 from __future__ import annotations
@@ -30,15 +29,7 @@ _MAX_MONITOR_PERIOD: Final = 2**31 - 1
 
 @dataclass(frozen=True, slots=True)
 class DataPair:
-    """A header and its payload, to be sent to every data client in this order.
-
-    Parameters
-    ----------
-    header : bytes
-        First message.
-    payload : Payload
-        Second message, with what is in it.
-    """
+    """A header and its payload, to be sent to every data client in this order."""
 
     header: bytes
     payload: Payload
@@ -46,24 +37,16 @@ class DataPair:
 
 @dataclass(frozen=True, slots=True)
 class ControlReply:
-    """A text for every control client."""
+    """A reply to be sent to every control client."""
 
     text: str
 
 
 class SimulatedWatcher:
-    """A sketch's variables, the clients' commands, and the ticks.
+    """Runs the variables of a sketch and executes clients' commands.
 
-    Parameters
-    ----------
-    variables : sequence of SketchVariable
-        What the sketch has, in the order of the board's list.
-    declared_rate_hz : float
-        The sample rate that the sketch told Watcher.
-    last_tick : int
-        The tick that has just happened; at least -1, before the first one.
-    time_of_ticks : callable, optional
-        Gives the seconds at which ticks happen; by default they happen at the declared rate.
+    ``last_tick`` is the tick that has just happened, -1 before the first one. ``time_of_ticks``
+    gives the seconds at which ticks happen, by default at the declared rate.
     """
 
     def __init__(
@@ -110,18 +93,7 @@ class SimulatedWatcher:
         return min(due, self._log_replies[0][0]) if self._log_replies else due
 
     def advance(self, to_tick: int) -> list[DataPair | ControlReply]:
-        """Let the ticks up to and including one happen.
-
-        Parameters
-        ----------
-        to_tick : int
-            Nothing happens when it is not after the last tick.
-
-        Returns
-        -------
-        list of Pair or ReplyText
-            What the board sends, in its order.
-        """
+        """Run the ticks up to and including one; return what the board sends, in order."""
         if to_tick <= self._tick:
             return []
         self._apply_pending()
@@ -140,21 +112,16 @@ class SimulatedWatcher:
         return sent
 
     def skip(self, to_tick: int) -> None:
-        """Jump to just before a tick; those in between never happen."""
+        """Skip the ticks before one."""
         self._catch_up()
         for variable in self._variables:
             variable.skip(to_tick)
         self._tick = max(self._tick, to_tick - 1)
 
     def set_assigned(self, assigned: bool, name: str = "") -> None:
-        """Let the sketch stop assigning a variable, or go on, after the last tick.
+        """Stop or resume the assignments of a variable, or of all, after the last tick.
 
-        Parameters
-        ----------
-        assigned : bool
-            Whether it assigns it from then on.
-        name : str
-            Which one; empty for all. A name that is not there is ignored.
+        An unknown name is ignored.
         """
         self._catch_up()
         for variable in self._variables:
@@ -162,7 +129,7 @@ class SimulatedWatcher:
                 variable.set_assigned(assigned, self._tick)
 
     def set_client_active(self, active: bool) -> None:
-        """Say whether any client wants data; takes effect at the next tick."""
+        """Pause or resume the data at the next tick."""
         self._pending.append(partial(self._set_client_active, active))
 
     def _set_client_active(self, active: bool, tick: int) -> None:
@@ -174,7 +141,7 @@ class SimulatedWatcher:
             variable.find_due(tick)
 
     def _order(self, payload: Payload) -> tuple[int, bool, int]:
-        """Sort by tick; in one tick, a sketch assigns its dense variables before the sparse."""
+        """Return the key by which payloads are sorted: tick, dense before sparse, position."""
         spec = self._variables[payload.position].spec
         return payload.tick, spec.sparse, payload.position
 
@@ -186,25 +153,19 @@ class SimulatedWatcher:
             self._pending.popleft()(self._tick + 1)
 
     def _catch_up(self) -> None:
-        """Write down what variables that were not due have assigned up to the last tick."""
+        """Run the assignments of variables that were not due, up to the last tick."""
         for variable in self._variables:
             variable.advance(self._tick)
 
-    # ---- what clients write ------------------------------------------------------------------
+    # ---- commands ----------------------------------------------------------------------------
 
     def command(self, text: str) -> list[str]:
-        """Take a message of a control client.
-
-        Returns
-        -------
-        list of str
-            Replies to all control clients; none for a message that the board ignores.
-        """
+        """Execute a message of a control client; return the replies to all control clients."""
         root = board_json.parse_message(text)
         return [] if root is None else self.execute(root)
 
     def execute(self, root: dict[str, Any]) -> list[str]:
-        """Take a message of a control client that was read already; see :meth:`command`."""
+        """Execute a parsed message of a control client; return the replies to all of them."""
         replies: list[str] = []
         for entry in board_json.items(root, "watcher"):
             cmd = entry.get("cmd") if isinstance(entry, dict) else None
@@ -225,7 +186,7 @@ class SimulatedWatcher:
         return board_json.list_reply(self._rate_hz, max(self._tick, 0), variables)
 
     def describe(self) -> list[Variable]:
-        """Give all variables as a reply to ``list`` shows them."""
+        """Return all variables as a reply to ``list`` shows them."""
         return [variable.describe(self._tick) for variable in self._variables]
 
     def has(self, name: str) -> bool:
@@ -233,13 +194,7 @@ class SimulatedWatcher:
         return name in self._by_name
 
     def find(self, name: str) -> SimulatedVariable:
-        """Give the variable that commands to a name reach, its account up to the last tick.
-
-        Raises
-        ------
-        KeyError
-            When there is none.
-        """
+        """Return the first variable of a name, advanced to the last tick, or raise KeyError."""
         variable = self._by_name[name]
         variable.advance(self._tick)
         return variable
@@ -300,7 +255,7 @@ class SimulatedWatcher:
         return True
 
     def _new_log_file(self, name: str) -> str:
-        """Name the next file: ``pot.bin``, then ``pot+0.bin``, ``pot+1.bin``, ..."""
+        """Return the name of the next file: ``pot.bin``, ``pot+0.bin``, ``pot+1.bin``, ..."""
         count = self._log_files.get(name, 0)
         self._log_files[name] = count + 1
         return f"{name}.bin" if count == 0 else f"{name}+{count - 1}.bin"

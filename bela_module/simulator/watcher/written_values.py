@@ -1,4 +1,4 @@
-"""What the simulated board has written: payloads, runs and counts of each variable. Pure."""
+"""Records of what the simulated board writes: payloads, runs of values, and their counts. Pure."""
 
 from __future__ import annotations
 
@@ -6,42 +6,22 @@ from typing import NamedTuple
 
 
 class Payload(NamedTuple):
-    """A payload that the board sends.
-
-    Attributes
-    ----------
-    tick : int
-        When it is sent, which is the tick of its last value.
-    position : int
-        Position of the variable in the list.
-    data : bytes
-        The message that follows the header.
-    first_tick : int
-        Tick of the first value.
-    n_values : int
-        How many values of the sketch it holds, padding not counted.
-    monitor : bool
-        Whether it comes from a monitor.
-    """
+    """A payload that the board sends."""
 
     tick: int
+    """Tick of its last value, at which it is sent."""
     position: int
+    """Position of the variable in the list."""
     data: bytes
+    """The message that follows the header."""
     first_tick: int
     n_values: int
+    """Values of the sketch, without padding."""
     monitor: bool = False
 
 
 class WrittenRun(NamedTuple):
-    """Consecutive assignments that the board wrote into blocks for its clients.
-
-    Attributes
-    ----------
-    first_tick, last_tick : int
-        Ticks of the first and the last value.
-    n_values : int
-        How many values that are.
-    """
+    """Consecutive assignments that the board wrote into blocks for its clients."""
 
     first_tick: int
     last_tick: int
@@ -49,21 +29,12 @@ class WrittenRun(NamedTuple):
 
 
 class Account(NamedTuple):
-    """What became of the values that the board wrote into blocks for its clients.
-
-    Attributes
-    ----------
-    written : int
-        All of them: the sum of the other three.
-    sent : int
-        Those in blocks that were sent.
-    discarded : int
-        Those in blocks that a new start of a stream threw away, or that went to a log alone.
-    pending : int
-        Those in the block that is being filled.
-    """
+    """Counts of the values that the board wrote into blocks: sent, discarded, pending."""
 
     written: int
+    """Sum of the other three."""
     sent: int
     discarded: int
+    """Values of blocks that a new start emptied, or that went to a log alone."""
     pending: int
+    """Values of the block that is being filled."""
