@@ -57,7 +57,7 @@ def read_bare(port: int, seconds: float) -> Cost:
 async def _read_bare(port: int, seconds: float) -> Cost:
     from websockets.asyncio.client import connect
 
-    from bela_module.protocol.control_channel import (
+    from bela_module.protocol.control_commands import (
         CONNECTION_REPLY,
         encode_commands,
         unwatch_command,

@@ -1,8 +1,8 @@
-"""One connection to a board: its two websockets, the handshake, commands and their confirmation.
+"""Client of one board: its two websockets, the handshake, commands and their confirmation.
 
 ``ws://host:port/gui_control`` carries JSON text, ``/gui_data`` binary blocks. The board never
-acknowledges a command: what took effect is read back with ``list``. Watches, monitors and
-controlled variables belong to the board, not to a connection, and outlive it.
+acknowledges a command: its effect is read back with ``list``. Watches, monitors and controlled
+variables belong to the board, not to a connection, and outlive it.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from bela_module.connection.board_socket import BoardSocket, Clock, close_socket
 from bela_module.connection.time_limits import CONFIRM_POLL_S, LATE_REPLY_S, LEAST_HANDSHAKE_S
 from bela_module.errors import ConnectError, DisconnectedError, FrameError, NoReplyError
 from bela_module.protocol import control_channel as control
+from bela_module.protocol import control_commands as commands
 from bela_module.protocol.sketch_buffer import SketchBuffer, encode_buffer
 
 _MAX_CONTROL_BYTES: Final = 2**24
@@ -28,39 +29,36 @@ _LIST_ATTEMPTS: Final = 3
 
 
 class WireRecorder(Protocol):
-    """Where every message of a connection can be recorded."""
+    """Recorder of every message of a connection."""
 
     def begin_connection(self) -> None:
-        """Note that what follows belongs to another connection."""
+        """Begin another connection, to which the following messages belong."""
 
     def record(self, channel: str, direction: str, message: str | bytes) -> None:
-        """Note one message: channel "control" or "data", direction "in" or "out"."""
+        """Record one message: channel "control" or "data", direction "in" or "out"."""
 
 
 @dataclass(frozen=True, slots=True)
 class ListReply:
-    """A reply to ``list``, and when it was asked for and received.
-
-    Parameters
-    ----------
-    variable_list : VariableList
-        What the board said.
-    sent_s, received_s : float
-        LSL times just before the request left and just after the reply arrived.
-    """
+    """A reply to ``list`` with the LSL times of request and reply."""
 
     variable_list: control.VariableList
     sent_s: float
+    """Just before the request left."""
     received_s: float
+    """Just after the reply arrived."""
 
 
 @dataclass(slots=True)
 class ClientCounters:
-    """What came on the control channel besides the replies to our own requests."""
+    """Counts of messages on the control channel besides replies to our own requests."""
 
     foreign_replies: int = 0
+    """Replies that this client did not ask for."""
     bad_frames: int = 0
+    """Messages that could not be parsed."""
     other_clients: int = 0
+    """Connections of other control clients."""
 
 
 class BoardClient:
@@ -78,12 +76,12 @@ class BoardClient:
     now : callable
         The clock of all stamps, LSL seconds.
     reply_timeout_s : float
-        How long a reply may take, and all of connecting.
+        Longest time for a reply, and for all of connecting.
     on_data : callable
-        Given each message of the data channel and the LSL time at which it arrived; it must
+        Called with each message of the data channel and the LSL time at which it arrived; it must
         return at once and not raise.
     recorder : WireRecorder, optional
-        Is told every message.
+        Called with every message.
     """
 
     def __init__(
@@ -169,7 +167,7 @@ class BoardClient:
             raise ConnectError(self._control_url, self.lost.result())
         if not self._connected.is_set():
             raise NoReplyError("connection", self._control_url, self._reply_timeout_s)
-        await self._send_text(control.CONNECTION_REPLY)
+        await self._send_text(commands.CONNECTION_REPLY)
 
     @property
     def has_data(self) -> bool:
@@ -182,7 +180,7 @@ class BoardClient:
         Raises
         ------
         DisconnectedError
-            When the board does not take it.
+            When the board does not accept it.
         """
         if self._data is not None:
             return
@@ -211,9 +209,9 @@ class BoardClient:
         return f"{self.address}/gui_control"
 
     async def list(self) -> ListReply:
-        """Ask for the board's variables and tick; one request at a time is under way.
+        """Ask for the board's variables and tick; one request at a time.
 
-        It is asked again when something unreadable comes instead, which may have been the reply.
+        The request is repeated after an unreadable message, which may have been the reply.
 
         Raises
         ------
@@ -222,7 +220,7 @@ class BoardClient:
         """
         async with self._one_request:
             pending = self._pending = asyncio.get_running_loop().create_future()
-            (message,) = control.encode_commands([control.list_command()])
+            (message,) = commands.encode_commands([commands.list_command()])
             sent_s = self._now()
             try:
                 for _ in range(_LIST_ATTEMPTS):
@@ -239,26 +237,26 @@ class BoardClient:
             raise NoReplyError("list", self._control_url, self._reply_timeout_s)
 
     async def _got_unreadable(self, pending: asyncio.Future[Any]) -> bool:
-        """Wait for a reply, and tell whether something else came that may have been it."""
+        """Wait for a reply; return whether an unreadable message came instead of it."""
         unreadable = self._unreadable = asyncio.get_running_loop().create_future()
         await self._wait_for_any(self._reply_timeout_s, pending, unreadable)
         if unreadable.done() and not pending.done():
             await self._wait_for_any(LATE_REPLY_S, pending)
         return unreadable.done() and not pending.done() and not self.lost.done()
 
-    async def send(self, *commands: control.Json) -> None:
-        """Send commands, which the board carries out in this order.
+    async def send(self, *sent: commands.Json) -> None:
+        """Send commands, which the board executes in this order.
 
         Raises
         ------
         DisconnectedError
             When the connection has ended.
         """
-        for message in control.encode_commands(commands):
+        for message in commands.encode_commands(sent):
             await self._send_text(message)
 
     async def send_buffer(self, buffer: SketchBuffer) -> None:
-        """Send a buffer of numbers to the sketch, by the data websocket.
+        """Send a buffer of numbers to the sketch on the data websocket.
 
         Raises
         ------
@@ -274,12 +272,12 @@ class BoardClient:
     async def confirm(
         self, done: Callable[[control.VariableList], bool], what: str, timeout_s: float
     ) -> ListReply:
-        """Poll ``list`` until the board's state is as asked for.
+        """Poll ``list`` until ``done`` is true of a reply, and return that reply.
 
         Raises
         ------
         NoReplyError
-            When it is not so in time.
+            When that takes longer than ``timeout_s``; it names ``what`` was to be confirmed.
         """
         deadline_s = self._now() + timeout_s
         while True:
@@ -291,8 +289,11 @@ class BoardClient:
             await asyncio.sleep(CONFIRM_POLL_S)
 
     async def unwatch(self, names: Sequence[str], timeout_s: float) -> ListReply:
-        """Stop streams now and confirm it: closing at once would leave them half stopped."""
-        await self.send(control.unwatch_command(names))
+        """Stop streams now and wait until they have ended.
+
+        A connection that closes at once after the command leaves them half stopped.
+        """
+        await self.send(commands.unwatch_command(names))
         wanted = frozenset(names)
         return await self.confirm(
             lambda reply: not any(v.watched and v.name in wanted for v in reply.variables),
@@ -301,9 +302,9 @@ class BoardClient:
         )
 
     async def still_watched(self, names: Sequence[str], timeout_s: float) -> tuple[str, ...]:
-        """Wait until some variables are no longer watched, and return those that still are.
+        """Wait until variables are no longer watched; return those that still are at the deadline.
 
-        Sparse ones end with their next value, whenever that is.
+        Sparse ones end with their next value.
         """
         wanted = frozenset(names)
         listed: tuple[str, ...] = ()
@@ -321,8 +322,8 @@ class BoardClient:
         return listed
 
     async def activate(self) -> None:
-        """Ask for data again, in case it was paused for this connection."""
-        await self._send_text(control.ACTIVE)
+        """Resume the data, in case they are paused for this connection."""
+        await self._send_text(commands.ACTIVE)
 
     async def close(self) -> None:
         """Close both websockets; safe to call more than once."""
@@ -334,9 +335,9 @@ class BoardClient:
         self._mark_lost("it was closed here")
 
     async def _wait_for_any(self, timeout_s: float, *awaited: asyncio.Future[Any]) -> None:
-        """Wait for an answer, or the end of the connection, or until it takes too long.
+        """Wait for a future, the end of the connection, or the timeout.
 
-        It is waited in slices: while this process is stopped, only one of them can run out.
+        The timeout is split into slices: while this process is stopped, only one can expire.
         """
         futures: set[asyncio.Future[Any]] = {*awaited, self.lost}
         for _ in range(_TIMEOUT_SLICES):
@@ -403,7 +404,7 @@ class BoardClient:
             self._mark_lost(str(error) or type(error).__name__)
 
     def _reader_ended(self, reader: asyncio.Task[None]) -> None:
-        # Only a defect of ours ends a reader with an exception; it must not end in silence.
+        # Only a defect of ours ends a reader with an exception; it must be reported.
         if not reader.cancelled() and (error := reader.exception()) is not None:
             self.failure = error
             self._mark_lost(f"the reader failed: {error!r}")

@@ -1,4 +1,4 @@
-"""Open and close one websocket of a board, which notes when bytes arrive."""
+"""One websocket of a board: opening, closing, and the time at which bytes arrive."""
 
 from __future__ import annotations
 
@@ -19,19 +19,19 @@ Clock = Callable[[], float]
 
 
 class BoardSocket(SteadyConnection, ClientConnection):
-    """A websocket that notes when bytes arrive, before anything is done with them."""
+    """A websocket that stores the time at which bytes arrive, before they are parsed."""
 
     now: Clock
     received_s: float = 0.0
 
     def data_received(self, data: bytes) -> None:
-        """Take bytes from the socket."""
+        """Store the time, and parse the bytes."""
         self.received_s = self.now()
         super().data_received(data)
 
 
 async def open_socket(url: str, max_bytes: int, now: Clock, timeout_s: float) -> BoardSocket:
-    """Open one websocket of a board.
+    """Open one websocket of a board within a time limit.
 
     Raises
     ------
@@ -66,6 +66,6 @@ async def open_socket(url: str, max_bytes: int, now: Clock, timeout_s: float) ->
 
 
 async def close_socket(socket: ClientConnection) -> None:
-    """Close a websocket, whatever its state."""
+    """Close a websocket in any state."""
     with contextlib.suppress(WebSocketException, OSError):
         await socket.close()

@@ -1,4 +1,4 @@
-"""Recordings of the traffic between a board and its client: one JSON object per message.
+"""Capture files of the traffic between a board and its client: one JSON object per message.
 
 A line is ``{"t": 1.25, "channel": "data", "dir": "in", "kind": "binary", "b64": "..."}``: the
 seconds since the start, ``control`` or ``data``, ``in`` (from the board) or ``out``, ``text`` or
@@ -28,31 +28,20 @@ _CHANNELS: Final = ("control", "data")
 
 @dataclass(frozen=True, slots=True)
 class CapturedMessage:
-    """One websocket message of a recording.
-
-    Parameters
-    ----------
-    time_s : float
-        Seconds since the recording began, on a clock that never goes back.
-    channel : str
-        ``control`` or ``data``.
-    from_board : bool
-        Whether the board sent it.
-    message : str or bytes
-        Text or binary message, as it was.
-    connection : int
-        Number of the connection, from 1.
-    """
+    """One websocket message of a capture."""
 
     time_s: float
+    """Seconds since the capture began, on a monotonic clock."""
     channel: str
+    """``control`` or ``data``."""
     from_board: bool
     message: str | bytes
     connection: int = 1
+    """Number of the connection, from 1."""
 
 
 def read_capture(path: str | Path) -> Iterator[CapturedMessage]:
-    """Read a recording, message by message.
+    """Read a capture, message by message.
 
     Parameters
     ----------
@@ -62,8 +51,8 @@ def read_capture(path: str | Path) -> Iterator[CapturedMessage]:
     Yields
     ------
     CapturedMessage
-        In the order of the file. What was cut short at its end, as by a power failure, is left
-        out.
+        In the order of the file, without a message that is cut short at its end, as by a power
+        failure.
 
     Raises
     ------
@@ -112,7 +101,7 @@ def _parse_line(line: str) -> CapturedMessage:
 
 
 class CaptureWriter:
-    """Writes a recording; use it in a ``with`` statement.
+    """Writes a capture; use it in a ``with`` statement.
 
     Parameters
     ----------
@@ -150,14 +139,14 @@ class CaptureWriter:
             raise CaptureError(f"cannot write the capture {self._path}: {error}") from error
 
     def flush(self) -> None:
-        """Bring what was written to the disk, where it survives the end of this process."""
+        """Flush to the operating system, so that it survives the end of this process."""
         try:
             self._file.flush()
         except (OSError, ValueError) as error:
             raise CaptureError(f"cannot write the capture {self._path}: {error}") from error
 
     def close(self) -> None:
-        """Finish the file. Closing twice does no harm."""
+        """Finish the file; safe to call more than once."""
         try:
             self._file.close()
         except OSError as error:

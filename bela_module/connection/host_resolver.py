@@ -1,7 +1,7 @@
-"""Looks up a host's name without making anybody wait for a resolver that takes long.
+"""Host name lookup with a deadline, in a daemon thread.
 
-An event loop would do it in a thread that the end of the program waits for, and that takes several
-seconds for ``bela.local`` when the board is off.
+The resolver takes several seconds for ``bela.local`` when the board is off, and the end of the
+program would wait for a lookup of the event loop's own.
 """
 
 from __future__ import annotations
@@ -13,19 +13,7 @@ import threading
 
 
 async def resolve(host: str, timeout_s: float) -> str:
-    """Find the address of a host.
-
-    Parameters
-    ----------
-    host : str
-        A name or an address.
-    timeout_s : float
-        How long it may take, in seconds.
-
-    Returns
-    -------
-    str
-        An address, IPv4 where there is one: boards listen there.
+    """Return the address of a host; IPv4 where there is one, since boards listen there.
 
     Raises
     ------

@@ -1,4 +1,4 @@
-"""A websocket that can be closed, and written to, also after its other end has gone."""
+"""Websocket connection that survives a lost transport when it is closed or written to."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ from websockets.protocol import State
 
 
 class SteadyConnection(Connection):
-    """A connection whose loss is never taken for a defect.
+    """A connection that reports a lost transport as ConnectionClosed.
 
-    When the other end stops sending while something still waits to be written, asyncio (in
-    Python 3.11) takes the transport apart without noting that it is closed. To abort it once
-    more, as websockets does to be sure, then raises AttributeError.
+    When the other end stops sending while bytes wait to be written, asyncio (in Python 3.11)
+    dismantles the transport without marking it as closed. When websockets then aborts it once
+    more, that raises AttributeError.
     """
 
     async def close(self, code: int = CloseCode.NORMAL_CLOSURE, reason: str = "") -> None:
         """Close the websocket, if it is not closed."""
-        with contextlib.suppress(ConnectionClosed), self._naming_the_loss():
+        with contextlib.suppress(ConnectionClosed), self._translate_lost_transport():
             await super().close(code, reason)
 
     async def send(self, message: Any, *, text: bool | None = None) -> None:
@@ -33,11 +33,11 @@ class SteadyConnection(Connection):
         ConnectionClosed
             When the other end has gone.
         """
-        with self._naming_the_loss():
+        with self._translate_lost_transport():
             await super().send(message, text=text)
 
     @contextlib.contextmanager
-    def _naming_the_loss(self) -> Iterator[None]:
+    def _translate_lost_transport(self) -> Iterator[None]:
         try:
             yield
         except AttributeError as error:

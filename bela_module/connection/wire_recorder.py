@@ -1,4 +1,4 @@
-"""Records what a session and its board say to each other, without ever making it wait."""
+"""Recording of the traffic with a board to a capture file, in a thread of its own."""
 
 from __future__ import annotations
 
@@ -18,19 +18,19 @@ _MAX_WAITING: Final = 20_000
 
 
 class WireTap:
-    """Writes a capture from a thread of its own; a ``WireRecorder``.
+    """Writes a capture from a thread, so that callers never wait; a ``WireRecorder``.
 
     Parameters
     ----------
     path : str or Path
         File to create; compressed when its name ends in ``.gz``.
     now : callable
-        Seconds of a clock that never goes back.
+        Seconds of a monotonic clock.
 
     Attributes
     ----------
     dropped : int
-        Messages that could not be written in time: the file is then not the whole truth.
+        Number of messages that could not be written in time and are missing in the file.
 
     Raises
     ------
@@ -52,11 +52,11 @@ class WireTap:
         self._thread.start()
 
     def begin_connection(self) -> None:
-        """Note that what follows belongs to another connection."""
+        """Begin another connection, to which the following messages belong."""
         self._connection += 1
 
     def record(self, channel: str, direction: str, message: str | bytes) -> None:
-        """Take one message; never waits."""
+        """Queue one message for writing; never waits."""
         since_s = self._now() - self._begun_s
         if self._failed or self._waiting.qsize() >= _MAX_WAITING:
             self.dropped += 1
@@ -65,19 +65,19 @@ class WireTap:
                 CapturedMessage(since_s, channel, direction == "in", message, self._connection)
             )
 
-    def close(self, patience_s: float = WRITER_STALL_S) -> None:
-        """Write what waits and finish the file; safe to call more than once.
+    def close(self, stall_s: float = WRITER_STALL_S) -> None:
+        """Write the queued messages and finish the file; safe to call more than once.
 
         Parameters
         ----------
-        patience_s : float
-            How long the disk may take without getting on: one that hangs holds nobody up.
+        stall_s : float
+            Longest time without progress, after which a disk that hangs is abandoned.
         """
         if self._closed:
             return
         self._closed = True
         self._waiting.put(None)
-        if not wait_for_writer(self._thread, lambda: self._n_done, patience_s):
+        if not wait_for_writer(self._thread, lambda: self._n_done, stall_s):
             n_left = self._waiting.qsize()
             logger.error("the capture is not complete: %d messages wait for the disk", n_left)
         if self.dropped:

@@ -1,4 +1,4 @@
-"""Encode headers and payloads of the data channel, as the board does. Pure."""
+"""Encoder of headers and payloads of the data channel, as the board writes them. Pure."""
 
 from __future__ import annotations
 
@@ -13,25 +13,17 @@ _TICK = struct.Struct("<Q")
 
 
 def encode_header(variable: Variable) -> bytes:
-    """Write the header of a variable's payloads."""
+    """Encode the header of a variable's payloads."""
     return f"{variable.index}/{variable.value_type.value}".encode()
 
 
 def encode_block(
     variable: Variable, tick: int, values: Array, relative_ticks: Array | None = None
 ) -> bytes:
-    """Write a watch payload, padded with zeros as the board does.
+    """Encode a watch payload, padded with zeros as the board does.
 
-    Parameters
-    ----------
-    variable : Variable
-        Whose values they are.
-    tick : int
-        Tick of the first value.
-    values : array of shape (n_values,)
-        At most as many as the layout holds; cast to the variable's type.
-    relative_ticks : array of shape (n_values,), optional
-        Sparse only, and required there.
+    ``values`` and, for a sparse variable alone, ``relative_ticks`` have shape (n_values,), with at
+    most as many values as the layout holds; they are cast to the variable's type.
 
     Raises
     ------
@@ -62,5 +54,5 @@ def encode_block(
 
 
 def encode_monitor(variable: Variable, tick: int, value: float) -> bytes:
-    """Write a monitor payload: the tick and one value."""
+    """Encode a monitor payload: the tick and one value."""
     return _TICK.pack(tick) + np.array([value]).astype(variable.value_type.dtype).tobytes()

@@ -1,4 +1,4 @@
-"""The Watcher's data channel: variables, block layouts, decoder and encoder. Pure, no I/O.
+"""Headers and payloads of the Watcher's data channel: format and parsing. Pure, no I/O.
 
 The board sends pairs of binary websocket messages. A *header* is ASCII ``id/type``, for instance
 ``12/f``: the position of the variable in the reply to ``list`` and its C++ type. The *payload*
@@ -10,9 +10,7 @@ starts with a little-endian uint64, the tick of its first value, and is one of
 
 When the board's queue overflows it drops messages without notice, headers and payloads
 independently. So the newest header wins, a payload without one is counted and dropped, and
-nothing is attributed by its position in the stream.
-
-The control channel, JSON text, is in ``control_channel``.
+nothing is attributed by its position in the stream: see ``data_decoder``.
 """
 
 from __future__ import annotations
@@ -42,35 +40,24 @@ _TICK = struct.Struct("<Q")
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Block:
-    """One payload, attributed to its variable.
-
-    Attributes
-    ----------
-    variable : Variable
-        Whose values these are.
-    tick : int
-        Tick of the first value, in [0, 2**63).
-    values : ndarray of shape (n_values,)
-        Dense: everything that the payload holds, padding included, since a dense block does not
-        say where it ends. Sparse: the valid values. Monitor: one value.
-    relative_ticks : ndarray of uint32 of shape (n_values,) or None
-        Sparse only: tick of each value minus ``tick``; never decreasing, the first is 0.
-    monitor : bool
-        Whether this came from a monitor and not from a watch.
-    full : bool
-        Whether a sparse block has no padding; true for the others, which do not tell.
-    """
+    """A payload with the variable that its header names."""
 
     variable: Variable
     tick: int
+    """Tick of the first value, in [0, 2**63)."""
     values: Array
+    """Shape (n_values,). Dense: all values of the payload, padding included, since a dense block
+    does not say where it ends. Sparse: the valid values. Monitor: one value."""
     relative_ticks: NDArray[np.uint32] | None = None
+    """Sparse only, shape (n_values,): tick of each value minus ``tick``, never decreasing."""
     monitor: bool = False
+    """Whether the payload came from ``monitor`` and not from ``watch``."""
     full: bool = True
+    """Whether a sparse block has no padding; true for the others, which do not tell."""
 
     @property
     def ticks(self) -> Ticks:
-        """Tick of each value, exact; only for sparse and monitor blocks."""
+        """Exact tick of each value; only for sparse and monitor blocks."""
         if self.monitor:
             return np.array([self.tick], dtype=np.int64)
         if self.relative_ticks is None:
@@ -79,18 +66,7 @@ class Block:
 
 
 def parse_header(message: bytes) -> tuple[int, ValueType] | None:
-    """Read a header.
-
-    Parameters
-    ----------
-    message : bytes
-        One message of the data channel.
-
-    Returns
-    -------
-    (int, ValueType) or None
-        Position of the variable and its type; ``None`` when this is not a header.
-    """
+    """Parse a header: position of the variable and its type; ``None`` for another message."""
     if len(message) > _MAX_HEADER_BYTES:
         return None
     match = _HEADER.fullmatch(message)
@@ -100,19 +76,7 @@ def parse_header(message: bytes) -> tuple[int, ValueType] | None:
 
 
 def decode_payload(variable: Variable, payload: bytes) -> Block:
-    """Read a payload that belongs to a variable.
-
-    Parameters
-    ----------
-    variable : Variable
-        Whose payload it is.
-    payload : bytes
-        The message; its length tells watch from monitor.
-
-    Returns
-    -------
-    Block
-        Its arrays are read-only views of the message.
+    """Parse a payload of a variable; the arrays are read-only views of the message.
 
     Raises
     ------
@@ -144,6 +108,6 @@ def decode_payload(variable: Variable, payload: bytes) -> Block:
 
 
 def _count_valid(relative_ticks: NDArray[np.uint32]) -> int:
-    """Count the values before the padding: it has tick 0, as only the first tick's values have."""
+    """Count the values before the padding, whose ticks are 0, as only the first tick's may be."""
     used = np.flatnonzero(relative_ticks)
     return int(used[-1]) + 1 if used.size else 1

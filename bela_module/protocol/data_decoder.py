@@ -1,4 +1,4 @@
-"""Decoder of the data channel: pairs headers with payloads and counts what gives no block. Pure."""
+"""Decoder of the data channel: pairs headers with payloads, counts refused messages. Pure."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class Refusal:
 
 @dataclass(slots=True)
 class DecoderCounters:
-    """How many messages became what."""
+    """Numbers of blocks and of refused messages."""
 
     blocks: int = 0
     orphan_headers: int = 0
@@ -44,17 +44,13 @@ class DecoderCounters:
 class DataDecoder:
     """Turns the messages of the data channel into blocks.
 
-    Give each message to :meth:`receive`, in order. What comes back is ``None`` (a header: wait
-    for its payload), a :class:`Block`, or a :class:`Refusal`, which is also counted. No input
-    whatever makes it raise.
-
-    Parameters
-    ----------
-    variables : sequence of Variable
-        The board's variables in the order of its list; give new ones with :meth:`describe`.
+    Give each message to :meth:`receive`, in order. It returns ``None`` (after a header: wait for
+    its payload), a :class:`Block`, or a :class:`Refusal`, which is also counted. No input makes it
+    raise.
     """
 
     variables: Sequence[Variable] = ()
+    """The board's variables in the order of its list; replace them with :meth:`describe`."""
     counters: DecoderCounters = field(default_factory=DecoderCounters)
     _pending: tuple[int, ValueType] | None = None
 
@@ -63,22 +59,11 @@ class DataDecoder:
         self.variables = variables
 
     def restart(self) -> None:
-        """Forget a header whose payload cannot come any more (the connection ended)."""
+        """Drop a header whose payload cannot come any more: the connection ended."""
         self._pending = None
 
     def receive(self, message: bytes | str) -> Block | Refusal | None:
-        """Take the next message.
-
-        Parameters
-        ----------
-        message : bytes or str
-            One whole websocket message; text is refused, the board sends none here.
-
-        Returns
-        -------
-        Block, Refusal or None
-            ``None`` after a header that opens a pair.
-        """
+        """Decode the next websocket message; text is refused, since the board sends none here."""
         if isinstance(message, str):
             return self._refuse(RefusalReason.BAD_FRAME, f"text {message[:40]!r}")
         header = parse_header(message)

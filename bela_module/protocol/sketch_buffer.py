@@ -12,32 +12,24 @@ from bela_module.errors import FrameError, RequestError
 from bela_module.protocol.variables import Array, ValueType
 
 MAX_BUFFER_BYTES: Final = 15_999
-"""What the board takes in one message."""
+"""Longest message that the board accepts."""
 
 _HEADER = struct.Struct("<IcxxxI4x")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class SketchBuffer:
-    """Numbers sent to the sketch, which it reads by their id.
-
-    Attributes
-    ----------
-    buffer_id : int
-        Id that the sketch has given to the buffer, in [0, 2**32).
-    value_type : ValueType
-        Type of the values.
-    values : ndarray of shape (n_values,)
-        The values.
-    """
+    """Numbers sent to the sketch, which it reads by their id."""
 
     buffer_id: int
+    """Id that the sketch has given to the buffer, in [0, 2**32)."""
     value_type: ValueType
     values: Array
+    """Shape (n_values,)."""
 
 
 def encode_buffer(buffer: SketchBuffer) -> bytes:
-    """Write a buffer for the sketch: a header of 16 bytes, then the values.
+    """Encode a buffer for the sketch: a header of 16 bytes, then the values.
 
     Raises
     ------
@@ -70,7 +62,7 @@ def encode_buffer(buffer: SketchBuffer) -> bytes:
 
 
 def decode_buffer(message: bytes) -> SketchBuffer:
-    """Read a buffer that was sent to the board.
+    """Decode a buffer that was sent to the board.
 
     Raises
     ------

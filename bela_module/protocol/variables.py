@@ -22,7 +22,7 @@ Ticks = NDArray[np.int64]
 
 
 class ValueType(StrEnum):
-    """The C++ types that a Watcher variable can have, by the letter that the board uses."""
+    """C++ type of a Watcher variable, by the letter that the board uses."""
 
     CHAR = "c"
     UNSIGNED_INT = "j"
@@ -52,17 +52,8 @@ _DTYPES: Final[dict[ValueType, np.dtype[Any]]] = {
 
 @dataclass(frozen=True, slots=True)
 class BlockLayout:
-    """Where values and relative ticks stand in a watch payload.
+    """Positions of values and relative ticks in a watch payload.
 
-    Parameters
-    ----------
-    value_type : ValueType
-        Type of the values.
-    sparse : bool
-        Whether each value carries its own tick.
-
-    Notes
-    -----
     As measured on the board's code, with *s* the size of a value: the values of a sparse payload
     end at 8 + floor(4096 / (s + 4)) · s, rounded down to a multiple of 4; the relative ticks
     follow, then zeros.
@@ -73,7 +64,7 @@ class BlockLayout:
 
     @property
     def ticks_offset_bytes(self) -> int:
-        """Where the values end (and, in a sparse payload, the relative ticks begin)."""
+        """Offset at which the values end and, in a sparse payload, the relative ticks begin."""
         if not self.sparse:
             return PAYLOAD_BYTES
         size = self.value_type.dtype.itemsize
@@ -93,44 +84,31 @@ class BlockLayout:
 
 @dataclass(frozen=True, slots=True)
 class Variable:
-    """One variable of the sketch, as a reply to ``list`` describes it.
-
-    Parameters
-    ----------
-    index : int
-        Position in the list, which is the id on the data channel.
-    name : str
-        Name in the sketch; may be empty or repeated with older versions of Watcher.
-    value_type : ValueType
-        C++ type.
-    sparse : bool
-        Whether each value carries its own tick (``timestampMode`` 1).
-    value, value_input : float
-        What the sketch reads (the controlled value while controlled), and what it last assigned;
-        NaN when the board had no finite number.
-    watched, controlled, logged : bool
-        State on the board, which all clients share.
-    monitor_period_ticks : int
-        Period of its monitor in ticks, 0 when off.
-    log_file_name : str
-        File on the board that it was last logged to.
-    """
+    """One variable of the sketch, with its state on the board, as a reply to ``list`` shows it."""
 
     index: int
+    """Position in the list, which is the id on the data channel."""
     name: str
+    """Name in the sketch; may be empty or repeated with older versions of Watcher."""
     value_type: ValueType
     sparse: bool = False
+    """Whether each value carries its own tick (``timestampMode`` 1)."""
     value: float = 0.0
+    """What the sketch reads: the controlled value while controlled; NaN if not finite."""
     value_input: float = 0.0
+    """What the sketch last assigned; NaN if not finite."""
     watched: bool = False
+    """Shared by all clients, as is all state on the board."""
     controlled: bool = False
     logged: bool = False
     monitor_period_ticks: int = 0
+    """Period of its monitor, 0 when off."""
     log_file_name: str = ""
+    """File on the board that it was last logged to."""
 
     @property
     def identity(self) -> tuple[str, ValueType, bool]:
-        """What it is, whatever its number."""
+        """Name, type and sparseness, which stay when the position changes."""
         return self.name, self.value_type, self.sparse
 
     @property

@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
-from bela_module.protocol.control_channel import Json, monitor_command
+from bela_module.protocol.control_commands import Json, monitor_command
 from bela_module.protocol.data_channel import Block
 from bela_module.protocol.variables import Variable
 

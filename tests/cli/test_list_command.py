@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from bela_module.cli.command_line import main
-from bela_module.protocol.control_channel import monitor_command, watch_command
+from bela_module.protocol.control_commands import monitor_command, watch_command
 from bela_module.simulator.simulated_board import SimulatedBoard
 from tests.support.raw_client import raw_client
 from tests.support.session_helpers import WaitUntil, left_on

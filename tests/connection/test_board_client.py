@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from bela_module.errors import DisconnectedError, NoReplyError
-from bela_module.protocol.control_channel import (
+from bela_module.protocol.control_commands import (
     CONNECTION_REPLY,
     control_command,
     list_command,

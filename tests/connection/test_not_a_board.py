@@ -13,9 +13,7 @@ from websockets.asyncio.server import ServerConnection, serve
 from websockets.http11 import Request, Response
 
 from bela_module.errors import BoardError, ConnectError, DisconnectedError, NoReplyError
-from bela_module.protocol.control_channel import (
-    CONNECTION_REPLY,
-)
+from bela_module.protocol.control_commands import CONNECTION_REPLY
 from tests.support.board_clients import PATIENCE_S, connect, eventually, run
 
 SHORT_S = 0.5

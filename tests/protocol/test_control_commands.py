@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bela_module.errors import RequestError
-from bela_module.protocol.control_channel import (
+from bela_module.protocol.control_commands import (
     CONNECTION_REPLY,
     MAX_MESSAGE_BYTES,
     control_command,

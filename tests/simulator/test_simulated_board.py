@@ -9,7 +9,7 @@ import pytest
 from websockets.exceptions import ConnectionClosed
 
 from bela_module.errors import RequestError
-from bela_module.protocol.control_channel import (
+from bela_module.protocol.control_commands import (
     monitor_command,
     set_command,
     unwatch_command,

@@ -13,7 +13,7 @@ from contextlib import contextmanager
 import pytest
 from websockets.exceptions import ConnectionClosed
 
-from bela_module.protocol.control_channel import CONNECTION_REPLY
+from bela_module.protocol.control_commands import CONNECTION_REPLY
 from bela_module.simulator.__main__ import main
 from bela_module.simulator.simulated_board import SimulatedBoard
 from tests.support.paths import ROOT

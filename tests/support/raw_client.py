@@ -8,13 +8,12 @@ from typing import Any
 
 from websockets.sync.client import ClientConnection, connect
 
-from bela_module.protocol.control_channel import (
+from bela_module.protocol.control_channel import VariableList, parse_control_message
+from bela_module.protocol.control_commands import (
     CONNECTION_REPLY,
     Json,
-    VariableList,
     encode_commands,
     list_command,
-    parse_control_message,
 )
 from bela_module.protocol.data_channel import Block
 from bela_module.protocol.data_decoder import DataDecoder

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from bela_module.protocol.control_channel import Json, encode_commands
+from bela_module.protocol.control_commands import Json, encode_commands
 from bela_module.protocol.data_channel import Block
 from bela_module.protocol.data_decoder import DataDecoder
 from bela_module.protocol.variables import ValueType

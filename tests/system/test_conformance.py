@@ -25,10 +25,9 @@ from bela_module.protocol.block_encoder import encode_block, encode_header, enco
 from bela_module.protocol.control_channel import (
     ConnectionEvent,
     VariableList,
-    monitor_command,
     parse_control_message,
-    watch_command,
 )
+from bela_module.protocol.control_commands import monitor_command, watch_command
 from bela_module.protocol.data_channel import Block, parse_header
 from bela_module.protocol.data_decoder import DataDecoder, DecoderCounters
 from bela_module.protocol.variables import PAYLOAD_BYTES, Variable

@@ -7,7 +7,7 @@ from collections.abc import Container
 
 from bela_module.connection.board_client import BoardClient
 from bela_module.errors import NoReplyError
-from bela_module.protocol.control_channel import monitor_command
+from bela_module.protocol.control_commands import monitor_command
 from bela_module.session.board.board_state import BoardState
 from bela_module.session.time_limits import COMMAND_CONFIRM_S
 from bela_module.streams.stream_plans import reachable

@@ -7,7 +7,7 @@ import logging
 from collections.abc import Mapping, Sequence
 
 from bela_module.connection.board_client import BoardClient
-from bela_module.protocol.control_channel import (
+from bela_module.protocol.control_commands import (
     Json,
     monitor_command,
     unwatch_command,

@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Container, Sequence
 
 from bela_module.connection.board_client import BoardClient
-from bela_module.protocol.control_channel import monitor_command, unwatch_command
+from bela_module.protocol.control_commands import monitor_command, unwatch_command
 from bela_module.session.delivery.delivery import Delivery
 from bela_module.session.delivery.time_limits import (
     BACKLOG_S,

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from bela_module.connection.board_client import BoardClient
-from bela_module.protocol.control_channel import Json
+from bela_module.protocol.control_commands import Json
 from bela_module.protocol.data_channel import Block
 from bela_module.protocol.variables import Variable
 from bela_module.session.board.board_state import BoardState

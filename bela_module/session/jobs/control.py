@@ -9,12 +9,8 @@ import numpy as np
 
 from bela_module.connection.board_client import BoardClient
 from bela_module.errors import RequestError, UnknownVariableError
-from bela_module.protocol.control_channel import (
-    VariableList,
-    control_command,
-    set_command,
-    uncontrol_command,
-)
+from bela_module.protocol.control_channel import VariableList
+from bela_module.protocol.control_commands import control_command, set_command, uncontrol_command
 from bela_module.protocol.sketch_buffer import SketchBuffer, encode_buffer
 from bela_module.protocol.variables import ValueType, Variable
 from bela_module.requests import SendRequest, SetRequest

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Annotated, ClassVar, Final, Literal
 
 from bela_module.errors import RequestError
-from bela_module.protocol.control_channel import encode_commands, monitor_command
+from bela_module.protocol.control_commands import encode_commands, monitor_command
 from bela_module.simulator.faults.fault_target import FaultTarget
 from bela_module.simulator.network.board_server import ChannelChoice
 from bela_module.simulator.network.delays import (

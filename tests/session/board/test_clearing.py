@@ -7,7 +7,7 @@ import asyncio
 import pytest
 
 from bela_module.connection.board_client import BoardClient
-from bela_module.protocol.control_channel import monitor_command, watch_command
+from bela_module.protocol.control_commands import monitor_command, watch_command
 from bela_module.session.board.board_state import BoardState
 from bela_module.session.board.clearing import clear
 from bela_module.simulator.simulated_board import SimulatedBoard

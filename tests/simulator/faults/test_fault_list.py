@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from bela_module.errors import RequestError, UnknownVariableError
-from bela_module.protocol.control_channel import watch_command
+from bela_module.protocol.control_commands import watch_command
 from bela_module.simulator.faults.fault_list import (
     FAULTS,
     Fault,

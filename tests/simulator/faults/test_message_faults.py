@@ -9,12 +9,8 @@ import numpy as np
 import pytest
 
 from bela_module.errors import FrameError
-from bela_module.protocol.control_channel import (
-    list_command,
-    parse_control_message,
-    unwatch_command,
-    watch_command,
-)
+from bela_module.protocol.control_channel import parse_control_message
+from bela_module.protocol.control_commands import list_command, unwatch_command, watch_command
 from bela_module.protocol.data_channel import Block
 from bela_module.protocol.variables import PAYLOAD_BYTES
 from bela_module.simulator.faults.message_faults import (

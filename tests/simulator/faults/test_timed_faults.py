@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from websockets.exceptions import ConnectionClosed, WebSocketException
 
-from bela_module.protocol.control_channel import (
+from bela_module.protocol.control_commands import (
     CONNECTION_REPLY,
     encode_commands,
     list_command,

@@ -11,7 +11,7 @@ from websockets.exceptions import ConnectionClosed, ConnectionClosedError, Inval
 from websockets.sync.client import connect
 
 from bela_module.errors import BoardError
-from bela_module.protocol.control_channel import (
+from bela_module.protocol.control_commands import (
     CONNECTION_REPLY,
     encode_commands,
     list_command,

@@ -10,7 +10,7 @@ import pytest
 
 from bela_module.connection.capture_file import read_capture
 from bela_module.errors import CaptureError, RequestError
-from bela_module.protocol.control_channel import monitor_command, unwatch_command, watch_command
+from bela_module.protocol.control_commands import monitor_command, unwatch_command, watch_command
 from bela_module.simulator.replay.replayed_board import ReplayedBoard
 from tests.support.raw_client import RawClient, raw_client
 

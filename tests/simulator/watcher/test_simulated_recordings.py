@@ -10,12 +10,8 @@ from pathlib import Path
 import pytest
 
 from bela_module.connection.capture_file import CapturedMessage, read_capture
-from bela_module.protocol.control_channel import (
-    VariableList,
-    parse_control_message,
-    unwatch_command,
-    watch_command,
-)
+from bela_module.protocol.control_channel import VariableList, parse_control_message
+from bela_module.protocol.control_commands import unwatch_command, watch_command
 from bela_module.protocol.data_channel import Block
 from bela_module.protocol.data_decoder import DataDecoder
 from bela_module.simulator.sketches.sketch import SketchVariable

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bela_module.protocol.control_channel import (
+from bela_module.protocol.control_commands import (
     list_command,
     monitor_command,
     set_command,
