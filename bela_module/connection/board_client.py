@@ -197,12 +197,13 @@ class BoardClient:
     async def close_data(self) -> None:
         """Close the data websocket, if it is open; the control websocket stays."""
         socket, reader = self._data, self._data_reader
-        self._data = self._data_reader = None
         if reader is not None:
             reader.cancel()
             await asyncio.gather(reader, return_exceptions=True)
         if socket is not None:
             await close_socket(socket)
+        # Not before: when this is cancelled, close() has to find them.
+        self._data = self._data_reader = None
 
     @property
     def _control_url(self) -> str:
