@@ -113,7 +113,7 @@ def _replayed_request(
         return None
     if replay.watched:
         # Older boards have nameless variables, which no command line could ask for.
-        return StartRequest.model_construct(variables=replay.watched)
+        return StartRequest.model_construct(variables=replay.watched, group=options.group)
     return MonitorRequest.model_construct(variables=replay.monitored)
 
 
@@ -194,11 +194,11 @@ def _request(options: argparse.Namespace) -> StartRequest:
     from bela_module.requests import StartRequest, make_request
 
     if options.variables is None:
-        return StartRequest()
+        return StartRequest(group=options.group)
     names = [name.strip() for name in options.variables.split(",") if name.strip()]
     if not names:
         raise ConfigError("--variables names none; give them as a,b or leave the option out")
-    return make_request(StartRequest, {"variables": names})
+    return make_request(StartRequest, {"variables": names, "group": options.group})
 
 
 def _parser(overview: str) -> argparse.ArgumentParser:
@@ -214,6 +214,11 @@ def _parser(overview: str) -> argparse.ArgumentParser:
     parser.add_argument("--ip", metavar="ADDR", help="address that serves PCOMMs (127.0.0.1)")
     parser.add_argument("--port", metavar="N", type=int, help="its port (8080); 0 takes a free one")
     parser.add_argument("--variables", metavar="a,b", help="what to stream (default: all)")
+    parser.add_argument(
+        "--group",
+        choices=("auto", "none", "all"),
+        help="which variables share streams: many, none or all (default: the config, auto)",
+    )
     parser.add_argument("--duration", metavar="S", type=_seconds, help="end after so many seconds")
     parser.add_argument("--json", action="store_true", help="one JSON object a second, no table")
     parser.add_argument(

@@ -1,7 +1,7 @@
-"""One client of the server: its bytes become commands, replies become bytes.
+"""One client of the server: bytes to commands, replies to bytes, on a non-blocking socket.
 
-Nothing here waits: the sockets do not block, and what is kept for a client is bounded in both
-directions. A client that sends without end or never reads harms nobody but itself.
+What is buffered for a client is bounded in both directions, so that one that sends without end or
+never reads is the only one to suffer from it.
 """
 
 from __future__ import annotations
@@ -17,7 +17,9 @@ from bela_module.server.time_limits import (
     KEEPALIVE_IDLE_S,
     KEEPALIVE_INTERVAL_S,
     KEEPALIVE_PROBES,
+    UNTERMINATED_COMMAND_S,
 )
+from bela_module.validation import shown
 
 DELIMITER: Final = b";"
 """Ends each command."""
@@ -33,25 +35,17 @@ _MAX_UPS: Final = 100
 
 
 class CommandSplitter:
-    """Cuts a stream of bytes into commands; the pieces in which it arrives do not matter."""
+    """Splits a stream of bytes into commands, whatever the pieces in which it arrives."""
 
     def __init__(self) -> None:
         self._partial = bytearray()
         self._discarding = False
 
     def feed(self, data: bytes) -> list[str | RequestError]:
-        """Take bytes in and give the commands that they complete.
+        """Take received bytes and return the commands that they complete, in order.
 
-        Parameters
-        ----------
-        data : bytes
-            What arrived, of any length and content.
-
-        Returns
-        -------
-        list of str or RequestError
-            In the order of arrival: the text of a command without its delimiter and the white
-            space around it, or why it was refused. Blank commands are left out.
+        A command is its text, without the delimiter and the white space around it, or the error
+        for which it is refused. Blank commands are left out.
         """
         found: list[str | RequestError] = []
         *completed, rest = data.split(DELIMITER)
@@ -63,6 +57,15 @@ class CommandSplitter:
             self._discarding = False
         self._append(rest, found)
         return found
+
+    @property
+    def unterminated(self) -> str:
+        """The beginning of a command whose delimiter has not come; empty when there is none.
+
+        Line ends, byte order marks and telnet's negotiation are no command.
+        """
+        text = bytes(self._partial).decode("ascii", "ignore").strip()
+        return text if any(char.isalnum() for char in text) else ""
 
     def _append(self, piece: bytes, found: list[str | RequestError]) -> None:
         if self._discarding:
@@ -104,15 +107,7 @@ def _keep_alive(sock: socket.socket) -> None:
 
 
 class ClientConnection:
-    """A client's socket with what is under way on it.
-
-    Parameters
-    ----------
-    sock : socket.socket
-        The accepted socket; it is made non-blocking, and closed by :meth:`close`.
-    peer : str
-        How to call the client in the log.
-    """
+    """A client's socket with its commands and replies under way; `peer` is its name in the log."""
 
     def __init__(self, sock: socket.socket, peer: str) -> None:
         sock.setblocking(False)
@@ -121,7 +116,7 @@ class ClientConnection:
         self.socket = sock
         self.peer = peer
         self.commands: deque[str | RequestError] = deque()
-        """Received and not yet carried out."""
+        """Commands received and not yet carried out."""
         self.verbose = False
         self.asked_pcomms = False
         self.last_received_s = time.monotonic()
@@ -131,6 +126,7 @@ class ClientConnection:
         """When the client stopped sending; it may still read."""
         self.closed = False
         self._ups_s: deque[float] = deque(maxlen=_MAX_UPS)
+        self._told_unterminated = False
         self._splitter = CommandSplitter()
         self._unsent = bytearray()
 
@@ -141,6 +137,11 @@ class ClientConnection:
     def recent_ups(self, now_s: float) -> int:
         """Count the ``UP`` of the last seconds: a control room sends one a second."""
         return sum(asked_s > now_s - CONTROL_ROOM_UPS_S for asked_s in self._ups_s)
+
+    @property
+    def last_up_s(self) -> float | None:
+        """When the client last sent ``UP``; None: never."""
+        return self._ups_s[-1] if self._ups_s else None
 
     @property
     def is_control_room(self) -> bool:
@@ -163,17 +164,9 @@ class ClientConnection:
         return not (self.commands or self.n_pending or self._unsent)
 
     def receive(self, now_s: float) -> None:
-        """Take in what has arrived; call it when the socket is readable.
+        """Read from the readable socket; `OSError` when the connection broke.
 
-        Parameters
-        ----------
-        now_s : float
-            The time, kept when the client has stopped sending.
-
-        Raises
-        ------
-        OSError
-            The connection broke.
+        `now_s` is kept as the time when the client has stopped sending.
         """
         try:
             data = self.socket.recv(_CHUNK_BYTES)
@@ -181,22 +174,28 @@ class ClientConnection:
             return
         if data:
             self.last_received_s = now_s
+            self._told_unterminated = False
             self.commands.extend(self._splitter.feed(data))
         else:
             self.ended_s = now_s
 
+    def unterminated_command(self, now_s: float) -> RequestError | None:
+        """Report once, at the end or at a pause, that a command lacks its delimiter."""
+        paused = now_s - self.last_received_s > UNTERMINATED_COMMAND_S
+        if self._told_unterminated or not (paused or self.closed or self.ended_s is not None):
+            return None
+        text = self._splitter.unterminated
+        if not text:
+            return None
+        self._told_unterminated = True
+        over = self.closed or self.ended_s is not None
+        what = "is ignored: the connection ended before its ';'" if over else "waits for its ';'"
+        return RequestError(f"the command {shown(text)} {what}")
+
     def send(self, data: bytes) -> None:
         """Send a reply, or keep it until the client reads.
 
-        Parameters
-        ----------
-        data : bytes
-            The reply.
-
-        Raises
-        ------
-        OSError
-            The connection broke, or the client has not read for too long.
+        `OSError` when the connection broke, or the client leaves too much unread.
         """
         self._unsent += data
         self.flush()
@@ -204,13 +203,7 @@ class ClientConnection:
             raise ConnectionAbortedError(f"it left {len(self._unsent)} bytes of replies unread")
 
     def flush(self) -> None:
-        """Send what is kept, as far as that goes.
-
-        Raises
-        ------
-        OSError
-            The connection broke.
-        """
+        """Send as much of the kept replies as the socket takes; `OSError` when it broke."""
         if not self._unsent:
             return
         try:
@@ -220,7 +213,7 @@ class ClientConnection:
         del self._unsent[:sent]
 
     def close(self) -> None:
-        """Close the socket and forget what is under way; idempotent."""
+        """Close the socket and drop what is under way; idempotent."""
         self.closed = True
         self.commands.clear()
         self._unsent.clear()

@@ -1,7 +1,7 @@
-"""One loop for all clients: accepts, reads, writes, and runs what other threads post.
+"""Selector loop for all clients: accepts, reads, writes, and runs what other threads post.
 
-No client can make another wait: nothing here blocks, each connection has a few commands carried
-out per turn, and one that breaks ends alone.
+No client makes another one wait: nothing here blocks, a few commands of each connection are carried
+out per turn, and a connection that breaks is closed without effect on the others.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from typing import Any, Final
 
 from bela_module.errors import RequestError
 from bela_module.server.client_connection import ClientConnection
+from bela_module.server.control_room import displaceable
 from bela_module.server.time_limits import ACCEPT_RETRY_S, HALF_CLOSED_CLIENT_S
 
 _COMMANDS_PER_TURN: Final = 8
@@ -27,20 +28,9 @@ CommandHandler = Callable[[ClientConnection, str | RequestError], None]
 class ClientLoop:
     """Serves the connections of a listening socket.
 
-    Parameters
-    ----------
-    greeting : bytes
-        Sent to each client first.
-    max_connections : int
-        Further clients are refused.
-    carry_out : callable
-        Takes each command, in the order of its connection: ``carry_out(connection, command)``.
-        The command is a text, or the error for which it is refused.
-    between : callable
-        Called in each turn with the time on the steady clock; returns after how many seconds, at
-        most, it wants to be called again.
-    logger : logging.Logger
-        Where connections and their ends are logged.
+    `carry_out(connection, command)` is called with each command, in the order of its connection;
+    the command is a text, or the error for which it is refused. `between(now_s)` is called in each
+    turn and returns after how many seconds, at most, it wants to be called again.
     """
 
     def __init__(
@@ -63,17 +53,17 @@ class ClientLoop:
         self._wake_receiver.setblocking(False)
         self._wake_sender.setblocking(False)
         self._selector.register(self._wake_receiver, selectors.EVENT_READ, self._wake)
-        self._resting_until_s: float | None = None
+        self._accept_again_s: float | None = None
 
-    def run(self, listener: socket.socket, is_over: Callable[[], bool]) -> None:
-        """Serve until it is over, then close the connections.
+    def run(
+        self,
+        listener: socket.socket,
+        is_over: Callable[[], bool],
+        at_end: Callable[[], None] = lambda: None,
+    ) -> None:
+        """Serve a non-blocking listening socket until `is_over()`, then close the connections.
 
-        Parameters
-        ----------
-        listener : socket.socket
-            A listening socket that does not block.
-        is_over : callable
-            Asked in each turn.
+        Before that, `at_end()` may still send to them.
         """
         wait_s = 0.0
         try:
@@ -88,20 +78,15 @@ class ClientLoop:
                 wait_s = self._between(time.monotonic())
                 if any(connection.commands for connection in self.connections):
                     wait_s = 0.0
+            at_end()
         finally:
             if listener in self._selector.get_map():
                 self._selector.unregister(listener)
             for connection in list(self.connections):
-                self._drop(connection, "disconnected by the end of the server")
+                self._drop(connection, "disconnected: the server ends")
 
     def post(self, function: Callable[[], object]) -> None:
-        """Have the loop call a function soon; safe in any thread and in signal handlers.
-
-        Parameters
-        ----------
-        function : callable
-            Takes nothing; what it returns is ignored.
-        """
+        """Have the loop call a function soon; safe in any thread and in signal handlers."""
         self._posted.append(function)
         try:
             self._wake_sender.send(b"\0")
@@ -113,27 +98,20 @@ class ClientLoop:
     def guard(
         self, connection: ClientConnection, function: Callable[..., None], *args: Any
     ) -> None:
-        """Call a function that uses a connection; should that break, only it ends.
+        """Call a function that uses a connection; any exception closes this connection only.
 
-        Parameters
-        ----------
-        connection : ClientConnection
-            The connection in question.
-        function : callable
-            May raise `OSError`; anything else is a defect, and logged as one.
-        *args
-            What the function takes.
+        An `OSError` means that the connection broke; anything else is logged as an internal error.
         """
         try:
             function(*args)
         except OSError as error:
             self._drop(connection, f"lost: {error.strerror or error}")
         except Exception:
-            self._logger.exception("a defect; %s is disconnected", connection.peer)
-            self._drop(connection, "disconnected by a defect")
+            self._logger.exception("internal error; %s is disconnected", connection.peer)
+            self._drop(connection, "disconnected by an internal error")
 
     def close(self) -> None:
-        """Give the loop's own sockets back; it must not run any more."""
+        """Close the loop's own sockets; it must not run any more."""
         self._selector.close()
         self._wake_receiver.close()
         self._wake_sender.close()
@@ -145,11 +123,11 @@ class ClientLoop:
         try:
             function()
         except Exception:
-            self._logger.exception("a defect in what another thread has posted")
+            self._logger.exception("internal error in a function that another thread posted")
 
     def _watch_listener(self, listener: socket.socket) -> None:
-        """Have the selector look for clients, unless accepting them has just failed."""
-        wanted = self._resting_until_s is None or time.monotonic() >= self._resting_until_s
+        """Have the selector watch for clients, unless accepting them has just failed."""
+        wanted = self._accept_again_s is None or time.monotonic() >= self._accept_again_s
         if wanted == (listener in self._selector.get_map()):
             return
         if wanted:
@@ -161,22 +139,25 @@ class ClientLoop:
         try:
             sock, (host, port) = listener.accept()
         except (BlockingIOError, ConnectionError):
-            return  # it has gone again
+            return  # the client has left again
         except OSError as error:
             # Too many files are open, say. The client still waits: the next try would fail, too.
-            if self._resting_until_s is None:
+            if self._accept_again_s is None:
                 self._logger.warning("clients cannot be accepted at present: %s", error)
-            self._resting_until_s = time.monotonic() + ACCEPT_RETRY_S
+            self._accept_again_s = time.monotonic() + ACCEPT_RETRY_S
             return
-        self._resting_until_s = None
+        self._accept_again_s = None
         try:
             connection = ClientConnection(sock, f"{host}:{port}")
         except OSError as error:  # macOS refuses to set options of a connection that was reset
             sock.close()
-            self._logger.info("%s:%d has gone again: %s", host, port, error)
+            self._logger.info("%s:%d has left again: %s", host, port, error)
             return
         if len(self.connections) >= self._max_connections:
-            self._make_room()
+            displaced = displaceable(self.connections, time.monotonic())
+            if displaced is not None:
+                words = "disconnected: silent for the longest time, and another client connects"
+                self._drop(displaced, words)
         if len(self.connections) >= self._max_connections:
             words = f"{self._max_connections} connections are open already"
             self.guard(connection, connection.send, f"Refused: {words}\n".encode("ascii"))
@@ -186,13 +167,6 @@ class ClientLoop:
         self._logger.info("%s connected", connection.peer)
         self.connections.append(connection)
         self.guard(connection, connection.send, self._greeting)
-
-    def _make_room(self) -> None:
-        """Disconnect the client that has been silent longest, but no control room."""
-        idle = [one for one in self.connections if one.is_idle and not one.is_control_room]
-        if idle:
-            silent = min(idle, key=lambda one: one.last_received_s)
-            self._drop(silent, "disconnected: silent longest, and another client needs its place")
 
     def _ready(self, connection: ClientConnection, events: int) -> None:
         if events & selectors.EVENT_WRITE:
@@ -205,6 +179,10 @@ class ClientLoop:
             if connection.closed:
                 return
             self._carry_out(connection, connection.commands.popleft())
+        if not (connection.closed or connection.commands):
+            unterminated = connection.unterminated_command(time.monotonic())
+            if unterminated is not None:
+                self._carry_out(connection, unterminated)
         # A client that stopped sending may still read what it asked for.
         if connection.ended_s is not None and not connection.closed:
             lingered_s = time.monotonic() - connection.ended_s
@@ -214,7 +192,7 @@ class ClientLoop:
             self._watch(connection)
 
     def _watch(self, connection: ClientConnection) -> None:
-        """Have the selector look at what the connection wants now."""
+        """Have the selector watch for what the connection waits for now."""
         wanted = selectors.EVENT_READ if connection.wants_reading else 0
         wanted |= selectors.EVENT_WRITE if connection.wants_writing else 0
         key = self._selector.get_map().get(connection.socket)
@@ -234,3 +212,6 @@ class ClientLoop:
             self.connections.remove(connection)
         connection.close()
         self._logger.info("%s %s", connection.peer, reason)
+        unterminated = connection.unterminated_command(time.monotonic())
+        if unterminated is not None:
+            self._call(partial(self._carry_out, connection, unterminated))

@@ -15,9 +15,9 @@ from typing import Final
 
 from bela_module.config import Settings, with_overrides
 from bela_module.server.bela_server import BelaServer
-from bela_module.server.log_forwarding import start_logging
+from bela_module.server.log_forwarding import LogPipes, start_logging
 from bela_module.server.session_api import SessionApi
-from bela_module.server.time_limits import SESSION_CLOSE_S
+from bela_module.server.time_limits import FAILURE_LOG_FLUSH_S, LOG_FLUSH_S, SESSION_CLOSE_S
 
 StartSimulation = Callable[[], tuple[str, int]]
 """Starts a simulated board, unless it runs already, and returns its host and port."""
@@ -62,7 +62,7 @@ def compose_module(
             host=settings.log.host,
             port=settings.log.port,
         )
-        resources.callback(logs.close)
+        resources.push(partial(_close_logs, logs))
         open_session = partial(
             _open_session,
             settings,
@@ -74,6 +74,10 @@ def compose_module(
         server = BelaServer(settings, open_session, session_close_s=session_close_s)
         resources.callback(server.shutdown)
         yield server
+
+
+def _close_logs(logs: LogPipes, failure: type[BaseException] | None, *_details: object) -> None:
+    logs.close(LOG_FLUSH_S if failure is None else FAILURE_LOG_FLUSH_S)
 
 
 def _open_session(

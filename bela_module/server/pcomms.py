@@ -46,6 +46,8 @@ class Pcomm:
     is_query: bool
     """Whether it is answered on every connection, and logged at level DEBUG only."""
     help: str
+    is_listed: bool = True
+    """Whether ``GET_PCOMMS`` names it: a control room makes a button of each name."""
 
     def parse(self, fields: Mapping[str, object]) -> Request:
         """Validate the fields of a payload; raises `RequestError` naming each one at fault."""
@@ -62,13 +64,13 @@ PCOMMS: Final = (
     Pcomm("SEND", SendRequest, "send", False, "send numbers to a buffer of the sketch"),
     Pcomm("LIST", None, "list_variables", True, "the board's variables as a line of JSON"),
     Pcomm("STATUS", None, "status", True, "state, board, clock, streams as a line of JSON"),
-    Pcomm("VERBOSE", VerboseRequest, None, False, "a reply line for each command, or not"),
+    Pcomm("VERBOSE", VerboseRequest, None, False, "a reply line for each command, or not", False),
     Pcomm("STOP", None, "stop", False, "end what streams, is scheduled or monitored"),
     Pcomm("CLOSE", None, None, False, "leave the board as it was found and end the module"),
     Pcomm("GET_PCOMMS", None, None, True, "the names of all PCOMMs"),
     Pcomm("UP", None, None, True, "answers 1"),
 )
-"""Every PCOMM, in the order in which GET_PCOMMS names them."""
+"""Every PCOMM, in the order in which ``GET_PCOMMS`` names those that are listed."""
 
 PCOMMS_BY_NAME: Final[Mapping[str, Pcomm]] = {pcomm.name: pcomm for pcomm in PCOMMS}
 

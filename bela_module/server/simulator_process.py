@@ -1,7 +1,7 @@
-"""A simulated board in a process of its own, for trying the module without hardware.
+"""A simulated board in a process of its own: starts it, reads its address, ends it.
 
-The server must not contain the simulator: it starts ``python -m bela_module.simulator`` and from
-then on talks to that address as to any board's.
+The server does not contain the simulator: it starts ``python -m bela_module.simulator`` and
+connects to its address as to any board's.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Final
 
 from bela_module.errors import ConnectError
+from bela_module.server.time_limits import SIMULATOR_START_S
 
 _ADDRESS: Final = re.compile(r"(\d+\.\d+\.\d+\.\d+|localhost):(\d+)")
 # It ends with its standard input, and so with this process even when that is killed.
@@ -25,13 +26,7 @@ _COMMAND: Final = (
 
 
 class SimulatorProcess:
-    """A simulated board, started on demand.
-
-    Parameters
-    ----------
-    command : sequence of str
-        What to start; it must print its address, ``HOST:PORT``.
-    """
+    """A simulated board, started on demand by a command that prints its address, ``HOST:PORT``."""
 
     def __init__(self, command: tuple[str, ...] = _COMMAND) -> None:
         self._command = command
@@ -39,27 +34,19 @@ class SimulatorProcess:
         self._reader: threading.Thread | None = None
         self._logger = logging.getLogger("bela_module.server.simulator_process")
 
-    def start(self, timeout_s: float = 5.0) -> tuple[str, int]:
-        """Start the process and wait until it says where it listens.
-
-        Parameters
-        ----------
-        timeout_s : float
-            How long that may take.
-
-        Returns
-        -------
-        host, port : str, int
-            Where the simulated board listens.
+    def start(self, timeout_s: float = SIMULATOR_START_S) -> tuple[str, int]:
+        """Start the process and return the host and port that it prints.
 
         Raises
         ------
         ConnectError
-            It ended, or said nothing in time.
+            It ended, or printed no address in time.
         """
         process = subprocess.Popen(
             self._command,
-            cwd=Path(__file__).resolve().parents[2],  # where bela_module is, in a checkout
+            cwd=Path(__file__)
+            .resolve()
+            .parents[2],  # the folder of bela_module: "-m" finds it there
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
@@ -79,7 +66,7 @@ class SimulatorProcess:
             address = None
         if address is None:
             self.end()
-            raise ConnectError("the simulated board", "it did not say where it listens")
+            raise ConnectError("the simulated board", "it printed no address")
         return address
 
     def end(self) -> None:
@@ -87,7 +74,7 @@ class SimulatorProcess:
         process, self._process = self._process, None
         if process is None:
             return
-        # Not more gently: it has nothing to tidy up, and when it hangs there is no time to wait.
+        # Killed at once: it has nothing to clean up, and might hang.
         process.kill()
         process.wait()
         if self._reader is not None:
@@ -98,7 +85,7 @@ class SimulatorProcess:
         process: subprocess.Popen[str],
         addresses: queue.SimpleQueue[tuple[str, int] | None],
     ) -> None:
-        """Find the address in what the process says, and keep its pipe from filling up."""
+        """Find the address in the output of the process, and keep its pipe from filling up."""
         with process:
             for line in process.stdout or ():
                 self._logger.debug("simulated board: %s", line.rstrip())

@@ -20,11 +20,19 @@ CONTROL_ROOM_UPS_S: Final = 5.0
 """Over which the ``UP`` of a connection are counted."""
 CALLBACK_CONNECT_S: Final = 1.0
 """For the address of ``callbacks.to`` to take a callback."""
+CALLBACK_FLUSH_S: Final = 0.2
+"""For callbacks that still wait when the server ends."""
+UNTERMINATED_COMMAND_S: Final = 3.0
+"""Silence after a command without its delimiter, before that is reported."""
+PORT_OWNER_BANNER_S: Final = 0.3
+"""For a module that has the port to send its banner."""
 KEEPALIVE_IDLE_S: Final = 10
 """Silence of a client before TCP probes whether it is still there."""
 KEEPALIVE_INTERVAL_S: Final = 5
 KEEPALIVE_PROBES: Final = 3
 LOG_FLUSH_S: Final = 0.1
 """For each destination to take the last log records."""
+FAILURE_LOG_FLUSH_S: Final = 1.0
+"""The same after a failure, when nobody waits for the end and the reason must arrive."""
 SIMULATOR_START_S: Final = 5.0
 """For the process of a simulated board to say where it listens."""

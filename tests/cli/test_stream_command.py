@@ -105,7 +105,9 @@ def test_help_names_every_option(capsys: pytest.CaptureFixture[str]) -> None:
         run("--help")
     assert caught.value.code == 0
     text = capsys.readouterr().out
-    options = "simulate replay board config ip port variables duration json record-wire log-level"
+    options = (
+        "simulate replay board config ip port variables group duration json record-wire log-level"
+    )
     for option in options.split():
         assert f"--{option}" in text
 
@@ -119,6 +121,7 @@ def test_help_names_every_option(capsys: pytest.CaptureFixture[str]) -> None:
         ["--duration", "-1"],
         ["--duration", "nan"],
         ["--port", "many"],
+        ["--group", "some"],
     ],
 )
 def test_wrong_arguments(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
@@ -245,6 +248,14 @@ def test_a_table_and_the_board_of_the_environment(
     assert f"potentiometers at {board.url}" in shown
     assert "bela_pot2" in shown
     assert "bela_pot1" not in shown
+
+
+def test_variables_share_a_stream_on_request(capsys: pytest.CaptureFixture[str]) -> None:
+    options = ["--variables", "pot1,pot2,counter", "--group", "all", "--json"]
+    assert run("--simulate", "--duration", "1.5", *options) == 0
+    summary = json.loads(capsys.readouterr().out.splitlines()[-1])
+    shared = {stream["name"]: stream["variables"] for stream in summary["streams"]}
+    assert shared == {"bela_float32": ["pot1", "pot2"], "bela_double64": ["counter"]}
 
 
 # ---- its end -----------------------------------------------------------------------------------

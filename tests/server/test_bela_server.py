@@ -6,7 +6,7 @@ import gc
 import json
 import socket
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import Future
 from typing import Any
 
@@ -26,12 +26,6 @@ from tests.support.server_helpers import (
 )
 
 WaitUntil = Callable[..., None]
-
-
-@pytest.fixture
-def running() -> Iterator[Serving]:
-    with serving() as it:
-        yield it
 
 
 def test_banner_and_up_and_pcomms(running: Serving) -> None:

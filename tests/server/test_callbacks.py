@@ -32,19 +32,21 @@ def test_messages_keep_their_distance_and_order() -> None:
     assert callbacks.take(10.0 + 3 * CALLBACK_SPACING_S) == "a|B|{}"
 
 
-def test_a_flood_is_dropped_and_counted() -> None:
+def test_a_flood_is_dropped() -> None:
     callbacks = CallbackQueue(CallbackSettings.model_validate({"gap": "a|B|{}"}))
-    for _ in range(MAX_WAITING + 5):
-        callbacks.add("gap", 10.0)
-    assert callbacks.dropped == 5
+    taken = [callbacks.add("gap", 10.0) for _ in range(MAX_WAITING + 5)]
+    assert taken == [True] * MAX_WAITING + [False] * 5
+    assert len(callbacks) == MAX_WAITING
+    assert callbacks.add("started", 10.0)  # no message, no place needed
 
 
-def test_the_end_waits_for_recorders_and_what_follows_waits_with_it() -> None:
-    settings = {"stopped": "a|B|{}", "started": "a|C|{}", "linger_s": 2.0}
-    callbacks = CallbackQueue(CallbackSettings.model_validate(settings))
+def test_at_the_end_none_lingers_but_they_keep_their_distance() -> None:
+    settings = CallbackSettings.model_validate({"stopped": "a|B|{}", "error": "a|C|{}"})
+    callbacks = CallbackQueue(settings)
     callbacks.add("stopped", 10.0)
-    callbacks.add("started", 10.5)
-    assert callbacks.wait_s(10.5) == pytest.approx(1.5)
-    assert callbacks.take(11.9) is None
-    assert callbacks.take(12.0) == "a|B|{}"
-    assert callbacks.take(12.0 + CALLBACK_SPACING_S) == "a|C|{}"
+    callbacks.add("error", 10.0)
+    assert callbacks.take(10.0) is None
+    callbacks.end_linger(10.1)
+    assert callbacks.take(10.1) == "a|B|{}"
+    assert callbacks.take(10.1) is None
+    assert callbacks.take(10.1 + CALLBACK_SPACING_S) == "a|C|{}"

@@ -16,6 +16,7 @@ from bela_module.server.client_connection import (
     ClientConnection,
     CommandSplitter,
 )
+from bela_module.server.time_limits import UNTERMINATED_COMMAND_S
 
 
 def words(found: list[str | RequestError]) -> list[str]:
@@ -52,6 +53,24 @@ def test_the_longest_command_and_one_byte_more() -> None:
     assert isinstance(found[0], RequestError)
     assert splitter.feed(b"x" * 10 * MAX_COMMAND_BYTES) == []
     assert splitter.feed(b"x;UP;") == ["UP"]
+
+
+@pytest.mark.parametrize(
+    ("data", "unterminated"),
+    [
+        (b"", ""),
+        (b"UP;", ""),
+        (b"UP;START|{", "START|{"),
+        (b"UP;\r\n", ""),
+        (b"\xef\xbb\xbf", ""),  # a byte order mark
+        (b"\xff\xfb\x1f\xff\xfd\x03", ""),  # telnet negotiates
+        (b"\xff\xfb\x1fUP\r\n", "UP"),
+    ],
+)
+def test_the_beginning_of_a_command(data: bytes, unterminated: str) -> None:
+    splitter = CommandSplitter()
+    splitter.feed(data)
+    assert splitter.unterminated.strip("\x1f") == unterminated
 
 
 @given(
@@ -128,3 +147,24 @@ def test_a_reader_that_never_comes_breaks_the_connection(
     connection.close()
     connection.close()
     assert connection.closed
+
+
+def test_a_command_without_its_end_is_reported_once(
+    pair: tuple[ClientConnection, socket.socket],
+) -> None:
+    connection, client = pair
+    began_s = connection.last_received_s
+    client.sendall(b"UP;STA")
+    while not connection.commands:
+        connection.receive(began_s)
+    assert connection.unterminated_command(began_s + 1.0) is None
+    later_s = began_s + UNTERMINATED_COMMAND_S + 0.1
+    assert str(connection.unterminated_command(later_s)) == "the command 'STA' waits for its ';'"
+    assert connection.unterminated_command(later_s) is None
+    client.sendall(b"RT")
+    client.shutdown(socket.SHUT_WR)
+    while connection.ended_s is None:
+        connection.receive(later_s)
+    reported = connection.unterminated_command(later_s)
+    assert str(reported) == "the command 'START' is ignored: the connection ended before its ';'"
+    assert connection.unterminated_command(later_s) is None

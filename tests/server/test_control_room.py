@@ -1,20 +1,19 @@
-"""What a control room gets: callbacks, names and ones, and nothing else."""
+"""Which client is the control room; it gets callbacks, names and ones, and nothing else."""
 
 from __future__ import annotations
 
 import socket
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future
 from typing import Any
 
 import pytest
 
-from tests.support.server_helpers import (
-    ControlRoom,
-    serving,
-    settings_with,
-)
+from bela_module.errors import BelaError
+from bela_module.server.client_connection import ClientConnection
+from bela_module.server.control_room import choose_control_room, displaceable
+from tests.support.server_helpers import ControlRoom, serving, settings_with
 
 WaitUntil = Callable[..., None]
 
@@ -24,6 +23,58 @@ CALLBACKS: dict[str, Any] = {
     "schedule_finished": 'dp-lsl-recording|STOPRECORD|{"n": 1}',
     "board_restarted": "dp-other|RESET|{}",
 }
+
+
+Connect = Callable[..., ClientConnection]
+
+
+@pytest.fixture
+def connect() -> Iterator[Connect]:
+    """Return a function that makes a connection of which this much was heard."""
+    made: list[ClientConnection] = []
+
+    def make(
+        *, asked: bool = False, ups_s: Sequence[float] = (), heard_s: float = 0.0
+    ) -> ClientConnection:
+        connection = ClientConnection(socket.socket(), f"client {len(made)}")
+        made.append(connection)
+        connection.asked_pcomms = asked
+        connection.last_received_s = heard_s
+        for up_s in ups_s:
+            connection.note_up(up_s)
+        return connection
+
+    yield make
+    for connection in made:
+        connection.close()
+
+
+def test_the_room_is_the_one_that_polls(connect: Connect) -> None:
+    first, asked_once = connect(ups_s=[99, 100]), connect(asked=True)
+    slow, room = connect(asked=True, ups_s=[99]), connect(asked=True, ups_s=[97, 98, 99])
+    everybody = [first, asked_once, slow, room]
+    assert choose_control_room(everybody, 100) is room
+    room.verbose = True  # which does not end its callbacks
+    assert choose_control_room(everybody, 100) is room
+    room.ended_s = 100
+    assert choose_control_room(everybody, 100) is slow
+    assert choose_control_room(everybody, 200) is slow  # a room that stalls
+    assert choose_control_room([first, asked_once], 100) is first
+    assert choose_control_room([], 100) is None
+
+
+def test_a_newcomer_displaces_the_longest_silent_one(connect: Connect) -> None:
+    oldest = connect(heard_s=1)  # a room that only connects
+    silent, person = connect(heard_s=2), connect(heard_s=3)
+    assert displaceable([oldest, silent, person], 100) is silent
+    polling = connect(asked=True, ups_s=[99], heard_s=99)
+    silent_room = connect(asked=True, ups_s=[50], heard_s=50)
+    assert displaceable([oldest, polling, silent_room], 100) is oldest
+    assert displaceable([polling, silent_room], 100) is silent_room
+    assert displaceable([polling], 100) is None
+    busy = connect(heard_s=1)
+    busy.n_pending = 1  # a START that waits for its board for ever
+    assert displaceable([polling, busy], 100) is busy
 
 
 def _complete(future: Future[Any]) -> None:
@@ -70,10 +121,76 @@ def test_callbacks_go_to_the_address_that_is_configured() -> None:
         with serving(settings_with(callbacks=callbacks)) as running:
             room = running.client()
             room.send("GET_PCOMMS;UP;")
+            for event in ("board_restarted", "schedule_finished"):
+                running.session.report(event)
+            for event in ("board_restarted", "schedule_finished"):
+                sender, _ = receiver.accept()
+                with sender, sender.makefile("rb") as received:
+                    assert received.read() == CALLBACKS[event].encode()
+
+
+def test_callbacks_go_to_the_client_that_is_configured() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        address = f"127.0.0.1:{server.getsockname()[1]}"
+    with serving(settings_with(callbacks=CALLBACKS | {"to": address})) as running:
+        other = running.client()
+        chosen = socket.socket()
+        chosen.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        chosen.bind(("127.0.0.1", int(address.rpartition(":")[2])))
+        with chosen:
+            chosen.settimeout(20)
+            chosen.connect(("127.0.0.1", running.server.port))
+            message = CALLBACKS["board_restarted"].encode()
+            received = b""
+            while b"\n" not in received:
+                received += chosen.recv(1000)
             running.session.report("board_restarted")
-            sender, _ = receiver.accept()
-            with sender, sender.makefile("rb") as received:
-                assert received.read() == CALLBACKS["board_restarted"].encode()
+            while len(received) < len(message) + received.index(b"\n") + 1:
+                received += chosen.recv(1000)
+            assert received.endswith(b"\n" + message)
+        assert other.is_up()
+
+
+def test_callbacks_that_wait_are_sent_before_the_end() -> None:
+    with serving(settings_with(callbacks=CALLBACKS | {"linger_s": 60})) as running:
+        room = running.client()
+        assert room.is_up()
+        running.session.report("schedule_finished")
+        assert room.is_up()
+        room.send("CLOSE;")
+        assert room.rest() == CALLBACKS["schedule_finished"].encode()
+
+
+def test_callbacks_for_which_there_is_no_time_at_the_end_are_told(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    with (
+        serving(settings_with(callbacks=CALLBACKS | {"linger_s": 60})) as running,
+        caplog.at_level("WARNING", "bela_module.server"),
+    ):
+        room = running.client()
+        assert room.is_up()
+        for _ in range(6):
+            running.session.report("schedule_finished")
+        assert room.is_up()
+        room.send("CLOSE;")
+        n_sent = room.rest().count(CALLBACKS["schedule_finished"].encode())
+    assert 1 <= n_sent <= 3
+    assert f"{6 - n_sent} callbacks are dropped: the server ends" in caplog.text
+
+
+def test_a_failed_query_of_a_control_room_is_told_in_the_log(
+    caplog: pytest.LogCaptureFixture, wait_until: WaitUntil
+) -> None:
+    with serving(settings_with()) as running, caplog.at_level("WARNING", "bela_module.server"):
+        running.session.answers_at_once = False
+        room = running.client()
+        room.send("GET_PCOMMS;UP;LIST;")
+        wait_until(lambda: running.session.futures)
+        running.session.futures[0].set_exception(BelaError("no board"))
+        wait_until(lambda: "LIST: no board" in caplog.text)
+        room.send("UP;CLOSE;")
+        assert room.rest().endswith(b"|UP11")
 
 
 def test_a_control_room_gets_no_line_of_json(caplog: pytest.LogCaptureFixture) -> None:

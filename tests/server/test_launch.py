@@ -16,6 +16,7 @@ import psutil
 import pytest
 
 from bela_module.server import launch
+from tests.support.log_server import LogServer
 from tests.support.server_helpers import ROOT, Client, ControlRoom, Launched, default_signals
 
 NO_BOARD = "--board=127.0.0.1:9"  # the discard port: nobody listens
@@ -212,6 +213,18 @@ def test_a_port_in_use_ends_with_a_reason(capsys: pytest.CaptureFixture[str]) ->
         port = taken.getsockname()[1]
         assert launch.main([f"--port={port}"]) == 1
     assert f"cannot serve at 127.0.0.1:{port}: " in capsys.readouterr().err
+
+
+def test_the_control_rooms_log_has_the_reason(tmp_path: Path, log_server: LogServer) -> None:
+    config = tmp_path / "bela.toml"
+    config.write_text(f"[log]\nport = {log_server.port}\n", encoding="utf-8")
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        assert launch.main([f"--port={port}", f"--config={config}"]) == 1
+    log_server.close()
+    (record,) = [one for one in log_server.records if one["levelname"] == "ERROR"]
+    assert record["name"] == "dp-bela"
+    assert str(record["msg"]).startswith(f"cannot serve at 127.0.0.1:{port}: ")
 
 
 @pytest.mark.parametrize("argument", ["--simulate=perhaps", "--nonsense=1"])

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import logging
 import logging.config
 import socket
-import struct
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 import pytest
 from dareplane_utils.logging.logger import default_dareplane_config
@@ -21,37 +19,10 @@ from bela_module.server.log_forwarding import (
     revive_loggers,
     start_logging,
 )
+from tests.support.log_server import LogServer
 
 WaitUntil = Callable[..., None]
 OURS = ("bela_module.test_logs", "bela_module.server.test_logs")
-
-
-class LogServer:
-    """Receives records as Dareplane's log server does, by its wire format."""
-
-    def __init__(self) -> None:
-        self.socket = socket.create_server(("127.0.0.1", 0))
-        self.port: int = self.socket.getsockname()[1]
-        self.records: list[dict[str, object]] = []
-        self._thread = threading.Thread(target=self._serve)
-        self._thread.start()
-
-    def _serve(self) -> None:
-        connection, _ = self.socket.accept()
-        with connection, connection.makefile("rb") as stream:
-            while length := stream.read(4):
-                self.records.append(json.loads(stream.read(struct.unpack(">L", length)[0])))
-
-    def close(self) -> None:
-        self._thread.join(20)
-        self.socket.close()
-
-
-@pytest.fixture
-def log_server() -> Iterator[LogServer]:
-    server = LogServer()
-    yield server
-    server.close()
 
 
 def test_records_of_all_our_loggers_arrive(log_server: LogServer, wait_until: WaitUntil) -> None:

@@ -114,7 +114,7 @@ def test_every_message_has_one_reply(connection: RecordingConnection) -> None:
         if number == N_PARSED // 5:
             rss_bytes = process.memory_info().rss
         for command in splitter.feed(message + b";"):
-            server._carry_out(connection, command)
+            server._dispatcher.carry_out(connection, command)
         while server._loop._posted:
             server._loop._posted.popleft()()
         assert len(connection.replies) == 1, message

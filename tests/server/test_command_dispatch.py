@@ -1,0 +1,63 @@
+"""Commands that do not end, and how each refusal is reported."""
+
+from __future__ import annotations
+
+import socket
+import struct
+from collections.abc import Callable
+
+import pytest
+
+from tests.support.server_helpers import Serving
+
+WaitUntil = Callable[..., None]
+
+
+def test_a_command_cut_off_by_the_end_is_answered_and_noted(running: Serving) -> None:
+    client = running.client()
+    client.send("VERBOSE;START")
+    client.socket.shutdown(socket.SHUT_WR)
+    words = "the command 'START' is ignored: the connection ended before its ';'"
+    assert client.rest().decode() == f"OK VERBOSE\nERROR ?: {words}\n"
+    assert running.session.errors == [f"?: {words}"]
+    assert running.session.requests == []
+
+
+def test_a_command_cut_off_by_a_reset_is_noted(running: Serving, wait_until: WaitUntil) -> None:
+    client = running.client()
+    client.send("STOP")
+    assert running.client().is_up()
+    client.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    client.close()
+    wait_until(lambda: running.session.errors)
+    assert running.session.errors == [
+        "?: the command 'STOP' is ignored: the connection ended before its ';'"
+    ]
+
+
+def test_a_command_followed_by_silence_is_reported_and_may_still_end(
+    running: Serving, monkeypatch: pytest.MonkeyPatch, wait_until: WaitUntil
+) -> None:
+    monkeypatch.setattr("bela_module.server.client_connection.UNTERMINATED_COMMAND_S", 0.2)
+    client = running.client()
+    client.send("START\r\n")
+    wait_until(lambda: running.session.errors)
+    assert running.session.errors == ["?: the command 'START' waits for its ';'"]
+    client.send(";")
+    assert client.is_up()
+    assert [name for name, _ in running.session.requests] == ["start"]
+    assert len(running.session.errors) == 1
+
+
+def test_line_ends_byte_order_marks_and_telnet_are_no_commands(
+    running: Serving, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("bela_module.server.client_connection.UNTERMINATED_COMMAND_S", 0.0)
+    client, other = running.client(), running.client()
+    for data in (b"\r\n", b"\xef\xbb\xbf", b"\xff\xfb\x01\xff\xfd\x03"):
+        client.send(data)
+        assert other.is_up()
+        assert other.is_up()
+    client.close()
+    assert other.is_up()
+    assert running.session.errors == []
