@@ -150,6 +150,9 @@ class Driver:
         refreshing = asyncio.ensure_future(self._keep_status_fresh())
         try:
             while not self.is_closing:
+                if not (runtime.options.obeys_ticks or self._is_needed):
+                    await self._wait(IDLE_PROBE_S)  # a recording plays from its first client on
+                    continue
                 try:
                     lasted = await self._connect_and_use()
                 except Exception as error:  # noqa: BLE001 - a defect ends what runs, not the session
@@ -371,10 +374,7 @@ class Driver:
         self.runtime.enter(SessionState.STREAMING if running else state)
 
     def _probe_period_s(self) -> float:
-        """Tell how long to wait for the next probe: longer while nothing is asked for.
-
-        Each reply goes to all clients of the board, some of which keep every one.
-        """
+        """Tell how long to wait for the next probe: replies go to all clients of the board."""
         runtime = self.runtime
         period_s = runtime.board.next_probe_in_s
         idle = not runtime.running.needs_data and runtime.board.rate_settled

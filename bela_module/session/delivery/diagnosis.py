@@ -23,8 +23,8 @@ def diagnose(delivery: Delivery, heard_s: float) -> list[Finding]:
     heard_s : float
         When the last block came, of any delivery.
     """
-    if not delivery.is_streaming:
-        return []
+    if not (delivery.is_streaming and delivery.obeys_ticks):
+        return []  # a recording ends its streams when it is over, and nobody is to blame
     missing = delivery.router.missing
     gone = [
         Finding(cause, tuple(name for name, why in missing.items() if why is cause))
