@@ -66,6 +66,11 @@ class RunningDeliveries:
         """Whether anything streams or has streamed."""
         return bool(self._last_streams)
 
+    def prepare(self, preparation: Preparation) -> None:
+        """Take what a later START is to stream; figures of what streamed before are forgotten."""
+        self.prepared = preparation
+        self._last_streams.clear()
+
     def adopt(self, delivery: Delivery) -> None:
         """Take a delivery as the one that runs."""
         if not self:
@@ -93,10 +98,11 @@ class RunningDeliveries:
             self.shortfalls += (text,)
 
     def stream_status(self) -> list[dict[str, Any]]:
-        """Describe the streams that run, and those that ran last, as STATUS shows them."""
+        """Describe the streams that run, are prepared, or ran last, as STATUS shows them."""
         for delivery in self:
             for stream in delivery.streams:
                 self._last_streams[stream.plan.name] = stream.status()
+        shown = self._last_streams
         if self.prepared is not None and self.main is None:
-            return self.prepared.status()
-        return list(self._last_streams.values())
+            shown = {stream["name"]: stream for stream in self.prepared.status()} | shown
+        return list(shown.values())

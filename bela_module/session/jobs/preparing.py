@@ -45,9 +45,10 @@ async def prepare(runtime: Runtime, client: BoardClient, request: PrepareRequest
     await runtime.prober.measure(client, SCHEDULE_CLOCK_READY_S)
     if not runtime.board.ready:
         raise RequestError("the board's clock is not known yet: does its sketch call tick()?")
-    running.prepared = await open_streams(runtime, client, variables, group, data_follow=False)
+    prepared = await open_streams(runtime, client, variables, group, data_follow=False)
+    running.prepare(prepared)
     runtime.enter(SessionState.STREAMING if running else SessionState.PREPARED)
-    return f"prepared {', '.join(plan.name for plan in running.prepared.plans)}"
+    return f"prepared {', '.join(plan.name for plan in prepared.plans)}"
 
 
 def asked_streams(

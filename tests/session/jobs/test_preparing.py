@@ -140,6 +140,10 @@ def test_a_schedule_uses_what_is_prepared(
     wait_until(lambda: "schedule_finished" in one.sink.events, "the end")
     assert one.sink["bela_a"].n_samples == 2206
     assert list(one.sink.kept) == ["bela_a"]
+    wait_until(lambda: one.state == "prepared", "state prepared")
+    assert one.streams["bela_a"]["samples"] == 2206  # until the next PREPARE or START
+    one.prepare("a", "b")
+    assert {name: s["samples"] for name, s in one.streams.items()} == {"bela_a": 0, "bela_b": 0}
 
 
 def test_stop_leads_back_to_idle(board: SimulatedBoard, one: Running) -> None:
