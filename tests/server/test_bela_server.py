@@ -7,8 +7,6 @@ import json
 import socket
 import threading
 from collections.abc import Callable
-from concurrent.futures import Future
-from typing import Any
 
 import pytest
 
@@ -315,7 +313,3 @@ def test_shutdown_while_the_session_is_made() -> None:
     thread.join(20)
     assert not thread.is_alive()
     assert session.closed == 1
-
-
-def _complete(future: Future[Any]) -> None:
-    future.set_result("done")

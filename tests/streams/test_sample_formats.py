@@ -3,31 +3,14 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 import pytest
 
-from bela_module.config import Settings, parse_settings
-from bela_module.protocol.variables import ValueType, Variable
+from bela_module.protocol.variables import ValueType
 from bela_module.streams.sample_formats import SampleFormat, sample_format, to_format
 
 C, J, I, F, D = ValueType  # noqa: E741
-POT1 = Variable(0, "pot1", F)
-POT2 = Variable(1, "pot2", F)
-TOUCH = Variable(2, "touch", I, sparse=True)
-COUNT = Variable(3, "count", J)
-PADS = Variable(4, "pads", C, sparse=True)
-BOARD = (POT1, POT2, TOUCH, COUNT, PADS)
-
-
-def configured(**sections: Any) -> Settings:
-    return parse_settings(sections, "test")
-
-
-def names_of(variables: Sequence[Variable]) -> list[str]:
-    return [variable.name for variable in variables]
 
 
 @pytest.mark.parametrize(

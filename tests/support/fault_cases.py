@@ -181,7 +181,7 @@ def asked_of(board: SimulatedBoard, name: str) -> Asked:
     The board writes no value while nobody listens; for who wanted them they are lost all the same.
     """
     first_tick = last_tick = None
-    for text in board.control_messages:
+    for text in tuple(board.control_messages):  # the board goes on to write it
         for entry in json.loads(text).get("watcher", []):
             if name not in entry.get("watchers", []) or "timestamps" not in entry:
                 continue

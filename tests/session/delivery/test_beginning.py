@@ -16,10 +16,6 @@ from tests.support.session_helpers import (
 from tests.support.signal_cases import SKETCH, value_of
 
 
-def until_idle(one: Running, wait_until: WaitUntil) -> None:
-    wait_until(lambda: one.state == "idle", "the end of the schedule")
-
-
 def assert_exactly(one: Running, name: str, first: int, last: int, step: int = 1) -> None:
     """Check that a stream has each value of a time, both its ends included, and no other."""
     kept = one.sink[f"bela_{name}"]

@@ -6,40 +6,16 @@ from collections.abc import Iterator
 
 import pytest
 
-from bela_module.protocol.variables import ValueType
 from bela_module.simulator.faults.timed_faults import OtherClient
 from bela_module.simulator.simulated_board import SimulatedBoard
-from bela_module.simulator.sketches.sketch import Sketch
 from tests.support.accounts import Ledger
-from tests.support.fault_cases import NAMES, RATE_HZ, make_board
+from tests.support.fault_cases import NAMES, make_board
 from tests.support.observed_board import ObservedBoard
 from tests.support.session_helpers import (
     Running,
     WaitUntil,
     flow,
     session_at,
-    variable,
-)
-
-STOPPED_S = 5.0
-
-ANOTHER = Sketch(
-    "rebuilt",
-    "one is gone, one has another type, one another number",
-    (variable("new"), variable("b", ValueType.FLOAT), variable("c"), variable("d")),
-    tick_rate_hz=RATE_HZ,
-)
-SLOWER = Sketch(
-    "slower",
-    "the same variable, assigned less often",
-    (variable("a", step=4),),
-    tick_rate_hz=RATE_HZ,
-)
-FOUR = Sketch(
-    "faulty",
-    "made for a test",
-    (variable("a"), variable("b"), variable("c"), variable("d")),
-    tick_rate_hz=RATE_HZ,
 )
 
 
