@@ -26,6 +26,7 @@ from bela_module.simulator.network.board_server import BoardServer
 from bela_module.simulator.network.delays import Delay, Network
 from bela_module.simulator.simulated_clock import DRIFT_PPM, RATE_HZ, SimulatedClock
 from bela_module.simulator.sketches.built_in import find_sketch
+from bela_module.simulator.sketches.received_values import BufferEcho
 from bela_module.simulator.sketches.signals import Times
 from bela_module.simulator.sketches.sketch import Sketch
 from bela_module.simulator.time_limits import LONGEST_SLEEP_S
@@ -117,10 +118,12 @@ class SimulatedBoard(BoardServer):
             start_s=self._host_clock(),
             drift_ppm=self._drift_ppm,
         )
+        self._echo = BufferEcho(sketch, first_tick) if sketch.echoes_buffers else None
         self._watcher = SimulatedWatcher(
-            sketch.variables,
+            sketch.variables if self._echo is None else self._echo.variables,
             declared_rate_hz=sketch.declared_rate_hz * rate_hz / sketch.tick_rate_hz,
-            last_tick=first_tick - 1,
+            last_tick=first_tick - 1 if self._echo is None else self._echo.tick,
+            tick_call_step=sketch.tick_call_step,
             time_of_ticks=self._clock.times_of,
         )
         self._active = False
@@ -159,6 +162,8 @@ class SimulatedBoard(BoardServer):
 
     def tick_now(self) -> int:
         """Return the last tick that has happened, the end of a burst."""
+        if self._echo is not None:
+            return self._echo.tick
         return self._clock.tick_at(self._host_clock())
 
     def watched_names(self) -> list[str]:
@@ -288,9 +293,14 @@ class SimulatedBoard(BoardServer):
         self._in_loop(change)
 
     def step_clock(self, step_s: float) -> None:
-        """Step the board's clock: forward skips ticks, back stops them for that long."""
+        """Step the board's clock: forward skips ticks, back stops them for that long.
+
+        The ticks of a sketch that echoes buffers do not come from the clock.
+        """
 
         def step() -> None:
+            if self._echo is not None:
+                return
             watcher = self._advance_to_now()
             watcher.skip(self._clock.step(watcher.tick, step_s))
             self._wake.set()
@@ -323,11 +333,16 @@ class SimulatedBoard(BoardServer):
             self.handle_event(client, root)
 
     def receive_data(self, client: ClientChannel, message: bytes) -> None:
-        """Store a buffer for the sketch in ``received_buffers``."""
+        """Store a buffer for the sketch in ``received_buffers``, and let the sketch read it."""
         try:
-            self.received_buffers.append(decode_buffer(message))
+            buffer = decode_buffer(message)
         except FrameError:
             return  # as the board does
+        self.received_buffers.append(buffer)
+        if self._echo is not None:
+            self._echo.receive(buffer)
+            self._watcher.find_due()
+            self._advance_to_now()
 
     def on_clients_changed(self) -> None:
         """Pause or resume the data, and start the faults that wait for a client."""
@@ -362,7 +377,7 @@ class SimulatedBoard(BoardServer):
 
     def _sleep_s(self) -> float:
         due_tick = self._watcher.due_tick
-        if due_tick == NEVER:
+        if due_tick == NEVER or self._echo is not None:
             return LONGEST_SLEEP_S
         due_s = self._clock.time_of(self._clock.last_tick_of_burst(due_tick))
         return min(max(due_s - self._host_clock(), 0.0), LONGEST_SLEEP_S)

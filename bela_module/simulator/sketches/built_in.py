@@ -1,4 +1,7 @@
-"""Built-in sketches of the simulated board, by name; add a further one to ``_SKETCHES``."""
+"""Built-in sketches of the simulated board, by name; add a further one to ``_SKETCHES``.
+
+Those with unusual assignments or names are in ``unusual``.
+"""
 
 from __future__ import annotations
 
@@ -25,6 +28,7 @@ from bela_module.simulator.sketches.signals import (
     true_time,
 )
 from bela_module.simulator.sketches.sketch import Sketch, SketchVariable
+from bela_module.simulator.sketches.unusual import UNUSUAL_SKETCHES
 
 
 def _byte(ticks: Ticks, _times_s: Times) -> NDArray[Any]:
@@ -150,6 +154,7 @@ _SKETCHES: Final = (
         tick_rate_hz=1.0,
         burst_ticks=1,
     ),
+    *UNUSUAL_SKETCHES,
 )
 
 SKETCHES: Final[Mapping[str, Sketch]] = MappingProxyType({s.name: s for s in _SKETCHES})

@@ -15,7 +15,10 @@ from bela_module.protocol.variables import Ticks
 
 Times = NDArray[np.float64]
 Signal = Callable[[Ticks, Times], NDArray[Any]]
-"""Function of ticks and the seconds at which they happen to values, all of shape (n_ticks,)."""
+"""Function of ticks and the seconds at which they happen to values, all of shape (n_ticks,).
+
+For a variable ``by_number``, of the numbers of the assignments instead of the ticks.
+"""
 
 
 def uniform_noise(numbers: NDArray[np.int64], seed: int = 0) -> Times:
@@ -38,6 +41,11 @@ def ramp(ticks: Ticks, _times_s: Times) -> NDArray[Any]:
 def float_ramp(ticks: Ticks, _times_s: Times) -> NDArray[Any]:
     """Return the tick modulo 2**24, up to which a ``float`` holds every integer."""
     return ticks % 2**24
+
+
+def falling_ramp(ticks: Ticks, _times_s: Times) -> NDArray[Any]:
+    """Return the negative tick."""
+    return -ticks
 
 
 def true_time(_ticks: Ticks, times_s: Times) -> NDArray[Any]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from bela_module.protocol.variables import ValueType
-from bela_module.simulator.sketches.assignments import EVERY_TICK, Assignments
+from bela_module.simulator.sketches.assignments import EVERY_TICK, AssignmentPattern
 from bela_module.simulator.sketches.signals import Signal
 
 
@@ -19,7 +19,9 @@ class SketchVariable:
     signal: Signal
     sparse: bool = False
     """Whether Watcher sends a tick with each value."""
-    assignments: Assignments = EVERY_TICK
+    assignments: AssignmentPattern = EVERY_TICK
+    by_number: bool = False
+    """Whether the signal is one of the assignments' numbers instead of their ticks."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,3 +40,7 @@ class Sketch:
     """The rate of the ticks, which need not be the declared one."""
     burst_ticks: int = 16
     """Ticks of one audio block, which happen at once."""
+    tick_call_step: int = 1
+    """Ticks from one call of ``tick()`` to the next: 16 where it is called once per block of 16."""
+    echoes_buffers: bool = False
+    """Whether it ticks and assigns its variables only when a client sends a buffer."""

@@ -330,5 +330,6 @@ class SimulatedVariable:
     def _values(self, numbers: NDArray[np.int64]) -> tuple[Ticks, NDArray[Any]]:
         """Return the ticks and the values of assignments."""
         ticks = self.spec.assignments.ticks(numbers)
-        values = self.spec.signal(ticks, self.time_of_ticks(ticks))
+        argument = numbers if self.spec.by_number else ticks
+        values = self.spec.signal(argument, self.time_of_ticks(ticks))
         return ticks, values.astype(self.spec.value_type.dtype)

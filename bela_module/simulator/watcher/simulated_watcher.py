@@ -46,7 +46,8 @@ class SimulatedWatcher:
     """Runs the variables of a sketch and executes clients' commands.
 
     ``last_tick`` is the tick that has just happened, -1 before the first one. ``time_of_ticks``
-    gives the seconds at which ticks happen, by default at the declared rate.
+    gives the seconds at which ticks happen, by default at the declared rate. A reply shows the last
+    multiple of ``tick_call_step``, the distance of two calls of ``tick()``.
     """
 
     def __init__(
@@ -55,6 +56,7 @@ class SimulatedWatcher:
         *,
         declared_rate_hz: float = 44100.0,
         last_tick: int = -1,
+        tick_call_step: int = 1,
         time_of_ticks: Callable[[Ticks], Times] | None = None,
     ) -> None:
         def at_declared_rate(ticks: Ticks) -> Times:
@@ -62,6 +64,7 @@ class SimulatedWatcher:
 
         self._rate_hz = float(np.float32(declared_rate_hz))
         self._tick = last_tick
+        self._tick_call_step = tick_call_step
         self._client_active = False
         self._variables = [
             SimulatedVariable(index, spec, time_of_ticks or at_declared_rate)
@@ -117,6 +120,12 @@ class SimulatedWatcher:
         for variable in self._variables:
             variable.skip(to_tick)
         self._tick = max(self._tick, to_tick - 1)
+
+    def find_due(self) -> None:
+        """Find anew when variables are due, after assignments that nobody could foresee."""
+        self._catch_up()
+        for variable in self._variables:
+            variable.find_due(self._tick + 1)
 
     def set_assigned(self, assigned: bool, name: str = "") -> None:
         """Stop or resume the assignments of a variable, or of all, after the last tick.
@@ -183,7 +192,8 @@ class SimulatedWatcher:
         """Write the reply to ``list`` at the last tick."""
         self._catch_up()
         variables = self.describe()
-        return board_json.list_reply(self._rate_hz, max(self._tick, 0), variables)
+        tick = max(self._tick - self._tick % self._tick_call_step, 0)
+        return board_json.list_reply(self._rate_hz, tick, variables)
 
     def describe(self) -> list[Variable]:
         """Return all variables as a reply to ``list`` shows them."""
