@@ -32,7 +32,7 @@ RESOLVE_S: Final = 1.0
 PULL_S: Final = 0.5
 _OPEN_S: Final = 5.0
 _OFFSET_S: Final = 5.0
-_BUFFERED_S: Final = 360
+_BUFFERED_S: Final = 60  # LabRecorder has 360, which is a gigabyte for six streams
 _PULLED_SAMPLES: Final = 16384
 _CLI_START_S: Final = 30.0
 _DTYPES: Final = {
@@ -186,7 +186,8 @@ class StandInRecorder:
     """The stand-in, commanded over its remote control as dp-lsl-recording commands LabRecorder."""
 
     def __init__(self) -> None:
-        self._control = RemoteControl(LabRecorder())
+        self._recorder = LabRecorder()
+        self._control = RemoteControl(self._recorder)
         self._socket = socket.create_connection(("127.0.0.1", self._control.port), timeout=60)
 
     def record(self, path: Path) -> None:
@@ -204,6 +205,7 @@ class StandInRecorder:
         """End the recorder."""
         self._socket.close()
         self._control.close()
+        self._recorder.stop()
 
     def _send(self, line: str) -> None:
         self._socket.sendall(f"{line}\n".encode())

@@ -18,7 +18,8 @@ sys.path[:0] = [str(ROOT)]
 
 from benchmarks.lab_recorder import CommandLineRecorder, StandInRecorder  # noqa: E402
 from benchmarks.marked_text import write_between_marks  # noqa: E402
-from benchmarks.recording_cases import CASES, Case, Experiment, Result  # noqa: E402
+from benchmarks.recording_cases import CASES, Case, Experiment  # noqa: E402
+from benchmarks.recording_check import Result  # noqa: E402
 from tests.support.lsl_settings import isolate_lsl  # noqa: E402
 
 PROGRAM: Final = "benchmarks/recording.py"

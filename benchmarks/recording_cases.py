@@ -9,40 +9,67 @@ from __future__ import annotations
 
 import contextlib
 import json
-import logging
 import re
 import socket
 import subprocess
 import sys
 import threading
 import time
-from collections import Counter
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Final
 
-import numpy as np
 import pylsl
-import pyxdf
 
+from bela_module.protocol.variables import ValueType
 from bela_module.simulator.simulated_board import SimulatedBoard
+from bela_module.simulator.sketches.assignments import Assignments
+from bela_module.simulator.sketches.built_in import SKETCHES
+from bela_module.simulator.sketches.signals import float_ramp, ramp
+from bela_module.simulator.sketches.sketch import Sketch, SketchVariable
 from bela_module.streams.lsl_clock import local_clock
 from benchmarks.lab_recorder import LabRecording
+from benchmarks.recording_check import EVENTS, Expected, Result, compare, last_stamps_s
 
 ROOT: Final = Path(__file__).resolve().parents[1]
 STOP_RECORD: Final = "dp-lsl-recording|STOPRECORD|{}"
 START_IN_S: Final = 1.0
 STREAMED_S: Final = 2.5
+LINGER_S: Final = 1.0  # the module's default
 TIMEOUT_S: Final = 30.0
-PREFIX: Final = "bela_"
-EVENTS: Final = "bela_events"
-CONFIG: Final = f"""[board]
+_RECOVERY_S: Final = 15.0  # within which a recorder finds streams again that have come back
+_ASK_S: Final = 0.05
+_EVERY_12, _TEN_A_SECOND = Assignments(12), Assignments(4410)
+_SPARSE: Final = Sketch(
+    "sparse",
+    "sparse ramps in every type, and one so slow that all of it comes at the end",
+    (
+        SketchVariable("sparse_d", ValueType.DOUBLE, ramp, True, _EVERY_12),
+        SketchVariable("sparse_j", ValueType.UNSIGNED_INT, ramp, True, _EVERY_12),
+        SketchVariable("sparse_i", ValueType.INT, ramp, True, _EVERY_12),
+        SketchVariable("sparse_f", ValueType.FLOAT, float_ramp, True, _EVERY_12),
+        SketchVariable("sparse_c", ValueType.CHAR, ramp, True, _EVERY_12),
+        SketchVariable("slow_d", ValueType.DOUBLE, ramp, True, _TEN_A_SECOND),
+    ),
+)
+
+
+def configuration(linger_s: float) -> str:
+    """Write the module's configuration.
+
+    Parameters
+    ----------
+    linger_s : float
+        How long it waits with the callback that ends the recording.
+    """
+    return f"""[board]
 name = "recorded"
 [callbacks]
 stopped = "{STOP_RECORD}"
 schedule_finished = "{STOP_RECORD}"
+linger_s = {linger_s}
 """
 
 
@@ -54,8 +81,11 @@ class Case:
     ----------
     title : str
         What it is called in the table.
-    sketch, variables
-        What the board runs, and what is streamed of it; all when empty.
+    sketch : Sketch
+        What the board runs; all its variables are streamed. A value is its tick modulo
+        ``wraps_at``, as far as its type holds that.
+    wraps_at : int
+        See above.
     runs : int
         How often the same module does it, each time into a file of its own; the last one counts.
     scheduled : bool
@@ -67,39 +97,24 @@ class Case:
     """
 
     title: str
-    sketch: str = "ramps"
-    variables: tuple[str, ...] = ()
+    sketch: Sketch = SKETCHES["ramps"]
+    wraps_at: int = 2**53
     runs: int = 1
     scheduled: bool = False
     disturb: str = ""
     connects_only: bool = False
-
-    @property
-    def selection(self) -> dict[str, Any]:
-        """The payload that names the variables."""
-        return {"variables": list(self.variables)} if self.variables else {}
 
 
 CASES: Final = (
     Case("fresh launch"),
     Case("second run", runs=2),
     Case("SCHEDULE", scheduled=True),
-    Case("130 variables", sketch="many"),
-    Case("sparse only", sketch="alltypes", variables=("sc", "sj", "si", "sf", "sd")),
+    Case("130 variables", SKETCHES["many"], wraps_at=4096),
+    Case("sparse only", _SPARSE),
     Case("restart of the board", disturb="restart"),
     Case("kill and restart of the module", disturb="kill"),
     Case("a room that only connects", connects_only=True),
 )
-
-
-@dataclass(slots=True)
-class Result:
-    """What of an experiment is in the file."""
-
-    n_samples: int = 0
-    n_expected: int = 0
-    n_markers: int = 0
-    faults: list[str] = field(default_factory=list)
 
 
 class Module:
@@ -124,14 +139,11 @@ class Module:
     def kill(self) -> None:
         """End it at once, as a crash does."""
         self._process.kill()
-        self._close()
+        self.end()
 
     def end(self) -> None:
-        """End it as a control room does."""
+        """End it as a control room does, if it has not ended."""
         self._process.terminate()
-        self._close()
-
-    def _close(self) -> None:
         self._process.wait()
         if self._process.stdout is not None:
             self._process.stdout.close()
@@ -158,7 +170,7 @@ class Room:
 
     def await_callback(self) -> bool:
         """Wait for the callback that ends the recording; tell whether it came."""
-        deadline_s = time.monotonic() + TIMEOUT_S / 2
+        deadline_s = time.monotonic() + TIMEOUT_S
         while STOP_RECORD.encode() not in self._received:
             if time.monotonic() > deadline_s:
                 return False
@@ -207,7 +219,7 @@ class Observer:
         while not condition(status := self.status()):
             if time.monotonic() > deadline_s:
                 raise TimeoutError(f"{what} did not come: {status}")
-            time.sleep(0.02)
+            time.sleep(_ASK_S)
         return status
 
     def close(self) -> None:
@@ -243,30 +255,51 @@ class MarkerListener:
 
 
 class Experiment:
-    """A board, a module and a room; use it in a ``with`` statement."""
+    """A board, a module and a room; use it in a ``with`` statement.
+
+    Parameters
+    ----------
+    case : Case
+        What is done.
+    recorder : LabRecording
+        What records it.
+    folder : Path
+        Where the files and the module's configuration go.
+    delay_s : float
+        Delay between board and module each way; a fifth of it is the mean of the jitter.
+    streamed_s : float
+        How long it streams, and again after what happens in the middle.
+    linger_s : float
+        How long the module waits with the callback that ends the recording.
+    """
 
     def __init__(
         self,
         case: Case,
         recorder: LabRecording,
         folder: Path,
-        delay_s: float,
+        delay_s: float = 0.0,
+        *,
         streamed_s: float = STREAMED_S,
+        linger_s: float = LINGER_S,
     ) -> None:
         self._case, self._recorder, self._folder = case, recorder, folder
         self._streamed_s = streamed_s
-        self._stack = contextlib.ExitStack()
+        self._life = contextlib.ExitStack()  # what ends with the module
         self._board = SimulatedBoard(
             case.sketch, delay_s=delay_s, jitter_s=delay_s / 5, clock=local_clock
         )
         self._config = folder / "bela.toml"
-        self._config.write_text(CONFIG, encoding="utf-8")
-        self.result = Result()
+        self._config.write_text(configuration(linger_s), encoding="utf-8")
 
     def __enter__(self) -> Experiment:
         """Start the board and the module."""
-        self._stack.enter_context(self._board)
-        self._launch()
+        self._board.__enter__()
+        try:
+            self._launch()
+        except BaseException:
+            self._board.__exit__(None, None, None)
+            raise
         return self
 
     def __exit__(
@@ -276,28 +309,30 @@ class Experiment:
         trace: TracebackType | None,
     ) -> None:
         """End all of it."""
-        self._leave()
-        self._module.end()
-        self._stack.close()
+        try:
+            self._life.close()
+        finally:
+            self._board.__exit__(kind, error, trace)
 
     def run(self) -> Result:
         """Do it as often as the case says; give what is in the last file."""
+        result = Result()
         for number in range(self._case.runs):
-            path = self._folder / f"run{number}.xdf"
-            self.result = self._record(path)
-        return self.result
+            result = self._record(self._folder / f"run{number}.xdf")
+        return result
 
     def _launch(self) -> None:
-        self._module = Module(self._board.port, self._config)
-        self._room = Room(self._module.port, connects_only=self._case.connects_only)
-        self._observer = Observer(self._module.port)
-
-    def _leave(self) -> None:
-        self._observer.close()
-        self._room.close()
+        with contextlib.ExitStack() as stack:
+            self._module = Module(self._board.port, self._config)
+            stack.callback(self._module.end)
+            self._room = Room(self._module.port, connects_only=self._case.connects_only)
+            stack.callback(self._room.close)
+            self._observer = Observer(self._module.port)
+            stack.callback(self._observer.close)
+            self._life = stack.pop_all()
 
     def _prepare(self) -> None:
-        self._room.send("PREPARE", **self._case.selection)
+        self._room.send("PREPARE")
         self._observer.wait(lambda s: s["state"] == "prepared", "state prepared")
 
     def _record(self, path: Path) -> Result:
@@ -309,8 +344,8 @@ class Experiment:
             if self._case.scheduled:
                 self._room.send("SCHEDULE", start_in_s=START_IN_S, duration_s=self._streamed_s)
             else:
-                self._room.send("START", start_in_s=START_IN_S)
-                self._stream(lives)
+                self._start()
+                self._disturb(path, lives)
                 self._room.send("STOP")
             in_time = self._room.await_callback()
             self._recorder.stop()
@@ -320,90 +355,54 @@ class Experiment:
         finally:
             listener.close()
         names = {info.name() for info in pylsl.resolve_streams(1.0)}
-        result = compare(path, lives, listener.markers, names)
+        expected = Expected(
+            self._case.sketch,
+            self._case.wraps_at,
+            lives,
+            listener.markers,
+            names,
+            n_breaks=1 if self._case.disturb else 0,
+        )
+        result = compare(path, expected)
         if not in_time:
             result.faults.append("the callback did not come")
         return result
 
-    def _stream(self, lives: list[list[dict[str, Any]]]) -> None:
-        """Let it stream for a while, with what happens meanwhile."""
+    def _start(self) -> None:
+        self._room.send("START", start_in_s=START_IN_S)
+        self._observer.wait(lambda s: s["state"] == "streaming", "state streaming")
+        self._stream_on()
 
-        def flows(status: dict[str, Any]) -> bool:
-            return bool(status["streams"]) and all(s["samples"] for s in status["streams"])
+    def _stream_on(self) -> None:
+        """Wait until what is streamed has come some seconds further."""
+        until_s = local_clock() + self._streamed_s
 
-        self._observer.wait(flows, "samples")
-        time.sleep(self._streamed_s)
+        def has_come(status: dict[str, Any]) -> bool:
+            return any((s["last_lsl_s"] or 0.0) > until_s for s in status["streams"])
+
+        self._observer.wait(has_come, f"samples of {until_s:.1f} s")
+
+    def _disturb(self, path: Path, lives: list[list[dict[str, Any]]]) -> None:
         if self._case.disturb == "restart":
             self._board.restart()
             self._observer.wait(lambda s: s["counters"]["restarts"], "the restart")
-            time.sleep(self._streamed_s)
+            self._stream_on()
         elif self._case.disturb == "kill":
             lives.append(self._observer.status()["streams"])
-            self._leave()
             self._module.kill()
+            self._life.close()
+            back_s = local_clock()
             self._launch()
             self._prepare()
-            self._room.send("START", start_in_s=START_IN_S)
-            self._observer.wait(flows, "samples")
-            time.sleep(2 * self._streamed_s)
+            self._start()
+            self._await_recorder(path, back_s)
 
-
-# ---- the file ------------------------------------------------------------------------------------
-
-
-def compare(
-    path: Path,
-    lives: list[list[dict[str, Any]]],
-    markers: list[tuple[float, str]],
-    names: set[str],
-) -> Result:
-    """Compare a file with STATUS, with the markers, and with the streams that are there.
-
-    Parameters
-    ----------
-    path : Path
-        The file.
-    lives : list
-        The ``streams`` of STATUS at the end. Before it, those just before the module was killed,
-        which are at least what was published.
-    markers : list
-        All markers, with their stamps.
-    names : set of str
-        Names of all streams.
-    """
-    logging.getLogger("pyxdf").setLevel(logging.ERROR)
-    pyxdf.load_xdf(path)  # as an importer does
-    streams, _ = pyxdf.load_xdf(path, synchronize_clocks=False, dejitter_timestamps=False)
-    taken = {stream["info"]["name"][0]: stream for stream in streams}
-    result = Result()
-    missing = sorted(name for name in names if name.startswith(PREFIX) and name not in taken)
-    if missing:
-        result.faults.append(f"{len(missing)} streams are not in the file, as {missing[0]}")
-    expected: Counter[str] = Counter()
-    for streams_of_life in lives:
-        expected.update({stream["name"]: stream["samples"] for stream in streams_of_life})
-    for name, n_expected in expected.items():
-        stamps_s = taken[name]["time_stamps"] if name in taken else np.empty(0)
-        result.n_expected += n_expected
-        result.n_samples += min(stamps_s.size, n_expected)
-        if stamps_s.size < n_expected or (len(lives) == 1 and stamps_s.size > n_expected):
-            result.faults.append(f"{name}: {stamps_s.size} of {n_expected} samples")
-        if np.any(np.diff(stamps_s) < 0):
-            result.faults.append(f"{name}: stamps run backwards")
-    if not sum(expected.values()):
-        result.faults.append("nothing was streamed")
-    events = taken.get(EVENTS)
-    kept = Counter(
-        ()
-        if events is None
-        else zip(events["time_stamps"], (row[0] for row in events["time_series"]), strict=True)
-    )
-    lost = Counter(markers) - kept
-    result.n_markers = len(markers) - lost.total()
-    if lost:
-        result.faults.append(f"markers are missing: {', '.join(text for _, text in lost)}")
-    words = {text.split()[0] for _, text in markers}
-    ends = {"stopped", "schedule_finished"} & words
-    if not ends:
-        result.faults.append("no marker tells the end")
-    return result
+    def _await_recorder(self, path: Path, since_s: float) -> None:
+        """Wait until the file has something new of every stream, but not for ever."""
+        names = {EVENTS, *(s["name"] for s in self._observer.status()["streams"])}
+        deadline_s = time.monotonic() + _RECOVERY_S
+        while time.monotonic() < deadline_s:
+            last_s = last_stamps_s(path)
+            if all(last_s.get(name, 0.0) > since_s for name in names):
+                return
+            time.sleep(0.2)

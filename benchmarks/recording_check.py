@@ -1,0 +1,155 @@
+"""Check a recorded file: every sample that STATUS counts, every marker, and each value a ramp's."""
+
+from __future__ import annotations
+
+import logging
+from collections import Counter
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+import pyxdf
+
+from bela_module.protocol.variables import ValueType
+from bela_module.simulator.sketches.sketch import Sketch
+
+PREFIX: Final = "bela_"
+EVENTS: Final = "bela_events"
+_WRAPS_AT: Final = {
+    ValueType.CHAR: 2**8,
+    ValueType.UNSIGNED_INT: 2**32,
+    ValueType.INT: 2**32,
+    ValueType.FLOAT: 2**24,
+    ValueType.DOUBLE: 2**53,
+}
+_ENDS: Final = frozenset({"stopped", "schedule_finished"})
+
+
+@dataclass(slots=True)
+class Result:
+    """What of an experiment is in the file."""
+
+    n_samples: int = 0
+    n_expected: int = 0
+    n_markers: int = 0
+    faults: list[str] = field(default_factory=list)
+
+
+@dataclass(frozen=True, slots=True)
+class Expected:
+    """What has to be in a file.
+
+    Parameters
+    ----------
+    sketch : Sketch
+        What the board ran: each value is the tick at which it was assigned.
+    wraps_at : int
+        Ticks are counted modulo this, or what the type of a variable holds when that is less.
+    lives : list
+        The ``streams`` of STATUS at the end. Before it, those just before the module was killed,
+        which are at least what was published.
+    markers : list
+        All markers, with their stamps.
+    names : set of str
+        Names of all streams of the network.
+    n_breaks : int
+        How often the ticks of a stream may break off.
+    """
+
+    sketch: Sketch
+    wraps_at: int
+    lives: list[list[dict[str, Any]]]
+    markers: list[tuple[float, str]]
+    names: set[str]
+    n_breaks: int = 0
+
+
+def compare(path: Path, expected: Expected) -> Result:
+    """Load a file and tell what of it is there, and what is not.
+
+    Parameters
+    ----------
+    path : Path
+        The file.
+    expected : Expected
+        What has to be in it.
+    """
+    pyxdf.load_xdf(path)  # as an importer does
+    taken = _load(path)
+    result = Result()
+    ours = [name for name in expected.names if name.startswith(PREFIX)]
+    missing = sorted(name for name in ours if name not in taken)
+    if missing:
+        result.faults.append(f"{len(missing)} streams are not in the file, as {missing[0]}")
+    n_samples: Counter[str] = Counter()
+    for streams in expected.lives:
+        n_samples.update({stream["name"]: stream["samples"] for stream in streams})
+    if not n_samples.total():
+        result.faults.append("nothing was streamed")
+    for name, n_expected in n_samples.items():
+        stamps_s = taken[name]["time_stamps"] if name in taken else np.empty(0)
+        result.n_expected += n_expected
+        result.n_samples += min(stamps_s.size, n_expected)
+        if stamps_s.size < n_expected or (len(expected.lives) == 1 and stamps_s.size > n_expected):
+            result.faults.append(f"{name}: {stamps_s.size} of {n_expected} samples")
+        if np.any(np.diff(stamps_s) < 0):
+            result.faults.append(f"{name}: stamps run backwards")
+        if stamps_s.size:
+            result.faults += _odd_values(name, taken[name], expected)
+    _compare_markers(taken.get(EVENTS), expected.markers, result)
+    return result
+
+
+def last_stamps_s(path: Path) -> dict[str, float]:
+    """Give the last stamp of each stream in a file that is still being written."""
+    return {
+        name: float(stream["time_stamps"][-1])
+        for name, stream in _load(path).items()
+        if len(stream["time_stamps"])
+    }
+
+
+def _load(path: Path) -> dict[str, dict[str, Any]]:
+    logging.getLogger("pyxdf").setLevel(logging.CRITICAL)
+    streams, _ = pyxdf.load_xdf(path, synchronize_clocks=False, dejitter_timestamps=False)
+    return {stream["info"]["name"][0]: stream for stream in streams}
+
+
+def _odd_values(name: str, stream: dict[str, Any], expected: Expected) -> list[str]:
+    """Find what was lost, doubled or shifted: each value is its tick, modulo something."""
+    variables = {variable.name: variable for variable in expected.sketch.variables}
+    channels = stream["info"]["desc"][0]["channels"][0]["channel"]
+    rows = stream["time_series"]
+    if not np.all(np.isfinite(rows)):
+        return [f"{name}: values that are not finite"]
+    faults = []
+    for number, channel in enumerate(channels):
+        variable = variables[channel["label"][0]]
+        wraps_at = min(_WRAPS_AT[variable.value_type], expected.wraps_at)
+        ticks = rows[:, number].astype(np.int64) % wraps_at
+        steps = np.diff(ticks) % wraps_at
+        odd = np.flatnonzero(steps != variable.assignments.step_ticks % wraps_at)
+        if odd.size > expected.n_breaks:
+            faults.append(
+                f"{name}: {variable.name} makes {odd.size} wrong steps, as {steps[odd[0]]} ticks "
+                f"after sample {odd[0]}"
+            )
+        if len(channels) > 1 and np.any(ticks != rows[:, 0].astype(np.int64) % wraps_at):
+            faults.append(f"{name}: {variable.name} is shifted against the first channel")
+    return faults
+
+
+def _compare_markers(
+    events: dict[str, Any] | None, markers: list[tuple[float, str]], result: Result
+) -> None:
+    kept: Counter[tuple[float, str]] = Counter()
+    if events is not None and len(events["time_stamps"]):
+        texts = (row[0] for row in events["time_series"])
+        kept.update(zip(events["time_stamps"].tolist(), texts, strict=True))
+    lost = Counter(markers) - kept
+    result.n_markers = len(markers) - lost.total()
+    if lost:
+        result.faults.append(f"markers are missing: {', '.join(text for _, text in lost)}")
+    if not _ENDS & {text.split()[0] for _, text in markers}:
+        result.faults.append("no marker tells the end")
