@@ -8,14 +8,7 @@ Then the file is loaded with pyxdf and compared with STATUS and with the markers
 from __future__ import annotations
 
 import contextlib
-import json
-import re
-import socket
-import subprocess
-import sys
 import threading
-import time
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -30,17 +23,13 @@ from bela_module.simulator.sketches.built_in import SKETCHES
 from bela_module.simulator.sketches.signals import float_ramp, ramp
 from bela_module.simulator.sketches.sketch import Sketch, SketchVariable
 from bela_module.streams.lsl_clock import local_clock
+from benchmarks.control_room import TIMEOUT_S, Module, Observer, Room, configuration
 from benchmarks.lab_recorder import LabRecording
-from benchmarks.recording_check import EVENTS, Expected, Result, compare, last_stamps_s
+from benchmarks.recording_check import EVENTS, Expected, Result, compare
 
-ROOT: Final = Path(__file__).resolve().parents[1]
-STOP_RECORD: Final = "dp-lsl-recording|STOPRECORD|{}"
 START_IN_S: Final = 1.0
 STREAMED_S: Final = 2.5
 LINGER_S: Final = 1.0  # the module's default
-TIMEOUT_S: Final = 30.0
-_RECOVERY_S: Final = 15.0  # within which a recorder finds streams again that have come back
-_ASK_S: Final = 0.05
 _EVERY_12, _TEN_A_SECOND = Assignments(12), Assignments(4410)
 _SPARSE: Final = Sketch(
     "sparse",
@@ -56,23 +45,6 @@ _SPARSE: Final = Sketch(
 )
 
 
-def configuration(linger_s: float) -> str:
-    """Write the module's configuration.
-
-    Parameters
-    ----------
-    linger_s : float
-        How long it waits with the callback that ends the recording.
-    """
-    return f"""[board]
-name = "recorded"
-[callbacks]
-stopped = "{STOP_RECORD}"
-schedule_finished = "{STOP_RECORD}"
-linger_s = {linger_s}
-"""
-
-
 @dataclass(frozen=True, slots=True)
 class Case:
     """One experiment.
@@ -86,6 +58,8 @@ class Case:
         ``wraps_at``, as far as its type holds that.
     wraps_at : int
         See above.
+    rate_hz : float, optional
+        Rate of the ticks, by default the sketch's own.
     runs : int
         How often the same module does it, each time into a file of its own; the last one counts.
     scheduled : bool
@@ -99,17 +73,26 @@ class Case:
     title: str
     sketch: Sketch = SKETCHES["ramps"]
     wraps_at: int = 2**53
+    rate_hz: float | None = None
     runs: int = 1
     scheduled: bool = False
     disturb: str = ""
     connects_only: bool = False
+
+    @property
+    def events(self) -> tuple[str, ...]:
+        """What the markers have to tell at least, in any order."""
+        if self.scheduled:
+            return ("schedule_started", "schedule_finished")
+        more = {"restart": ("board_restarted",), "kill": ("started",)}
+        return ("started", *more.get(self.disturb, ()), "stopped")
 
 
 CASES: Final = (
     Case("fresh launch"),
     Case("second run", runs=2),
     Case("SCHEDULE", scheduled=True),
-    Case("130 variables", SKETCHES["many"], wraps_at=4096),
+    Case("130 variables at 10 kHz", SKETCHES["many"], wraps_at=4096, rate_hz=10_000.0),
     Case("sparse only", _SPARSE),
     Case("restart of the board", disturb="restart"),
     Case("kill and restart of the module", disturb="kill"),
@@ -117,123 +100,13 @@ CASES: Final = (
 )
 
 
-class Module:
-    """The module's process, as a control room starts it."""
-
-    def __init__(self, board_port: int, config: Path) -> None:
-        self._process = subprocess.Popen(
-            [sys.executable, "-m", "api.server", f"--board=127.0.0.1:{board_port}"]
-            + [f"--config={config}", "--ip=127.0.0.1", "--port=0"],
-            cwd=ROOT,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
-            text=True,
-        )
-        line = self._process.stdout.readline() if self._process.stdout else ""
-        found = re.search(r"listens on 127.0.0.1:(\d+)", line)
-        if found is None:
-            self.kill()
-            raise RuntimeError(f"the module says {line!r}")
-        self.port = int(found[1])
-
-    def kill(self) -> None:
-        """End it at once, as a crash does."""
-        self._process.kill()
-        self.end()
-
-    def end(self) -> None:
-        """End it as a control room does, if it has not ended."""
-        self._process.terminate()
-        self._process.wait()
-        if self._process.stdout is not None:
-            self._process.stdout.close()
-
-
-class Room:
-    """A control room's connection: sends commands, keeps callbacks, asks UP once a second."""
-
-    def __init__(self, port: int, *, connects_only: bool = False) -> None:
-        self._socket = socket.create_connection(("127.0.0.1", port), timeout=TIMEOUT_S)
-        self._over = threading.Event()
-        self._received = b""
-        self._reader = threading.Thread(target=self._read)
-        self._asker = threading.Thread(target=self._ask)
-        self._reader.start()
-        if not connects_only:
-            self._socket.sendall(b"GET_PCOMMS;")
-            self._asker.start()
-
-    def send(self, pcomm: str, **payload: Any) -> None:
-        """Send a command; a room does not wait for an answer."""
-        text = f"|{json.dumps(payload)}" if payload else ""
-        self._socket.sendall(f"{pcomm}{text};".encode())
-
-    def await_callback(self) -> bool:
-        """Wait for the callback that ends the recording; tell whether it came."""
-        deadline_s = time.monotonic() + TIMEOUT_S
-        while STOP_RECORD.encode() not in self._received:
-            if time.monotonic() > deadline_s:
-                return False
-            time.sleep(0.01)
-        self._received = b""
-        return True
-
-    def close(self) -> None:
-        """Disconnect."""
-        self._over.set()
-        with contextlib.suppress(OSError):
-            self._socket.shutdown(socket.SHUT_RDWR)
-        self._socket.close()
-        self._reader.join()
-        if self._asker.ident is not None:
-            self._asker.join()
-
-    def _read(self) -> None:
-        with contextlib.suppress(OSError):
-            while data := self._socket.recv(4096):
-                self._received += data
-
-    def _ask(self) -> None:
-        with contextlib.suppress(OSError):
-            while not self._over.wait(1.0):
-                self._socket.sendall(b"UP;")
-
-
-class Observer:
-    """Another client, which asks STATUS."""
-
-    def __init__(self, port: int) -> None:
-        self._socket = socket.create_connection(("127.0.0.1", port), timeout=TIMEOUT_S)
-        self._lines = self._socket.makefile("rb")
-        self._lines.readline()  # the banner
-
-    def status(self) -> dict[str, Any]:
-        """Ask for STATUS."""
-        self._socket.sendall(b"STATUS;")
-        status: dict[str, Any] = json.loads(self._lines.readline())
-        return status
-
-    def wait(self, condition: Callable[[dict[str, Any]], object], what: str) -> dict[str, Any]:
-        """Ask until a condition of STATUS is true."""
-        deadline_s = time.monotonic() + TIMEOUT_S
-        while not condition(status := self.status()):
-            if time.monotonic() > deadline_s:
-                raise TimeoutError(f"{what} did not come: {status}")
-            time.sleep(_ASK_S)
-        return status
-
-    def close(self) -> None:
-        """Disconnect."""
-        self._lines.close()
-        self._socket.close()
-
-
 class MarkerListener:
-    """Receives all markers from when it is made; the file has to have the same."""
+    """Receives all markers of one life of the module; the file has to have the same."""
 
     def __init__(self) -> None:
         (info,) = pylsl.resolve_byprop("name", EVENTS, 1, TIMEOUT_S)
-        self._inlet = pylsl.StreamInlet(info, processing_flags=pylsl.proc_none)
+        flags = pylsl.proc_none
+        self._inlet = pylsl.StreamInlet(info, recover=False, processing_flags=flags)
         self._inlet.open_stream(TIMEOUT_S)
         self.markers: list[tuple[float, str]] = []
         self._over = threading.Event()
@@ -248,10 +121,11 @@ class MarkerListener:
 
     def _pull(self) -> None:
         over = False
-        while not over:
-            over = self._over.is_set()
-            samples, stamps_s = self._inlet.pull_chunk(0.1, 64)
-            self.markers += [(t, texts[0]) for t, texts in zip(stamps_s, samples, strict=True)]
+        with contextlib.suppress(pylsl.util.LostError):  # the module was killed
+            while not over:
+                over = self._over.is_set()
+                samples, stamps_s = self._inlet.pull_chunk(0.1, 64)
+                self.markers += [(t, texts[0]) for t, texts in zip(stamps_s, samples, strict=True)]
 
 
 class Experiment:
@@ -271,6 +145,9 @@ class Experiment:
         How long it streams, and again after what happens in the middle.
     linger_s : float
         How long the module waits with the callback that ends the recording.
+    patient : bool
+        Whether the module that was killed and is back starts only when the recorder has found all
+        streams again. Otherwise it does so at once.
     """
 
     def __init__(
@@ -282,12 +159,17 @@ class Experiment:
         *,
         streamed_s: float = STREAMED_S,
         linger_s: float = LINGER_S,
+        patient: bool = False,
     ) -> None:
         self._case, self._recorder, self._folder = case, recorder, folder
-        self._streamed_s = streamed_s
+        self._streamed_s, self._patient = streamed_s, patient
         self._life = contextlib.ExitStack()  # what ends with the module
         self._board = SimulatedBoard(
-            case.sketch, delay_s=delay_s, jitter_s=delay_s / 5, clock=local_clock
+            case.sketch,
+            case.rate_hz,
+            delay_s=delay_s,
+            jitter_s=delay_s / 5,
+            clock=local_clock,
         )
         self._config = folder / "bela.toml"
         self._config.write_text(configuration(linger_s), encoding="utf-8")
@@ -345,7 +227,7 @@ class Experiment:
                 self._room.send("SCHEDULE", start_in_s=START_IN_S, duration_s=self._streamed_s)
             else:
                 self._start()
-                self._disturb(path, lives)
+                self._disturb(lives)
                 self._room.send("STOP")
             in_time = self._room.await_callback()
             self._recorder.stop()
@@ -360,6 +242,7 @@ class Experiment:
             self._case.wraps_at,
             lives,
             listener.markers,
+            self._case.events,
             names,
             n_breaks=1 if self._case.disturb else 0,
         )
@@ -370,39 +253,37 @@ class Experiment:
 
     def _start(self) -> None:
         self._room.send("START", start_in_s=START_IN_S)
-        self._observer.wait(lambda s: s["state"] == "streaming", "state streaming")
+        self._observer.wait(_latest_s, "the first samples")
         self._stream_on()
 
     def _stream_on(self) -> None:
         """Wait until what is streamed has come some seconds further."""
         until_s = local_clock() + self._streamed_s
+        self._observer.wait(lambda s: _latest_s(s) > until_s, f"samples of {until_s:.1f} s")
 
-        def has_come(status: dict[str, Any]) -> bool:
-            return any((s["last_lsl_s"] or 0.0) > until_s for s in status["streams"])
-
-        self._observer.wait(has_come, f"samples of {until_s:.1f} s")
-
-    def _disturb(self, path: Path, lives: list[list[dict[str, Any]]]) -> None:
+    def _disturb(self, lives: list[list[dict[str, Any]]]) -> None:
         if self._case.disturb == "restart":
             self._board.restart()
             self._observer.wait(lambda s: s["counters"]["restarts"], "the restart")
             self._stream_on()
         elif self._case.disturb == "kill":
+            n_consumers = self._module.n_consumers - 1  # the listener does not come back
             lives.append(self._observer.status()["streams"])
             self._module.kill()
             self._life.close()
-            back_s = local_clock()
             self._launch()
             self._prepare()
+            if self._patient:
+                self._await_consumers(n_consumers)
             self._start()
-            self._await_recorder(path, back_s)
+            self._await_consumers(n_consumers)
 
-    def _await_recorder(self, path: Path, since_s: float) -> None:
-        """Wait until the file has something new of every stream, but not for ever."""
-        names = {EVENTS, *(s["name"] for s in self._observer.status()["streams"])}
-        deadline_s = time.monotonic() + _RECOVERY_S
-        while time.monotonic() < deadline_s:
-            last_s = last_stamps_s(path)
-            if all(last_s.get(name, 0.0) > since_s for name in names):
-                return
-            time.sleep(0.2)
+    def _await_consumers(self, n_consumers: int) -> None:
+        self._observer.wait(
+            lambda _: self._module.n_consumers >= n_consumers, "a connection for each stream"
+        )
+
+
+def _latest_s(status: dict[str, Any]) -> float:
+    """Give the stamp of the latest sample of any stream, 0 when there is none."""
+    return max((s["last_lsl_s"] or 0.0 for s in status["streams"]), default=0.0)

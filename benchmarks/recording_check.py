@@ -23,7 +23,6 @@ _WRAPS_AT: Final = {
     ValueType.FLOAT: 2**24,
     ValueType.DOUBLE: 2**53,
 }
-_ENDS: Final = frozenset({"stopped", "schedule_finished"})
 
 
 @dataclass(slots=True)
@@ -50,7 +49,9 @@ class Expected:
         The ``streams`` of STATUS at the end. Before it, those just before the module was killed,
         which are at least what was published.
     markers : list
-        All markers, with their stamps.
+        Markers that another inlet has received, with their stamps.
+    events : tuple of str
+        What markers have to tell at least.
     names : set of str
         Names of all streams of the network.
     n_breaks : int
@@ -61,6 +62,7 @@ class Expected:
     wraps_at: int
     lives: list[list[dict[str, Any]]]
     markers: list[tuple[float, str]]
+    events: tuple[str, ...]
     names: set[str]
     n_breaks: int = 0
 
@@ -97,17 +99,8 @@ def compare(path: Path, expected: Expected) -> Result:
             result.faults.append(f"{name}: stamps run backwards")
         if stamps_s.size:
             result.faults += _odd_values(name, taken[name], expected)
-    _compare_markers(taken.get(EVENTS), expected.markers, result)
+    _compare_markers(taken.get(EVENTS), expected, result)
     return result
-
-
-def last_stamps_s(path: Path) -> dict[str, float]:
-    """Give the last stamp of each stream in a file that is still being written."""
-    return {
-        name: float(stream["time_stamps"][-1])
-        for name, stream in _load(path).items()
-        if len(stream["time_stamps"])
-    }
 
 
 def _load(path: Path) -> dict[str, dict[str, Any]]:
@@ -140,16 +133,13 @@ def _odd_values(name: str, stream: dict[str, Any], expected: Expected) -> list[s
     return faults
 
 
-def _compare_markers(
-    events: dict[str, Any] | None, markers: list[tuple[float, str]], result: Result
-) -> None:
-    kept: Counter[tuple[float, str]] = Counter()
+def _compare_markers(events: dict[str, Any] | None, expected: Expected, result: Result) -> None:
+    kept: list[tuple[float, str]] = []
     if events is not None and len(events["time_stamps"]):
         texts = (row[0] for row in events["time_series"])
-        kept.update(zip(events["time_stamps"].tolist(), texts, strict=True))
-    lost = Counter(markers) - kept
-    result.n_markers = len(markers) - lost.total()
+        kept = list(zip(events["time_stamps"].tolist(), texts, strict=True))
+    result.n_markers = len(kept)
+    lost = [text for _, text in (Counter(expected.markers) - Counter(kept)).elements()]
+    lost += (Counter(expected.events) - Counter(text.split()[0] for _, text in kept)).elements()
     if lost:
-        result.faults.append(f"markers are missing: {', '.join(text for _, text in lost)}")
-    if not _ENDS & {text.split()[0] for _, text in markers}:
-        result.faults.append("no marker tells the end")
+        result.faults.append(f"markers are missing: {', '.join(dict.fromkeys(lost))}")
