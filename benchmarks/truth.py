@@ -23,7 +23,7 @@ from typing import Final
 ROOT = Path(__file__).resolve().parents[1]
 sys.path[:0] = [str(ROOT)]
 
-from bela_module.simulator.network.delays import NO_DELAY, Delay, Network  # noqa: E402
+from bela_module.simulator.network.delays import NO_DELAY, LinkDelay, Network  # noqa: E402
 from bela_module.streams.outlets import keep_on_this_machine  # noqa: E402
 from benchmarks.marked_text import write_between_marks  # noqa: E402
 from benchmarks.truth_recording import Condition, measure  # noqa: E402
@@ -32,14 +32,14 @@ from benchmarks.truth_report import Result, evaluate, plot, tables  # noqa: E402
 _AT_ONCE: Final = 2  # more would only measure how the processes disturb each other
 
 
-def _alike(delay: Delay) -> Network:
+def _alike(delay: LinkDelay) -> Network:
     return Network(delay, delay)
 
 
-SPIKES: Final = _alike(Delay(jitter_s=0.001, spike_share=0.05, spike_s=0.02))
+SPIKES: Final = _alike(LinkDelay(jitter_s=0.001, spike_share=0.05, spike_s=0.02))
 JITTERS: Final = {
     "none": NO_DELAY,
-    "0.3 ms": _alike(Delay(jitter_s=0.0003)),
+    "0.3 ms": _alike(LinkDelay(jitter_s=0.0003)),
     "1 ms, spikes": SPIKES,
 }
 
@@ -52,8 +52,8 @@ CONDITIONS: Final = (
     Condition("Other rates", "22.05 kHz, 44.1 declared", 50.0, SPIKES, 22050.0, burst_ticks=8),
     Condition("Other rates", "2756.25 Hz, multiplexed", 50.0, SPIKES, 2756.25, burst_ticks=1),
     Condition("Other rates", "96 kHz", 50.0, SPIKES, 96000.0, 96000.0, burst_ticks=32),
-    Condition("Asymmetric delay", "5 ms there", network=Network(to_board=Delay(0.005))),
-    Condition("Asymmetric delay", "5 ms back", network=Network(to_client=Delay(0.005))),
+    Condition("Asymmetric delay", "5 ms there", network=Network(to_board=LinkDelay(0.005))),
+    Condition("Asymmetric delay", "5 ms back", network=Network(to_client=LinkDelay(0.005))),
 )
 
 PLOTTED: Final = "1 ms, spikes, +100 ppm"

@@ -18,8 +18,8 @@ from bela_module.simulator.faults.fault_list import (
     describe_faults,
     parse_fault,
 )
-from bela_module.simulator.network.delays import Delay, Network
-from bela_module.simulator.parameters import Number, Rule, Whole
+from bela_module.simulator.network.delays import LinkDelay, Network
+from bela_module.simulator.parameters import NumberRange, Rule, WholeRange
 from bela_module.simulator.replay.replayed_board import ReplayedBoard
 from bela_module.simulator.simulated_board import SimulatedBoard
 from bela_module.simulator.simulated_clock import DRIFT_PPM, RATE_HZ
@@ -28,13 +28,13 @@ from bela_module.simulator.time_limits import SIGNAL_CHECK_S
 
 _ALLOWED: Final[Mapping[str, Rule]] = MappingProxyType(
     {
-        "port": Whole(0, 65_535),
+        "port": WholeRange(0, 65_535),
         "rate": RATE_HZ,
         "drift-ppm": DRIFT_PPM,
-        "delay-ms": Number(0, 60_000, "ms"),
-        "jitter-ms": Number(0, 60_000, "ms"),
-        "seed": Whole(0, 2**32 - 1),
-        "speed": Number(0.001, 1000),
+        "delay-ms": NumberRange(0, 60_000, "ms"),
+        "jitter-ms": NumberRange(0, 60_000, "ms"),
+        "seed": WholeRange(0, 2**32 - 1),
+        "speed": NumberRange(0.001, 1000),
     }
 )
 """Allowed numbers on the command line."""
@@ -95,7 +95,7 @@ def _check_numbers(options: argparse.Namespace) -> None:
 
 
 def _make_board(options: argparse.Namespace) -> SimulatedBoard | ReplayedBoard:
-    both_ways = Delay(options.delay_ms / 1000, options.jitter_ms / 1000)
+    both_ways = LinkDelay(options.delay_ms / 1000, options.jitter_ms / 1000)
     network = Network(both_ways, both_ways)
     where: dict[str, Any] = {"host": options.host, "port": options.port, "seed": options.seed}
     if options.replay is None:

@@ -1,7 +1,7 @@
 """Parameters declared as annotated dataclass fields: range checks, parsing of text, help. Pure.
 
 An annotation holds the allowed values and the meaning, as in
-``p: Annotated[float, Number(0, 1), "probability for each message"]``; a ``Literal``, a ``bool`` or
+``p: Annotated[float, NumberRange(0, 1), "probability for each message"]``; a ``Literal``, a ``bool`` or
 a ``str`` needs no rule of its own.
 """
 
@@ -37,7 +37,7 @@ class Rule(ABC):
 
 
 @dataclass(frozen=True, slots=True)
-class Number(Rule):
+class NumberRange(Rule):
     """A number from ``low`` to ``high``, both included, or 0 if ``or_zero``."""
 
     low: float
@@ -63,7 +63,7 @@ class Number(Rule):
         return f"{zero}{self._words}{self.low:.15g} to {self.high:.15g} {self.unit}".rstrip()
 
 
-class Whole(Number):
+class WholeRange(NumberRange):
     """A whole number from ``low`` to ``high``, both included."""
 
     _kind = numbers.Integral

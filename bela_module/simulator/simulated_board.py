@@ -23,7 +23,7 @@ from bela_module.simulator.faults.fault_scheduler import FaultScheduler
 from bela_module.simulator.faults.message_faults import Loss
 from bela_module.simulator.network.board_connection import ClientChannel
 from bela_module.simulator.network.board_server import BoardServer
-from bela_module.simulator.network.delays import Delay, Network
+from bela_module.simulator.network.delays import LinkDelay, Network
 from bela_module.simulator.simulated_clock import DRIFT_PPM, RATE_HZ, SimulatedClock
 from bela_module.simulator.sketches.built_in import find_sketch
 from bela_module.simulator.sketches.received_values import BufferEcho
@@ -87,7 +87,7 @@ class SimulatedBoard(BoardServer):
         seed: int = 0,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        both_ways = Delay(delay_s, jitter_s)
+        both_ways = LinkDelay(delay_s, jitter_s)
         super().__init__(
             host=host, port=port, network=network or Network(both_ways, both_ways), seed=seed
         )

@@ -13,13 +13,13 @@ from typing import Final
 import numpy as np
 
 from bela_module.protocol.variables import Ticks
-from bela_module.simulator.parameters import Number
+from bela_module.simulator.parameters import NumberRange
 from bela_module.simulator.sketches.signals import Times
 
-RATE_HZ: Final = Number(0.001, 1e8, "Hz")
+RATE_HZ: Final = NumberRange(0.001, 1e8, "Hz")
 """Allowed tick rates."""
 
-DRIFT_PPM: Final = Number(-500_000, 1e6, "ppm")
+DRIFT_PPM: Final = NumberRange(-500_000, 1e6, "ppm")
 """Allowed drifts: from half the rate to twice the rate."""
 
 _MAX_PIECES = 1000

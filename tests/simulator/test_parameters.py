@@ -11,10 +11,10 @@ import pytest
 from bela_module.errors import RequestError
 from bela_module.simulator.parameters import (
     Choice,
-    Number,
+    NumberRange,
     VariableName,
     VariableNames,
-    Whole,
+    WholeRange,
     check_parameters,
     parameters_of,
     variables_named_by,
@@ -25,8 +25,8 @@ from bela_module.simulator.parameters import (
 class Weather:
     """A thing with a parameter of every kind."""
 
-    wind_s: Annotated[float, Number(0.5, 10, "s", or_zero=True), "how long it blows"] = 0.0
-    drops: Annotated[int, Whole(0, 100), "how many"] = 0
+    wind_s: Annotated[float, NumberRange(0.5, 10, "s", or_zero=True), "how long it blows"] = 0.0
+    drops: Annotated[int, WholeRange(0, 100), "how many"] = 0
     sky: Annotated[Literal["blue", "grey"], "its colour"] = "blue"
     cold: bool = False
     where: str = ""

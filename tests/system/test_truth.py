@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from bela_module.simulator.network.delays import Delay, Network
+from bela_module.simulator.network.delays import LinkDelay, Network
 from benchmarks.marked_text import write_between_marks
 from benchmarks.truth_recording import Condition, Recording, measure
 from benchmarks.truth_report import AFTER_S, evaluate, tables
@@ -88,7 +88,7 @@ def test_a_page_without_marks_is_left_alone(tmp_path: Path) -> None:
 
 
 def test_stamps_are_true_through_jitter_and_drift() -> None:
-    delay = Delay(jitter_s=0.001, spike_share=0.05, spike_s=0.02)
+    delay = LinkDelay(jitter_s=0.001, spike_share=0.05, spike_s=0.02)
     for _ in range(3):  # a busy machine adds delays of its own
         recording = measure(Condition("", "", 100.0, Network(delay, delay)), 3.0)
         error_s = np.abs(recording.stamp_s - recording.truth_s)
@@ -103,7 +103,7 @@ def test_stamps_are_true_through_jitter_and_drift() -> None:
 
 
 def test_half_an_asymmetric_delay_is_in_the_error_and_inside_what_is_stated() -> None:
-    recording = measure(Condition("", "", network=Network(to_client=Delay(BACK_S))), 1.0)
+    recording = measure(Condition("", "", network=Network(to_client=LinkDelay(BACK_S))), 1.0)
     error_s = recording.stamp_s - recording.truth_s
     assert np.mean(np.abs(error_s) <= recording.stated_s) >= 0.999
     assert np.median(recording.stated_s) > BACK_S / 4

@@ -14,7 +14,7 @@ from typing import Annotated, Any, ClassVar, Final, Literal, NamedTuple, Self
 
 import numpy as np
 
-from bela_module.simulator.parameters import Number, VariableName, Whole, check_parameters
+from bela_module.simulator.parameters import NumberRange, VariableName, WholeRange, check_parameters
 from bela_module.simulator.watcher.written_values import Payload
 
 ReplyDefect = Literal["turn", "cut", "text", "binary", "number", "missing", "fewer", "empty"]
@@ -47,8 +47,8 @@ class MessageFault(ABC):
         When a parameter is out of its range.
     """
 
-    p: Annotated[float, Number(0, 1), "probability for each message"] = 1.0
-    n: Annotated[int, Whole(0, 10**9), "how often before it ends; 0 for ever"] = 0
+    p: Annotated[float, NumberRange(0, 1), "probability for each message"] = 1.0
+    n: Annotated[int, WholeRange(0, 10**9), "how often before it ends; 0 for ever"] = 0
 
     name: ClassVar[str]
     loses_data: ClassVar[bool] = True

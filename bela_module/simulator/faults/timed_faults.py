@@ -11,9 +11,9 @@ from bela_module.protocol.control_commands import encode_commands, monitor_comma
 from bela_module.simulator.faults.fault_target import FaultTarget
 from bela_module.simulator.network.board_server import ChannelChoice
 from bela_module.simulator.network.delays import (
-    Delay,
     DelayTime,
     JitterMean,
+    LinkDelay,
     Network,
     SpikeShare,
     SpikeTime,
@@ -21,10 +21,10 @@ from bela_module.simulator.network.delays import (
 from bela_module.simulator.parameters import (
     DAY_S,
     Choice,
-    Number,
+    NumberRange,
     VariableName,
     VariableNames,
-    Whole,
+    WholeRange,
     check_parameters,
 )
 from bela_module.simulator.simulated_clock import DRIFT_PPM
@@ -44,9 +44,11 @@ class TimedFault(ABC):
         When a parameter is out of its range.
     """
 
-    at_s: Annotated[float, Number(0, DAY_S, "s"), "after how long it happens"] = 0.0
+    at_s: Annotated[float, NumberRange(0, DAY_S, "s"), "after how long it happens"] = 0.0
     every_s: Annotated[
-        float, Number(0.01, DAY_S, "s", or_zero=True), "after how long again and again; 0 for once"
+        float,
+        NumberRange(0.01, DAY_S, "s", or_zero=True),
+        "after how long again and again; 0 for once",
     ] = 0.0
 
     name: ClassVar[str]
@@ -64,7 +66,7 @@ class TimedFault(ABC):
 class LastingFault(TimedFault):
     """A fault with a duration, which ends before it begins again."""
 
-    for_s: Annotated[float, Number(0.001, DAY_S, "s"), "how long it lasts"] = 2.0
+    for_s: Annotated[float, NumberRange(0.001, DAY_S, "s"), "how long it lasts"] = 2.0
 
     def __post_init__(self) -> None:
         """Check also that it ends before it begins again."""
@@ -124,7 +126,7 @@ class Silence(LastingFault):
 class Stall(LastingFault):
     """Nothing arrives, either way; afterwards everything does."""
 
-    for_s: Annotated[float, Number(0.001, DAY_S, "s"), "how long it lasts"] = 1.0
+    for_s: Annotated[float, NumberRange(0.001, DAY_S, "s"), "how long it lasts"] = 1.0
 
     name = "stall"
 
@@ -148,7 +150,9 @@ class Slow(TimedFault):
     def apply(self, board: FaultTarget) -> None:
         """Change the delays."""
         rest = (self.jitter_s, self.spike_share, self.spike_s)
-        board.set_network(Network(Delay(self.to_board_s, *rest), Delay(self.to_client_s, *rest)))
+        board.set_network(
+            Network(LinkDelay(self.to_board_s, *rest), LinkDelay(self.to_client_s, *rest))
+        )
 
 
 # ---- the board -----------------------------------------------------------------------------------
@@ -158,10 +162,10 @@ class Slow(TimedFault):
 class Restart(TimedFault):
     """The board starts again and remembers nothing."""
 
-    first_tick: Annotated[int, Whole(0, _MAX_FIRST_TICK), "where its ticks begin"] = 0
+    first_tick: Annotated[int, WholeRange(0, _MAX_FIRST_TICK), "where its ticks begin"] = 0
     sketch: Annotated[str, Choice(("", *SKETCHES)), "what it runs then; empty for the same"] = ""
     project: Annotated[str, "what the sketch is called then; empty for its own name"] = ""
-    down_s: Annotated[float, Number(0, DAY_S, "s"), "how long it takes no connections"] = 0.0
+    down_s: Annotated[float, NumberRange(0, DAY_S, "s"), "how long it takes no connections"] = 0.0
 
     name = "restart"
 
@@ -219,7 +223,9 @@ class OtherClient(TimedFault):
     ] = "unwatch"
     variables: Annotated[str, VariableNames(), "for which"] = ""
     period_ticks: Annotated[
-        int, Whole(0, _MAX_PERIOD_TICKS), "for monitor: its period; 1 for one value, 0 for no more"
+        int,
+        WholeRange(0, _MAX_PERIOD_TICKS),
+        "for monitor: its period; 1 for one value, 0 for no more",
     ] = 0
 
     name = "other-client"
@@ -251,7 +257,7 @@ class OtherClient(TimedFault):
 class StepClock(TimedFault):
     """The board's clock steps: forward leaves ticks out, back makes the board stand still."""
 
-    step_s: Annotated[float, Number(-DAY_S, DAY_S, "s"), "how far; back below 0"] = 0.1
+    step_s: Annotated[float, NumberRange(-DAY_S, DAY_S, "s"), "how far; back below 0"] = 0.1
 
     name = "step-clock"
 

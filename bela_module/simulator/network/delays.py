@@ -7,18 +7,22 @@ from typing import Annotated, Final
 
 import numpy as np
 
-from bela_module.simulator.parameters import Number, check_parameters
+from bela_module.simulator.parameters import NumberRange, check_parameters
 
 _MAX_DELAY_S: Final = 3600.0
 
-DelayTime = Annotated[float, Number(0, _MAX_DELAY_S, "s"), "delay of every message"]
-JitterMean = Annotated[float, Number(0, _MAX_DELAY_S, "s"), "mean of the exponential delay on top"]
-SpikeShare = Annotated[float, Number(0, 1), "share of the messages that are delayed by a spike"]
-SpikeTime = Annotated[float, Number(0, _MAX_DELAY_S, "s"), "length of a spike"]
+DelayTime = Annotated[float, NumberRange(0, _MAX_DELAY_S, "s"), "delay of every message"]
+JitterMean = Annotated[
+    float, NumberRange(0, _MAX_DELAY_S, "s"), "mean of the exponential delay on top"
+]
+SpikeShare = Annotated[
+    float, NumberRange(0, 1), "share of the messages that are delayed by a spike"
+]
+SpikeTime = Annotated[float, NumberRange(0, _MAX_DELAY_S, "s"), "length of a spike"]
 
 
 @dataclass(frozen=True, slots=True)
-class Delay:
+class LinkDelay:
     """Distribution of the delay in one direction: constant, exponential jitter, rare spikes.
 
     Raises
@@ -55,8 +59,8 @@ class Delay:
 class Network:
     """Delays of both directions, which need not be equal."""
 
-    to_board: Delay = Delay()
-    to_client: Delay = Delay()
+    to_board: LinkDelay = LinkDelay()
+    to_client: LinkDelay = LinkDelay()
 
 
 NO_DELAY: Final = Network()

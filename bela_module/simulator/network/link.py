@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from bela_module.simulator.network.delays import Delay
+from bela_module.simulator.network.delays import LinkDelay
 
 
 class Link:
@@ -21,7 +21,7 @@ class Link:
     def __init__(
         self,
         deliver: Callable[[str | bytes], None],
-        delay: Delay,
+        delay: LinkDelay,
         random: np.random.Generator,
     ) -> None:
         self.delay = delay

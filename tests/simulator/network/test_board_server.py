@@ -18,7 +18,7 @@ from bela_module.protocol.control_commands import (
     watch_command,
 )
 from bela_module.simulator.faults.message_faults import OversizedPayload
-from bela_module.simulator.network.delays import Delay, Network
+from bela_module.simulator.network.delays import LinkDelay, Network
 from bela_module.simulator.simulated_board import SimulatedBoard
 from tests.support.raw_client import open_channel, raw_client
 
@@ -135,7 +135,7 @@ def test_a_silent_board_takes_connections_and_says_nothing() -> None:
 
 
 def test_delays_are_added_each_way() -> None:
-    network = Network(to_board=Delay(0.03), to_client=Delay(0.05))
+    network = Network(to_board=LinkDelay(0.03), to_client=LinkDelay(0.05))
     with SimulatedBoard(network=network) as board, raw_client(board.url) as client:
         began_s = time.monotonic()
         client.list()

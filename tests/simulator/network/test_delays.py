@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from bela_module.errors import RequestError
-from bela_module.simulator.network.delays import Delay
+from bela_module.simulator.network.delays import LinkDelay
 
 
 @pytest.mark.parametrize(
@@ -17,16 +17,16 @@ from bela_module.simulator.network.delays import Delay
 )
 def test_a_delay_that_cannot_be_is_refused(wrong: dict[str, float]) -> None:
     with pytest.raises(RequestError, match="of a network's delay: it must be 0 to"):
-        Delay(**wrong)
+        LinkDelay(**wrong)
 
 
 def test_delays_have_the_distribution_that_was_asked_for() -> None:
     random = np.random.default_rng(0)
-    delay = Delay(0.01, jitter_s=0.001, spike_share=0.05, spike_s=0.1)
+    delay = LinkDelay(0.01, jitter_s=0.001, spike_share=0.05, spike_s=0.1)
     drawn_s = np.array([delay.draw_s(random) for _ in range(20_000)])
     spikes = drawn_s >= 0.1
     assert drawn_s.min() >= 0.01
     assert spikes.mean() == pytest.approx(0.05, abs=0.01)
     assert (drawn_s[~spikes] - 0.01).mean() == pytest.approx(0.001, rel=0.05)
-    assert Delay().is_zero
+    assert LinkDelay().is_zero
     assert not delay.is_zero

@@ -6,14 +6,14 @@ import asyncio
 
 import numpy as np
 
-from bela_module.simulator.network.delays import Delay
+from bela_module.simulator.network.delays import LinkDelay
 from bela_module.simulator.network.link import Link
 
 
 def test_without_delay_a_message_arrives_at_once() -> None:
     async def run() -> None:
         arrived: list[str | bytes] = []
-        link = Link(arrived.append, Delay(), np.random.default_rng(0))
+        link = Link(arrived.append, LinkDelay(), np.random.default_rng(0))
         link.send(b"now")
         assert arrived == [b"now"]
 
@@ -23,12 +23,12 @@ def test_without_delay_a_message_arrives_at_once() -> None:
 def test_late_messages_keep_their_order() -> None:
     async def run() -> None:
         arrived: list[str | bytes] = []
-        spiky = Delay(0.001, jitter_s=0.002, spike_share=0.2, spike_s=0.01)
+        spiky = LinkDelay(0.001, jitter_s=0.002, spike_share=0.2, spike_s=0.01)
         link = Link(arrived.append, spiky, np.random.default_rng(0))
         sent = [str(k) for k in range(100)]
         for message in sent:
             link.send(message)
-        link.delay = Delay()
+        link.delay = LinkDelay()
         link.send("last")
         assert arrived == []
         assert link.waiting_bytes == sum(map(len, sent)) + 4
@@ -44,7 +44,9 @@ def test_a_stall_holds_everything_and_loses_nothing() -> None:
     async def run() -> None:
         arrived: list[tuple[str | bytes, float]] = []
         loop = asyncio.get_running_loop()
-        link = Link(lambda m: arrived.append((m, loop.time())), Delay(), np.random.default_rng(0))
+        link = Link(
+            lambda m: arrived.append((m, loop.time())), LinkDelay(), np.random.default_rng(0)
+        )
         began_s = loop.time()
         link.stall(0.03)
         link.send("a")
@@ -60,7 +62,7 @@ def test_a_stall_holds_everything_and_loses_nothing() -> None:
 def test_what_is_under_way_is_forgotten_when_the_link_closes() -> None:
     async def run() -> None:
         arrived: list[str | bytes] = []
-        link = Link(arrived.append, Delay(0.001), np.random.default_rng(0))
+        link = Link(arrived.append, LinkDelay(0.001), np.random.default_rng(0))
         link.send("late")
         link.close()
         await asyncio.sleep(0.02)
