@@ -18,7 +18,8 @@ from bela_module.simulator.faults.fault_list import (
     describe_faults,
     parse_fault,
 )
-from bela_module.simulator.network.delays import LinkDelay, Network
+from bela_module.simulator.network.delays import NETWORKS, LinkDelay, Network
+from bela_module.simulator.network.nagle import TCP_TIMINGS
 from bela_module.simulator.parameters import NumberRange, Rule, WholeRange
 from bela_module.simulator.replay.replayed_board import ReplayedBoard
 from bela_module.simulator.simulated_board import SimulatedBoard
@@ -95,9 +96,9 @@ def _check_numbers(options: argparse.Namespace) -> None:
 
 
 def _make_board(options: argparse.Namespace) -> SimulatedBoard | ReplayedBoard:
-    both_ways = LinkDelay(options.delay_ms / 1000, options.jitter_ms / 1000)
-    network = Network(both_ways, both_ways)
+    network = _network(options)
     where: dict[str, Any] = {"host": options.host, "port": options.port, "seed": options.seed}
+    where["tcp"] = TCP_TIMINGS[options.tcp]
     if options.replay is None:
         return SimulatedBoard(
             options.sketch, options.rate, drift_ppm=options.drift_ppm, network=network, **where
@@ -105,6 +106,14 @@ def _make_board(options: argparse.Namespace) -> SimulatedBoard | ReplayedBoard:
     if options.fault:
         raise RequestError("faults happen to a simulated board; a replayed one takes none")
     return ReplayedBoard(options.replay, speed=options.speed, network=network, **where)
+
+
+def _network(options: argparse.Namespace) -> Network:
+    if options.network is None:
+        return Network.symmetric(LinkDelay(options.delay_ms / 1000, options.jitter_ms / 1000))
+    if options.delay_ms or options.jitter_ms:
+        raise RequestError("--network has delays of its own; leave --delay-ms and --jitter-ms away")
+    return NETWORKS[options.network]
 
 
 def _serve(
@@ -157,6 +166,20 @@ def _parser(program: str) -> argparse.ArgumentParser:
     parser.add_argument("--delay-ms", type=float, default=0.0, help="network delay each way")
     parser.add_argument(
         "--jitter-ms", type=float, default=0.0, help="mean of exponential jitter each way"
+    )
+    parser.add_argument(
+        "--network",
+        choices=NETWORKS,
+        help="delays as over USB, over Wi-Fi, or of a board whose processor is loaded",
+    )
+    parser.add_argument(
+        "--tcp",
+        choices=TCP_TIMINGS,
+        default="real",
+        help=(
+            "when control messages leave: with Nagle's algorithm as on a board, with "
+            "acknowledgements of clients always 40 ms late, or at once"
+        ),
     )
     parser.add_argument("--seed", type=int, default=0, help="seed of everything random")
     parser.add_argument("--replay", metavar="CAPTURE", help="play this recording instead")

@@ -1,8 +1,8 @@
 """Parameters declared as annotated dataclass fields: range checks, parsing of text, help. Pure.
 
 An annotation holds the allowed values and the meaning, as in
-``p: Annotated[float, NumberRange(0, 1), "probability for each message"]``; a ``Literal``, a ``bool`` or
-a ``str`` needs no rule of its own.
+``p: Annotated[float, NumberRange(0, 1), "probability for each message"]``; a ``Literal``, a
+``bool`` or a ``str`` needs no rule of its own.
 """
 
 from __future__ import annotations

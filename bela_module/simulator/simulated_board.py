@@ -24,6 +24,7 @@ from bela_module.simulator.faults.message_faults import Loss
 from bela_module.simulator.network.board_connection import ClientChannel
 from bela_module.simulator.network.board_server import BoardServer
 from bela_module.simulator.network.delays import LinkDelay, Network
+from bela_module.simulator.network.nagle import TCP_TIMINGS, TcpTiming
 from bela_module.simulator.simulated_clock import DRIFT_PPM, RATE_HZ, SimulatedClock
 from bela_module.simulator.sketches.built_in import find_sketch
 from bela_module.simulator.sketches.received_values import BufferEcho
@@ -55,7 +56,9 @@ class SimulatedBoard(BoardServer):
     delay_s, jitter_s : float
         Shorthand for a ``network`` with this delay and this mean of exponential jitter each way.
     network : Network, optional
-        Delays each way; overrides the shorthand.
+        Delays each way; overrides the shorthand. ``NETWORKS`` has some by name.
+    tcp : TcpTiming
+        Nagle's algorithm at the control sockets, and the acknowledgements of clients.
     first_tick : int
         First tick; rounded down to the start of a burst.
     host, port : str, int
@@ -81,6 +84,7 @@ class SimulatedBoard(BoardServer):
         delay_s: float = 0.0,
         jitter_s: float = 0.0,
         network: Network | None = None,
+        tcp: TcpTiming = TCP_TIMINGS["real"],
         first_tick: int = 0,
         host: str = "127.0.0.1",
         port: int = 0,
@@ -89,7 +93,11 @@ class SimulatedBoard(BoardServer):
     ) -> None:
         both_ways = LinkDelay(delay_s, jitter_s)
         super().__init__(
-            host=host, port=port, network=network or Network(both_ways, both_ways), seed=seed
+            host=host,
+            port=port,
+            network=network or Network.symmetric(both_ways),
+            seed=seed,
+            tcp=tcp,
         )
         self.received_buffers: deque[SketchBuffer] = deque(maxlen=_KEPT_BUFFERS)
         self._host_clock = clock
@@ -307,6 +315,21 @@ class SimulatedBoard(BoardServer):
 
         self._in_loop(step)
 
+    def miss_blocks(self, duration_s: float) -> None:
+        """Miss the audio blocks of some time, at least one: the ticks lag by that from now on."""
+        bursts = max(round(duration_s / self._clock.burst_s), 1)
+        self.step_clock(-bursts * self._clock.burst_s)
+
+    def delay_bursts(self, longest_s: float) -> None:
+        """Render the next audio blocks late, all at once after a random time; no tick lags."""
+
+        def delay() -> None:
+            late_s = self.random.uniform(0, longest_s)
+            self._clock.delay_bursts(self._advance_to_now().tick, self._host_clock() + late_s)
+            self._wake.set()
+
+        self._in_loop(delay)
+
     def set_drift(self, drift_ppm: float) -> None:
         """Change the drift of the board's clock from now on."""
         self._in_loop(lambda: self._clock.drift(self._advance_to_now().tick + 1, drift_ppm))
@@ -379,5 +402,5 @@ class SimulatedBoard(BoardServer):
         due_tick = self._watcher.due_tick
         if due_tick == NEVER or self._echo is not None:
             return LONGEST_SLEEP_S
-        due_s = self._clock.time_of(self._clock.last_tick_of_burst(due_tick))
+        due_s = self._clock.burst_time_s(due_tick)
         return min(max(due_s - self._host_clock(), 0.0), LONGEST_SLEEP_S)

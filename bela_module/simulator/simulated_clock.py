@@ -1,11 +1,12 @@
 """Clock of the simulated board: maps its ticks to the host's seconds, with drift and steps. Pure.
 
 Convention: a value was taken at the time of its tick, ticks are evenly spaced, and a burst happens
-at the time of its last tick.
+at the time of its last tick, or later, when the board is late.
 """
 
 from __future__ import annotations
 
+import math
 from bisect import bisect_right
 from dataclasses import dataclass
 from typing import Final
@@ -54,6 +55,8 @@ class SimulatedClock:
         self.burst_ticks = burst_ticks
         self.first_tick = first_tick
         self._pieces = [_Piece(first_tick, start_s, rate_hz * (1 + drift_ppm * 1e-6))]
+        self._late_tick = first_tick - 1
+        self._late_until_s = -math.inf
 
     @property
     def true_rate_hz(self) -> float:
@@ -65,6 +68,8 @@ class SimulatedClock:
 
         It is ``first_tick - 1`` before the first burst, and stands still after a step back.
         """
+        if time_s < self._late_until_s:
+            return self._late_tick
         piece = self._pieces[-1]
         tick = int(piece.first_tick + (time_s - piece.first_s) * piece.rate_hz)
         complete = (tick + 1) // self.burst_ticks * self.burst_ticks - 1
@@ -73,6 +78,19 @@ class SimulatedClock:
     def last_tick_of_burst(self, tick: int) -> int:
         """Return the last tick of the burst that a tick belongs to."""
         return tick // self.burst_ticks * self.burst_ticks + self.burst_ticks - 1
+
+    @property
+    def burst_s(self) -> float:
+        """Time from one burst to the next."""
+        return self.burst_ticks / self.true_rate_hz
+
+    def burst_time_s(self, tick: int) -> float:
+        """Return when the burst that a tick belongs to happens, in seconds."""
+        return max(self.time_of(self.last_tick_of_burst(tick)), self._late_until_s)
+
+    def delay_bursts(self, tick: int, until_s: float) -> None:
+        """Let no burst after a tick, the last that has happened, happen before a time."""
+        self._late_tick, self._late_until_s = tick, until_s
 
     def time_of(self, tick: int) -> float:
         """Return the time of one tick, in seconds."""

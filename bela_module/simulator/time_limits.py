@@ -12,6 +12,10 @@ LONGEST_SLEEP_S: Final = 0.25
 """Longest wait of a simulated board for its next due tick."""
 LOG_REPLY_S: Final = 0.01
 """Delay of the reply to ``log``; 10 to 60 ms were measured on a board."""
+DELAYED_ACK_S: Final = 0.04
+"""Longest delay of a client's acknowledgement; as on Linux, where it is 40 ms."""
+FIRST_ACK_CHECK_S: Final = 0.0005
+"""After a message's arrival until the first look for the client's acknowledgement."""
 SIGNAL_CHECK_S: Final = 0.2
 """Longest time between two looks at signals; on Windows they do not interrupt a wait."""
 

@@ -65,3 +65,14 @@ def test_after_a_step_back_the_last_tick_stays_the_last() -> None:
 def test_a_step_is_whole_bursts() -> None:
     clock = SimulatedClock(1000.0, 16)
     assert clock.step(159, 0.1) == 160 + 96
+
+
+def test_late_bursts_happen_all_at_once_and_no_tick_lags() -> None:
+    clock = SimulatedClock(1000.0, 10)
+    ticks = np.arange(3000)
+    before_s = clock.times_of(ticks)
+    assert clock.burst_s == 0.01
+    clock.delay_bursts(clock.tick_at(1.0), 1.055)
+    assert [clock.tick_at(s) for s in (1.0, 1.054, 1.055, 1.0601)] == [999, 999, 1049, 1059]
+    assert [clock.burst_time_s(tick) for tick in (1000, 1049, 1050)] == [1.055, 1.055, 1.059]
+    np.testing.assert_array_equal(clock.times_of(ticks), before_s)

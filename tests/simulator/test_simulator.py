@@ -60,6 +60,14 @@ def test_it_replays_a_capture() -> None:
         assert len(client.list().variables) == 124
 
 
+def test_a_network_and_the_timing_of_tcp_are_chosen_by_name() -> None:
+    with (
+        launched("--sketch", "ramps", "--network", "usb", "--tcp", "delayed-ack") as (_, url),
+        raw_client(url) as client,
+    ):
+        assert client.list().variables
+
+
 def test_sketches_and_faults_are_listed(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["--list-sketches"]) == 0
     assert "potentiometers  two knobs" in capsys.readouterr().out
@@ -109,6 +117,7 @@ def test_faults_for_the_sketch_after_a_restart_are_taken() -> None:
         (["--drift-ppm", "nan"], 2, "--drift-ppm nan: it must be -500000 to 1000000 ppm"),
         (["--delay-ms", "-1"], 2, "--delay-ms -1.0: it must be 0 to 60000 ms"),
         (["--jitter-ms", "inf"], 2, "--jitter-ms inf"),
+        (["--network", "usb", "--jitter-ms", "1"], 2, "--network has delays of its own"),
         (["--port", "70000"], 2, "it must be a whole number, 0 to 65535"),
         (["--seed", "-1"], 2, "--seed -1"),
         (["--speed", "0"], 2, "--speed 0.0: it must be 0.001 to 1000"),

@@ -28,6 +28,7 @@ from bela_module.simulator.faults.message_faults import (
 from bela_module.simulator.faults.timed_faults import (
     Disconnect,
     Drift,
+    LateBurst,
     NoData,
     OtherClient,
     Pause,
@@ -39,6 +40,7 @@ from bela_module.simulator.faults.timed_faults import (
     StepClock,
     TimedFault,
     Unassigned,
+    Underrun,
 )
 from bela_module.simulator.parameters import parameters_of, variables_named_by
 from bela_module.simulator.sketches.built_in import find_sketch
@@ -68,6 +70,8 @@ _ALL: Final[tuple[type[Fault], ...]] = (
     OtherClient,
     StepClock,
     Drift,
+    Underrun,
+    LateBurst,
 )
 
 FAULTS: Final[Mapping[str, type[Fault]]] = MappingProxyType({kind.name: kind for kind in _ALL})

@@ -43,6 +43,12 @@ class FaultTarget(Protocol):
     def step_clock(self, step_s: float) -> None:
         """Step the clock forward or back."""
 
+    def miss_blocks(self, duration_s: float) -> None:
+        """Miss the audio blocks of some time."""
+
+    def delay_bursts(self, longest_s: float) -> None:
+        """Render the next audio blocks late, by a random time."""
+
     def set_assigned(self, assigned: bool, variable: str = "") -> None:
         """Stop or resume the assignments of a variable, or of all."""
 

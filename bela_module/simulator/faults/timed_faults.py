@@ -12,6 +12,8 @@ from bela_module.simulator.faults.fault_target import FaultTarget
 from bela_module.simulator.network.board_server import ChannelChoice
 from bela_module.simulator.network.delays import (
     DelayTime,
+    HoldPeriod,
+    HoldTime,
     JitterMean,
     LinkDelay,
     Network,
@@ -144,12 +146,14 @@ class Slow(TimedFault):
     jitter_s: JitterMean = 0.0
     spike_share: SpikeShare = 0.0
     spike_s: SpikeTime = 0.0
+    hold_s: HoldTime = 0.0
+    hold_every_s: HoldPeriod = 1.0
 
     name = "slow"
 
     def apply(self, board: FaultTarget) -> None:
         """Change the delays."""
-        rest = (self.jitter_s, self.spike_share, self.spike_s)
+        rest = (self.jitter_s, self.spike_share, self.spike_s, self.hold_s, self.hold_every_s)
         board.set_network(
             Network(LinkDelay(self.to_board_s, *rest), LinkDelay(self.to_client_s, *rest))
         )
@@ -277,3 +281,31 @@ class Drift(TimedFault):
     def apply(self, board: FaultTarget) -> None:
         """Change the drift."""
         board.set_drift(self.ppm)
+
+
+@dataclass(frozen=True, slots=True)
+class Underrun(TimedFault):
+    """The board misses audio blocks and says nothing: its ticks lag by that from then on."""
+
+    ms: Annotated[float, NumberRange(0.001, 60_000, "ms"), "how much, in whole blocks"] = 3.6
+
+    name = "underrun"
+
+    def apply(self, board: FaultTarget) -> None:
+        """Miss the blocks."""
+        board.miss_blocks(self.ms / 1000)
+
+
+@dataclass(frozen=True, slots=True)
+class LateBurst(TimedFault):
+    """The board renders audio blocks late, then all of them at once; no tick lags."""
+
+    ms: Annotated[
+        float, NumberRange(0.001, 60_000, "ms"), "how late at most; less is as likely"
+    ] = 30.0
+
+    name = "late-burst"
+
+    def apply(self, board: FaultTarget) -> None:
+        """Delay the blocks."""
+        board.delay_bursts(self.ms / 1000)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import socket
+import struct
 from dataclasses import dataclass
 from typing import Final, Protocol
 
@@ -10,8 +12,13 @@ from websockets.asyncio.server import ServerConnection
 
 from bela_module.connection.websocket import SteadyConnection
 from bela_module.simulator.network.link import Link
+from bela_module.simulator.network.nagle import NagleQueue
 
 CHANNELS: Final = {"/gui_control": "control", "/gui_data": "data"}
+
+
+_UNACKED = struct.Struct("=24xI")
+"""Where Linux has the number of unacknowledged segments in its ``tcp_info``."""
 
 
 class ConnectionOwner(Protocol):
@@ -45,6 +52,25 @@ class BoardConnection(SteadyConnection, ServerConnection):
         """``control`` or ``data``; ``None`` before the opening handshake."""
         return None if self.request is None else CHANNELS.get(self.request.path)
 
+    def set_nagle(self, on: bool) -> None:
+        """Let the system use Nagle's algorithm, which asyncio turns off, or not."""
+        endpoint = self.transport.get_extra_info("socket")
+        if endpoint is not None and not self.transport.is_closing():
+            endpoint.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, int(not on))
+
+    def is_acknowledged(self) -> bool:
+        """Whether the client's system has acknowledged all that was written, as far as is known.
+
+        Linux tells; on other systems it is never known.
+        """
+        endpoint = self.transport.get_extra_info("socket")
+        if not hasattr(socket, "TCP_INFO") or endpoint is None or self.transport.is_closing():
+            return False
+        if self.transport.get_write_buffer_size():
+            return False
+        info = endpoint.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, _UNACKED.size)
+        return len(info) == _UNACKED.size and _UNACKED.unpack(info)[0] == 0
+
     def send_data(self) -> None:
         """Write the protocol's pending bytes, unless the connection is silent or closing."""
         if self.channel in self.board.silent_channels:
@@ -59,13 +85,15 @@ class BoardConnection(SteadyConnection, ServerConnection):
 class ClientChannel:
     """One websocket of a client: its connection, links and state."""
 
-    connection: ServerConnection
+    connection: BoardConnection
     channel: str
     """``control`` or ``data``."""
     inbound: Link
     """Messages to the board."""
     outbound: Link
     """Messages from the board."""
+    nagle: NagleQueue
+    """In front of ``outbound``: messages that wait for the acknowledgement of earlier ones."""
     replied: bool = False
     """Control only: whether it answered the connection event."""
     active: bool = True

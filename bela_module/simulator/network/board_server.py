@@ -22,10 +22,11 @@ from websockets.protocol import State
 from bela_module.errors import BoardError
 from bela_module.simulator import board_json
 from bela_module.simulator.network.board_connection import CHANNELS, BoardConnection, ClientChannel
-from bela_module.simulator.network.delays import Network
+from bela_module.simulator.network.delays import HoldTimes, Network
 from bela_module.simulator.network.link import Link
 from bela_module.simulator.network.listener import Listener
 from bela_module.simulator.network.loop_thread import LoopThread
+from bela_module.simulator.network.nagle import NagleQueue, TcpTiming
 
 ChannelChoice = Literal["both", "control", "data"]
 """The websockets that a fault affects."""
@@ -50,13 +51,17 @@ _log = logging.getLogger(__name__)
 class BoardServer(LoopThread):
     """A board's websocket server in a thread of its own; use it in a ``with`` statement."""
 
-    def __init__(self, *, host: str, port: int, network: Network, seed: int) -> None:
+    def __init__(
+        self, *, host: str, port: int, network: Network, seed: int, tcp: TcpTiming
+    ) -> None:
         super().__init__()
         self.host = host
         self.control_messages: deque[str] = deque(maxlen=_KEPT_MESSAGES)
         """Messages of clients on the control channel, the latest 10 000."""
         self.random = np.random.default_rng(seed)
         self._network = network
+        self._tcp = tcp
+        self._holds: tuple[HoldTimes, HoldTimes] | None = None
         self._clients: list[ClientChannel] = []
         self.silent_channels: frozenset[str | None] = frozenset()
         """Channels on which nothing is written; set by :meth:`go_silent`."""
@@ -155,9 +160,9 @@ class BoardServer(LoopThread):
 
         def change() -> None:
             self._network = network
+            self._holds = None
             for client in self._clients:
-                client.inbound.delay = network.to_board
-                client.outbound.delay = network.to_client
+                self._configure(client)
 
         self._in_loop(change)
 
@@ -227,21 +232,15 @@ class BoardServer(LoopThread):
         return ConnectionToThis
 
     async def _handle(self, connection: ServerConnection) -> None:
-        request = connection.request
-        client = ClientChannel(
-            connection,
-            CHANNELS[request.path] if request is not None else "control",
-            Link(lambda m: self._deliver_to_board(client, m), self._network.to_board, self.random),
-            Link(
-                lambda m: self._deliver_to_client(client, m), self._network.to_client, self.random
-            ),
-        )
+        client = self._new_client(connection)
+        self._configure(client)
         self._clients.append(client)
         try:
             if client.channel == "control":
                 self.send_control(board_json.connection_event(self.project))
             self.on_clients_changed()
             async for message in connection:
+                client.nagle.on_request_sent()
                 client.inbound.send(message)
         except ConnectionClosed:
             _log.debug("a client of the simulated board left without a close frame")
@@ -249,9 +248,42 @@ class BoardServer(LoopThread):
             self._clients.remove(client)
             client.inbound.close()
             client.outbound.close()
+            client.nagle.close()
             self.on_clients_changed()
 
+    def _new_client(self, connection: ServerConnection) -> ClientChannel:
+        if not isinstance(connection, BoardConnection) or connection.request is None:
+            raise BoardError("a connection that is none of the board's")
+        random = self.random
+        to_board, to_client = self._network.to_board, self._network.to_client
+        inbound = Link(lambda m: self._deliver_to_board(client, m), to_board, random)
+        outbound = Link(lambda m: self._deliver_to_client(client, m), to_client, random)
+        nagle = NagleQueue(
+            outbound.send, connection.is_acknowledged, lambda: inbound.delay.draw_s(random)
+        )
+        client = ClientChannel(
+            connection, CHANNELS[connection.request.path], inbound, outbound, nagle
+        )
+        return client
+
+    def _configure(self, client: ClientChannel) -> None:
+        """Apply the network's delays, and Nagle's algorithm: the system's own, or an imitation."""
+        network, tcp = self._network, self._tcp
+        if self._holds is None:
+            now_s = asyncio.get_running_loop().time()
+            self._holds = (
+                HoldTimes(network.to_board, self.random, now_s),
+                HoldTimes(network.to_client, self.random, now_s),
+            )
+        client.inbound.delay, client.outbound.delay = network.to_board, network.to_client
+        client.inbound.holds, client.outbound.holds = self._holds
+        uses_nagle = tcp.nagle and client.channel == "control"
+        imitates = uses_nagle and (tcp.ack_delay_s is not None or not network.is_immediate)
+        client.nagle.configure(imitates, tcp.ack_delay_s)
+        client.connection.set_nagle(uses_nagle and not imitates)
+
     def _deliver_to_board(self, client: ClientChannel, message: str | bytes) -> None:
+        client.nagle.on_request_arrived()
         if client.channel in self.silent_channels:
             return
         if client.channel == "control" and isinstance(message, str):
@@ -265,14 +297,16 @@ class BoardServer(LoopThread):
         if transport.is_closing():
             return
         waiting_bytes = transport.get_write_buffer_size() + client.outbound.waiting_bytes
+        waiting_bytes += client.nagle.waiting_bytes
         if waiting_bytes + len(message) > QUEUE_BYTES:
             transport.abort()
             return
         broadcast([client.connection], message)
+        client.nagle.on_delivered()
 
     def _send(self, channel: str, message: str | bytes) -> None:
         for client in self._on(channel):
-            client.outbound.send(message)
+            client.nagle.send(message)
 
     def _on(self, channel: str) -> Iterator[ClientChannel]:
         return (client for client in self._clients if client.channel == channel)

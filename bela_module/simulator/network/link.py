@@ -8,14 +8,14 @@ from collections.abc import Callable
 
 import numpy as np
 
-from bela_module.simulator.network.delays import LinkDelay
+from bela_module.simulator.network.delays import HoldTimes, LinkDelay
 
 
 class Link:
     """One direction of one connection: delays messages and keeps their order, as TCP does.
 
-    ``deliver`` is called in the event loop when a message arrives; ``delay`` may be replaced at
-    any time.
+    ``deliver`` is called in the event loop when a message arrives; ``delay`` and ``holds``, which
+    links of one direction share, may be replaced at any time.
     """
 
     def __init__(
@@ -23,8 +23,10 @@ class Link:
         deliver: Callable[[str | bytes], None],
         delay: LinkDelay,
         random: np.random.Generator,
+        holds: HoldTimes | None = None,
     ) -> None:
         self.delay = delay
+        self.holds = holds
         self._deliver = deliver
         self._random = random
         self._loop = asyncio.get_running_loop()
@@ -39,7 +41,10 @@ class Link:
         if not self._waiting and self.delay.is_zero and now >= self._stalled_until:
             self._deliver(message)
             return
-        due = max(now + self.delay.draw_s(self._random), self._stalled_until)
+        due = now + self.delay.draw_s(self._random)
+        if self.holds is not None:
+            due = self.holds.release_s(due)
+        due = max(due, self._stalled_until)
         if self._waiting:
             due = max(due, self._waiting[-1][0])
         self._waiting.append((due, message))

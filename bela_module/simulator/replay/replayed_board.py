@@ -25,6 +25,7 @@ from bela_module.simulator import board_json
 from bela_module.simulator.network.board_connection import ClientChannel
 from bela_module.simulator.network.board_server import BoardServer
 from bela_module.simulator.network.delays import NO_DELAY, Network
+from bela_module.simulator.network.nagle import TCP_TIMINGS, TcpTiming
 from bela_module.simulator.replay.capture_contents import read_contents
 from bela_module.simulator.time_limits import REPLAY_LEAD_S, REPLAY_PREROLL_S, REPLAY_SLEEP_S
 
@@ -40,6 +41,8 @@ class ReplayedBoard(BoardServer):
         How many times faster than recorded, above 0.
     network : Network
         Delays of the network.
+    tcp : TcpTiming
+        Nagle's algorithm and the acknowledgements of clients.
     host, port : str, int
         Address to listen on; port 0 takes a free one.
     seed : int
@@ -66,6 +69,7 @@ class ReplayedBoard(BoardServer):
         *,
         speed: float = 1.0,
         network: Network = NO_DELAY,
+        tcp: TcpTiming = TCP_TIMINGS["real"],
         host: str = "127.0.0.1",
         port: int = 0,
         seed: int = 0,
@@ -73,7 +77,7 @@ class ReplayedBoard(BoardServer):
     ) -> None:
         if not speed > 0:
             raise RequestError(f"a speed of {speed}; it must be above 0")
-        super().__init__(host=host, port=port, network=network, seed=seed)
+        super().__init__(host=host, port=port, network=network, seed=seed, tcp=tcp)
         self.finished = threading.Event()
         self._contents = read_contents(read_capture(path))
         self._speed = speed

@@ -17,11 +17,13 @@ from bela_module.simulator.faults.message_faults import DropHeader, DropPair, Wr
 from bela_module.simulator.faults.timed_faults import (
     Disconnect,
     Drift,
+    LateBurst,
     OtherClient,
     Restart,
     Silence,
     StepClock,
     Unassigned,
+    Underrun,
 )
 from bela_module.simulator.simulated_board import SimulatedBoard
 from bela_module.simulator.sketches.built_in import find_sketch
@@ -36,6 +38,8 @@ from tests.support.raw_client import raw_client
         ("disconnect:at_s=10,every_s=60,clean=true", Disconnect(10.0, 60.0, clean=True)),
         ("restart:sketch=ramps,first_tick=5,", Restart(sketch="ramps", first_tick=5)),
         ("silence:socket=data", Silence(socket="data")),
+        ("underrun:ms=3.6,every_s=3", Underrun(every_s=3.0)),
+        ("late-burst:ms=20,at_s=1", LateBurst(1.0, ms=20.0)),
         ("wrong-reply:how=empty", WrongReply(how="empty")),
         (
             "other-client:cmd=monitor,variables=a+b,period_ticks=9",
@@ -80,6 +84,7 @@ LASTING = "it must be 0.001 to 86400 s"
         ("other-client:cmd=frobnicate", "it must be one of watch, unwatch, log"),
         ("other-client:period_ticks=5", "it must be 0 with cmd=unwatch"),
         ("step-clock:step_s=nan", "it must be -86400 to 86400 s"),
+        ("underrun:ms=0", "ms=0.0 of the fault 'underrun': it must be 0.001 to 60000 ms"),
         ("drift:ppm=inf", "ppm=inf of the fault 'drift': it must be -500000 to 1000000 ppm"),
     ],
 )
@@ -106,7 +111,7 @@ def test_python_is_refused_the_same(make: type[Fault]) -> None:
 
 def test_every_fault_is_described_as_it_is_written() -> None:
     described = describe_faults()
-    assert len(described) == len(FAULTS) == 20
+    assert len(described) == len(FAULTS) == 22
     for kind, lines in zip(FAULTS.values(), described, strict=True):
         assert parse_fault(lines.splitlines()[0]) == kind()
 

@@ -21,6 +21,7 @@ from bela_module.simulator.faults.fault_list import Fault
 from bela_module.simulator.faults.timed_faults import (
     Disconnect,
     Drift,
+    LateBurst,
     NoData,
     OtherClient,
     Pause,
@@ -31,6 +32,7 @@ from bela_module.simulator.faults.timed_faults import (
     Stall,
     StepClock,
     Unassigned,
+    Underrun,
 )
 from bela_module.simulator.simulated_board import SimulatedBoard
 from tests.support.raw_client import RawClient, open_channel, raw_client
@@ -263,6 +265,39 @@ def test_faults_of_the_clock_reach_the_board(wait_until: WaitUntil) -> None:
         wait_until(lambda: client.list().tick > before + 100 * 44_000)
         board.inject(Drift(ppm=500.0))
         wait_until(lambda: board.true_tick_rate_hz == pytest.approx(44_100 * 1.0005))
+
+
+def test_in_an_underrun_ticks_lag_by_whole_blocks_and_no_value_is_left_out(
+    wait_until: WaitUntil,
+) -> None:
+    with SimulatedBoard("ramps") as board, raw_client(board.url) as client:
+        client.tell(watch_command(["ramp_d"]))
+        client.block()
+        before_s = board.true_time_s([10**9])[0]
+        board.inject(Underrun(ms=3.6), Underrun(ms=0.01))
+        block_s = 16 / 44_100
+        wait_until(lambda: board.true_time_s([10**9])[0] - before_s == pytest.approx(11 * block_s))
+        blocks = blocks_to_the_end(board, client, "ramp_d")
+        (run,) = board.written("ramp_d")
+        assert run.n_values == run.last_tick - run.first_tick + 1
+        assert np.all(np.diff([block.tick for block in blocks]) == 512)
+        steps_s = np.diff(board.true_time_s(np.arange(run.first_tick, run.last_tick + 1)))
+        lags = np.flatnonzero(steps_s > 1.5 / 44_100) + run.first_tick + 1
+        assert np.all(lags % 16 == 0)
+        assert steps_s.sum() - steps_s.size / 44_100 == pytest.approx(11 * block_s)
+
+
+def test_late_bursts_come_all_at_once_and_lag_by_nothing(wait_until: WaitUntil) -> None:
+    with SimulatedBoard("ramps") as board, raw_client(board.url) as client:
+        ticks = np.arange(0, 10**7, 1000)
+        before_s = board.true_time_s(ticks)
+        board.inject(LateBurst(ms=60_000.0, every_s=LONG_S))
+        wait_until(lambda: not moves(lambda: client.list().tick), "standstill")
+        board.inject(LateBurst(ms=0.001))
+        wait_until(lambda: moves(lambda: client.list().tick), "ticks again")
+        np.testing.assert_array_equal(board.true_time_s(ticks), before_s)
+        now_s = time.monotonic()
+        assert board.true_time_s([client.list().tick])[0] >= now_s - 0.001
 
 
 def test_a_timed_fault_comes_again(wait_until: WaitUntil) -> None:

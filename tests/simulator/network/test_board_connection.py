@@ -2,8 +2,16 @@
 
 from __future__ import annotations
 
+import socket
+import sys
+
+import pytest
+
 from bela_module.simulator.network.board_connection import CHANNELS, ClientChannel
+from bela_module.simulator.network.delays import NETWORKS, NO_DELAY, Network
+from bela_module.simulator.network.nagle import TCP_TIMINGS
 from bela_module.simulator.simulated_board import SimulatedBoard
+from tests.support.raw_client import raw_client
 from tests.support.session_helpers import WaitUntil, session_at
 
 
@@ -21,3 +29,38 @@ def test_the_board_knows_its_connections(wait_until: WaitUntil) -> None:
 
 def test_a_client_wants_data_until_it_says_otherwise() -> None:
     assert ClientChannel.__dataclass_fields__["active"].default is True
+
+
+@pytest.mark.parametrize(
+    ("tcp", "network", "without_delay"),
+    [
+        ("real", NO_DELAY, {"control": 0, "data": 1}),
+        ("real", NETWORKS["usb"], {"control": 1, "data": 1}),
+        ("delayed-ack", NO_DELAY, {"control": 1, "data": 1}),
+        ("no-delay", NO_DELAY, {"control": 1, "data": 1}),
+    ],
+)
+def test_the_system_uses_nagle_s_algorithm_where_it_is_not_imitated(
+    tcp: str, network: Network, without_delay: dict[str, int]
+) -> None:
+    with (
+        SimulatedBoard("ramps", network=network, tcp=TCP_TIMINGS[tcp]) as board,
+        raw_client(board.url),
+    ):
+        found = {
+            connection.channel: connection.transport.get_extra_info("socket").getsockopt(
+                socket.IPPROTO_TCP, socket.TCP_NODELAY
+            )
+            for connection in board.connections
+        }
+    assert {channel: int(bool(on)) for channel, on in found.items()} == without_delay
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells what is acknowledged")
+def test_linux_tells_what_the_client_s_system_has_acknowledged(wait_until: WaitUntil) -> None:
+    with SimulatedBoard("ramps") as board, raw_client(board.url) as client:
+        client.list()
+        connections = list(board.connections)
+        assert len(connections) == 2
+        wait_until(lambda: all(connection.is_acknowledged() for connection in connections))
+    assert not any(connection.is_acknowledged() for connection in connections)

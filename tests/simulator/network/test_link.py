@@ -6,7 +6,7 @@ import asyncio
 
 import numpy as np
 
-from bela_module.simulator.network.delays import LinkDelay
+from bela_module.simulator.network.delays import HoldTimes, LinkDelay
 from bela_module.simulator.network.link import Link
 
 
@@ -70,5 +70,29 @@ def test_what_is_under_way_is_forgotten_when_the_link_closes() -> None:
         link.send("later")
         while not arrived:
             await asyncio.sleep(0.001)
+
+    asyncio.run(run())
+
+
+def test_a_hold_of_the_network_is_one_of_its_links() -> None:
+    async def run() -> None:
+        loop = asyncio.get_running_loop()
+        arrived: list[tuple[str | bytes, float]] = []
+        held = LinkDelay(hold_s=0.05, hold_every_s=0.001)
+        random = np.random.default_rng(0)
+        holds = HoldTimes(held, random, loop.time())
+        links = [
+            Link(lambda m: arrived.append((m, loop.time())), held, random, holds) for _ in "ab"
+        ]
+        due_s = {}
+        for k in range(10):
+            due_s[str(k)] = holds.release_s(loop.time())
+            links[k % 2].send(str(k))
+            await asyncio.sleep(0.005)
+        while len(arrived) < 10:
+            await asyncio.sleep(0.001)
+        assert sorted(message for message, _ in arrived) == sorted(due_s)
+        assert all(at_s >= due_s[str(message)] - 1e-6 for message, at_s in arrived)
+        assert max(due_s.values()) - min(due_s.values()) > 0.01
 
     asyncio.run(run())
