@@ -16,6 +16,8 @@ DELAYED_ACK_S: Final = 0.04
 """Longest delay of a client's acknowledgement; as on Linux, where it is 40 ms."""
 FIRST_ACK_CHECK_S: Final = 0.0005
 """After a message's arrival until the first look for the client's acknowledgement."""
+LONGEST_ACK_CHECK_S: Final = 0.002
+"""Longest time between two of these looks."""
 SIGNAL_CHECK_S: Final = 0.2
 """Longest time between two looks at signals; on Windows they do not interrupt a wait."""
 

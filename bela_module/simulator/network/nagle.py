@@ -16,7 +16,11 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Final
 
-from bela_module.simulator.time_limits import DELAYED_ACK_S, FIRST_ACK_CHECK_S
+from bela_module.simulator.time_limits import (
+    DELAYED_ACK_S,
+    FIRST_ACK_CHECK_S,
+    LONGEST_ACK_CHECK_S,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,9 +105,7 @@ class NagleQueue:
         if self._n_on_way or not self._unacknowledged:
             return
         if self._ack_delay_s is None:
-            self._timer = self._loop.call_later(
-                FIRST_ACK_CHECK_S, self._look_for_ack, FIRST_ACK_CHECK_S
-            )
+            self._look_again(FIRST_ACK_CHECK_S, self._loop.time() + DELAYED_ACK_S)
         else:
             self._expect_ack(self._ack_delay_s)
 
@@ -130,13 +132,14 @@ class NagleQueue:
         for message in messages:
             self._send(message)
 
-    def _look_for_ack(self, waited_s: float) -> None:
-        if self._is_acknowledged():
+    def _look_again(self, wait_s: float, latest_s: float) -> None:
+        self._timer = self._loop.call_later(wait_s, self._look_for_ack, wait_s, latest_s)
+
+    def _look_for_ack(self, waited_s: float, latest_s: float) -> None:
+        if self._loop.time() >= latest_s or self._is_acknowledged():
             self._expect_ack(0.0)
-        elif waited_s >= DELAYED_ACK_S:
-            self._release()
         else:
-            self._timer = self._loop.call_later(waited_s, self._look_for_ack, 2 * waited_s)
+            self._look_again(min(2 * waited_s, LONGEST_ACK_CHECK_S), latest_s)
 
     def _expect_ack(self, delay_s: float) -> None:
         self._timer = self._loop.call_later(delay_s + self._ack_travel_s(), self._release)
