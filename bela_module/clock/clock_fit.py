@@ -18,7 +18,7 @@ from bela_module.clock.tick_bursts import burst_ticks
 MARGIN_S = 2e-6
 
 _SLOWEST_HZ, _FASTEST_HZ = 0.2, 1e6
-_RATIO_KNOWN_WITHIN = 0.02  # the bounds must tell the rate this well before a ratio is assumed
+_RATIO_KNOWN_WITHIN = 0.05  # the bounds must tell the rate this well before a ratio is certain
 
 
 class Probe(NamedTuple):
@@ -47,8 +47,9 @@ class FitConstraints(NamedTuple):
 class ClockFit:
     """The lines that the bounds allow, in ticks since `tick` and seconds since `base_s`.
 
-    `free_lines` are all of them, `lines` those near a simple ratio of the declared rate, where
-    the bounds point to one; `offset_s` and `s_per_tick` are the estimate.
+    `free_lines` are all of them, `lines` those near a simple ratio of the declared rate, once
+    the bounds point to one closely; `offset_s` and `s_per_tick` are the estimate, which assumes
+    such a ratio as soon as no second one is possible.
     """
 
     tick: int
@@ -94,15 +95,23 @@ class ClockFit:
         reach_s = since_s + 0.5 * self.ageing_per_s * since_s**2 + 2.0 * lines.relaxed_by
         return self.tick + float(((reach_s - lines.lowest) / lines.slopes).max()) + self.burst
 
-    def misfit_s(self, probe: Probe) -> float:
-        """Return by how much a probe's bounds miss every line; 0 if some line satisfies them."""
-        half = probe.granularity // 2
-        since = np.array([probe.tick - half, probe.tick + half + self.burst]) - self.tick
-        lowest, highest = self.free_lines.limits_at(since.astype(np.float64))
-        received_s, sent_s = probe.received_s - self.base_s, probe.sent_s - self.base_s
-        spare_s = MARGIN_S + 0.5 * self.ageing_per_s * received_s**2
-        missed_s = max(float(lowest[0]) - received_s, sent_s - float(highest[1]))
-        return max(0.0, missed_s - spare_s)
+    def lag_s(self, probe: Probe) -> float:
+        """Return by how much the ticks lag behind every line if a reply is ours; 0 if they need not.
+
+        That they do is what the sending of a request proves: the next burst came after it.
+        """
+        next_burst = probe.tick + probe.granularity // 2 + self.burst - self.tick
+        _, highest = self.free_lines.limits_at(np.array([float(next_burst)]))
+        return self._beyond_margin_s(probe.sent_s - self.base_s - float(highest[0]), probe.sent_s)
+
+    def lead_s(self, tick: int, received_s: float) -> float:
+        """Return by how much a tick that is over is ahead of every line; 0 if it is not."""
+        lowest, _ = self.free_lines.limits_at(np.array([float(tick - self.tick)]))
+        return self._beyond_margin_s(float(lowest[0]) - (received_s - self.base_s), received_s)
+
+    def _beyond_margin_s(self, missed_s: float, at_s: float) -> float:
+        aged_s = 0.5 * self.ageing_per_s * (at_s - self.base_s) ** 2
+        return max(0.0, missed_s - MARGIN_S - aged_s)
 
 
 def fit_clock(
@@ -132,13 +141,18 @@ def fit_clock(
     upper[:, 1] += 0.5 * constraints.ageing_per_s * upper[:, 1] ** 2
     lower[:, 1] -= 0.5 * constraints.ageing_per_s * lower[:, 1] ** 2
     slopes = constraints.slope_limits or (1.0 / _FASTEST_HZ, 1.0 / _SLOWEST_HZ)
-    lines = free_lines = feasible_lines(upper, lower, slopes, MARGIN_S)
-    simple = _simple_slopes(free_lines, constraints.declared_rate_hz)
-    if simple is not None:
-        simple_lines = feasible_lines(upper, lower, simple, MARGIN_S)
+    free_lines = feasible_lines(upper, lower, slopes, MARGIN_S)
+    low_s, high_s = free_lines.slope_range
+    lines = likely_lines = free_lines
+    simple_hz = simple_rate_hz(constraints.declared_rate_hz, (1.0 / high_s, 1.0 / low_s))
+    if simple_hz is not None:
+        near = (1.0 - CRYSTAL_TOLERANCE) / simple_hz, (1.0 + CRYSTAL_TOLERANCE) / simple_hz
+        simple_lines = feasible_lines(upper, lower, near, MARGIN_S)
         if simple_lines.relaxed_by <= free_lines.relaxed_by:
-            lines = simple_lines
-    offset_s, s_per_tick = likeliest_line(lines, since, sent_s, received_s, burst, arrived)
+            likely_lines = simple_lines
+            if high_s <= low_s * (1.0 + _RATIO_KNOWN_WITHIN):
+                lines = simple_lines
+    offset_s, s_per_tick = likeliest_line(likely_lines, since, sent_s, received_s, burst, arrived)
     return ClockFit(
         tick, base_s, lines, free_lines, offset_s, s_per_tick, burst, constraints.ageing_per_s
     )
@@ -151,11 +165,3 @@ def ticks_since(ticks: int | float | NDArray[Any], origin: int) -> Any:
         return wrapped.view(np.int64).astype(np.float64)
     return ticks - origin
 
-
-def _simple_slopes(lines: FeasibleLines, declared_rate_hz: float) -> tuple[float, float] | None:
-    """Return the seconds per tick of a simple ratio, if the bounds point to one closely."""
-    low_s, high_s = lines.slope_range
-    simple_hz = simple_rate_hz(declared_rate_hz, (1.0 / high_s, 1.0 / low_s))
-    if simple_hz is None or high_s > low_s * (1.0 + _RATIO_KNOWN_WITHIN):
-        return None
-    return (1.0 - CRYSTAL_TOLERANCE) / simple_hz, (1.0 + CRYSTAL_TOLERANCE) / simple_hz

@@ -7,7 +7,8 @@ reply arrived, ``t(b) <= received``, and the next burst had not begun when the r
 minute or so ``t`` is a straight line; all lines that satisfy every bound form a polygon
 (``feasible_region``). Its likeliest point is the estimate (``likelihood``), its
 extent the uncertainty. Delays of any kind, also asymmetric ones, only loosen bounds: they cannot
-falsify the answer.
+falsify the answer. Ticks that pause can, until probes have shown it, so that the delay of the
+newest tick that has arrived is part of the stated uncertainty: they have paused no longer.
 
 Convention: the time of the last tick of a burst is the time of the burst; the ticks before it
 lie before it at the tick rate. The converter's own delay is not included.
@@ -36,9 +37,9 @@ from bela_module.clock.clock_fit import (
     fit_clock,
 )
 from bela_module.clock.feasible_region import Floats
-from bela_module.clock.misfits import MISFITS_TO_RELEARN, MisfitRecord
+from bela_module.clock.misfits import MISFITS_TO_RELEARN, Misfit, MisfitRecord
 from bela_module.clock.time_limits import (
-    NEXT_PROBE_DEADLINE_S,
+    NEXT_PROBE_MARGIN_S,
     QUICK_PROBE_INTERVAL_S,
     READY_ROUND_TRIPS,
     READY_WAIT_S,
@@ -46,10 +47,12 @@ from bela_module.clock.time_limits import (
     STEADY_PROBE_INTERVAL_S,
 )
 
-_MIN_PROBES = 8  # fewer bounds cannot tell a burst's size
+_MIN_PROBES = 4  # fewer may all be answers to another client
 _MIN_DISTINCT_TICKS = 3  # fewer cannot tell a rate
+_FASTEST_KNOWN_AFTER = 8  # probes
 _QUICK_PROBES = 20  # the first ones, and those after a misfit, follow each other quickly
 _MAX_PROBES = 512
+_LONGEST_DITHER = 1.3
 _GOLDEN = (math.sqrt(5.0) - 1.0) / 2.0  # its multiples are spread most evenly over a period
 _READY_UNCERTAINTY_S = 0.003  # beyond half a round trip, sufficient for stamps to begin
 _TOO_FAST = 0.5
@@ -85,8 +88,8 @@ class DeviceClock:
         How fast the two clocks' rates may drift apart. Old bounds are loosened by
         ``ageing / 2 * age**2``, and the uncertainty grows likewise after the last probe.
     discontinuity_s : float
-        A step of the mapping by more than this is a discontinuity of the ticks (the board
-        paused, or skipped some), which must not be slewed.
+        A step of the mapping by more than this, where bounds contradict each other, is a
+        discontinuity of the ticks (the board paused, or skipped some), which must not be slewed.
 
     Attributes
     ----------
@@ -109,7 +112,7 @@ class DeviceClock:
         *,
         window_s: float = 60.0,
         ageing_ppm_per_s: float = 0.05,
-        discontinuity_s: float = 0.01,
+        discontinuity_s: float = 0.0002,
     ) -> None:
         self._known = FitConstraints(declared_rate_hz, ageing_ppm_per_s * 1e-6)
         self._window_s = window_s
@@ -130,6 +133,9 @@ class DeviceClock:
         self._last: Probe | None = None
         self._arrivals = MinimumDelayFilter()
         self._fit: ClockFit | None = None
+        self._fit_before: ClockFit | None = None  # of bounds that were dropped
+        self._half_width_s = math.inf
+        self._delayed_tick, self._delay_s = -1, 0.0
         self._constraints = self._known
         self._newest_tick = 0
         self._fast_in_a_row = 0
@@ -161,10 +167,9 @@ class DeviceClock:
             self._accept(probe)
             return ProbeVerdict.RESTARTED
         if self._contradicts(probe):
-            if not self._misfits.outweigh_fits:
+            if not self._relearn():
                 self.n_refused += 1
                 return ProbeVerdict.MISFIT
-            self._relearn()
             return ProbeVerdict.RELEARNED
         self._accept(probe)
         return ProbeVerdict.ACCEPTED
@@ -178,9 +183,7 @@ class DeviceClock:
         if self._last is None:
             return
         last, self._last = self._last, None
-        if last in self._misfits.probes:
-            self._misfits.probes.remove(last)
-        elif last in self._probes and len(self._probes) > 1:
+        if not self._misfits.withdraw(last) and last in self._probes and len(self._probes) > 1:
             self._probes.remove(last)
             self.n_probes -= 1
             self._accept()
@@ -199,13 +202,28 @@ class DeviceClock:
         fit = self._fit
         if fit is None:
             return
-        delay_s = received_s - fit.base_s - (tick - fit.tick) * fit.s_per_tick
-        # a tick from the future is an error of the block and says nothing about the clock
-        if self._arrivals.would_keep(received_s, delay_s) and (
-            tick <= fit.latest_possible_tick(received_s)
-        ):
+        delay_s = received_s - fit.base_s - fit.offset_s - (tick - fit.tick) * fit.s_per_tick
+        lead_s = fit.lead_s(tick, received_s) if delay_s < 0.0 and not self.uneven else 0.0
+        if lead_s > 0.0:
+            # one tick from the future may be an error of the block, several are none
+            probe = Probe(-math.inf, received_s, tick, 1)
+            self._misfits.add_lead(Misfit(probe, lead_s, tick))
+            self._relearn()
+            return
+        self._misfits.refute_lags(tick, received_s, fit.s_per_tick)
+        if self._arrivals.would_keep(received_s, delay_s):
             self._arrivals.keep(tick, received_s, delay_s)
             self._newest_tick = max(self._newest_tick, tick)
+
+    def note_delay(self, tick: int, received_s: float) -> None:
+        """Note that a tick was over when it arrived, for what is stated of it and of later ones.
+
+        Ticks that pause without a word come late. Until probes tell that from a slow network,
+        the delay of the newest tick is how far off its stamp can be.
+        """
+        if self._fit is not None and tick >= self._delayed_tick:
+            delay_s = received_s - float(self._fit.time_at(tick))
+            self._delayed_tick, self._delay_s = tick, max(0.0, delay_s)
 
     # ---- estimates ------------------------------------------------------------------------
 
@@ -216,9 +234,19 @@ class DeviceClock:
         Short at the start and after a misfit. Never twice the same, because probes in step
         with the board's bursts would always see the same phase of them.
         """
-        quick = 0 < self._misfits.n_seen < _QUICK_PROBES or len(self._probes) < _QUICK_PROBES
-        dither = 0.7 + 0.6 * (self.n_probes * _GOLDEN % 1.0)
-        return dither * (QUICK_PROBE_INTERVAL_S if quick else STEADY_PROBE_INTERVAL_S)
+        dither = 0.7 + (_LONGEST_DITHER - 0.7) * (self.n_probes * _GOLDEN % 1.0)
+        return dither * (
+            QUICK_PROBE_INTERVAL_S if self._probes_quickly else STEADY_PROBE_INTERVAL_S
+        )
+
+    @property
+    def _probes_quickly(self) -> bool:
+        return 0 < self._misfits.n_seen < _QUICK_PROBES or len(self._probes) < _QUICK_PROBES
+
+    @property
+    def in_doubt(self) -> bool:
+        """Whether a reply may be another client's, and should prove that it is not."""
+        return self._misfits.in_doubt
 
     @property
     def tick_rate_hz(self) -> float:
@@ -266,23 +294,18 @@ class DeviceClock:
 
     @property
     def uncertainty_s(self) -> float:
-        """Half width, in seconds, of what the bounds allow; infinite before any probe.
+        """How far, in seconds, the time of the newest tick may be off; infinite before any probe.
 
-        It holds from the newest tick until half a second later, when the next probe is in.
+        It is the half width of what the bounds allow, until the next probe is in; the delay of
+        the newest tick that has arrived, if that is more; and the amount by which evidence
+        contradicts the bounds.
         """
-        if self._fit is None:
-            return math.inf
-        return self.uncertainty_at(
-            self._newest_tick + 1 + int(NEXT_PROBE_DEADLINE_S / self._fit.s_per_tick)
-        )
+        return max(self._half_width_s, self._delay_s) + self._misfits.extra_uncertainty_s
 
     def uncertainty_at(self, tick: int) -> float:
-        """Return how far off `time_at` may be at one tick, in seconds."""
-        return (
-            self._fit.half_width_s(tick) + self._misfits.extra_uncertainty_s
-            if self._fit
-            else math.inf
-        )
+        """Return how far off `time_at` may be at one tick, in seconds, if the ticks do not pause."""
+        half_width_s = self._fit.half_width_s(tick) if self._fit else math.inf
+        return half_width_s + self._misfits.extra_uncertainty_s
 
     @overload
     def time_at(self, ticks: float) -> float: ...
@@ -316,7 +339,7 @@ class DeviceClock:
         round_trip_s = probe.received_s - probe.sent_s
         if not 0.0 <= round_trip_s < math.inf:
             return True
-        if len(self._probes) < _MIN_PROBES:
+        if len(self._probes) < _FASTEST_KNOWN_AFTER:
             return False
         fastest_s = min(known.received_s - known.sent_s for known in self._probes)
         if round_trip_s >= _TOO_FAST * fastest_s:
@@ -327,14 +350,21 @@ class DeviceClock:
 
     def _contradicts(self, probe: Probe) -> bool:
         """Tell whether a probe contradicts all lines, and record the result."""
-        missed_s = 0.0
-        if self._fit is not None and len(self._probes) >= MISFITS_TO_RELEARN and not self.uneven:
-            missed_s = self._fit.misfit_s(probe)
-        if missed_s > 0.0:
-            self._misfits.add(probe, missed_s)
-            return True
-        self._misfits.add_fit()
-        return False
+        fit = self._fit
+        if fit is None or self.uneven or not self._probes:
+            self._misfits.add_fit()
+            return False
+        over = probe.tick - probe.granularity // 2
+        self._misfits.refute_lags(over, probe.received_s, fit.s_per_tick)
+        next_burst = probe.tick + probe.granularity // 2 + fit.burst
+        if (lead_s := fit.lead_s(over, probe.received_s)) > 0.0:
+            self._misfits.add_lead(Misfit(probe, lead_s, next_burst))
+        elif (lag_s := fit.lag_s(probe)) > 0.0:
+            self._misfits.add_lag(Misfit(probe, lag_s, next_burst))
+        else:
+            self._misfits.add_fit()
+            return False
+        return True
 
     def _accept(self, *probes: Probe) -> None:
         """Add probes to those in use, drop the old ones, and repeat the fit."""
@@ -346,6 +376,13 @@ class DeviceClock:
             self._probes.popleft()
         self._newest_tick = max(self._newest_tick, newest.tick)
         self._fit = self._fitted(self._probes)
+        interval_s = QUICK_PROBE_INTERVAL_S if self._probes_quickly else STEADY_PROBE_INTERVAL_S
+        ahead_s = _LONGEST_DITHER * interval_s + self.rtt_s + NEXT_PROBE_MARGIN_S
+        self._half_width_s = self._fit.half_width_s(
+            self._newest_tick + 1 + int(ahead_s / self._fit.s_per_tick)
+        )
+        self.note_delay(newest.tick - newest.granularity // 2, newest.received_s)
+        self._note_discontinuity()
         if len(self._probes) >= _BURST_KNOWN_AFTER:
             self._constraints = self._constraints._replace(max_burst_ticks=self._fit.burst)
         if len(self._probes) >= _EVEN_AFTER and self._fit.is_consistent:
@@ -368,17 +405,24 @@ class DeviceClock:
         wait_s = max(SLOW_NETWORK_READY_S, READY_ROUND_TRIPS * self.rtt_s)
         return measured_s >= wait_s and self.uncertainty_s <= good_s + 2.0 * self.rtt_s
 
-    def _relearn(self) -> None:
-        """Drop the bounds that contradict the newest probes; the rate is assumed to last."""
-        before, was_ready = self._fit, self.ready
-        known = sorted([*self._probes, *self._misfits.probes], key=lambda probe: probe.received_s)
-        kept = known[known.index(self._misfits.probes[0]) :]
+    def _relearn(self) -> bool:
+        """Drop the bounds before several misfits, if there are; the rate is assumed to last."""
+        believed = self._misfits.believed
+        if not believed:
+            return False
+        before, since_s = self._fit, believed[0].probe.received_s
+        replies = [misfit.probe for misfit in believed if math.isfinite(misfit.probe.sent_s)]
+        known = sorted([*self._probes, *replies], key=lambda probe: probe.received_s)
+        kept = [probe for probe in known if probe.received_s >= since_s]
+        self._arrivals = MinimumDelayFilter()
+        for misfit in believed:
+            if misfit.probe not in replies:
+                self._arrivals.keep(misfit.probe.tick, misfit.probe.received_s, -misfit.missed_s)
         if before is not None and before.is_consistent:
             low_s, high_s = before.lines.slope_range
             slope_limits = (low_s * (1.0 - _RATE_KEPT), high_s * (1.0 + _RATE_KEPT))
             self._constraints = self._constraints._replace(slope_limits=slope_limits)
         self._misfits.clear()
-        self._arrivals = MinimumDelayFilter()
         self._relearned_at.append(self.n_probes)
         if (
             len(self._relearned_at) == _RELEARNS_WHEN_UNEVEN
@@ -392,13 +436,22 @@ class DeviceClock:
         while not self.uneven and len(kept) > 2 and not self._fitted(kept).is_consistent:
             del kept[0]
         self._probes.clear()
-        self._accept(*kept)
-        if before is not None and was_ready and not self.uneven:
-            newest = kept[-1].tick
-            step_s = self.time_at(newest) - float(before.time_at(newest))
-            if abs(step_s) > self._discontinuity_s:
-                self.discontinuities += 1
-                self.last_jump_s = step_s
+        if self.ready and not self.uneven:
+            self._fit_before = self._fit_before or before
+        if kept:
+            self._accept(*kept)
+        return True
+
+    def _note_discontinuity(self) -> None:
+        """Note by how much the ticks paused or skipped, once enough is known after that."""
+        before, fit = self._fit_before, self._fit
+        if before is None or fit is None or len(self._probes) < MISFITS_TO_RELEARN:
+            return
+        self._fit_before = None
+        step_s = float(fit.time_at(fit.tick)) - float(before.time_at(fit.tick))
+        if abs(step_s) > self._discontinuity_s:
+            self.discontinuities += 1
+            self.last_jump_s = step_s
 
     def _fitted(self, probes: Sequence[Probe]) -> ClockFit:
         """Fit probes and all arrivals under the present constraints."""

@@ -10,7 +10,9 @@ for which its burst period and the round trip overlap.
 *Arrivals*: blocks come more often than probes, over a way whose shortest delay is unknown but
 stays the same. So they tell nothing of the offset beyond their bound but much of the rate:
 seen along the true slope, their delays above the shortest are small (exponential, of a mean
-that they tell themselves).
+that they tell themselves). The shortest delay itself may be anything up to the shortest round
+trip with equal likelihood: only then symmetric delays of any size leave the estimate where it is.
+Beyond it, which matters to slow ticks only, the likelihood falls.
 
 The estimate is the mean over the polygon under that likelihood: it cannot leave the bounds.
 """
@@ -29,7 +31,7 @@ _ROUNDS = 3
 # On real sockets the shortest delay wanders by 0.1 to 0.2 ms over seconds, and neighbouring
 # arrivals share it: some twenty of them tell no more than one.
 _INDEPENDENT = 0.05
-_PROMPT_S = 0.005  # within about this the least delayed arrival came: matters to slow ticks only
+_BEYOND_ROUND_TRIP_S = 0.005  # scale on which a shortest delay above a round trip is unlikely
 _TINY_S = 1e-7
 
 
@@ -59,6 +61,7 @@ def likeliest_line(
     lowest = np.interp(slopes, lines.slopes, lines.lowest)
     width = np.maximum(np.interp(slopes, lines.slopes, lines.highest) - lowest, 0.0)
     log_by_slope = np.log(width + _TINY_S**2) + _log_by_arrivals(slopes, arrivals)
+    round_trip_s = float((received_s - sent_s).min())
     first, last = 0.0, 1.0  # the part of the width that is looked at
     for _ in range(_ROUNDS):
         places = first + (last - first) * (np.arange(_OFFSETS) + 0.5) / _OFFSETS
@@ -67,7 +70,8 @@ def likeliest_line(
         end = begin + (slopes * burst)[:, None, None]
         overlap_s = np.minimum(received_s, end) - np.maximum(sent_s, begin)
         log_weight = np.log(np.maximum(overlap_s, _TINY_S)).sum(axis=-1)
-        log_weight += log_by_slope[:, None] - _least_delays_s(slopes, offsets, arrivals) / _PROMPT_S
+        beyond_s = np.maximum(_least_delays_s(slopes, offsets, arrivals) - round_trip_s, 0.0)
+        log_weight += log_by_slope[:, None] - beyond_s / _BEYOND_ROUND_TRIP_S
         weight = np.exp(log_weight - log_weight.max())
         weight /= weight.sum()
         found = np.flatnonzero(weight.sum(axis=0) > _NEGLIGIBLE_SHARE)

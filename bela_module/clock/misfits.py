@@ -1,55 +1,115 @@
-"""Record of probes that contradict the fit, and the uncertainty they add meanwhile. Pure."""
+"""Record of evidence that contradicts the fit: what is claimed, and what refutes it. Pure.
+
+A *lag* is claimed by a reply: the next burst came after the request had left, so the ticks are
+behind every line. Either they paused, or the reply was to another client's request and had waited
+on its way. A *lead* is claimed by a reply or a block: its tick was over before any line allows.
+Either ticks were skipped, or lags that were believed before were none.
+
+Whatever arrives proves that its tick was over, whoever asked for it. Ticks that have paused stay
+behind, so a later tick that arrives in time refutes a lag; nothing refutes a lead.
+"""
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Final, NamedTuple
 
-from bela_module.clock.clock_fit import Probe
+from bela_module.clock.clock_fit import MARGIN_S, Probe
 
 MISFITS_TO_RELEARN: Final = 3
-_MISFIT_SHARE: Final = 0.4  # for each fitting probe there must be more misfits than this
 _FITS_TO_CLEAR: Final = 8
+_PROBES_IN_DOUBT: Final = 20
+_RATE_TOLERANCE: Final = 1e-3  # of a line by which two ticks are compared
+
+
+class Misfit(NamedTuple):
+    """Evidence that missed every line: a reply, or a block's tick (a reply never sent)."""
+
+    probe: Probe
+    missed_s: float
+    next_burst: int
+
+    def is_refuted_by(self, tick: int, received_s: float, s_per_tick: float) -> bool:
+        """Tell whether a later tick arrived before a claimed lag would let it happen."""
+        since = tick - self.next_burst
+        if since < 0:
+            return False
+        earliest_s = self.probe.sent_s + since * s_per_tick * (1.0 - _RATE_TOLERANCE)
+        return received_s < earliest_s - MARGIN_S
 
 
 class MisfitRecord:
-    """Probes that contradicted the fit since the last time that it was beyond doubt.
+    """Misfits since the last time that the fit was beyond doubt.
 
-    `extra_uncertainty_s` is the largest amount by which one missed every line; `n_seen` counts
-    them, those that stand for the same tick included.
+    Attributes
+    ----------
+    n_seen : int
+        How many misfits there were, those that stand for the same tick included.
     """
 
     def __init__(self) -> None:
-        self.probes: list[Probe] = []
+        self.lags: list[Misfit] = []
+        self.leads: list[Misfit] = []
+        self._probes_in_doubt = 0
         self.clear()
 
     def clear(self) -> None:
         """Forget the misfits: the fit is trusted again."""
-        self.probes.clear()
+        self.lags.clear()
+        self.leads.clear()
         self.n_seen = 0
-        self.extra_uncertainty_s = 0.0
         self._fits_since_misfit = 0
-        self._fits_among_misfits = 0
 
-    def add(self, probe: Probe, missed_s: float) -> None:
-        """Add a probe that missed every line by some seconds."""
-        if self.probes and self.probes[-1].tick == probe.tick:
-            self.probes.pop()  # ticks that stand still count as one misfit, until they go on
-        self.probes.append(probe)
+    def add_lag(self, misfit: Misfit) -> None:
+        """Add a reply whose ticks lag behind every line."""
+        self._add(self.lags, misfit)
+
+    def add_lead(self, misfit: Misfit) -> None:
+        """Add a reply or a block whose tick is ahead of every line."""
+        self._add(self.leads, misfit)
+
+    def _add(self, known: list[Misfit], misfit: Misfit) -> None:
+        if known and known[-1].probe.tick == misfit.probe.tick:
+            known.pop()  # ticks that stand still count as one misfit, until they go on
+        known.append(misfit)
         self.n_seen += 1
         self._fits_since_misfit = 0
-        self.extra_uncertainty_s = max(self.extra_uncertainty_s, missed_s)
+        self._probes_in_doubt = _PROBES_IN_DOUBT
 
     def add_fit(self) -> None:
-        """Count a probe that fits; some in a row clear the record."""
+        """Count a reply that fits; some in a row clear the record."""
         # slow exchanges fit almost anything: only several of them count as evidence
         self._fits_since_misfit += 1
-        self._fits_among_misfits += bool(self.probes)
+        self._probes_in_doubt = max(0, self._probes_in_doubt - 1)
         if self._fits_since_misfit >= _FITS_TO_CLEAR:
             self.clear()
 
+    def refute_lags(self, tick: int, received_s: float, s_per_tick: float) -> None:
+        """Drop the lags that a tick refutes which arrived at some time."""
+        if self.lags:
+            self.lags = [
+                lag for lag in self.lags if not lag.is_refuted_by(tick, received_s, s_per_tick)
+            ]
+
+    def withdraw(self, probe: Probe) -> bool:
+        """Drop the misfit of one reply; return whether there was one."""
+        before = len(self.lags)
+        self.lags = [lag for lag in self.lags if lag.probe is not probe]
+        return len(self.lags) < before
+
     @property
-    def outweigh_fits(self) -> bool:
-        """Whether so many probes did not fit that older bounds must be wrong."""
-        n_misfits = len(self.probes)
-        often = n_misfits > _MISFIT_SHARE * self._fits_among_misfits
-        return often and n_misfits >= MISFITS_TO_RELEARN
+    def believed(self) -> list[Misfit]:
+        """The misfits of one kind if there are so many that older bounds must be wrong."""
+        for known in (self.leads, self.lags):
+            if len(known) >= MISFITS_TO_RELEARN:
+                return known
+        return []
+
+    @property
+    def in_doubt(self) -> bool:
+        """Whether there were misfits lately: a reply should prove that it is ours."""
+        return self._probes_in_doubt > 0
+
+    @property
+    def extra_uncertainty_s(self) -> float:
+        """The largest amount by which one missed every line, in seconds."""
+        return max((misfit.missed_s for misfit in (*self.lags, *self.leads)), default=0.0)

@@ -19,8 +19,8 @@ QUICK_PROBE_INTERVAL_S: Final = 0.015
 STEADY_PROBE_INTERVAL_S: Final = 0.23
 """Wait between a reply and the next probe otherwise."""
 
-NEXT_PROBE_DEADLINE_S: Final = 0.5
-"""Time after the newest tick by which the next probe is in."""
+NEXT_PROBE_MARGIN_S: Final = 0.1
+"""By how much the next probe may come later than its wait and a usual round trip."""
 
 ARRIVAL_SPAN_S: Final = 0.5
 """Span of time of whose block arrivals the one with the least delay is kept."""

@@ -3,7 +3,9 @@
 The clock's estimate moves a little with every probe. Stamps must not: what was stamped stays,
 and every stream gives one tick the same stamp, however late a slow stream asks for it. So the
 mapping is a chain of straight pieces that is only ever continued, and a correction bends the
-next piece, by some hundred parts per million at most, until it meets the estimate.
+next piece, by some hundred parts per million as a rule, until it meets the estimate. Only a
+correction so large that it would take longer than 10 s, as after a start on a slow network, bends
+it more.
 """
 
 from __future__ import annotations
@@ -18,6 +20,7 @@ from bela_module.clock.feasible_region import Floats
 from bela_module.errors import StreamError
 
 _MIN_SLEW_SHARE = 0.2
+_LARGE_SETTLE_S = 10.0
 
 
 class ReferenceClock(Protocol):
@@ -34,10 +37,6 @@ class ReferenceClock(Protocol):
     def rate_uncertainty_ppm(self) -> float:
         """How far that rate may be from the truth, in parts per million."""
 
-    @property
-    def uncertainty_s(self) -> float:
-        """How far off `time_at` may be near the newest tick, in seconds."""
-
     def time_at(self, ticks: int) -> float:
         """Return when a tick happened, in LSL seconds."""
 
@@ -48,7 +47,8 @@ class Timeline:
     Parameters
     ----------
     max_slew_ppm : float
-        How much faster or slower than the board the stamps may run to meet the estimate.
+        How much faster or slower than the board the stamps may run to meet the estimate, as
+        long as that takes no more than about 10 s.
     settle_s : float
         Time, in seconds, over which a small correction is spread.
     max_pieces : int
@@ -57,9 +57,9 @@ class Timeline:
 
     Attributes
     ----------
-    uncertainty_s : float
-        How far the newest stamps may be from the truth, in seconds: the clock's uncertainty
-        and what of the correction is still to come. Infinite before the first `steer`.
+    correction_s : float
+        What of the correction is still to come, in seconds: how far the newest stamps are from
+        the clock's estimate. Infinite before the first `steer`.
     """
 
     def __init__(
@@ -81,7 +81,7 @@ class Timeline:
         self._landing: int | None = None  # where the last jump ends
         self._generation = 0
         self._discontinuities = 0
-        self.uncertainty_s = math.inf
+        self.correction_s = math.inf
 
     @property
     def started(self) -> bool:
@@ -112,7 +112,7 @@ class Timeline:
         else:
             self._correct(clock, self._stamped, s_per_tick)
         stamp_s = float(self._evaluate(np.array([newest_tick - self._origin]))[0])
-        self.uncertainty_s = abs(clock.time_at(newest_tick) - stamp_s) + clock.uncertainty_s
+        self.correction_s = abs(clock.time_at(newest_tick) - stamp_s)
 
     def stamps_s(self, ticks: NDArray[Any]) -> Floats:
         """Return the stamps of ticks; from now on they are settled.
@@ -172,7 +172,7 @@ class Timeline:
         behind_s = clock.time_at(start) - start_s
         # what the measured rate may be off counts as slew, but never stops a correction
         spare = self._max_slew - clock.rate_uncertainty_ppm * 1e-6
-        most = max(spare, _MIN_SLEW_SHARE * self._max_slew)
+        most = max(spare, _MIN_SLEW_SHARE * self._max_slew, abs(behind_s) / _LARGE_SETTLE_S)
         slew = min(max(behind_s / self._settle_s, -most), most)
         slewed = s_per_tick * (1.0 + slew)
         pieces = [(start, start_s, slewed)]

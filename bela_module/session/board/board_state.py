@@ -259,7 +259,9 @@ class BoardState:
     @property
     def uncertainty_s(self) -> float:
         """How far a stamp can be from the truth."""
-        return self.timeline.uncertainty_s if self.ready else math.inf
+        if self.clock is None or not self.ready:
+            return math.inf
+        return self.timeline.correction_s + self.clock.uncertainty_s
 
     def find(self, names: Container[str]) -> tuple[Variable, ...]:
         """Return the variables of some names that the board still has."""
