@@ -39,7 +39,6 @@ from bela_module.clock.clock_fit import (
 from bela_module.clock.feasible_region import Floats
 from bela_module.clock.misfits import MISFITS_TO_RELEARN, Misfit, MisfitRecord
 from bela_module.clock.time_limits import (
-    NEXT_PROBE_MARGIN_S,
     QUICK_PROBE_INTERVAL_S,
     READY_ROUND_TRIPS,
     READY_WAIT_S,
@@ -52,10 +51,12 @@ _MIN_DISTINCT_TICKS = 3  # fewer cannot tell a rate
 _FASTEST_KNOWN_AFTER = 8  # probes
 _QUICK_PROBES = 20  # the first ones, and those after a misfit, follow each other quickly
 _MAX_PROBES = 512
+_LATEST_PROBES = 8
 _LONGEST_DITHER = 1.3
 _GOLDEN = (math.sqrt(5.0) - 1.0) / 2.0  # its multiples are spread most evenly over a period
 _READY_UNCERTAINTY_S = 0.003  # beyond half a round trip, sufficient for stamps to begin
 _TOO_FAST = 0.5
+_LATE = 2.0  # times the half width of the bounds
 _RATE_KEPT = 1e-4  # how much a rate may change, relative, when the ticks pause or skip
 _BURST_KNOWN_AFTER = 16  # probes; from then on an estimate may only become smaller
 _RELEARNS_WHEN_UNEVEN, _UNEVEN_WITHIN_PROBES, _EVEN_AFTER = 3, 40, 60
@@ -231,13 +232,12 @@ class DeviceClock:
     def next_probe_in_s(self) -> float:
         """How long, in seconds, to wait between a reply and the next probe.
 
-        Short at the start and after a misfit. Never twice the same, because probes in step
+        Short at the start, after a misfit and when a block was late. Never twice the same, because probes in step
         with the board's bursts would always see the same phase of them.
         """
+        quickly = self._probes_quickly or self._delay_s > _LATE * self._half_width_s
         dither = 0.7 + (_LONGEST_DITHER - 0.7) * (self.n_probes * _GOLDEN % 1.0)
-        return dither * (
-            QUICK_PROBE_INTERVAL_S if self._probes_quickly else STEADY_PROBE_INTERVAL_S
-        )
+        return dither * (QUICK_PROBE_INTERVAL_S if quickly else STEADY_PROBE_INTERVAL_S)
 
     @property
     def _probes_quickly(self) -> bool:
@@ -376,11 +376,7 @@ class DeviceClock:
             self._probes.popleft()
         self._newest_tick = max(self._newest_tick, newest.tick)
         self._fit = self._fitted(self._probes)
-        interval_s = QUICK_PROBE_INTERVAL_S if self._probes_quickly else STEADY_PROBE_INTERVAL_S
-        ahead_s = _LONGEST_DITHER * interval_s + self.rtt_s + NEXT_PROBE_MARGIN_S
-        self._half_width_s = self._fit.half_width_s(
-            self._newest_tick + 1 + int(ahead_s / self._fit.s_per_tick)
-        )
+        self._half_width_s = self._half_width_until_next_probe_s(self._fit)
         self.note_delay(newest.tick - newest.granularity // 2, newest.received_s)
         self._note_discontinuity()
         if len(self._probes) >= _BURST_KNOWN_AFTER:
@@ -388,6 +384,19 @@ class DeviceClock:
         if len(self._probes) >= _EVEN_AFTER and self._fit.is_consistent:
             self.uneven = False
         self.ready = self.ready or self._is_ready()
+
+    def _half_width_until_next_probe_s(self, fit: ClockFit) -> float:
+        """Return how far off the estimate may be until the reply to the next probe.
+
+        A line through many bounds is known better than one exchange tells, but that ticks follow
+        it exactly is only assumed: what single exchanges tell is the least that is stated.
+        """
+        latest = list(self._probes)[-_LATEST_PROBES:]
+        shortest_s = min(probe.received_s - probe.sent_s for probe in latest)
+        interval_s = QUICK_PROBE_INTERVAL_S if self._probes_quickly else STEADY_PROBE_INTERVAL_S
+        ahead_s = 2.0 * _LONGEST_DITHER * interval_s + self.rtt_s
+        tick = self._newest_tick + 1 + int(ahead_s / fit.s_per_tick)
+        return max(fit.half_width_s(tick), 0.5 * shortest_s + 0.25 * fit.burst * fit.s_per_tick)
 
     def _is_ready(self) -> bool:
         """Tell whether stamps may begin: the uncertainty suffices, or the wait is over."""

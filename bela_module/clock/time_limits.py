@@ -7,7 +7,7 @@ from typing import Final
 READY_WAIT_S: Final = 5.0
 """Time after which stamps begin with whatever uncertainty there is."""
 
-SLOW_NETWORK_READY_S: Final = 0.7
+SLOW_NETWORK_READY_S: Final = 0.6
 """Time after which stamps begin when round trips alone limit the uncertainty."""
 
 READY_ROUND_TRIPS: Final = 4.0
@@ -18,9 +18,6 @@ QUICK_PROBE_INTERVAL_S: Final = 0.015
 
 STEADY_PROBE_INTERVAL_S: Final = 0.23
 """Wait between a reply and the next probe otherwise."""
-
-NEXT_PROBE_MARGIN_S: Final = 0.1
-"""By how much the next probe may come later than its wait and a usual round trip."""
 
 ARRIVAL_SPAN_S: Final = 0.5
 """Span of time of whose block arrivals the one with the least delay is kept."""

@@ -12,6 +12,10 @@ import numpy as np
 from bela_module.clock.device_clock import DeviceClock, ProbeVerdict
 from bela_module.clock.timeline import Timeline
 
+_LONGEST_RUN_S = 1000.0
+_LOST_FOR_S = 1.0  # until a reply that is lost is given up
+_LOOP_PERIOD_S = 0.1  # until a session asks again when to probe
+
 
 class Event(NamedTuple):
     """Something that reached the host: a probe's reply, or a block of which `tick` is the last."""
@@ -27,14 +31,25 @@ class Event(NamedTuple):
 
 @dataclass
 class SyntheticLink:
-    """A board whose ticks come in bursts, behind a network that delays."""
+    """A board whose ticks come in bursts, behind a network that delays.
+
+    `jitter_s` is the mean of an exponential delay, `heavy_s` that of a log-normal one, as of a
+    loaded board, up to 20 times the mean. Spikes delay single messages. Holds, about every
+    `hold_every_s` and up to `hold_s` long, keep back all that comes meanwhile, as a wireless
+    network does. A probe is lost with `loss_share`. Underruns, each of `underrun_s`, come every
+    `underrun_every_s`: the ticks stand still and lag from then on.
+    """
 
     rate_hz: float = 44100.0
     drift_ppm: float = 0.0
     burst: int = 16
     jitter_s: float = 0.0
+    heavy_s: float = 0.0
     spike_share: float = 0.0
     spike_s: float = 0.02
+    hold_s: float = 0.0
+    hold_every_s: float = 0.5
+    loss_share: float = 0.0
     base_there_s: float = 0.0001
     base_back_s: float = 0.0001
     block_ticks: int = 1024
@@ -42,6 +57,9 @@ class SyntheticLink:
     first_tick: int = 0
     thermal_ppm: float = 0.0
     thermal_period_s: float = 600.0
+    underrun_s: float = 0.0
+    underrun_every_s: float = 3.0
+    underrun_from_s: float = 0.0
     seed: int = 1
     silence: tuple[float, float] = (np.inf, np.inf)
     _rng: np.random.Generator = field(init=False)
@@ -49,10 +67,20 @@ class SyntheticLink:
     def __post_init__(self) -> None:
         self._rng = np.random.default_rng(self.seed)
         self._true_hz = self.rate_hz * (1 + self.drift_ppm * 1e-6)
+        holds = np.random.default_rng(self.seed + 1)
+        count = int(_LONGEST_RUN_S / self.hold_every_s)
+        begins_s = self.start_s + np.cumsum(holds.exponential(self.hold_every_s, count))
+        ends_s = begins_s + holds.uniform(0.0, self.hold_s, count) if self.hold_s else begins_s
+        self._hold_begins_s, self._hold_ends_s = begins_s, np.maximum.accumulate(ends_s)
 
     def true_time_s(self, ticks: np.ndarray | int) -> np.ndarray:
         """When ticks happened, by the convention that a burst's last tick is at the burst."""
-        return self._time_s(np.asarray(ticks) - self.first_tick)
+        plain_s = self._time_s(np.asarray(ticks) - self.first_tick)
+        return plain_s + self._underruns(plain_s) * self.underrun_s
+
+    def _underruns(self, plain_s: np.ndarray | float) -> np.ndarray:
+        since_s = np.asarray(plain_s) - self.start_s - 1.0 - self.underrun_from_s
+        return np.maximum(0.0, np.floor(since_s / self.underrun_every_s))
 
     def _time_s(self, since: np.ndarray | float) -> np.ndarray:
         elapsed_s = np.asarray(since) / self._true_hz
@@ -65,26 +93,37 @@ class SyntheticLink:
         since = 0.0
         for _ in range(3):
             since += (at_s - float(self._time_s(since))) * self._true_hz
-        return self.first_tick + int(since // self.burst) * self.burst
+        tick = self.first_tick + int(since // self.burst) * self.burst
+        while self.underrun_s and float(self.true_time_s(tick)) > at_s:
+            tick -= self.burst
+        return tick
 
     def _delay_s(self, base_s: float) -> float:
         delay = base_s
         if self.jitter_s:
             delay += self._rng.exponential(self.jitter_s)
+        if self.heavy_s:
+            delay += self.heavy_s * min(20.0, self._rng.lognormal(-0.5, 1.0))
         if self.spike_share and self._rng.random() < self.spike_share:
             delay += self.spike_s
         return delay
 
+    def arrives_s(self, left_s: float, base_s: float) -> float:
+        """When a message arrives that left at a time."""
+        at_s = left_s + self._delay_s(base_s)
+        hold = int(np.searchsorted(self._hold_begins_s, at_s, side="right")) - 1
+        return max(at_s, float(self._hold_ends_s[hold])) if hold >= 0 else at_s
+
     def probe(self, sent_s: float) -> Event:
-        read_s = sent_s + self._delay_s(self.base_there_s)
-        return Event(read_s + self._delay_s(self.base_back_s), sent_s, self.tick_by(read_s))
+        read_s = self.arrives_s(sent_s, self.base_there_s)
+        return Event(self.arrives_s(read_s, self.base_back_s), sent_s, self.tick_by(read_s))
 
     def _blocks(self) -> Iterator[Event]:
         last, before_s = self.tick_by(self.start_s + 1.0), 0.0
         while self.block_ticks:
             last += self.block_ticks
             over = self.first_tick - (self.first_tick - last) // self.burst * self.burst
-            at_s = max(before_s, float(self.true_time_s(over)) + self._delay_s(self.base_back_s))
+            at_s = max(before_s, self.arrives_s(float(self.true_time_s(over)), self.base_back_s))
             yield Event(at_s, np.nan, last)
             before_s = at_s
 
@@ -95,13 +134,20 @@ class SyntheticLink:
         block = next(blocks, None)
         sent_s = self.start_s + 1.0
         while sent_s < end_s:
+            while block is not None and block.at_s < sent_s:
+                yield block
+                sent_s = min(sent_s, block.at_s + _LOOP_PERIOD_S + next_probe_in_s())
+                block = next(blocks, None)
             probe = self.probe(sent_s)
-            while block is not None and block.at_s < min(probe.at_s, end_s):
+            lost = bool(self.loss_share) and self._rng.random() < self.loss_share
+            done_s = sent_s + _LOST_FOR_S if lost else probe.at_s
+            while block is not None and block.at_s < min(done_s, end_s):
                 yield block
                 block = next(blocks, None)
-            if not self.silence[0] <= sent_s - self.start_s - 1.0 < self.silence[1]:
+            silent = self.silence[0] <= sent_s - self.start_s - 1.0 < self.silence[1]
+            if not (silent or lost):
                 yield probe
-            sent_s = probe.at_s + next_probe_in_s()
+            sent_s = done_s + next_probe_in_s()
 
 
 @dataclass
@@ -116,6 +162,8 @@ class Record:
     clock_error_s: np.ndarray  # the clock's present estimate minus truth
     uncertainty_s: np.ndarray  # as stated for the stamp
     settled_s: float  # when the rate was said to be settled
+    ready_s: float  # when stamps could begin
+    ready_uncertainty_s: float  # what was stated then
 
     def late(self, since_s: float = 5.0) -> np.ndarray:
         """Absolute errors of the stamps after a time."""
@@ -139,7 +187,7 @@ def record(
     timeline = Timeline()
     verdicts: Counter[ProbeVerdict] = Counter()
     rows: list[tuple[float, float, float, float]] = []
-    settled_s = np.inf
+    settled_s = ready_s = stated_at_ready_s = np.inf
     zero_s = link.start_s + 1.0
     for event in link.play(duration_s, lambda: clock.next_probe_in_s):
         if event.is_probe:
@@ -147,6 +195,8 @@ def record(
             verdicts[verdict] += 1
             if clock.ready:
                 timeline.steer(clock, event.tick)
+                if ready_s == np.inf:
+                    ready_s, stated_at_ready_s = event.at_s - zero_s, clock.uncertainty_s
             if clock.rate_settled:
                 settled_s = min(settled_s, event.at_s - zero_s)
         else:
@@ -159,4 +209,6 @@ def record(
                 stated_s = timeline.correction_s + clock.uncertainty_s
                 rows.append((event.at_s - zero_s, stamp_s - truth_s, error_s, stated_s))
     table = np.reshape(np.array(rows), (-1, 4))
-    return Record(clock, timeline, verdicts, *table.T, settled_s)
+    return Record(
+        clock, timeline, verdicts, *table.T, settled_s, ready_s, stated_at_ready_s
+    )
