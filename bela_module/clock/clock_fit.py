@@ -96,7 +96,7 @@ class ClockFit:
         return self.tick + float(((reach_s - lines.lowest) / lines.slopes).max()) + self.burst
 
     def lag_s(self, probe: Probe) -> float:
-        """Return by how much the ticks lag behind every line if a reply is ours; 0 if they need not.
+        """Return by how much ticks lag behind every line, if a reply is ours; 0 if they need not.
 
         That they do is what the sending of a request proves: the next burst came after it.
         """
@@ -164,4 +164,3 @@ def ticks_since(ticks: int | float | NDArray[Any], origin: int) -> Any:
         wrapped = ticks.astype(np.uint64) - np.uint64(origin % 2**64)
         return wrapped.view(np.int64).astype(np.float64)
     return ticks - origin
-

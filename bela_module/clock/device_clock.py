@@ -137,6 +137,7 @@ class DeviceClock:
         self._fit_before: ClockFit | None = None  # of bounds that were dropped
         self._half_width_s = math.inf
         self._delayed_tick, self._delay_s = -1, 0.0
+        self._block_is_late = False
         self._constraints = self._known
         self._newest_tick = 0
         self._fast_in_a_row = 0
@@ -190,7 +191,7 @@ class DeviceClock:
             self._accept()
         self.add_arrival(last.tick - last.granularity // 2, last.received_s)
 
-    def add_arrival(self, tick: int, received_s: float) -> None:
+    def add_arrival(self, tick: int, received_s: float) -> bool:
         """Add the bound that a tick was over when its block arrived; cheap enough for each block.
 
         Parameters
@@ -199,29 +200,38 @@ class DeviceClock:
             A tick that the block proves to be over, best its last one.
         received_s : float
             LSL time of the arrival.
+
+        Returns
+        -------
+        bool
+            Whether older bounds were dropped because of it, so that stamps have to follow.
         """
         fit = self._fit
         if fit is None:
-            return
+            return False
         delay_s = received_s - fit.base_s - fit.offset_s - (tick - fit.tick) * fit.s_per_tick
         lead_s = fit.lead_s(tick, received_s) if delay_s < 0.0 and not self.uneven else 0.0
         if lead_s > 0.0:
             # one tick from the future may be an error of the block, several are none
             probe = Probe(-math.inf, received_s, tick, 1)
             self._misfits.add_lead(Misfit(probe, lead_s, tick))
-            self._relearn()
-            return
+            return self._relearn()
         self._misfits.refute_lags(tick, received_s, fit.s_per_tick)
         if self._arrivals.would_keep(received_s, delay_s):
             self._arrivals.keep(tick, received_s, delay_s)
             self._newest_tick = max(self._newest_tick, tick)
+        return False
 
     def note_delay(self, tick: int, received_s: float) -> None:
-        """Note that a tick was over when it arrived, for what is stated of it and of later ones.
+        """Note that a block's last tick was over when it arrived, for what is stated of its time.
 
         Ticks that pause without a word come late. Until probes tell that from a slow network,
         the delay of the newest tick is how far off its stamp can be.
         """
+        self._note_delay(tick, received_s)
+        self._block_is_late = self._delay_s > _LATE * self._half_width_s
+
+    def _note_delay(self, tick: int, received_s: float) -> None:
         if self._fit is not None and tick >= self._delayed_tick:
             delay_s = received_s - float(self._fit.time_at(tick))
             self._delayed_tick, self._delay_s = tick, max(0.0, delay_s)
@@ -232,10 +242,10 @@ class DeviceClock:
     def next_probe_in_s(self) -> float:
         """How long, in seconds, to wait between a reply and the next probe.
 
-        Short at the start, after a misfit and when a block was late. Never twice the same, because probes in step
-        with the board's bursts would always see the same phase of them.
+        Short at the start, after a misfit and when a block was late. Never twice the same, because
+        probes in step with the board's bursts would always see the same phase of them.
         """
-        quickly = self._probes_quickly or self._delay_s > _LATE * self._half_width_s
+        quickly = self._probes_quickly or self._block_is_late
         dither = 0.7 + (_LONGEST_DITHER - 0.7) * (self.n_probes * _GOLDEN % 1.0)
         return dither * (QUICK_PROBE_INTERVAL_S if quickly else STEADY_PROBE_INTERVAL_S)
 
@@ -303,7 +313,7 @@ class DeviceClock:
         return max(self._half_width_s, self._delay_s) + self._misfits.extra_uncertainty_s
 
     def uncertainty_at(self, tick: int) -> float:
-        """Return how far off `time_at` may be at one tick, in seconds, if the ticks do not pause."""
+        """Return how far off `time_at` may be at one tick, in seconds, if no ticks paused."""
         half_width_s = self._fit.half_width_s(tick) if self._fit else math.inf
         return half_width_s + self._misfits.extra_uncertainty_s
 
@@ -377,7 +387,8 @@ class DeviceClock:
         self._newest_tick = max(self._newest_tick, newest.tick)
         self._fit = self._fitted(self._probes)
         self._half_width_s = self._half_width_until_next_probe_s(self._fit)
-        self.note_delay(newest.tick - newest.granularity // 2, newest.received_s)
+        self._block_is_late = False
+        self._note_delay(newest.tick - newest.granularity // 2, newest.received_s)
         self._note_discontinuity()
         if len(self._probes) >= _BURST_KNOWN_AFTER:
             self._constraints = self._constraints._replace(max_burst_ticks=self._fit.burst)

@@ -62,9 +62,23 @@ def test_ageing_widens_what_old_bounds_say() -> None:
 def test_an_exchange_that_contradicts_is_told_by_how_much() -> None:
     *known, newest = exchanges()
     fit = fit_clock(known, MinimumDelayFilter(), CONSTRAINTS)
-    assert fit.misfit_s(newest) == 0.0
-    for ticks in (-44100, 44100):
-        assert fit.misfit_s(newest._replace(tick=newest.tick + ticks)) == pytest.approx(1.0, 0.01)
+    assert fit.lag_s(newest) == fit.lead_s(newest.tick, newest.received_s) == 0.0
+    assert fit.lag_s(newest._replace(tick=newest.tick - 44100)) == pytest.approx(1.0, 0.01)
+    assert fit.lead_s(newest.tick + 44100, newest.received_s) == pytest.approx(1.0, 0.01)
+    assert fit.lead_s(newest.tick - 44100, newest.received_s) == 0.0
+
+
+@pytest.mark.parametrize("true_hz", [44100.0, 43000.0])
+def test_a_simple_ratio_is_the_estimate_before_it_is_certain(true_hz: float) -> None:
+    sent_s = 101.0 + 0.03 * np.arange(12)
+    ticks = ((sent_s + 0.005 - 100.0) * true_hz // 16).astype(np.int64) * 16
+    known = [Probe(s, s + 0.01, t, 1) for s, t in zip(sent_s.tolist(), ticks.tolist(), strict=True)]
+    fit = fit_clock(known, MinimumDelayFilter(), CONSTRAINTS)
+    assert 1.0 / fit.s_per_tick == pytest.approx(44100.0, rel=3.1e-4)
+    low_hz, high_hz = fit.rate_range_hz
+    assert low_hz < 43000.0 < 44100.0 < high_hz
+    tick = known[-1].tick + 4410
+    assert abs(fit.time_at(tick) - (100.0 + tick / true_hz)) <= fit.half_width_s(tick)
 
 
 def test_contradicting_bounds_are_in_the_half_width() -> None:

@@ -30,7 +30,7 @@ def test_stamps_are_near_the_truth_and_inside_what_is_stated(jitter: str, drift_
     late_us = np.concatenate([run.late() for run in runs]) * 1e6
     assert np.median(late_us) <= median_us
     assert np.percentile(late_us, 99) <= p99_us
-    assert all(run.share_inside >= 0.999 for run in runs)
+    assert all(run.share_inside == 1.0 for run in runs)
     for run in runs:
         assert run.clock.snapped_rate_hz == 44100.0
         assert run.clock.drift_ppm == pytest.approx(drift_ppm, abs=20.0)
@@ -144,7 +144,7 @@ def test_uneven_ticks_are_called_uneven_and_the_uncertainty_is_large_and_true() 
     assert run.clock.uneven
     assert not run.clock.rate_settled
     assert run.clock.uncertainty_s > 0.5
-    assert run.share_inside >= 0.99
+    assert run.share_inside == 1.0
     assert run.clock.generation == 1
 
 
@@ -195,7 +195,6 @@ def test_ticks_that_pause_or_skip_are_relearned_without_a_new_generation(step_s:
     link = InterruptedLink(jitter_s=0.0005, drift_ppm=30.0, seed=8)
     link.step_s = step_s
     run = record(link, 25.0)
-    assert run.verdicts[ProbeVerdict.RELEARNED] >= 1
     assert run.clock.generation == 1
     assert run.clock.discontinuities >= 1
     assert not run.clock.uneven
@@ -205,13 +204,14 @@ def test_ticks_that_pause_or_skip_are_relearned_without_a_new_generation(step_s:
     assert np.all(np.abs(run.error_s[relearned]) <= run.uncertainty_s[relearned])
 
 
-def test_a_small_step_is_slewed() -> None:
+def test_a_step_within_the_bounds_is_slewed() -> None:
     link = InterruptedLink(jitter_s=0.0003, seed=8)
-    link.step_s = 0.003
+    link.step_s = 0.00015
     run = record(link, 25.0)
     assert run.clock.discontinuities == 0
     assert np.abs(np.diff(run.error_s[run.since_s > 9.1])).max() < 520e-6 * 0.024
-    assert run.late(20.0).max() < 0.0002
+    assert run.late(15.0).max() < 0.0002
+    assert run.share_inside == 1.0
 
 
 class SharedLink(SyntheticLink):

@@ -66,9 +66,24 @@ def test_a_single_line_is_found_exactly() -> None:
     assert slope == pytest.approx(1.0, abs=1e-6)
 
 
+def test_no_delay_up_to_a_round_trip_is_preferred() -> None:
+    ticks = np.arange(-10.0, 0.0, 0.25)
+    for delay_s in (0.0002, 0.05, 0.2):  # each way
+        received_s = ticks + delay_s
+        at_s = np.arange(-10.0, 0.0, 0.5)
+        arrivals = np.stack([at_s, at_s + delay_s], axis=1)
+        lines = feasible_lines(
+            np.stack([ticks, received_s], axis=1),
+            np.stack([ticks, ticks - delay_s], axis=1),
+            SLOPES,
+        )
+        offset, _ = likeliest_line(lines, ticks, ticks - delay_s, received_s, 1e-9, arrivals)
+        assert offset == pytest.approx(0.0, abs=0.01 * delay_s)
+
+
 def test_ticks_that_are_far_between_are_placed_by_the_promptest_arrival() -> None:
     ticks = np.arange(-10.0, 1.0)
     arrivals = np.stack([ticks, ticks + 0.001], axis=1)
     lines = feasible_lines(arrivals, np.stack([ticks + 1.0, ticks + 0.8], axis=1), SLOPES)
-    offset, _ = likeliest_line(lines, ticks, ticks + 0.1, ticks + 0.2, 1.0, arrivals)
+    offset, _ = likeliest_line(lines, ticks, ticks + 0.8, ticks + 0.801, 1.0, arrivals)
     assert offset == pytest.approx(0.0, abs=0.01)

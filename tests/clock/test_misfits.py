@@ -1,50 +1,93 @@
-"""The record of misfits: when they outweigh what fits, and when they are cleared."""
+"""The record of misfits: when they outweigh older bounds, what refutes and what clears them."""
 
 from __future__ import annotations
 
+import math
+
+import pytest
+
 from bela_module.clock.clock_fit import Probe
-from bela_module.clock.misfits import MISFITS_TO_RELEARN, MisfitRecord
+from bela_module.clock.misfits import MISFITS_TO_RELEARN, Misfit, MisfitRecord
+
+RATE_HZ = 1000.0
 
 
-def probe(tick: int) -> Probe:
-    return Probe(tick / 1000.0, tick / 1000.0 + 0.001, tick, 1)
+def lag(tick: int, missed_s: float = 0.01) -> Misfit:
+    """Claim, by a reply with a tick, that ticks lag; sent a second after the tick's time."""
+    at_s = tick / RATE_HZ + 1.0
+    return Misfit(Probe(at_s, at_s + 0.001, tick, 1), missed_s, tick + 1)
 
 
 def test_the_largest_miss_is_the_extra_uncertainty() -> None:
     record = MisfitRecord()
-    record.add(probe(1), 0.02)
-    record.add(probe(2), 0.01)
+    record.add_lag(lag(1, 0.02))
+    record.add_lead(lag(2, 0.01))
     assert record.extra_uncertainty_s == 0.02
-    assert record.n_seen == 2
+    assert (record.n_seen, record.in_doubt) == (2, True)
 
 
-def test_several_misfits_outweigh_but_not_among_many_fits() -> None:
+@pytest.mark.parametrize("kind", ["lags", "leads"])
+def test_several_misfits_of_one_kind_are_believed(kind: str) -> None:
     record = MisfitRecord()
+    add = record.add_lag if kind == "lags" else record.add_lead
     for tick in range(MISFITS_TO_RELEARN):
-        assert not record.outweigh_fits
-        record.add(probe(tick), 0.01)
-    assert record.outweigh_fits
-    among_fits = MisfitRecord()
-    for tick in range(0, 30, 10):
-        among_fits.add(probe(tick), 0.01)
-        for _ in range(4):
-            among_fits.add_fit()
-    assert not among_fits.outweigh_fits
+        assert not record.believed
+        add(lag(tick))
+    assert record.believed == getattr(record, kind)
+    assert [misfit.probe.tick for misfit in record.believed] == list(range(MISFITS_TO_RELEARN))
+
+
+def test_one_lag_and_one_lead_are_not_yet_several() -> None:
+    record = MisfitRecord()
+    for tick in range(MISFITS_TO_RELEARN - 1):
+        record.add_lag(lag(2 * tick))
+        record.add_lead(lag(2 * tick + 1))
+    assert not record.believed
 
 
 def test_ticks_that_stand_still_are_one_misfit() -> None:
     record = MisfitRecord()
     for at in range(5):
-        record.add(probe(7)._replace(received_s=float(at)), 0.01)
-    assert [known.received_s for known in record.probes] == [4.0]
-    assert not record.outweigh_fits
+        probe = Probe(float(at), float(at), 7, 1)
+        record.add_lag(Misfit(probe, 0.01, 8))
+    assert [known.probe.received_s for known in record.lags] == [4.0]
+    assert not record.believed
+
+
+def test_a_later_tick_that_came_in_time_refutes_a_lag() -> None:
+    record = MisfitRecord()
+    record.add_lag(lag(1000, 0.02))  # says that tick 1001 was after 2.0 s
+    record.refute_lags(1101, 2.1 + 0.001, 1 / RATE_HZ)  # as it would be if the ticks lagged
+    record.refute_lags(900, 1.0, 1 / RATE_HZ)  # an earlier tick says nothing
+    assert len(record.lags) == 1
+    record.refute_lags(1101, 2.1 - 0.001, 1 / RATE_HZ)
+    assert (record.lags, record.extra_uncertainty_s) == ([], 0.0)
+    assert record.in_doubt  # whose reply was it?
+
+
+def test_nothing_refutes_a_lead() -> None:
+    record = MisfitRecord()
+    record.add_lead(Misfit(Probe(-math.inf, 2.0, 1000, 1), 0.02, 1000))
+    record.refute_lags(1101, 0.0, 1 / RATE_HZ)
+    assert len(record.leads) == 1
+
+
+def test_a_reply_is_withdrawn() -> None:
+    record = MisfitRecord()
+    record.add_lag(lag(1))
+    assert not record.withdraw(lag(1).probe)  # another one that says the same
+    assert record.withdraw(record.lags[0].probe)
+    assert not record.lags
 
 
 def test_fits_in_a_row_clear_it() -> None:
     record = MisfitRecord()
-    record.add(probe(1), 0.02)
+    record.add_lag(lag(1, 0.02))
     for _ in range(7):
         record.add_fit()
     assert record.extra_uncertainty_s == 0.02
     record.add_fit()
-    assert (record.extra_uncertainty_s, record.n_seen, record.probes) == (0.0, 0, [])
+    assert (record.extra_uncertainty_s, record.n_seen, record.lags) == (0.0, 0, [])
+    for _ in range(20):
+        record.add_fit()
+    assert not record.in_doubt

@@ -200,7 +200,8 @@ def record(
             if clock.rate_settled:
                 settled_s = min(settled_s, event.at_s - zero_s)
         else:
-            clock.add_arrival(event.tick, event.at_s)
+            if clock.add_arrival(event.tick, event.at_s) and clock.ready:
+                timeline.steer(clock, event.tick)
             if timeline.started:
                 truth_s = float(link.true_time_s(event.tick))
                 stamp_s = float(timeline.stamps_s(np.array([event.tick]))[0])
@@ -209,6 +210,4 @@ def record(
                 stated_s = timeline.correction_s + clock.uncertainty_s
                 rows.append((event.at_s - zero_s, stamp_s - truth_s, error_s, stated_s))
     table = np.reshape(np.array(rows), (-1, 4))
-    return Record(
-        clock, timeline, verdicts, *table.T, settled_s, ready_s, stated_at_ready_s
-    )
+    return Record(clock, timeline, verdicts, *table.T, settled_s, ready_s, stated_at_ready_s)

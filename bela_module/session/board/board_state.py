@@ -6,7 +6,7 @@ import math
 from collections.abc import Container
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Final
+from typing import Final, overload
 
 import numpy as np
 
@@ -18,6 +18,7 @@ from bela_module.protocol.control_channel import VariableList
 from bela_module.protocol.data_channel import Block
 from bela_module.protocol.data_decoder import DataDecoder, Refusal
 from bela_module.protocol.variables import Ticks, Variable
+from bela_module.session.board.clock_sample import ClockSample
 from bela_module.streams.sink import Origin, Stamps, StreamFacts
 from bela_module.streams.stream_plans import StreamMode, StreamPlan
 
@@ -74,6 +75,7 @@ class BoardState:
     decoder: DataDecoder = field(default_factory=DataDecoder)
     counters: BoardCounters = field(default_factory=BoardCounters)
     _rate_told: int = 0
+    _stated_s: float = 0.0
     steps: dict[str, float] = field(default_factory=dict)
     """Ticks between two values of a dense variable, by its name, as far as known."""
 
@@ -113,6 +115,7 @@ class BoardState:
             self.steps.clear()
         if clock.ready:
             self.timeline.steer(clock, listed.tick)
+            self._note_stated()
         self.reconnecting = False
         if news is BoardNews.RESTARTED:
             self.ended_tick, self.began_tick = last_tick, listed.tick
@@ -226,10 +229,48 @@ class BoardState:
         rate_hz = self.clock.tick_rate_hz if self.clock is not None else math.nan
         return block.tick > self.possible_tick(arrived_s) + rate_hz * _FUTURE_S
 
-    def add_arrival(self, tick: int, arrived_s: float) -> None:
-        """Take in that a tick had happened by the time its block arrived."""
-        if self.clock is not None:
-            self.clock.add_arrival(tick, arrived_s)
+    def add_arrival(self, block: Block, step_ticks: float | None, arrived_s: float) -> None:
+        """Take in that the ticks of a block had happened by the time it arrived."""
+        if self.clock is None:
+            return
+        proven_tick = last_tick(block, step_ticks)
+        if self.clock.add_arrival(proven_tick, arrived_s) and self.clock.ready:
+            self.timeline.steer(self.clock, proven_tick)
+        if (presumed_tick := last_tick(block, step_ticks, is_full=True)) is not None:
+            self.clock.note_delay(presumed_tick, arrived_s)
+        self._note_stated()
+
+    def _note_stated(self) -> None:
+        self._stated_s = max(self._stated_s, self.uncertainty_s)
+
+    def take_clock_sample(self, unix_at_lsl_zero_s: float) -> tuple[float, ClockSample] | None:
+        """Return what is known of the clock at the latest tick, and that tick's stamp.
+
+        Parameters
+        ----------
+        unix_at_lsl_zero_s : float
+            The wall clock's reading, in seconds since 1970, when LSL's clock was 0.
+
+        Returns
+        -------
+        tuple of float and ClockSample, or None
+            LSL seconds, and the sample, whose uncertainty covers all since the call before;
+            ``None`` as long as the clock is not known.
+        """
+        clock = self.clock
+        if clock is None or not self.ready:
+            return None
+        self._note_stated()
+        stated_s, self._stated_s = self._stated_s, 0.0
+        stamp_s = float(self.stamps(np.array([self.tick], np.int64))[0])
+        return stamp_s, ClockSample(
+            self.tick,
+            stated_s,
+            clock.tick_rate_hz,
+            clock.drift_ppm,
+            clock.rtt_s,
+            stamp_s + unix_at_lsl_zero_s,
+        )
 
     def stamps(self, ticks: Ticks) -> Stamps:
         """Return the stamp of each tick, which is settled from now on."""
@@ -268,15 +309,21 @@ class BoardState:
         return tuple(variable for variable in self.variables if variable.name in names)
 
 
-def last_tick(block: Block, step_ticks: float | None) -> int:
+@overload
+def last_tick(block: Block, step_ticks: float | None) -> int: ...
+@overload
+def last_tick(block: Block, step_ticks: float | None, *, is_full: bool) -> int | None: ...
+def last_tick(block: Block, step_ticks: float | None, *, is_full: bool = False) -> int | None:
     """Return the latest tick that a block proves to be over.
 
     A dense block may be padded, so its own end proves nothing before the step is known and its
-    last value is not zero.
+    last value is not zero; unless it is taken for full, and then nothing is known without a step.
     """
     if block.monitor or block.relative_ticks is not None:
         return int(block.ticks[-1])
-    if step_ticks is None or not np.any(block.values[-1:]):
+    if step_ticks is None:
+        return None if is_full else block.tick
+    if not (is_full or np.any(block.values[-1:])):
         return block.tick
     # A step that is no whole number is a mean: the values of this block may lie closer.
     proven = step_ticks if float(step_ticks).is_integer() else min(1.0, step_ticks)

@@ -8,7 +8,7 @@ from enum import StrEnum
 
 from bela_module.protocol.data_channel import Block
 from bela_module.protocol.variables import Variable
-from bela_module.session.board.board_state import BoardState, last_tick
+from bela_module.session.board.board_state import BoardState
 from bela_module.session.board.prober import Prober
 from bela_module.session.delivery.block_router import BlockRouter
 from bela_module.session.delivery.schedule import Schedule
@@ -184,7 +184,7 @@ class Delivery:
         repeated = tracker.repeated
         stream.add(block, self.board.possible_tick(arrived_s), arrived_s)
         self.board.counters.repeated_values += tracker.repeated - repeated
-        self.board.add_arrival(last_tick(block, tracker.step_ticks), arrived_s)
+        self.board.add_arrival(block, tracker.step_ticks, arrived_s)
         self.open_ready(stream)
         return True
 

@@ -79,7 +79,8 @@ def test_of_a_board_never_heard_of_nothing_is_claimed() -> None:
     assert math.isnan(board.time_at(5))
     assert board.possible_tick(501.0) == math.inf
     assert board.next_probe_in_s == 0.0
-    board.add_arrival(5, 501.0)
+    board.add_arrival(dense(1.0), 1.0, 501.0)
+    assert board.take_clock_sample(0.0) is None
     assert math.isnan(board.facts(plan(), 1.0).nominal_rate_hz)
     with pytest.raises(StreamError):
         board.stamps(np.array([5]))
@@ -179,7 +180,7 @@ def test_times_are_those_of_the_boot_before_until_it_is_accounted_for(board: Boa
 @pytest.mark.parametrize("booted_s", [500.0, 500.3])
 def test_what_was_hardly_known_of_a_clock_is_forgotten_with_the_connection(booted_s: float) -> None:
     board = BoardState("lab")
-    told(board, 500.5, count=4)
+    told(board, 500.5, count=3)
     board.reconnecting = True  # by the time it is back it may count anew, and be further than then
     news = told(board, 501.0, booted_s=booted_s)
     assert set(news) == {BoardNews.NOTHING}
@@ -192,7 +193,7 @@ def test_what_was_hardly_known_of_a_clock_is_forgotten_with_the_connection(boote
 
 def test_ticks_that_went_back_are_a_restart_however_little_is_known() -> None:
     board = BoardState("lab")
-    told(board, 500.5, count=4)
+    told(board, 500.5, count=3)
     board.reconnecting = True
     news = told(board, 501.0, booted_s=500.8)
     assert (news[0], set(news[1:])) == (BoardNews.RESTARTED, {BoardNews.NOTHING})
@@ -291,6 +292,40 @@ def test_the_last_tick_that_a_block_proves(
     block: Block, step_ticks: float | None, expected: int
 ) -> None:
     assert last_tick(block, step_ticks) == expected
+
+
+def test_a_full_block_is_presumed_to_end_with_its_last_value() -> None:
+    assert last_tick(dense(0.0), 1.0, is_full=True) == 1123
+    assert last_tick(dense(0.0), None, is_full=True) is None
+
+
+def test_a_late_block_is_stated_until_the_next_one(board: BoardState) -> None:
+    sure_s = board.uncertainty_s
+    first = board.tick // 1024 * 1024
+    for number, late_s in enumerate((0.0002, 0.02, 0.0002)):
+        block = decode_payload(POT, encode_block(POT, first + 1024 * number, np.ones(1024)))
+        end_s = at(first + 1024 * number + 1023)
+        board.add_arrival(block, 1.0, end_s + late_s)
+        assert board.uncertainty_s == pytest.approx(max(late_s, sure_s), abs=0.0002)
+
+
+def test_a_sample_of_the_clock_covers_all_since_the_one_before(board: BoardState) -> None:
+    first = board.take_clock_sample(1.7e9)
+    assert first is not None
+    stamp_s, sample = first
+    assert stamp_s == pytest.approx(at(board.tick), abs=sample.uncertainty_s)
+    assert sample.unix_s == pytest.approx(1.7e9 + stamp_s, abs=1e-6)
+    assert (sample.tick, sample.rtt_s) == (board.tick, pytest.approx(0.0004))
+    assert sample.tick_rate_hz == pytest.approx(RATE_HZ, rel=1e-3)
+    for number, late_s in enumerate((0.02, 0.0002)):
+        tick = board.tick + 1024 * number
+        block = decode_payload(POT, encode_block(POT, tick, np.ones(1024)))
+        board.add_arrival(block, 1.0, at(tick + 1023) + late_s)
+    second, third = board.take_clock_sample(0.0), board.take_clock_sample(0.0)
+    assert second is not None
+    assert third is not None
+    assert second[1].uncertainty_s == pytest.approx(0.02, abs=0.0002)
+    assert third[1].uncertainty_s == pytest.approx(board.uncertainty_s)
 
 
 def test_another_rate_than_the_declared_one_is_told_once(board: BoardState) -> None:

@@ -1,0 +1,118 @@
+"""The clock on slow, uneven and lossy networks, and on boards that miss blocks.
+
+Tolerances are those of synthetic time: what is drawn decides, no computer does.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from tests.support.synthetic_clock import Record, SyntheticLink, record
+
+DRIFTS_PPM = (-100.0, 100.0, 0.0)
+WIFI = {"jitter_s": 0.001, "hold_s": 0.02, "hold_every_s": 0.1, "spike_share": 0.01, "spike_s": 0.1}
+
+
+def runs(seconds: float, **settings: float) -> list[Record]:
+    """Play three boards with crystals of their own."""
+    return [
+        record(SyntheticLink(seed=seed, drift_ppm=drift_ppm, **settings), seconds)
+        for seed, drift_ppm in enumerate(DRIFTS_PPM)
+    ]
+
+
+def both_ways(delay_s: float) -> dict[str, float]:
+    return {"base_there_s": delay_s, "base_back_s": delay_s}
+
+
+@pytest.mark.parametrize("delay_ms", [0.1, 0.2, 5.0, 12.0, 50.0, 200.0])
+def test_a_symmetric_delay_of_any_size_is_no_error(delay_ms: float) -> None:
+    for run in runs(20.0, **both_ways(delay_ms / 1e3)):
+        assert run.share_inside == 1.0
+        assert run.late(10.0).max() <= max(25e-6, 0.001 * delay_ms / 1e3)
+        assert np.abs(run.error_s).max() <= 0.0004  # from the first sample on
+
+
+@pytest.mark.parametrize(
+    ("delay_ms", "jitter_ms", "median_ms"),
+    [(5.0, 0.3, 0.1), (12.0, 5.0, 0.5), (100.0, 100.0, 12.0), (200.0, 20.0, 6.0)],
+)
+def test_what_jitter_adds_is_a_part_of_it(
+    delay_ms: float, jitter_ms: float, median_ms: float
+) -> None:
+    found = runs(30.0, jitter_s=jitter_ms / 1e3, **both_ways(delay_ms / 1e3))
+    assert np.median(np.concatenate([run.late(10.0) for run in found])) <= median_ms / 1e3
+    assert all(run.share_inside == 1.0 for run in found)
+
+
+@pytest.mark.parametrize(("there_ms", "back_ms"), [(5.1, 0.1), (0.1, 5.1), (10.0, 50.0)])
+def test_half_the_difference_of_both_ways_is_the_error(there_ms: float, back_ms: float) -> None:
+    expected_s = 0.0005 * (back_ms - there_ms)
+    for run in runs(20.0, base_there_s=there_ms / 1e3, base_back_s=back_ms / 1e3):
+        assert run.share_inside == 1.0
+        late = run.error_s[run.since_s > 10.0]
+        np.testing.assert_allclose(late, expected_s, rtol=0, atol=max(0.03 * abs(expected_s), 5e-5))
+
+
+@pytest.mark.parametrize(
+    ("delay_ms", "ready_s", "stated_ms"),
+    [(0.1, 0.1, 1.0), (5.0, 0.5, 10.0), (12.0, 0.7, 16.0), (25.0, 0.75, 45.0), (250.0, 2.2, 460.0)],
+)
+def test_ready_as_soon_as_little_more_can_be_known(
+    delay_ms: float, ready_s: float, stated_ms: float
+) -> None:
+    for run in runs(5.0, **both_ways(delay_ms / 1e3)):
+        assert run.ready_s <= ready_s
+        assert run.ready_uncertainty_s <= stated_ms / 1e3
+        assert run.clock.uncertainty_s <= 1.3 * delay_ms / 1e3 + 0.0005
+        assert run.share_inside == 1.0
+
+
+@pytest.mark.parametrize(
+    ("settings", "median_us", "ready_s"),
+    [
+        ({"hold_s": 0.03, "jitter_s": 0.0003, **both_ways(0.0003)}, 60, 0.5),
+        ({**WIFI, **both_ways(0.001)}, 120, 1.0),
+        ({**WIFI, **both_ways(0.001), "loss_share": 0.1}, 150, 5.0),
+        ({"heavy_s": 0.0125, **both_ways(0.0005)}, 600, 1.0),
+    ],
+    ids=["bursts of 30 ms", "Wi-Fi", "Wi-Fi with loss", "loaded"],
+)
+def test_uneven_networks(settings: dict[str, float], median_us: float, ready_s: float) -> None:
+    found = runs(30.0, **settings)
+    assert np.median(np.concatenate([run.late(5.0) for run in found])) <= median_us / 1e6
+    for run in found:
+        assert run.share_inside == 1.0
+        assert run.ready_s <= ready_s
+        assert run.clock.discontinuities == 0
+
+
+@pytest.mark.parametrize("jitter_ms", [0.0, 0.3])
+@pytest.mark.parametrize("underrun_ms", [0.36, 1.5, 3.6, 36.0])
+def test_underruns_are_inside_announced_and_right_again(
+    underrun_ms: float, jitter_ms: float
+) -> None:
+    """The largest error that may remain after 2 s is what the network hides, 0.3 ms."""
+    every_s, underrun_s = 5.0, underrun_ms / 1e3
+    found = runs(31.0, underrun_s=underrun_s, underrun_every_s=every_s, jitter_s=jitter_ms / 1e3)
+    for run in found:
+        assert run.share_inside == 1.0
+        assert run.clock.generation == 1
+        assert not run.clock.uneven
+        since_underrun_s = run.since_s % every_s
+        assert np.abs(run.error_s[since_underrun_s > 2.0]).max() <= 0.0003
+        if underrun_ms > 1.0:
+            assert run.clock.discontinuities == 6
+            assert run.clock.last_jump_s == pytest.approx(underrun_s, abs=0.0005)
+        elif jitter_ms == 0.0:
+            assert run.clock.discontinuities >= 4  # as long as a faster clock explains them, too
+
+
+def test_a_single_underrun_of_a_block_is_seen_once_the_rate_is_known() -> None:
+    link = SyntheticLink(underrun_s=0.00036, underrun_every_s=100.0, underrun_from_s=-80.0, seed=3)
+    run = record(link, 40.0)
+    assert run.clock.discontinuities == 1
+    assert run.clock.last_jump_s == pytest.approx(0.00036, abs=0.00015)
+    assert np.abs(run.error_s[run.since_s > 22.0]).max() <= 0.0001
+    assert run.share_inside == 1.0
