@@ -73,16 +73,6 @@ def widest_gap(_probes: list[Probe], _arrivals: MinimumDelayFilter, fit: ClockFi
     return float(fit.lines.highest[best] + fit.lines.lowest[best]) / 2
 
 
-def centroid(_probes: list[Probe], _arrivals: MinimumDelayFilter, fit: ClockFit) -> float:
-    """Take the centre of mass of the polygon of all bounds."""
-    return fit.lines.centroid()[0]
-
-
-def centroid_of_probes(probes: list[Probe], _arrivals: MinimumDelayFilter, _fit: ClockFit) -> float:
-    """Take the centre of mass of the polygon of the probes' bounds alone."""
-    return fit_clock(probes, MinimumDelayFilter(), CONSTRAINTS).lines.centroid()[0]
-
-
 def likeliest_of_probes(probes: list[Probe], _arrivals: MinimumDelayFilter, fit: ClockFit) -> float:
     """Weigh what all bounds allow by the likelihood of the probes alone."""
     ticks, sent_s, received_s = relative(probes)
@@ -100,8 +90,6 @@ METHODS: dict[str, Method] = {
     "shortest round trips": shortest_fit,
     "bounds, middle": middle,
     "bounds, widest gap": widest_gap,
-    "bounds, centroid": centroid,
-    "bounds of probes only, centroid": centroid_of_probes,
     "bounds, likelihood of probes": likeliest_of_probes,
     "**bounds, likelihood of probes and arrivals**": likeliest,
 }

@@ -30,33 +30,21 @@ from numpy.typing import NDArray
 
 from bela_module.clock.announced_rate import announced_rate
 from bela_module.clock.arrival_filter import MinimumDelayFilter
-from bela_module.clock.clock_fit import (
-    ClockFit,
-    FitConstraints,
-    Probe,
-    fit_clock,
-)
+from bela_module.clock.clock_fit import ClockFit, FitConstraints, Probe, fit_clock
 from bela_module.clock.feasible_region import Floats
 from bela_module.clock.misfits import MISFITS_TO_RELEARN, Misfit, MisfitRecord
-from bela_module.clock.time_limits import (
-    QUICK_PROBE_INTERVAL_S,
-    READY_ROUND_TRIPS,
-    READY_WAIT_S,
-    SLOW_NETWORK_READY_S,
-    STEADY_PROBE_INTERVAL_S,
+from bela_module.clock.probe_schedule import (
+    MIN_PROBES,
+    QUICK_PROBES,
+    next_probe_in_s,
+    next_reply_within_s,
+    round_trip_s,
+    suffice,
 )
+from bela_module.clock.stated_uncertainty import StatedUncertainty
 
-_MIN_PROBES = 4  # fewer may all be answers to another client
-_MIN_DISTINCT_TICKS = 3  # fewer cannot tell a rate
-_FASTEST_KNOWN_AFTER = 8  # probes
-_QUICK_PROBES = 20  # the first ones, and those after a misfit, follow each other quickly
 _MAX_PROBES = 512
-_LATEST_PROBES = 8
-_LONGEST_DITHER = 1.3
-_GOLDEN = (math.sqrt(5.0) - 1.0) / 2.0  # its multiples are spread most evenly over a period
-_READY_UNCERTAINTY_S = 0.003  # beyond half a round trip, sufficient for stamps to begin
 _TOO_FAST = 0.5
-_LATE = 2.0  # times the half width of the bounds
 _RATE_KEPT = 1e-4  # how much a rate may change, relative, when the ticks pause or skip
 _BURST_KNOWN_AFTER = 16  # probes; from then on an estimate may only become smaller
 _RELEARNS_WHEN_UNEVEN, _UNEVEN_WITHIN_PROBES, _EVEN_AFTER = 3, 40, 60
@@ -135,9 +123,7 @@ class DeviceClock:
         self._arrivals = MinimumDelayFilter()
         self._fit: ClockFit | None = None
         self._fit_before: ClockFit | None = None  # of bounds that were dropped
-        self._half_width_s = math.inf
-        self._delayed_tick, self._delay_s = -1, 0.0
-        self._block_is_late = False
+        self._stated = StatedUncertainty()
         self._constraints = self._known
         self._newest_tick = 0
         self._fast_in_a_row = 0
@@ -211,11 +197,13 @@ class DeviceClock:
             return False
         delay_s = received_s - fit.base_s - fit.offset_s - (tick - fit.tick) * fit.s_per_tick
         lead_s = fit.lead_s(tick, received_s) if delay_s < 0.0 and not self.uneven else 0.0
-        if lead_s > 0.0:
+        if lead_s > 0.0 and self._probes:
             # one tick from the future may be an error of the block, several are none
             probe = Probe(-math.inf, received_s, tick, 1)
             self._misfits.add_lead(Misfit(probe, lead_s, tick))
             return self._relearn()
+        if lead_s > 0.0:  # older bounds were dropped, and no reply has come since
+            self._stated.half_width_s = max(self._stated.half_width_s, lead_s)
         self._misfits.refute_lags(tick, received_s, fit.s_per_tick)
         if self._arrivals.would_keep(received_s, delay_s):
             self._arrivals.keep(tick, received_s, delay_s)
@@ -223,18 +211,9 @@ class DeviceClock:
         return False
 
     def note_delay(self, tick: int, received_s: float) -> None:
-        """Note that a block's last tick was over when it arrived, for what is stated of its time.
-
-        Ticks that pause without a word come late. Until probes tell that from a slow network,
-        the delay of the newest tick is how far off its stamp can be.
-        """
-        self._note_delay(tick, received_s)
-        self._block_is_late = self._delay_s > _LATE * self._half_width_s
-
-    def _note_delay(self, tick: int, received_s: float) -> None:
-        if self._fit is not None and tick >= self._delayed_tick:
-            delay_s = received_s - float(self._fit.time_at(tick))
-            self._delayed_tick, self._delay_s = tick, max(0.0, delay_s)
+        """Note when a block arrived, given its last tick, for what is stated of its time."""
+        if self._fit is not None:
+            self._stated.note_block(self._fit, tick, received_s)
 
     # ---- estimates ------------------------------------------------------------------------
 
@@ -242,16 +221,14 @@ class DeviceClock:
     def next_probe_in_s(self) -> float:
         """How long, in seconds, to wait between a reply and the next probe.
 
-        Short at the start, after a misfit and when a block was late. Never twice the same, because
-        probes in step with the board's bursts would always see the same phase of them.
+        Short at the start, after a misfit and when a block was late.
         """
-        quickly = self._probes_quickly or self._block_is_late
-        dither = 0.7 + (_LONGEST_DITHER - 0.7) * (self.n_probes * _GOLDEN % 1.0)
-        return dither * (QUICK_PROBE_INTERVAL_S if quickly else STEADY_PROBE_INTERVAL_S)
+        quickly = self._probes_quickly or self._stated.block_is_late
+        return next_probe_in_s(self.n_probes, quickly=quickly)
 
     @property
     def _probes_quickly(self) -> bool:
-        return 0 < self._misfits.n_seen < _QUICK_PROBES or len(self._probes) < _QUICK_PROBES
+        return 0 < self._misfits.n_seen < QUICK_PROBES or len(self._probes) < QUICK_PROBES
 
     @property
     def in_doubt(self) -> bool:
@@ -298,9 +275,7 @@ class DeviceClock:
     @property
     def rtt_s(self) -> float:
         """Median round trip of the probes in use, in seconds; NaN before any probe."""
-        if not self._probes:
-            return math.nan
-        return float(np.median([probe.received_s - probe.sent_s for probe in self._probes]))
+        return round_trip_s(self._probes)
 
     @property
     def uncertainty_s(self) -> float:
@@ -310,12 +285,7 @@ class DeviceClock:
         the newest tick that has arrived, if that is more; and the amount by which evidence
         contradicts the bounds.
         """
-        return max(self._half_width_s, self._delay_s) + self._misfits.extra_uncertainty_s
-
-    def uncertainty_at(self, tick: int) -> float:
-        """Return how far off `time_at` may be at one tick, in seconds, if no ticks paused."""
-        half_width_s = self._fit.half_width_s(tick) if self._fit else math.inf
-        return half_width_s + self._misfits.extra_uncertainty_s
+        return self._stated.seconds + self._misfits.extra_uncertainty_s
 
     @overload
     def time_at(self, ticks: float) -> float: ...
@@ -349,7 +319,7 @@ class DeviceClock:
         round_trip_s = probe.received_s - probe.sent_s
         if not 0.0 <= round_trip_s < math.inf:
             return True
-        if len(self._probes) < _FASTEST_KNOWN_AFTER:
+        if len(self._probes) < MIN_PROBES:
             return False
         fastest_s = min(known.received_s - known.sent_s for known in self._probes)
         if round_trip_s >= _TOO_FAST * fastest_s:
@@ -382,48 +352,19 @@ class DeviceClock:
         self.n_probes += len(probes)
         newest = self._probes[-1]
         oldest_s = newest.received_s - self._window_s
-        while len(self._probes) > _QUICK_PROBES and self._probes[0].received_s < oldest_s:
+        while len(self._probes) > QUICK_PROBES and self._probes[0].received_s < oldest_s:
             self._probes.popleft()
         self._newest_tick = max(self._newest_tick, newest.tick)
         self._fit = self._fitted(self._probes)
-        self._half_width_s = self._half_width_until_next_probe_s(self._fit)
-        self._block_is_late = False
-        self._note_delay(newest.tick - newest.granularity // 2, newest.received_s)
+        ahead_s = next_reply_within_s(self.rtt_s, quickly=self._probes_quickly)
+        next_tick = self._newest_tick + 1 + int(ahead_s / self._fit.s_per_tick)
+        self._stated.use_fit(self._fit, self._probes, next_tick)
         self._note_discontinuity()
         if len(self._probes) >= _BURST_KNOWN_AFTER:
             self._constraints = self._constraints._replace(max_burst_ticks=self._fit.burst)
         if len(self._probes) >= _EVEN_AFTER and self._fit.is_consistent:
             self.uneven = False
-        self.ready = self.ready or self._is_ready()
-
-    def _half_width_until_next_probe_s(self, fit: ClockFit) -> float:
-        """Return how far off the estimate may be until the reply to the next probe.
-
-        A line through many bounds is known better than one exchange tells, but that ticks follow
-        it exactly is only assumed: what single exchanges tell is the least that is stated.
-        """
-        latest = list(self._probes)[-_LATEST_PROBES:]
-        shortest_s = min(probe.received_s - probe.sent_s for probe in latest)
-        interval_s = QUICK_PROBE_INTERVAL_S if self._probes_quickly else STEADY_PROBE_INTERVAL_S
-        ahead_s = 2.0 * _LONGEST_DITHER * interval_s + self.rtt_s
-        tick = self._newest_tick + 1 + int(ahead_s / fit.s_per_tick)
-        return max(fit.half_width_s(tick), 0.5 * shortest_s + 0.25 * fit.burst * fit.s_per_tick)
-
-    def _is_ready(self) -> bool:
-        """Tell whether stamps may begin: the uncertainty suffices, or the wait is over."""
-        first, last = self._probes[0], self._probes[-1]
-        if (
-            len(self._probes) < _MIN_PROBES
-            or len({probe.tick for probe in self._probes}) < _MIN_DISTINCT_TICKS
-        ):
-            return False
-        good_s = _READY_UNCERTAINTY_S + 0.5 * self.rtt_s
-        measured_s = last.received_s - first.sent_s
-        if self.uncertainty_s <= good_s or measured_s >= READY_WAIT_S:
-            return True
-        # On a slow network no more can be known soon; slow or uneven ticks are another matter.
-        wait_s = max(SLOW_NETWORK_READY_S, READY_ROUND_TRIPS * self.rtt_s)
-        return measured_s >= wait_s and self.uncertainty_s <= good_s + 2.0 * self.rtt_s
+        self.ready = self.ready or suffice(self._probes, self._stated.half_width_s)
 
     def _relearn(self) -> bool:
         """Drop the bounds before several misfits, if there are; the rate is assumed to last."""
@@ -442,6 +383,7 @@ class DeviceClock:
             low_s, high_s = before.lines.slope_range
             slope_limits = (low_s * (1.0 - _RATE_KEPT), high_s * (1.0 + _RATE_KEPT))
             self._constraints = self._constraints._replace(slope_limits=slope_limits)
+        believed = list(believed)
         self._misfits.clear()
         self._relearned_at.append(self.n_probes)
         if (
@@ -460,6 +402,8 @@ class DeviceClock:
             self._fit_before = self._fit_before or before
         if kept:
             self._accept(*kept)
+        else:  # until the next reply the estimate stays, and is known to be wrong
+            self._stated.half_width_s += max(misfit.missed_s for misfit in believed)
         return True
 
     def _note_discontinuity(self) -> None:

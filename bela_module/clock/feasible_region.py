@@ -42,28 +42,6 @@ class FeasibleLines:
         """The smallest and the largest slope of any feasible line."""
         return float(self.slopes[0]), float(self.slopes[-1])
 
-    def centroid(self) -> tuple[float, float]:
-        """Return (offset, slope) of the polygon's centre of mass.
-
-        With exponentially distributed delays of equal mean on both sides every feasible line
-        is equally likely, so that the centroid is the mean of what is still possible.
-        """
-        # Simpson's rule is exact here: all three integrands are at most cubic in the slope
-        ends = np.stack([self.slopes[:-1], self.slopes[1:]])
-        width = self.highest - self.lowest
-        centre = 0.5 * (self.highest + self.lowest)
-        step = ends[1] - ends[0]
-        mass = slope_moment = offset_moment = 0.0
-        for weight, at in ((1.0, 0.0), (4.0, 0.5), (1.0, 1.0)):
-            part = weight * step * (width[:-1] * (1 - at) + width[1:] * at)
-            mass += float(part.sum())
-            slope_moment += float((part * (ends[0] * (1 - at) + ends[1] * at)).sum())
-            offset_moment += float((part * (centre[:-1] * (1 - at) + centre[1:] * at)).sum())
-        if mass <= 0.0:
-            widest = int(np.argmax(width))
-            return float(centre[widest]), float(self.slopes[widest])
-        return offset_moment / mass, slope_moment / mass
-
     def limits_at(self, x: Floats) -> tuple[Floats, Floats]:
         """Return the lowest and the highest y that a feasible line has at each x.
 

@@ -18,7 +18,6 @@ from bela_module.session.time_limits import (
     PROCESS_STANDSTILL_S,
     QUIET_BOARD_S,
     STATUS_REFRESH_S,
-    TOLD_TICK_JUMP_S,
 )
 
 logger = logging.getLogger(__name__)
@@ -142,10 +141,9 @@ class HealthMonitor:
         """Tell that the ticks have paused or skipped some, once for each time."""
         clock = self.runtime.board.clock
         jumps = (clock.generation, clock.discontinuities) if clock is not None else (0, 0)
-        large = clock is not None and abs(clock.last_jump_s) > TOLD_TICK_JUMP_S
-        if clock is not None and large and jumps[1] and jumps != self._told_jumps:
+        if clock is not None and jumps[1] and jumps != self._told_jumps:
             what = "paused for" if clock.last_jump_s > 0 else "skipped"
-            self.runtime.notices.tell(f"the board's ticks {what} {abs(clock.last_jump_s):.3f} s")
+            self.runtime.notices.tell(f"the board's ticks {what} {abs(clock.last_jump_s):.4f} s")
         self._told_jumps = jumps
 
 

@@ -65,5 +65,3 @@ QUIET_BOARD_S: Final = 1.0
 """Without any message from the board, before that is told."""
 PROCESS_STANDSTILL_S: Final = 2.0
 """A standstill of this process that is told; a busy computer takes less."""
-TOLD_TICK_JUMP_S: Final = 0.05
-"""Smallest pause of the board's ticks that is told."""

@@ -1,0 +1,71 @@
+"""When to probe next, and when enough probes are in for stamps to begin. Pure."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Final
+
+import numpy as np
+
+from bela_module.clock.clock_fit import Probe
+from bela_module.clock.time_limits import (
+    QUICK_PROBE_INTERVAL_S,
+    READY_ROUND_TRIPS,
+    READY_WAIT_S,
+    SLOW_NETWORK_READY_S,
+    STEADY_PROBE_INTERVAL_S,
+)
+
+QUICK_PROBES: Final = 20
+"""The first ones, and those after a misfit, follow each other quickly."""
+
+MIN_PROBES: Final = 8
+"""Fewer cannot tell a burst's size."""
+
+_MIN_SLOW_PROBES: Final = 4  # where round trips are so long that bursts do not matter
+_MIN_DISTINCT_TICKS: Final = 3  # fewer cannot tell a rate
+_READY_UNCERTAINTY_S: Final = 0.003  # beyond half a round trip, sufficient for stamps to begin
+_GOLDEN: Final = (math.sqrt(5.0) - 1.0) / 2.0  # its multiples are spread most evenly over a period
+_SHORTEST_DITHER: Final = 0.7
+_LONGEST_DITHER: Final = 1.3
+
+
+def next_probe_in_s(n_probes: int, *, quickly: bool) -> float:
+    """Return how long, in seconds, to wait between a reply and the next probe.
+
+    Never twice the same, because probes in step with the board's bursts would always see the
+    same phase of them.
+    """
+    dither = _SHORTEST_DITHER + (_LONGEST_DITHER - _SHORTEST_DITHER) * (n_probes * _GOLDEN % 1.0)
+    return dither * (QUICK_PROBE_INTERVAL_S if quickly else STEADY_PROBE_INTERVAL_S)
+
+
+def next_reply_within_s(round_trip_s: float, *, quickly: bool) -> float:
+    """Return the time, in seconds, after which the reply to the next probe is in as a rule."""
+    wait_s = QUICK_PROBE_INTERVAL_S if quickly else STEADY_PROBE_INTERVAL_S
+    return 2.0 * _LONGEST_DITHER * wait_s + round_trip_s
+
+
+def round_trip_s(probes: Sequence[Probe]) -> float:
+    """Return the median round trip in seconds; NaN without any."""
+    if not probes:
+        return math.nan
+    return float(np.median([probe.received_s - probe.sent_s for probe in probes]))
+
+
+def suffice(probes: Sequence[Probe], half_width_s: float) -> bool:
+    """Tell whether stamps may begin: little more can be known soon, or the wait is over.
+
+    Half a round trip is all that bounds can ever prove. So much and 3 ms more suffice in any
+    case. On a slow network that takes long, since the rate has to be known as well; after a while
+    the round trips may be in it several times. Slow or uneven ticks are another matter.
+    """
+    usual_s = round_trip_s(probes)
+    measured_s = probes[-1].received_s - probes[0].sent_s
+    waited = measured_s >= max(SLOW_NETWORK_READY_S, READY_ROUND_TRIPS * usual_s)
+    n_ticks = len({probe.tick for probe in probes})
+    if len(probes) < (_MIN_SLOW_PROBES if waited else MIN_PROBES) or n_ticks < _MIN_DISTINCT_TICKS:
+        return False
+    good_s = _READY_UNCERTAINTY_S + (2.5 if waited else 0.5) * usual_s
+    return half_width_s <= good_s or measured_s >= READY_WAIT_S
