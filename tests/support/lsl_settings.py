@@ -43,4 +43,7 @@ def isolate_lsl() -> str:
     path.write_text(content, encoding="utf-8")
     os.environ["LSLAPICFG"] = str(path)
     pylsl.set_config_content(content)
+    # LSL reads them with the first description of a stream; what a test of --simulate sets later
+    # has no effect then.
+    pylsl.StreamInfo("settings", source_id="settings")
     return session_id

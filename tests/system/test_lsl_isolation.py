@@ -21,6 +21,13 @@ print(len(pylsl.resolve_byprop("name", sys.argv[1], 1, float(sys.argv[3]))))
 """
 
 
+def test_settings_that_come_later_change_nothing(unique: str) -> None:
+    pylsl.set_config_content("[lab]\nSessionID = another\n[ports]\nIPv6 = disable\n")
+    outlet = pylsl.StreamOutlet(pylsl.StreamInfo(unique, "Test", 1, 0, pylsl.cf_int32, unique))
+    assert outlet.get_info().session_id().startswith("tests-")
+    del outlet
+
+
 @pytest.mark.parametrize(
     ("settings", "timeout_s", "n_found"), [("inherited", 20.0, 1), ("apart", 0.5, 0)]
 )
