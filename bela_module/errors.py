@@ -11,6 +11,7 @@
     │   └── ``DisconnectedError``: the connection ended while it was needed
     ├── ``CaptureError``: a recording of websocket traffic cannot be read
     └── ``StreamError``: samples, stamps or metadata that LSL must not be given
+        └── ``IdentityTakenError``: another process publishes a stream of the same identity
 
 Each message says what happened, the value, and the next step. Only these errors leave the
 public functions of this package, besides Python's own ``TypeError`` for a call with wrong
@@ -133,3 +134,21 @@ class CaptureError(BelaError):
 
 class StreamError(BelaError):
     """Samples, stamps or metadata that must not be given to LSL."""
+
+
+class IdentityTakenError(StreamError):
+    """Another process publishes a stream of the same identity.
+
+    Parameters
+    ----------
+    identity : str
+        The ``source_id``.
+    host : str
+        Name of the computer that it was found on.
+    """
+
+    def __init__(self, identity: str, host: str) -> None:
+        super().__init__(
+            f"the stream {identity!r} is on the network already, from the computer {host!r}; "
+            "end that module, or give this board another name: board.name in the configuration"
+        )

@@ -35,8 +35,9 @@ from bela_module.session.session import Session  # noqa: E402
 from bela_module.simulator.simulated_board import SimulatedBoard  # noqa: E402
 from bela_module.simulator.sketches.signals import ramp  # noqa: E402
 from bela_module.simulator.sketches.sketch import Sketch, SketchVariable  # noqa: E402
+from bela_module.streams.lsl.lsl_settings import prepare_lsl  # noqa: E402
+from bela_module.streams.lsl.outlets import LslOutlets  # noqa: E402
 from bela_module.streams.lsl_clock import local_clock  # noqa: E402
-from bela_module.streams.outlets import LslOutlets, keep_on_this_machine  # noqa: E402
 from bela_module.streams.sink import Stamps  # noqa: E402
 from bela_module.streams.stream_plans import StreamPlan  # noqa: E402
 
@@ -116,7 +117,7 @@ def measure(session: Session, process: psutil.Process, minute: int) -> Minute:
 
 def soak(minutes: int, n_variables: int) -> bool:
     """Run it, print what was found, and tell whether all was right."""
-    keep_on_this_machine()
+    prepare_lsl(this_machine_only=True)
     context = multiprocessing.get_context("spawn")
     pipe, theirs = context.Pipe()
     child = context.Process(target=run_board, args=(theirs, n_variables), daemon=True)

@@ -24,7 +24,7 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path[:0] = [str(ROOT)]
 
 from bela_module.simulator.network.delays import NO_DELAY, LinkDelay, Network  # noqa: E402
-from bela_module.streams.outlets import keep_on_this_machine  # noqa: E402
+from bela_module.streams.lsl.lsl_settings import prepare_lsl  # noqa: E402
 from benchmarks.marked_text import write_between_marks  # noqa: E402
 from benchmarks.truth_recording import Condition, measure  # noqa: E402
 from benchmarks.truth_report import Result, evaluate, plot, tables  # noqa: E402
@@ -62,7 +62,7 @@ PLOT_TITLE: Final = "Error of the stamps: 1 ms of jitter each way, spikes of 20 
 
 def measured(condition: Condition, seconds: float) -> Result:
     """Measure and evaluate a condition, in a process that does nothing else."""
-    keep_on_this_machine()
+    prepare_lsl(this_machine_only=True)
     return evaluate(measure(condition, seconds))
 
 

@@ -24,8 +24,8 @@ from bela_module.simulator.network.delays import NO_DELAY, Network
 from bela_module.simulator.simulated_board import SimulatedBoard
 from bela_module.simulator.sketches.signals import true_time
 from bela_module.simulator.sketches.sketch import Sketch, SketchVariable
+from bela_module.streams.lsl.outlets import LslOutlets
 from bela_module.streams.lsl_clock import local_clock
-from bela_module.streams.outlets import LslOutlets
 
 _VARIABLE: Final = "truth"
 _PATIENCE_S: Final = 20.0

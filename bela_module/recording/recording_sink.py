@@ -90,9 +90,15 @@ class RecordingSink:
     def open(self, plan: StreamPlan, facts: StreamFacts) -> None:
         """Do nothing: the files were made before :meth:`start`."""
 
-    def has_listeners(self, plan: StreamPlan) -> bool:
-        """Tell that nobody listens: first samples are kept for LSL's listeners, not for files."""
-        return False
+    def is_open(self, plan: StreamPlan) -> bool:
+        """Tell that a stream is open: its file was made before."""
+        return True
+
+    def keep(self, variables: Sequence[Variable]) -> None:
+        """Do nothing: files stay."""
+
+    def search_identities(self) -> None:
+        """Do nothing: files are the module's own."""
 
     def push(self, plan: StreamPlan, ticks: Ticks, values: Array, stamps_s: Stamps) -> None:
         """Record samples, if their stream is recorded."""

@@ -310,9 +310,15 @@ class RunSink:
     def open(self, plan: StreamPlan, facts: StreamFacts) -> None:
         """Do nothing: a run is ready from its start."""
 
-    def has_listeners(self, plan: StreamPlan) -> bool:
-        """Tell that somebody listens: a run receives from its start on."""
+    def is_open(self, plan: StreamPlan) -> bool:
+        """Tell that a stream is open: a run receives from its start on."""
         return True
+
+    def keep(self, variables: Sequence[Variable]) -> None:
+        """Do nothing: a run keeps what it has."""
+
+    def search_identities(self) -> None:
+        """Do nothing: nobody else can publish into a run."""
 
     def push(self, plan: StreamPlan, ticks: Ticks, values: Array, stamps_s: Stamps) -> None:
         """Take samples, of one column for each variable."""

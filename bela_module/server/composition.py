@@ -15,6 +15,7 @@ from typing import Final
 
 from bela_module.config import Settings, with_overrides
 from bela_module.server.bela_server import BelaServer
+from bela_module.server.descriptor_limit import raise_descriptor_limit
 from bela_module.server.log_forwarding import LogPipes, start_logging
 from bela_module.server.session_api import SessionApi
 from bela_module.server.time_limits import FAILURE_LOG_FLUSH_S, LOG_FLUSH_S, SESSION_CLOSE_S
@@ -90,11 +91,13 @@ def _open_session(
     """Open the session; what it uses is closed with `resources`."""
     from bela_module.connection.wire_recorder import WireTap
     from bela_module.session.session import Session
+    from bela_module.streams.lsl.lsl_settings import prepare_lsl
+    from bela_module.streams.lsl.outlets import LslOutlets
     from bela_module.streams.lsl_clock import local_clock
-    from bela_module.streams.outlets import LslOutlets, keep_on_this_machine
 
+    raise_descriptor_limit()
+    prepare_lsl(this_machine_only=start_simulation is not None)
     if start_simulation is not None:
-        keep_on_this_machine()
         host, port = start_simulation()
         address = {"host": host, "port": port, "name": _SIMULATED_NAME}
         settings = with_overrides(settings, board=address)

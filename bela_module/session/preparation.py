@@ -27,12 +27,15 @@ class Preparation:
     facts : mapping of str to StreamFacts
         What is known of each stream, by its name; streams of which nothing is known yet are opened
         later.
+    problems : tuple of str
+        Which streams could not be opened, and why.
     """
 
     variables: tuple[Variable, ...]
     group: Group
     plans: tuple[StreamPlan, ...]
     facts: Mapping[str, StreamFacts]
+    problems: tuple[str, ...] = ()
 
     def is_for(self, variables: Sequence[Variable], group: Group) -> bool:
         """Tell whether it has just these variables, of the same types, in the same groups."""

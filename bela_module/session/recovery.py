@@ -42,6 +42,7 @@ async def take_over(runtime: Runtime, client: BoardClient, *, fresh: bool = Fals
         check_control(runtime)
     waiting = [delivery for delivery in runtime.running if delivery.is_interrupted]
     if fresh or restarted:
+        runtime.sink.keep(runtime.board.variables)
         # Watches outlive a connection: what goes on would begin with a splice of then and now.
         ours = frozenset(changes.left | _names_of(runtime.running))
         await clear(client, runtime.board, ours=ours, others=False)

@@ -58,8 +58,9 @@ class RunningDeliveries:
 
     @property
     def problems(self) -> tuple[str, ...]:
-        """What is wrong now with what runs, in words."""
-        return tuple(text for delivery in self for text in delivery.problems)
+        """What is wrong now with what runs or is prepared, in words."""
+        prepared = self.prepared.problems if self.prepared and self.main is None else ()
+        return (*prepared, *(text for delivery in self for text in delivery.all_problems))
 
     @property
     def has_streamed(self) -> bool:

@@ -35,6 +35,9 @@ FILES_OPEN_S: Final = 0.5
 """For the disk to open the files of a recording."""
 RECONNECT_FOR_STOP_S: Final = 0.8
 """For a board that was just lost to come back, before STOP goes on without it."""
+OUTLETS_VISIBLE_S: Final = 5.0
+"""For LSL to look for streams of the same identity and to create the outlets."""
+OUTLET_POLL_S: Final = 0.005
 STOP_POLL_S: Final = 0.02
 OUTLET_LINGER_S: Final = 0.1
 """An outlet that ends takes along what it has not sent yet."""

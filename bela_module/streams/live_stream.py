@@ -16,14 +16,15 @@ from bela_module.streams.sample_formats import to_format
 from bela_module.streams.sink import Sink, Stamps, StreamFacts
 from bela_module.streams.states import StreamState, stream_state_machine
 from bela_module.streams.stream_plans import StreamMode, StreamPlan
-from bela_module.streams.time_limits import FIRST_LISTENER_S, RATE_WINDOW_S
+from bela_module.streams.time_limits import RATE_WINDOW_S
 from bela_module.tracking.row_alignment import RowAligner
 from bela_module.tracking.runs import Gap, GapReason, Tracker, ValueRun
 from bela_module.tracking.trackers import tracker_for
 
 Stamper = Callable[[Ticks], Stamps]
 
-_MAX_WAITING_VALUES: Final = 4_000_000
+MAX_HELD_BYTES: Final = 32 << 20
+"""How much of all streams of a delivery may wait for nominal rates and for the clock."""
 _SAME_RATE: Final = 1e-3
 _NEVER: Final = 2**62  # no tick is as late
 
@@ -32,8 +33,7 @@ class LiveStream:
     """A stream from its first block to its last sample.
 
     Samples are held until :meth:`open`, since an LSL stream's nominal rate must be right from
-    the first one on. A stream that has just appeared keeps its first samples for another moment,
-    until somebody listens: a recorder that starts on seeing it has them all. See ``StreamState``.
+    the first one on. See ``StreamState``.
 
     Parameters
     ----------
@@ -47,6 +47,8 @@ class LiveStream:
         Called with the variable and the gap at every loss.
     on_error : callable
         Called with the first error of the sink, which ends no other stream.
+    max_held_bytes : int
+        How much may wait for :meth:`open`; the oldest values are counted as lost beyond it.
     """
 
     def __init__(
@@ -57,6 +59,7 @@ class LiveStream:
         now: Callable[[], float],
         on_gap: Callable[[Variable, Gap], None],
         on_error: Callable[[StreamPlan, Exception], None],
+        max_held_bytes: int = MAX_HELD_BYTES,
     ) -> None:
         self.plan = plan
         self.trackers: tuple[Tracker, ...] = tuple(
@@ -72,15 +75,16 @@ class LiveStream:
         self._sink = sink
         self._stamps = stamps
         self._now = now
-        self._opened_s = 0.0
+        self._max_held_bytes = max_held_bytes
         self._on_gap = on_gap
         self._on_error = on_error
         self._machine = stream_state_machine(plan.name)
-        self._has_error = False
+        self.error: str | None = None
         self._facts_before: StreamFacts | None = None
         self._waiting: deque[tuple[int, ValueRun | Gap]] = deque()
-        self._n_waiting = 0
+        self._held_bytes = 0
         self._recent: deque[tuple[float, int]] = deque()
+        self._is_visible = False
         self._aligner = self._new_aligner()
 
     def _new_aligner(self) -> RowAligner | None:
@@ -172,7 +176,7 @@ class LiveStream:
         Of a stream that is not open by now, the values are lost.
         """
         if self.state is StreamState.UNOPENED:
-            self._refuse_waiting(keeping=-1)
+            self._refuse_waiting(keeping_bytes=-1)
             return
         self._deliver_waiting()
         if self._aligner is not None:
@@ -198,20 +202,32 @@ class LiveStream:
         """Whether there are samples that were not delivered yet."""
         return bool(self._waiting)
 
+    @property
+    def is_visible(self) -> bool:
+        """Whether others can find it, or never will."""
+        if self.state is StreamState.DELIVERING:
+            self.check_sink()
+        return self.state is StreamState.FAILED or self._is_visible
+
+    def check_sink(self) -> None:
+        """Learn whether the sink still takes samples; it may take its time to open a stream."""
+        if self.state is not StreamState.DELIVERING:
+            return
+        try:
+            self._is_visible = self._sink.is_open(self.plan)
+        except Exception as error:  # noqa: BLE001 - what a sink raises concerns this stream alone
+            self._fail(error)
+
     def open(self, facts: StreamFacts) -> None:
         """Make the stream visible, or go on with it after the board has restarted."""
         self.facts = facts = self._as_before(facts)
-        self._opened_s = self._now()
         try:
             self._sink.open(self.plan, facts)
         except Exception as error:  # noqa: BLE001 - what a sink raises concerns this stream alone
             self._fail(error)
             return
-        if self.samples and not self._waiting:
-            self._machine.move_to(StreamState.DELIVERING)
-        else:
-            self._machine.move_to(StreamState.HOLDING)
-        self.release()
+        self._machine.move_to(StreamState.DELIVERING)
+        self._deliver_waiting()
 
     def _as_before(self, facts: StreamFacts) -> StreamFacts:
         """Keep the identity of the stream, and its announced rate if that is still right."""
@@ -224,20 +240,10 @@ class LiveStream:
             return facts
         return replace(facts, nominal_rate_hz=before.nominal_rate_hz)
 
-    def release(self) -> None:
-        """Deliver the first samples once somebody listens, or when nobody did for a while."""
-        if self.state is not StreamState.HOLDING or not self._waiting:
-            return
-        waited = self._now() > self._opened_s + FIRST_LISTENER_S
-        if waited or self._sink.has_listeners(self.plan):
-            self._deliver_waiting()
-
     def _deliver_waiting(self) -> None:
-        if self.state is StreamState.HOLDING:
-            self._machine.move_to(StreamState.DELIVERING)
         while self._waiting:
             self._give(*self._waiting.popleft())
-        self._n_waiting = 0
+        self._held_bytes = 0
 
     # ---- figures --------------------------------------------------------------------------
 
@@ -267,23 +273,22 @@ class LiveStream:
             if isinstance(item, Gap):
                 self._on_gap(self.plan.variables[member], item)
             self._wait(member, item)
-        self.release()
 
     def _wait(self, member: int, item: ValueRun | Gap) -> None:
-        if self.state in (StreamState.DELIVERING, StreamState.FAILED):
+        if self.state is not StreamState.UNOPENED:
             self._give(member, item)
             return
         self._waiting.append((member, item))
-        self._n_waiting += item.values.size if isinstance(item, ValueRun) else 0
-        self._refuse_waiting(keeping=_MAX_WAITING_VALUES)
+        self._held_bytes += _count_bytes(item)
+        self._refuse_waiting(keeping_bytes=self._max_held_bytes)
 
-    def _refuse_waiting(self, *, keeping: int = 0) -> None:
-        """Count the oldest waiting values as lost until `keeping` are left; -1: gaps go, too."""
-        while self._waiting and self._n_waiting > keeping:
+    def _refuse_waiting(self, *, keeping_bytes: int) -> None:
+        """Count the oldest waiting values as lost until so much is left; -1: gaps go, too."""
+        while self._waiting and self._held_bytes > keeping_bytes:
             member, oldest = self._waiting.popleft()
             if isinstance(oldest, ValueRun):
                 n_values = oldest.values.size
-                self._n_waiting -= n_values
+                self._held_bytes -= _count_bytes(oldest)
                 self.refused += n_values
                 first_tick, last_tick = int(oldest.ticks[0]), int(oldest.ticks[-1])
                 oldest = Gap(first_tick, last_tick, n_values, GapReason.LOST)
@@ -298,8 +303,8 @@ class LiveStream:
         self._deliver_waiting()
 
     def _report_error(self, error: Exception) -> None:
-        if not self._has_error:
-            self._has_error = True
+        if self.error is None:
+            self.error = str(error) or type(error).__name__
             self._on_error(self.plan, error)
 
     def _give(self, member: int, item: ValueRun | Gap) -> None:
@@ -357,6 +362,10 @@ class LiveStream:
             "last_lsl_s": _rounded(self.last_lsl_s, 6),
             "delay_s": _rounded(self.delay_s, 4),
         }
+
+
+def _count_bytes(item: ValueRun | Gap) -> int:
+    return int(item.ticks.nbytes + item.values.nbytes) if isinstance(item, ValueRun) else 0
 
 
 def _count_values(rows: Array) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -51,10 +52,16 @@ class Sink(Protocol):
         """Learn which board it is; called repeatedly while it is connected."""
 
     def open(self, plan: StreamPlan, facts: StreamFacts) -> None:
-        """Make a stream ready; the same stream again keeps what is there."""
+        """Begin to make a stream ready; the same stream again keeps what is there."""
 
-    def has_listeners(self, plan: StreamPlan) -> bool:
-        """Tell whether anybody would receive what is pushed now."""
+    def is_open(self, plan: StreamPlan) -> bool:
+        """Tell whether others can find the stream; raise why it cannot be or is no more."""
+
+    def keep(self, variables: Sequence[Variable]) -> None:
+        """Learn which variables the board has; streams of others are of no more use."""
+
+    def search_identities(self) -> None:
+        """Look for others that publish the same streams; what is opened next waits for it."""
 
     def push(self, plan: StreamPlan, ticks: Ticks, values: Array, stamps_s: Stamps) -> None:
         """Take samples: ``values`` of shape (n_samples, n_channels), one tick and stamp each."""

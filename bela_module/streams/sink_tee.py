@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from bela_module.errors import StreamError
 from bela_module.protocol.variables import Array, Ticks, Variable
@@ -35,9 +35,19 @@ class SinkTee:
         """Open a stream in every sink."""
         self._call_all(lambda sink: sink.open(plan, facts))
 
-    def has_listeners(self, plan: StreamPlan) -> bool:
-        """Tell whether any of the sinks has somebody who would receive what is pushed now."""
-        return any(sink.has_listeners(plan) for sink in self._sinks)
+    def is_open(self, plan: StreamPlan) -> bool:
+        """Tell whether a stream is open in every sink."""
+        is_open: list[bool] = []
+        self._call_all(lambda sink: is_open.append(sink.is_open(plan)))
+        return all(is_open)
+
+    def keep(self, variables: Sequence[Variable]) -> None:
+        """Pass on which variables the board has."""
+        self._call_all(lambda sink: sink.keep(variables))
+
+    def search_identities(self) -> None:
+        """Have every sink look for others that publish the same streams."""
+        self._call_all(lambda sink: sink.search_identities())
 
     def push(self, plan: StreamPlan, ticks: Ticks, values: Array, stamps_s: Stamps) -> None:
         """Push samples into every sink."""

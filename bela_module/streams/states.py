@@ -14,8 +14,6 @@ class StreamState(Enum):
 
     UNOPENED = auto()
     """Its nominal rate or the board's clock is not known yet: samples are held."""
-    HOLDING = auto()
-    """It has just been opened and nobody listens yet: the first samples are held for a moment."""
     DELIVERING = auto()
     """Samples go into the sink as they come."""
     FAILED = auto()
@@ -25,9 +23,8 @@ class StreamState(Enum):
 _S = StreamState
 
 STREAM_TRANSITIONS: Final[Mapping[StreamState, frozenset[StreamState]]] = {
-    _S.UNOPENED: frozenset({_S.HOLDING, _S.DELIVERING, _S.FAILED}),
+    _S.UNOPENED: frozenset({_S.DELIVERING, _S.FAILED}),
     # The board restarted: what comes now can be stamped only when its new clock is known.
-    _S.HOLDING: frozenset({_S.DELIVERING, _S.UNOPENED, _S.FAILED}),
     _S.DELIVERING: frozenset({_S.UNOPENED, _S.FAILED}),
     _S.FAILED: frozenset(),
 }

@@ -4,7 +4,19 @@ from __future__ import annotations
 
 from typing import Final
 
-FIRST_LISTENER_S: Final = 2.0
-"""For somebody to listen to a stream that has just appeared; its first samples wait so long."""
+FIRST_LISTENER_S: Final = 5.0
+"""For somebody to listen to a stream; the first samples of a run, and markers, wait so long."""
+LISTENER_CHECK_S: Final = 0.02
+"""Between two looks whether somebody listens by now."""
+UNHEARD_OUTLET_S: Final = 60.0
+"""For an outlet of variables that are gone to stay when nobody listens."""
+OUTLETS_END_S: Final = 5.0
+"""For LSL to end all outlets at the end of the module."""
+IDENTITY_SEARCH_S: Final = 1.0
+"""For a search to find the streams of others: outlets answer its second wave."""
+IDENTITY_CONFIRM_S: Final = 1.0
+"""For a stream that was found to answer once more."""
+IDENTITY_SEARCH_PERIOD_S: Final = 15.0
+"""Between two searches in the background."""
 RATE_WINDOW_S: Final = 10.0
 """Over which the effective rate of a stream is measured."""

@@ -101,7 +101,7 @@ class CheckingSink:
         """Expect ticks that begin anew."""
         self.last_ticks[plan.name] = -1
 
-    def has_listeners(self, plan: StreamPlan) -> bool:
+    def is_open(self, plan: StreamPlan) -> bool:
         return True
 
     def push(self, plan: StreamPlan, ticks: Ticks, values: Array, stamps_s: Stamps) -> None:

@@ -65,11 +65,13 @@ def test_files_that_were_discarded_are_gone_before_others_take_their_names(tmp_p
     assert list(tmp_path.iterdir()) == list(discarded.values())
 
 
-def test_it_is_no_listener_and_makes_no_files_of_its_own(tmp_path: Path) -> None:
+def test_it_makes_no_files_of_its_own(tmp_path: Path) -> None:
     sink = RecordingSink()
     sink.identify(ORIGIN)
     sink.open(SINGLE, StreamFacts(ORIGIN, 44100.0))
-    assert not sink.has_listeners(SINGLE)
+    assert sink.is_open(SINGLE)
+    sink.keep(SINGLE.variables)
+    sink.search_identities()
     push(sink, SINGLE, 0)
     sink.gap(SINGLE, COUNT, Gap(3, 5, 3, GapReason.LOST))
     sink.mark("stopped", 1.0)

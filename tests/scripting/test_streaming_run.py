@@ -183,7 +183,7 @@ def test_the_sink_feeds_the_run_of_the_moment() -> None:
         sink.close()
 
     feed()
-    assert sink.has_listeners(plan)
+    assert sink.is_open(plan)
     run = sink.run = StreamingRun([POT], None)
     feed()
     assert run.queues()["pot"][0]["data"].tolist() == [1.5, 2.5]

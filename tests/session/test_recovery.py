@@ -352,7 +352,9 @@ class Sink:
     n, first, last = 0, None, None
     def identify(self, origin): pass
     def open(self, plan, facts): pass
-    def has_listeners(self, plan): return True
+    def is_open(self, plan): return True
+    def keep(self, variables): pass
+    def search_identities(self): pass
     def push(self, plan, ticks, values, stamps_s):
         assert (values[:, 0] == ticks).all()
         self.n += ticks.size

@@ -18,7 +18,7 @@ from bela_module.session.session import Session
 from bela_module.simulator.replay.replayed_board import ReplayedBoard
 from bela_module.simulator.simulated_board import SimulatedBoard
 from bela_module.simulator.sketches.built_in import SKETCHES
-from bela_module.streams import live_stream
+from bela_module.streams.lsl import outlet_channel
 from bela_module.streams.lsl_clock import local_clock
 from bela_module.streams.sink import Stamps
 from bela_module.streams.stream_plans import StreamPlan
@@ -99,7 +99,7 @@ def test_every_sample_of_the_capture_of_all_types_is_its_formula(
     capture_path: CapturePath, unique: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # However slow this machine is: the last inlet to be opened still gets the first sample.
-    monkeypatch.setattr(live_stream, "FIRST_LISTENER_S", 60.0)
+    monkeypatch.setattr(outlet_channel, "FIRST_LISTENER_S", 60.0)
     names = [variable.name for variable in SKETCHES["alltypes"].variables]
     with (
         ReplayedBoard(capture_path("alltypes"), clock=local_clock) as board,

@@ -12,8 +12,7 @@ from bela_module.config import parse_settings
 from bela_module.errors import StreamError
 from bela_module.protocol.data_channel import Block
 from bela_module.protocol.variables import Array, Ticks, ValueType, Variable
-from bela_module.streams import live_stream
-from bela_module.streams.live_stream import LiveStream
+from bela_module.streams.live_stream import MAX_HELD_BYTES, LiveStream
 from bela_module.streams.sink import Origin, Stamps, StreamFacts
 from bela_module.streams.states import StreamState
 from bela_module.streams.stream_plans import StreamPlan, plan_streams
@@ -42,7 +41,12 @@ def plan_of(variables: Sequence[Variable], *, monitor: bool = False) -> StreamPl
 class Scene:
     """A stream, its sink, and a clock that stands still unless it is told otherwise."""
 
-    def __init__(self, plan: StreamPlan, sink: Recorder | None = None) -> None:
+    def __init__(
+        self,
+        plan: StreamPlan,
+        sink: Recorder | None = None,
+        max_held_bytes: int = MAX_HELD_BYTES,
+    ) -> None:
         self.sink = sink or Recorder()
         self.now_s = 100.0
         self.told: list[tuple[str, Gap]] = []
@@ -54,6 +58,7 @@ class Scene:
             lambda: self.now_s,
             lambda variable, gap: self.told.append((variable.name, gap)),
             lambda plan, error: self.errors.append((plan.name, str(error))),
+            max_held_bytes,
         )
         for tracker in self.stream.trackers:
             tracker.begin(first_tick=FIRST, step_ticks=1)
@@ -103,45 +108,9 @@ def test_samples_wait_until_the_stream_is_open(scene: Scene) -> None:
     assert scene.sink.facts[scene.name] == FACTS
 
 
-def test_a_new_stream_keeps_its_first_samples_for_a_listener(scene: Scene) -> None:
-    scene.sink.listening = False
-    scene.stream.open(FACTS)
-    scene.block(0)
-    assert scene.stream.is_waiting
-    scene.sink.listening = True
-    scene.block(1)
-    np.testing.assert_array_equal(scene.sink[scene.name].ticks, block_ticks(0, 1))
-    scene.sink.listening = False  # who leaves later is not waited for
-    scene.block(2)
-    assert not scene.stream.is_waiting
-
-
-def test_but_not_for_long(scene: Scene) -> None:
-    scene.sink.listening = False
-    scene.stream.open(FACTS)
-    scene.block(0)
-    scene.now_s += 1.9
-    scene.stream.release()
-    assert scene.stream.is_waiting
-    scene.now_s += 0.2
-    scene.stream.release()
-    assert scene.sink[scene.name].n_samples == COUNT
-
-
-def test_what_still_waits_at_the_end_is_delivered(scene: Scene) -> None:
-    scene.sink.listening = False
-    scene.stream.open(FACTS)
-    scene.block(0)
-    scene.end(FIRST + COUNT - 1)
-    assert scene.stream.finished
-    assert scene.sink[scene.name].n_samples == COUNT
-    assert scene.stream.lost == 0
-
-
-def test_what_can_never_be_delivered_does_not_fill_the_memory(
-    scene: Scene, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(live_stream, "_MAX_WAITING_VALUES", 4 * COUNT)
+def test_what_can_never_be_delivered_does_not_fill_the_memory() -> None:
+    a_block_bytes = 2 * 8 * COUNT  # ticks and values
+    scene = Scene(plan_of(doubles("ramp")), max_held_bytes=4 * a_block_bytes)
     for number in range(10):
         scene.block(number)
     assert scene.stream.lost == 6 * COUNT
@@ -272,13 +241,9 @@ def test_a_defect_of_the_sink_ends_the_stream_and_all_that_comes_is_lost(method:
 
 
 def test_the_states_from_unopened_over_a_restart_to_delivering(scene: Scene) -> None:
-    scene.sink.listening = False
     states = [scene.stream.state]
     scene.block(0)
     scene.stream.open(FACTS)
-    states.append(scene.stream.state)
-    scene.sink.listening = True
-    scene.stream.release()
     states.append(scene.stream.state)
     scene.stream.on_board_restart()
     states.append(scene.stream.state)
@@ -286,11 +251,48 @@ def test_the_states_from_unopened_over_a_restart_to_delivering(scene: Scene) -> 
     states.append(scene.stream.state)
     assert states == [
         StreamState.UNOPENED,
-        StreamState.HOLDING,
         StreamState.DELIVERING,
         StreamState.UNOPENED,
         StreamState.DELIVERING,
     ]
+
+
+class SlowRecorder(Recorder):
+    """Takes its time to open streams, and may fail to."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.result: bool | StreamError = False
+
+    def is_open(self, plan: StreamPlan) -> bool:
+        if isinstance(self.result, StreamError):
+            raise self.result
+        return self.result
+
+
+def test_a_stream_is_visible_when_the_sink_has_opened_it() -> None:
+    sink = SlowRecorder()
+    scene = Scene(plan_of(doubles("ramp")), sink)
+    assert not scene.stream.is_visible
+    scene.stream.open(FACTS)
+    assert not scene.stream.is_visible
+    sink.result = True
+    assert scene.stream.is_visible
+
+
+def test_a_sink_that_fails_to_open_a_stream_in_the_end_fails_it() -> None:
+    sink = SlowRecorder()
+    scene = Scene(plan_of(doubles("ramp")), sink)
+    scene.stream.open(FACTS)
+    scene.block(0)
+    sink.result = StreamError("too many open files")
+    scene.stream.check_sink()
+    scene.block(1)
+    assert scene.stream.state is StreamState.FAILED
+    assert scene.stream.error == "too many open files"
+    assert scene.errors == [("bela_ramp", "too many open files")]
+    assert scene.stream.is_visible  # nobody waits for it any more
+    assert (scene.stream.samples, scene.stream.lost) == (COUNT, COUNT)
 
 
 def test_it_goes_on_when_the_sink_does() -> None:

@@ -8,7 +8,7 @@ import pytest
 
 from bela_module.recording.recording_sink import RecordingSink
 from bela_module.scripting.streaming_run import RunSink
-from bela_module.streams.outlets import LslOutlets
+from bela_module.streams.lsl.outlets import LslOutlets
 from bela_module.streams.sink import Sink
 from bela_module.streams.sink_tee import SinkTee
 
@@ -16,7 +16,17 @@ METHODS = [name for name, _ in inspect.getmembers(Sink, inspect.isfunction) if n
 
 
 def test_the_methods_are_found() -> None:
-    assert set(METHODS) == {"identify", "open", "has_listeners", "push", "gap", "mark", "close"}
+    assert set(METHODS) == {
+        "identify",
+        "open",
+        "is_open",
+        "keep",
+        "search_identities",
+        "push",
+        "gap",
+        "mark",
+        "close",
+    }
 
 
 @pytest.mark.parametrize("method", METHODS)

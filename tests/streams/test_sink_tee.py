@@ -23,6 +23,8 @@ TICKS = np.arange(3)
 ARGUMENTS: dict[str, tuple[Any, ...]] = {
     "identify": (ORIGIN,),
     "open": (PLAN, StreamFacts(ORIGIN, 44100.0)),
+    "keep": ((POT,),),
+    "search_identities": (),
     "push": (PLAN, TICKS, np.zeros((3, 1), np.float32), TICKS / 44100.0),
     "gap": (PLAN, POT, Gap(3, 5, 3, GapReason.LOST)),
     "mark": ("stopped", 1.0),
@@ -33,13 +35,13 @@ ARGUMENTS: dict[str, tuple[Any, ...]] = {
 class NotingSink:
     """Notes every call, and raises what it is told to raise."""
 
-    def __init__(self, error: Exception | None = None, *, listeners: bool = False) -> None:
+    def __init__(self, error: Exception | None = None, *, is_open: bool = True) -> None:
         self.calls: list[tuple[str, tuple[Any, ...]]] = []
         self._error = error
-        self._listeners = listeners
+        self._is_open = is_open
 
-    def has_listeners(self, plan: StreamPlan) -> bool:
-        return self._listeners
+    def is_open(self, plan: StreamPlan) -> bool:
+        return self._is_open
 
     def __getattr__(self, name: str) -> Callable[..., None]:
         def note(*arguments: Any) -> None:
@@ -61,12 +63,10 @@ def test_each_call_reaches_every_sink(method: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("listeners", "expected"), [((), False), ((False, False), False), ((False, True), True)]
+    ("opened", "expected"), [((), True), ((False, True), False), ((True, True), True)]
 )
-def test_it_has_listeners_if_any_has(listeners: tuple[bool, ...], expected: bool) -> None:
-    assert (
-        SinkTee(*(NotingSink(listeners=has) for has in listeners)).has_listeners(PLAN) is expected
-    )
+def test_a_stream_is_open_when_every_sink_has_it(opened: tuple[bool, ...], expected: bool) -> None:
+    assert SinkTee(*(NotingSink(is_open=one) for one in opened)).is_open(PLAN) is expected
 
 
 @pytest.mark.parametrize("method", ARGUMENTS)

@@ -20,6 +20,6 @@ def test_a_stream_that_failed_is_not_opened_again(illegal_transitions: list[str]
     assert machine.state is StreamState.UNOPENED
     machine.move_to(StreamState.FAILED)
     assert illegal_transitions == []
-    machine.move_to(StreamState.HOLDING)
-    assert illegal_transitions == ["stream bela_ramp: no transition from FAILED to HOLDING"]
+    machine.move_to(StreamState.DELIVERING)
+    assert illegal_transitions == ["stream bela_ramp: no transition from FAILED to DELIVERING"]
     illegal_transitions.clear()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future
 from contextlib import contextmanager
 from typing import Any, TypeVar
@@ -30,8 +30,8 @@ from bela_module.simulator.simulated_board import SimulatedBoard
 from bela_module.simulator.sketches.assignments import Assignments
 from bela_module.simulator.sketches.signals import Signal, ramp
 from bela_module.simulator.sketches.sketch import Sketch, SketchVariable
+from bela_module.streams.lsl.outlets import LslOutlets
 from bela_module.streams.lsl_clock import local_clock
-from bela_module.streams.outlets import LslOutlets
 from bela_module.streams.sink import Origin, Stamps, StreamFacts
 from bela_module.streams.stream_plans import StreamPlan
 from bela_module.tracking.runs import Gap
@@ -102,7 +102,8 @@ class Recorder:
         self.gaps: list[tuple[str, Gap]] = []
         self.marks: list[tuple[str, float]] = []
         self.uncertainties_s: list[float] = []
-        self.listening = True
+        self.kept_variables: tuple[Variable, ...] = ()
+        self.searches = 0
         self.closed = 0
         self._settings = settings
         self._outlets: LslOutlets | None = None
@@ -135,8 +136,14 @@ class Recorder:
         if self._outlets is not None:
             self._outlets.open(plan, facts)
 
-    def has_listeners(self, plan: StreamPlan) -> bool:
-        return self.listening if self._outlets is None else self._outlets.has_listeners(plan)
+    def is_open(self, plan: StreamPlan) -> bool:
+        return self._outlets is None or self._outlets.is_open(plan)
+
+    def keep(self, variables: Sequence[Variable]) -> None:
+        self.kept_variables = tuple(variables)
+
+    def search_identities(self) -> None:
+        self.searches += 1
 
     def push(self, plan: StreamPlan, ticks: Ticks, values: Array, stamps_s: Stamps) -> None:
         if self._outlets is not None:

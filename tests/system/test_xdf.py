@@ -24,8 +24,8 @@ from bela_module.requests import StartRequest
 from bela_module.session.session import Session
 from bela_module.simulator.faults.message_faults import DropPair
 from bela_module.simulator.simulated_board import SimulatedBoard
+from bela_module.streams.lsl.outlets import LslOutlets
 from bela_module.streams.lsl_clock import local_clock
-from bela_module.streams.outlets import LslOutlets
 
 TICK_RATE_HZ = 44100.0
 BLOCK_VALUES = 512

@@ -16,6 +16,7 @@ from bela_module.protocol.control_commands import (
 from bela_module.session.delivery.delivery import Delivery, DeliveryKind
 from bela_module.session.delivery.time_limits import (
     COMMAND_LEAD_S,
+    OUTLETS_OPEN_S,
     POLL_S,
     UNWATCH_BEFORE_START_S,
 )
@@ -39,17 +40,20 @@ async def begin_on_board(delivery: Delivery, client: BoardClient) -> None:
     await _watch(delivery, client, resumed=False)
     await _monitor(delivery, client)
     delivery.begun_s = delivery.now()
-    await _wait_until_open(delivery, client)
+    await _wait_until_visible(delivery, client)
     if delivery.kind is not DeliveryKind.SCHEDULE:
         delivery.notices.mark("started", max(begins_s, delivery.begun_s))
 
 
-async def _wait_until_open(delivery: Delivery, client: BoardClient) -> None:
-    """Wait for outlets that need to know more: only then can recorders find all streams."""
-    until_s = delivery.begun_s + delivery.step_limit_s
-    while not (delivery.all_open or client.lost.done()) and delivery.now() <= until_s:
+async def _wait_until_visible(delivery: Delivery, client: BoardClient) -> None:
+    """Wait for outlets that need to know more, and then for all to be there.
+
+    Only when recorders can find all streams is the delivery said to have started.
+    """
+    until_s = delivery.begun_s + delivery.step_limit_s + OUTLETS_OPEN_S
+    while not (delivery.all_visible or client.lost.done()) and delivery.now() <= until_s:
         await asyncio.sleep(POLL_S)
-    delivery.open_ready(*delivery.streams)
+        delivery.open_ready(*delivery.streams)
 
 
 async def resume_on_board(delivery: Delivery, client: BoardClient) -> None:

@@ -23,7 +23,7 @@ from bela_module.session.delivery.time_limits import STEP_FROM_BLOCKS_S, STEP_FR
 from bela_module.session.delivery.watchdog import Watchdog
 from bela_module.session.notices import Notices
 from bela_module.state_machine import StateMachine
-from bela_module.streams.live_stream import LiveStream
+from bela_module.streams.live_stream import MAX_HELD_BYTES, LiveStream
 from bela_module.streams.sink import Sink, StreamFacts
 from bela_module.streams.states import StreamState
 from bela_module.streams.stream_plans import StreamMode, StreamPlan
@@ -105,7 +105,13 @@ class Delivery:
         self.now = self.prober.now
         self.streams = tuple(
             LiveStream(
-                plan, self.sink, self.board.stamps, self.now, self._on_gap, self._on_stream_error
+                plan,
+                self.sink,
+                self.board.stamps,
+                self.now,
+                self._on_gap,
+                self._on_stream_error,
+                MAX_HELD_BYTES // len(self.plans),
             )
             for plan in self.plans
         )
@@ -158,6 +164,16 @@ class Delivery:
         """Watched variables of which the last block has not come."""
         members = self.members(StreamMode.DENSE, StreamMode.SPARSE)
         return [v.name for stream, v in members if not stream.tracker_of(v).finished]
+
+    @property
+    def all_problems(self) -> tuple[str, ...]:
+        """What is wrong with it now, and which streams the sink does not take, in words."""
+        refused = (
+            f"{stream.plan.name}: {stream.error}"
+            for stream in self.streams
+            if stream.state is StreamState.FAILED
+        )
+        return (*self.problems, *refused)
 
     # ---- blocks ---------------------------------------------------------------------------
 
@@ -236,7 +252,6 @@ class Delivery:
         waited = self.begun_s > 0 and self.now() > self.begun_s + self.step_limit_s
         for stream in streams:
             if stream.state is not StreamState.UNOPENED:
-                stream.release()
                 continue
             dense = stream.plan.mode is StreamMode.DENSE
             if not dense or waited or stream.step_ticks is not None:
@@ -253,6 +268,8 @@ class Delivery:
             Whether its end is due: a schedule has come to its end, or no sink takes any more.
         """
         self.open_ready(*self.streams)
+        for stream in self.streams:
+            stream.check_sink()
         if all(stream.state is StreamState.FAILED for stream in self.streams):
             return True
         if self.kind is not DeliveryKind.SCHEDULE or not self.board.ready:
@@ -266,9 +283,9 @@ class Delivery:
         return STEP_FROM_BLOCKS_S if self.obeys_ticks else STEP_FROM_RECORDED_BLOCKS_S
 
     @property
-    def all_open(self) -> bool:
-        """Whether each stream has an outlet, or never will have."""
-        return all(stream.state is not StreamState.UNOPENED for stream in self.streams)
+    def all_visible(self) -> bool:
+        """Whether others can find each stream, or never will."""
+        return all(stream.is_visible for stream in self.streams)
 
     @property
     def is_finished(self) -> bool:

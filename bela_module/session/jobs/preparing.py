@@ -7,13 +7,17 @@ import logging
 from collections.abc import Sequence
 
 from bela_module.connection.board_client import BoardClient
-from bela_module.errors import RequestError, StreamError
+from bela_module.errors import IdentityTakenError, RequestError, StreamError
 from bela_module.protocol.variables import Variable
 from bela_module.requests import PrepareRequest, ScheduleRequest, StartRequest
 from bela_module.session.preparation import Preparation
 from bela_module.session.runtime import Runtime
 from bela_module.session.states import SessionState
-from bela_module.session.time_limits import SCHEDULE_CLOCK_READY_S
+from bela_module.session.time_limits import (
+    OUTLET_POLL_S,
+    OUTLETS_VISIBLE_S,
+    SCHEDULE_CLOCK_READY_S,
+)
 from bela_module.streams.shared_streams import MAX_SINGLE_STREAMS
 from bela_module.streams.sink import StreamFacts
 from bela_module.streams.stream_plans import StreamMode, StreamPlan, choose_variables, plan_streams
@@ -41,6 +45,7 @@ async def prepare(runtime: Runtime, client: BoardClient, request: PrepareRequest
         raise RequestError(f"{', '.join(sorted(names))} streams already; STOP first")
     if running.prepared is not None and running.prepared.is_for(variables, group):
         return "already prepared"
+    runtime.sink.search_identities()
     await client.open_data()
     await runtime.prober.measure(client, SCHEDULE_CLOCK_READY_S)
     if not runtime.board.ready:
@@ -94,6 +99,8 @@ async def open_streams(
 
     Raises
     ------
+    RequestError
+        When another process publishes a stream of the same identity.
     BoardError
         When the connection does not last.
     """
@@ -124,9 +131,9 @@ async def open_streams(
         known = plan.mode is not StreamMode.DENSE or step_ticks is not None
         if board.ready and (known or not data_follow):
             facts[plan.name] = board.facts(plan, step_ticks)
-    await _open_outlets(runtime, plans, facts)
+    problems = await _open_outlets(runtime, plans, facts)
     await runtime.surveyor.find_steps(client, surveyed)  # those that take longer
-    return Preparation(tuple(variables), group, plans, facts)
+    return Preparation(tuple(variables), group, plans, facts, problems)
 
 
 def _step_ticks(runtime: Runtime, plan: StreamPlan) -> float | None:
@@ -137,18 +144,30 @@ def _step_ticks(runtime: Runtime, plan: StreamPlan) -> float | None:
 
 async def _open_outlets(
     runtime: Runtime, plans: Sequence[StreamPlan], facts: dict[str, StreamFacts]
-) -> None:
-    """Open the outlets in a thread: LSL takes some milliseconds for each."""
+) -> tuple[str, ...]:
+    """Open outlets, wait until others can find them, and tell which could not be opened.
 
-    def open_all() -> dict[str, Exception]:
-        failed: dict[str, Exception] = {}
-        for plan in plans:
-            if plan.name in facts:
-                try:
-                    runtime.sink.open(plan, facts[plan.name])
-                except StreamError as error:
-                    failed[plan.name] = error
-        return failed
-
-    for name, error in (await asyncio.to_thread(open_all)).items():
-        runtime.notices.tell(f"{name}: {error}", cause=error)
+    Raises
+    ------
+    RequestError
+        When another process publishes a stream of the same identity.
+    """
+    opening = {plan.name: plan for plan in plans if plan.name in facts}
+    for name, plan in opening.items():
+        runtime.sink.open(plan, facts[name])
+    problems: list[str] = []
+    until_s = runtime.now() + OUTLETS_VISIBLE_S
+    while opening and runtime.now() < until_s:
+        for name, plan in list(opening.items()):
+            try:
+                if runtime.sink.is_open(plan):
+                    del opening[name]
+            except IdentityTakenError as error:
+                raise RequestError(str(error)) from error
+            except StreamError as error:
+                del opening[name]
+                problems.append(f"{name}: {error}")
+                runtime.notices.tell(problems[-1], cause=error)
+        if opening:
+            await asyncio.sleep(OUTLET_POLL_S)
+    return tuple(problems)

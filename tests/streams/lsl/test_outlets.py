@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+import uuid
 import xml.etree.ElementTree as ET
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager
@@ -16,8 +18,11 @@ from dareplane_utils.stream_watcher.lsl_stream_watcher import StreamWatcher
 from bela_module.config import Settings, parse_settings
 from bela_module.errors import StreamError
 from bela_module.protocol.variables import Array, ValueType, Variable
+from bela_module.streams.lsl import outlet_channel
+from bela_module.streams.lsl import outlets as outlets_module
+from bela_module.streams.lsl.outlets import LslOutlets
+from bela_module.streams.lsl.stream_info import source_id
 from bela_module.streams.lsl_clock import local_clock
-from bela_module.streams.outlets import LslOutlets, source_id
 from bela_module.streams.sink import Origin, Stamps, StreamFacts
 from bela_module.streams.stream_plans import StreamPlan, plan_streams
 from bela_module.version import __version__
@@ -59,11 +64,19 @@ def resolve(name: str) -> pylsl.StreamInfo:
     return found[0]
 
 
+def wait_for_outlet(outlets: LslOutlets, plan: StreamPlan) -> None:
+    deadline_s = local_clock() + RESOLVE_S
+    while not outlets.is_open(plan):
+        assert local_clock() < deadline_s, f"{plan.name} was not opened"
+        time.sleep(0.001)
+
+
 @contextmanager
 def opened(plan: StreamPlan, facts: StreamFacts = FACTS) -> Iterator[LslOutlets]:
     outlets = LslOutlets(f"{plan.name}_events")
     try:
         outlets.open(plan, facts)
+        wait_for_outlet(outlets, plan)
         yield outlets
     finally:
         outlets.close()
@@ -242,22 +255,11 @@ GOOD = (np.zeros((4, 2), np.float32), np.arange(4.0))
 def test_what_lsl_would_take_for_something_else_is_refused(
     values: Array, stamps_s: Stamps, match: str
 ) -> None:
-    plan = plan_of("unpublished_", ValueType.FLOAT, ValueType.FLOAT)
-    outlets = LslOutlets()
-    outlets._outlets[plan.name] = _unpublished()
-    with pytest.raises(StreamError, match=match):
-        push(outlets, plan, values, stamps_s)
-
-
-def _unpublished() -> Any:
-    class Outlet:
-        last_stamp_s = -np.inf
-
-        @property
-        def outlet(self) -> Any:
-            pytest.fail("it was given to LSL")
-
-    return Outlet()
+    plan = plan_of(f"unheard_{uuid.uuid4().hex}_", ValueType.FLOAT, ValueType.FLOAT)
+    with opened(plan) as outlets:
+        with pytest.raises(StreamError, match=match):
+            push(outlets, plan, values, stamps_s)
+        push(outlets, plan, *GOOD)  # nothing of it counts
 
 
 def test_stamps_never_run_backwards_from_chunk_to_chunk(unique: str) -> None:
@@ -319,9 +321,6 @@ def test_an_inlet_goes_on_after_outlets_were_made_anew(unique: str) -> None:
         assert pull(inlet, 1)[0] == [[1.0]]
         first.close()
         with opened(plan, IRREGULAR) as second:
-            deadline_s = local_clock() + RESOLVE_S
-            while not second.has_listeners(plan) and local_clock() < deadline_s:
-                inlet.pull_chunk(timeout=0.05)
             push(second, plan, np.array([[2.0]]), np.array([2.0]))
             assert pull(inlet, 1)[0] == [[2.0]]
 
@@ -338,13 +337,64 @@ def test_close_ends_everything_and_does_no_harm_twice(unique: str, wait_until: W
     wait_until(lambda: _rates(plan.name) == _rates(f"{unique}events") == [], "both are gone")
 
 
-def test_whether_anybody_listens(unique: str, wait_until: WaitUntil) -> None:
+# ---- first samples, and outlets of no more use -------------------------------------------------
+
+
+def test_first_samples_wait_for_a_listener_who_comes_within_five_seconds(unique: str) -> None:
+    plan = plan_of(unique, ValueType.DOUBLE)
+    ramp = np.arange(2000.0)
+    stamps_s = local_clock() + ramp / 1000
+    with opened(plan) as outlets:
+        for k in range(0, 2000, 500):
+            push(outlets, plan, ramp[k : k + 500, np.newaxis], stamps_s[k : k + 500])
+        with listening(plan.name) as inlet:
+            samples, times_s = pull(inlet, 2000)
+    assert [sample[0] for sample in samples] == ramp.tolist()
+    np.testing.assert_allclose(times_s, stamps_s, rtol=0, atol=2e-7)
+
+
+def test_an_outlet_of_a_variable_that_is_gone_ends_when_nobody_listens(
+    unique: str, wait_until: WaitUntil, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(outlet_channel, "UNHEARD_OUTLET_S", 0.3)
     plan = plan_of(unique, ValueType.DOUBLE)
     with opened(plan) as outlets:
-        assert not outlets.has_listeners(plan)
-        assert not outlets.has_listeners(plan_of("another_", ValueType.DOUBLE))
         with listening(plan.name):
-            wait_until(lambda: outlets.has_listeners(plan), "the inlet is seen")
+            outlets.keep([])
+            time.sleep(0.6)
+            assert outlets.is_open(plan)
+        wait_until(lambda: _rates(plan.name) == [], "it is gone")
+        with pytest.raises(StreamError, match="is not open"):
+            push(outlets, plan, np.zeros((1, 1)), np.ones(1))
+        outlets.open(plan, FACTS)  # its variable is back
+        wait_for_outlet(outlets, plan)
+        outlets.keep(plan.variables)
+        push(outlets, plan, np.zeros((1, 1)), np.ones(1))
+
+
+def test_more_than_may_wait_in_all_is_refused(unique: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    plan = plan_of(unique, ValueType.DOUBLE)
+    monkeypatch.setattr(outlets_module, "_WAITING_BYTES", 100_000)
+    with opened(plan) as outlets, pytest.raises(StreamError, match="wait for LSL already"):
+        push(outlets, plan, np.zeros((10_000, 1)), np.arange(10_000.0))
+
+
+def test_a_stream_that_lsl_refuses_says_why(unique: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_arguments: Any) -> None:
+        raise RuntimeError("too many open files")
+
+    monkeypatch.setattr(pylsl, "StreamOutlet", refuse)
+    plan = plan_of(unique, ValueType.DOUBLE)
+    outlets = LslOutlets(f"{unique}events")
+    with closing(outlets):
+        outlets.open(plan, FACTS)
+        with pytest.raises(StreamError, match="too many open files"):
+            wait_for_outlet(outlets, plan)
+        with pytest.raises(StreamError, match="too many open files"):
+            push(outlets, plan, np.zeros((1, 1)), np.ones(1))
+        monkeypatch.undo()
+        outlets.open(plan, FACTS)  # it is tried again
+        wait_for_outlet(outlets, plan)
 
 
 # ---- markers -----------------------------------------------------------------------------------
@@ -407,11 +457,21 @@ def test_stream_watcher_reads_our_streams(
     pushed_s = local_clock() + np.arange(100) / 22050
     with opened(plan) as outlets, watching(plan.name) as watcher:
         assert watcher.channel_names == list(plan.labels)
-        wait_until(lambda: outlets.has_listeners(plan), "the StreamWatcher is seen")
         push(outlets, plan, rows, pushed_s)
         values, stamps_s = watched(watcher, 100, wait_until)
     np.testing.assert_array_equal(values, rows)
     np.testing.assert_allclose(stamps_s, pushed_s, rtol=0, atol=1e-9)
+
+
+def test_markers_wait_for_a_listener_in_order(unique: str) -> None:
+    name = f"{unique}events"
+    outlets = LslOutlets(name)
+    outlets.identify(ORIGIN)
+    with closing(outlets):
+        for k in range(5):
+            outlets.mark(f"set x={k}", k + 1.0)
+        with listening(name) as inlet:
+            assert pull(inlet, 5) == ([[f"set x={k}"] for k in range(5)], [1.0, 2.0, 3.0, 4.0, 5.0])
 
 
 def test_stream_watcher_reads_our_markers(unique: str, wait_until: WaitUntil) -> None:

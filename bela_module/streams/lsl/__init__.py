@@ -1,0 +1,1 @@
+"""LSL outlets: everything that publishes with pylsl."""

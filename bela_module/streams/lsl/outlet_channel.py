@@ -1,0 +1,200 @@
+"""One stream on its way into LSL: opens its outlet, holds first samples for a listener, pushes.
+
+All methods are called in the thread of the ``OutletWorker``, so that nothing which LSL does ever
+stops the session's loop. Only ``state`` and ``error`` are read by others.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections import deque
+from collections.abc import Callable, Mapping
+from enum import Enum, auto
+from typing import Final
+
+from bela_module.errors import StreamError
+from bela_module.state_machine import StateMachine
+from bela_module.streams.lsl.held_samples import Held, MemoryBudget
+from bela_module.streams.lsl.lsl_outlet import LslOutlet
+from bela_module.streams.time_limits import FIRST_LISTENER_S, UNHEARD_OUTLET_S
+
+logger = logging.getLogger(__name__)
+
+
+class ChannelState(Enum):
+    """Whether the outlet is there, and what becomes of its samples."""
+
+    OPENING = auto()
+    """The outlet is being created: samples wait."""
+    HOLDING = auto()
+    """Nobody listens: the first samples of a run wait for a moment."""
+    DELIVERING = auto()
+    """Samples go into the outlet as they come."""
+    FAILED = auto()
+    """There is no outlet: samples are refused."""
+    ENDED = auto()
+    """The outlet is gone: its variables are no more, or the module ends."""
+
+
+_C = ChannelState
+
+CHANNEL_TRANSITIONS: Final[Mapping[ChannelState, frozenset[ChannelState]]] = {
+    _C.OPENING: frozenset({_C.HOLDING, _C.FAILED, _C.ENDED}),
+    _C.HOLDING: frozenset({_C.DELIVERING, _C.FAILED, _C.ENDED}),
+    _C.DELIVERING: frozenset({_C.HOLDING, _C.FAILED, _C.ENDED}),
+    _C.FAILED: frozenset({_C.ENDED}),
+    _C.ENDED: frozenset(),
+}
+
+
+class OutletChannel:
+    """An outlet and what waits for it.
+
+    Parameters
+    ----------
+    name : str
+        Name of the stream, for the log.
+    create : callable
+        Creates the outlet; may take its time.
+    budget : MemoryBudget
+        Counts the memory of what waits, which was taken from it before :meth:`take`.
+    now : callable
+        LSL seconds.
+    holds_each : bool
+        Whether each item waits for a listener while nobody listens, as markers do, and not only
+        the first ones of a run.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        create: Callable[[], LslOutlet],
+        budget: MemoryBudget,
+        now: Callable[[], float],
+        *,
+        holds_each: bool = False,
+    ) -> None:
+        self.error: Exception | None = None
+        self._create = create
+        self._budget = budget
+        self._now = now
+        self._holds_each = holds_each
+        self._machine = StateMachine(f"outlet {name}", _C.OPENING, CHANNEL_TRANSITIONS)
+        self._outlet: LslOutlet | None = None
+        self._held: deque[Held] = deque()
+        self._held_until_s = 0.0
+        self._unheard_since_s: float | None = None  # since when it may end
+
+    @property
+    def state(self) -> ChannelState:
+        """Whether the outlet is there, and what becomes of its samples."""
+        return self._machine.state
+
+    @property
+    def uid(self) -> str | None:
+        """Identity that LSL gave to this outlet, and to no other."""
+        outlet = self._outlet
+        return outlet.uid if outlet is not None else None
+
+    @property
+    def needs_checks(self) -> bool:
+        """Whether :meth:`check` has something to wait for."""
+        return bool(self._held) or self._unheard_since_s is not None
+
+    def open(self) -> None:
+        """Create the outlet."""
+        if self.state is not _C.OPENING:
+            return
+        try:
+            self._outlet = self._create()
+        except Exception as error:  # noqa: BLE001 - it is told to whoever pushes
+            self._fail(error)
+            return
+        self._machine.move_to(_C.HOLDING)
+        self.check()
+
+    def begin_run(self) -> None:
+        """Hold what comes next for a listener, if nobody listens."""
+        self._unheard_since_s = None
+        if self.state is _C.DELIVERING and not self._has_consumers():
+            self._machine.move_to(_C.HOLDING)
+
+    def take(self, item: Held) -> None:
+        """Push something, or hold it."""
+        if self.state is _C.DELIVERING and self._holds_each and not self._has_consumers():
+            self._machine.move_to(_C.HOLDING)
+        if self.state is _C.DELIVERING:
+            self._push(item)
+        elif self.state in (_C.OPENING, _C.HOLDING):
+            self._hold(item)
+            self.check()
+        else:
+            self._budget.give_back(item.n_bytes)
+
+    def check(self) -> None:
+        """Push what is held once somebody listens, or when nobody did for a while."""
+        now_s = self._now()
+        if self.state is _C.HOLDING:
+            if self._has_consumers() or (self._held and now_s > self._held_until_s):
+                self._machine.move_to(_C.DELIVERING)
+                self._push_held()
+            while self._held and not self._budget.allows_holding:
+                self._push(self._held.popleft())
+        if self._unheard_since_s is not None:
+            if self._has_consumers():
+                self._unheard_since_s = now_s
+            elif now_s > self._unheard_since_s + UNHEARD_OUTLET_S:
+                self.end()
+
+    def may_end(self) -> None:
+        """Learn that its variables are gone: it ends when nobody has listened for a while."""
+        if self._unheard_since_s is None and self.state is not _C.ENDED:
+            self._unheard_since_s = self._now()
+
+    def must_stay(self) -> None:
+        """Learn that its variables are there."""
+        self._unheard_since_s = None
+
+    def end(self) -> None:
+        """Push what is held and end the outlet."""
+        if self.state is _C.ENDED:
+            return
+        self._unheard_since_s = None
+        self._push_held()
+        self._machine.move_to(_C.ENDED)
+        outlet, self._outlet = self._outlet, None
+        if outlet is not None:
+            outlet.end()
+
+    def _has_consumers(self) -> bool:
+        return self._outlet is not None and self._outlet.has_consumers()
+
+    def _hold(self, item: Held) -> None:
+        compact = item.compact()
+        self._budget.give_back(item.n_bytes - compact.n_bytes)
+        if not self._held:
+            self._held_until_s = self._now() + FIRST_LISTENER_S
+        self._held.append(compact)
+
+    def _push_held(self) -> None:
+        while self._held:
+            self._push(self._held.popleft())
+
+    def _push(self, item: Held) -> None:
+        self._budget.give_back(item.n_bytes)
+        if self._outlet is None:
+            return
+        try:
+            item.push_into(self._outlet)
+        except Exception as error:  # noqa: BLE001 - it is told to whoever pushes
+            self._fail(error)
+
+    def _fail(self, error: Exception) -> None:
+        known = isinstance(error, StreamError)
+        self.error = error if known else StreamError(f"LSL did not take samples: {error!r}")
+        self._machine.move_to(_C.FAILED)
+        outlet, self._outlet = self._outlet, None
+        if outlet is not None:
+            outlet.end()
+        while self._held:
+            self._budget.give_back(self._held.popleft().n_bytes)
