@@ -13,7 +13,7 @@ class StandIn:
 
     def __init__(self, kind: DeliveryKind, *names: str, problems: tuple[str, ...] = ()) -> None:
         self.kind = kind
-        self.problems = problems
+        self.all_problems = problems
         self.streams = [StreamStandIn(name) for name in names]
 
 

@@ -141,9 +141,13 @@ class Recorder:
 
     def keep(self, variables: Sequence[Variable]) -> None:
         self.kept_variables = tuple(variables)
+        if self._outlets is not None:
+            self._outlets.keep(variables)
 
     def search_identities(self) -> None:
         self.searches += 1
+        if self._outlets is not None:
+            self._outlets.search_identities()
 
     def push(self, plan: StreamPlan, ticks: Ticks, values: Array, stamps_s: Stamps) -> None:
         if self._outlets is not None:

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import threading
 from dataclasses import dataclass
-from typing import Final, Protocol
+from typing import Any, Final, Protocol
 
 import numpy as np
+from numpy.typing import NDArray
 
 from bela_module.protocol.variables import Array
 from bela_module.streams.sink import Stamps
 
-_SAME_STAMP_S: Final = 1e-7  # evenly spaced stamps are kept as two numbers if they are so even
 _OBJECT_BYTES: Final = 400  # of a chunk beside its arrays, roughly
 
 
@@ -52,13 +52,12 @@ class HeldSamples:
         return int(self.values.nbytes + self.stamps_s.nbytes) + _OBJECT_BYTES
 
     def compact(self) -> Held:
-        """Copy the values out of the message they came in; keep even stamps as first and last."""
+        """Copy the values out of the message they came in; keep even stamps by their deviations."""
         values = np.array(self.values, order="C")  # a view would keep its whole message alive
-        first_s, last_s = float(self.stamps_s[0]), float(self.stamps_s[-1])
-        even_s = np.linspace(first_s, last_s, self.stamps_s.size)
-        if float(np.abs(even_s - self.stamps_s).max()) > _SAME_STAMP_S:
+        stamps = pack_stamps(self.stamps_s)
+        if stamps is None:
             return HeldSamples(values, np.array(self.stamps_s))
-        return EvenSamples(values, first_s, last_s)
+        return CompactSamples(values, stamps)
 
     def push_into(self, outlet: Pushes) -> None:
         """Push the samples."""
@@ -66,17 +65,52 @@ class HeldSamples:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class EvenSamples:
-    """A chunk of samples whose stamps are evenly spaced."""
+class PackedStamps:
+    """Nearly even stamps: the first, the last, and how far each is from an even one."""
 
-    values: Array
     first_s: float
     last_s: float
+    deviations: NDArray[np.signedinteger[Any]]
+    """In steps from one double to the next."""
+
+    def unpack(self) -> Stamps:
+        """Return the stamps, bit by bit as they were."""
+        even_s = np.linspace(self.first_s, self.last_s, self.deviations.size)
+        stamps_s: Stamps = (even_s.view(np.int64) + self.deviations).view(np.float64)
+        return stamps_s
+
+
+def pack_stamps(stamps_s: Stamps) -> PackedStamps | None:
+    """Pack stamps if that takes less memory, as it does while a board's clock runs evenly.
+
+    Parameters
+    ----------
+    stamps_s : ndarray of float64 of shape (n_samples,)
+        Never decreasing.
+    """
+    first_s, last_s = float(stamps_s[0]), float(stamps_s[-1])
+    if first_s <= 0:  # neighbouring doubles are neighbouring integers only above zero
+        return None
+    even = np.linspace(first_s, last_s, stamps_s.size).view(np.int64)
+    deviations = np.ascontiguousarray(stamps_s).view(np.int64) - even
+    largest = int(np.abs(deviations).max())
+    for dtype in (np.int8, np.int16, np.int32):
+        if largest <= np.iinfo(dtype).max:
+            return PackedStamps(first_s, last_s, deviations.astype(dtype))
+    return None
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class CompactSamples:
+    """A chunk of samples that takes little more memory than its values."""
+
+    values: Array
+    stamps: PackedStamps
 
     @property
     def n_bytes(self) -> int:
         """Memory that it takes."""
-        return int(self.values.nbytes) + _OBJECT_BYTES
+        return int(self.values.nbytes + self.stamps.deviations.nbytes) + _OBJECT_BYTES
 
     def compact(self) -> Held:
         """Return itself."""
@@ -84,7 +118,7 @@ class EvenSamples:
 
     def push_into(self, outlet: Pushes) -> None:
         """Push the samples."""
-        outlet.push(self.values, np.linspace(self.first_s, self.last_s, len(self.values)))
+        outlet.push(self.values, self.stamps.unpack())
 
 
 @dataclass(frozen=True, slots=True)

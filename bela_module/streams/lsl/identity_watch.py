@@ -24,6 +24,7 @@ from bela_module.streams.time_limits import (
 
 logger = logging.getLogger(__name__)
 
+_SOON_S: Final = 0.3  # a search that has just begun serves those who ask for one
 _OURS: Final = "starts-with(source_id,'bela:')"
 
 
@@ -48,6 +49,7 @@ class IdentityWatch:
         self._changed = threading.Condition()
         self._thread: threading.Thread | None = None
         self._is_asked = False  # somebody waits for a search that has not ended
+        self._asked_s = 0.0
         self._stopped = False
         self._waiting: list[Callable[[], None]] = []
 
@@ -60,7 +62,9 @@ class IdentityWatch:
     def search(self) -> None:
         """Begin a search, unless one is about to begin."""
         with self._changed:
-            self._is_asked = self._thread is not None and not self._stopped
+            if not self._is_asked:
+                self._is_asked = self._thread is not None and not self._stopped
+                self._asked_s = time.monotonic()
             self._changed.notify_all()
 
     def after_search(self, action: Callable[[], None]) -> None:
@@ -101,15 +105,15 @@ class IdentityWatch:
 
     def _run(self) -> None:
         while not self._stopped:
-            with self._changed:
-                asked = self._is_asked
+            began_s = time.monotonic()
             try:
                 self._look()
             except Exception:  # a search that fails leaves what is known
                 logger.exception("LSL could not look for other streams")
             actions: list[Callable[[], None]] = []
             with self._changed:
-                if asked or self._stopped:
+                covers_it = self._asked_s < began_s + _SOON_S
+                if self._stopped or (self._is_asked and covers_it):
                     self._is_asked = False
                     actions, self._waiting = self._waiting, []
             for action in actions:

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from bela_module.protocol.variables import Array
 from bela_module.streams.lsl.held_samples import (
-    EvenSamples,
+    CompactSamples,
     HeldMarker,
     HeldSamples,
     MemoryBudget,
@@ -48,17 +48,17 @@ def test_a_compact_chunk_is_the_same_chunk(
     compact, pushed = chunk.compact(), Pushed()
     compact.push_into(pushed)
     np.testing.assert_array_equal(pushed.values[0], values)
-    np.testing.assert_allclose(pushed.stamps_s[0], stamps_s, rtol=0, atol=1.01e-7)
+    np.testing.assert_array_equal(pushed.stamps_s[0], stamps_s)
     assert compact.n_bytes <= chunk.n_bytes
 
 
-def test_even_stamps_take_no_memory_and_the_message_is_let_go() -> None:
+def test_even_stamps_take_little_memory_and_the_message_is_let_go() -> None:
     message = np.zeros(1024, np.float32)
     chunk = HeldSamples(message[:100, np.newaxis], 5.0 + np.arange(100) / 22050)
     compact = chunk.compact()
-    assert isinstance(compact, EvenSamples)
+    assert isinstance(compact, CompactSamples)
     assert compact.values.base is None
-    assert compact.n_bytes < chunk.n_bytes - 700
+    assert compact.n_bytes < chunk.n_bytes - 690
     assert compact.compact() is compact
 
 

@@ -51,7 +51,7 @@ class Scene:
         self.channel = OutletChannel("bela_x", create, self.budget, lambda: self.now_s, **options)
 
     def take(self, number: float) -> None:
-        item = HeldSamples(np.full((100, 1), number), np.full(100, number))
+        item = HeldSamples(np.full((100, 1), number), np.full(100, number + 1.0))
         assert self.budget.take(item.n_bytes)
         self.channel.take(item)
 
