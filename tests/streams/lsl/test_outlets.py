@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import time
 import uuid
-import xml.etree.ElementTree as ET
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import replace
 from typing import Any
@@ -15,161 +14,29 @@ import pylsl
 import pytest
 from dareplane_utils.stream_watcher.lsl_stream_watcher import StreamWatcher
 
-from bela_module.config import Settings, parse_settings
 from bela_module.errors import StreamError
-from bela_module.protocol.variables import Array, ValueType, Variable
+from bela_module.protocol.variables import Array, ValueType
 from bela_module.streams.lsl import outlet_channel
 from bela_module.streams.lsl import outlets as outlets_module
 from bela_module.streams.lsl.outlets import LslOutlets
-from bela_module.streams.lsl.stream_info import source_id
 from bela_module.streams.lsl_clock import local_clock
-from bela_module.streams.sink import Origin, Stamps, StreamFacts
-from bela_module.streams.stream_plans import StreamPlan, plan_streams
-from bela_module.version import __version__
-
-RESOLVE_S = 10.0
-ORIGIN = Origin(
-    board="lab",
-    project="potentiometers",
-    tick_rate_hz=22050.125,
-    declared_rate_hz=44100.0,
-    uncertainty_s=0.000123,
-    input_delay_s=0.0005,
+from bela_module.streams.sink import Stamps
+from tests.support.outlet_helpers import (
+    FACTS,
+    IRREGULAR,
+    ORIGIN,
+    RESOLVE_S,
+    WaitUntil,
+    listening,
+    metadata,
+    opened,
+    plan_of,
+    pull,
+    push,
+    resolve,
+    texts,
+    wait_for_outlet,
 )
-FACTS = StreamFacts(ORIGIN, nominal_rate_hz=22050.0)
-IRREGULAR = StreamFacts(ORIGIN, nominal_rate_hz=0.0)
-
-WaitUntil = Callable[..., None]
-
-
-def plan_of(unique: str, *types: ValueType, sparse: bool = False, **stream: Any) -> StreamPlan:
-    """Plan a stream of variables v0, v1, ...; a group, or whatever is configured, when asked."""
-    variables = [Variable(k, f"v{k}", kind, sparse) for k, kind in enumerate(types)]
-    sections: dict[str, Any] = {"streaming": {"prefix": unique}}
-    if stream or len(variables) > 1:
-        names = [variable.name for variable in variables]
-        sections["streams"] = {"group": {"variables": names, **stream}}
-    settings: Settings = parse_settings(sections, "test")
-    (plan,) = plan_streams(variables, settings)
-    return plan
-
-
-def push(outlets: LslOutlets, plan: StreamPlan, values: Array, stamps_s: Stamps) -> None:
-    outlets.push(plan, np.arange(len(stamps_s), dtype=np.int64), values, stamps_s)
-
-
-def resolve(name: str) -> pylsl.StreamInfo:
-    found = pylsl.resolve_byprop("name", name, 1, RESOLVE_S)
-    assert len(found) == 1, f"{name} was not found"
-    return found[0]
-
-
-def wait_for_outlet(outlets: LslOutlets, plan: StreamPlan) -> None:
-    deadline_s = local_clock() + RESOLVE_S
-    while not outlets.is_open(plan):
-        assert local_clock() < deadline_s, f"{plan.name} was not opened"
-        time.sleep(0.001)
-
-
-@contextmanager
-def opened(plan: StreamPlan, facts: StreamFacts = FACTS) -> Iterator[LslOutlets]:
-    outlets = LslOutlets(f"{plan.name}_events")
-    try:
-        outlets.open(plan, facts)
-        wait_for_outlet(outlets, plan)
-        yield outlets
-    finally:
-        outlets.close()
-
-
-@contextmanager
-def listening(name: str) -> Iterator[pylsl.StreamInlet]:
-    inlet = pylsl.StreamInlet(resolve(name), processing_flags=pylsl.proc_none)
-    inlet.open_stream(RESOLVE_S)
-    try:
-        yield inlet
-    finally:
-        inlet.close_stream()
-
-
-def pull(inlet: pylsl.StreamInlet, count: int) -> tuple[list[Any], list[float]]:
-    samples: list[Any] = []
-    stamps_s: list[float] = []
-    while len(samples) < count:
-        more, times_s = inlet.pull_chunk(timeout=RESOLVE_S, max_samples=count - len(samples))
-        if not more:
-            pytest.fail(f"{len(samples)} of {count} samples arrived in {RESOLVE_S} s")
-        samples += more
-        stamps_s += times_s
-    return samples, stamps_s
-
-
-def metadata(name: str) -> ET.Element:
-    with listening(name) as inlet:
-        return ET.fromstring(inlet.info(RESOLVE_S).as_xml())
-
-
-def texts(root: ET.Element, path: str) -> list[str]:
-    return [element.text or "" for element in root.findall(path)]
-
-
-# ---- metadata ----------------------------------------------------------------------------------
-
-
-def test_what_a_dense_group_says_of_itself(unique: str) -> None:
-    plan = plan_of(
-        unique,
-        ValueType.FLOAT,
-        ValueType.FLOAT,
-        labels=["left", "right"],
-        units=["V", "mV"],
-        type="Force",
-    )
-    with opened(plan):
-        root = metadata(plan.name)
-    assert texts(root, "name") == [f"{unique}group"]
-    assert texts(root, "type") == ["Force"]
-    assert texts(root, "channel_count") == ["2"]
-    assert texts(root, "channel_format") == ["float32"]
-    assert float(texts(root, "nominal_srate")[0]) == 22050.0
-    assert texts(root, "source_id") == [f"bela:lab:potentiometers:{unique}group"]
-    channel = "desc/channels/channel/"
-    assert texts(root, channel + "label") == ["left", "right"]
-    assert texts(root, channel + "unit") == ["V", "mV"]
-    assert texts(root, channel + "type") == ["Force", "Force"]
-    acquisition = "desc/acquisition/"
-    assert texts(root, acquisition + "manufacturer") == ["Bela"]
-    assert len(texts(root, acquisition + "model")) == 1
-    assert texts(root, acquisition + "project") == ["potentiometers"]
-    assert texts(root, acquisition + "mode") == ["dense"]
-    assert float(texts(root, acquisition + "tick_rate_hz")[0]) == 22050.125
-    assert float(texts(root, acquisition + "declared_rate_hz")[0]) == 44100.0
-    assert float(texts(root, acquisition + "compensated_lag")[0]) == 0.0005
-    synchronization = "desc/synchronization/"
-    assert texts(root, synchronization + "can_drop_samples") == ["true"]
-    assert float(texts(root, synchronization + "offset_mean")[0]) == 0.0
-    assert float(texts(root, synchronization + "uncertainty_s")[0]) == 0.000123
-    assert texts(root, "desc/versions/dp-bela") == [__version__]
-    assert int(texts(root, "desc/versions/liblsl")[0]) == pylsl.library_version()
-
-
-def test_what_a_sparse_variable_says_of_itself(unique: str) -> None:
-    plan = plan_of(unique, ValueType.INT, sparse=True)
-    with opened(plan, IRREGULAR):
-        root = metadata(plan.name)
-    assert texts(root, "name") == [f"{unique}v0"]
-    assert texts(root, "type") == ["Bela"]
-    assert float(texts(root, "nominal_srate")[0]) == pylsl.IRREGULAR_RATE
-    assert texts(root, "desc/channels/channel/label") == ["v0"]
-    assert texts(root, "desc/acquisition/mode") == ["sparse"]
-    assert texts(root, "desc/synchronization/can_drop_samples") == ["false"]
-
-
-def test_the_identity_holds_stable_facts_alone() -> None:
-    later = replace(ORIGIN, tick_rate_hz=22050.2, uncertainty_s=0.0002)
-    assert source_id(ORIGIN, "bela_pot1") == "bela:lab:potentiometers:bela_pot1"
-    assert source_id(later, "bela_pot1") == source_id(ORIGIN, "bela_pot1")
-
 
 # ---- samples -----------------------------------------------------------------------------------
 
