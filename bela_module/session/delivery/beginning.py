@@ -50,10 +50,13 @@ async def _wait_until_visible(delivery: Delivery, client: BoardClient) -> None:
 
     Only when recorders can find all streams is the delivery said to have started.
     """
-    until_s = delivery.begun_s + delivery.step_limit_s + OUTLETS_OPEN_S
+    until_s = delivery.begun_s + delivery.step_limit_s
+    while not (delivery.all_open or client.lost.done()) and delivery.now() <= until_s:
+        await asyncio.sleep(POLL_S)
+    delivery.open_ready(*delivery.streams)
+    until_s = delivery.now() + OUTLETS_OPEN_S
     while not (delivery.all_visible or client.lost.done()) and delivery.now() <= until_s:
         await asyncio.sleep(POLL_S)
-        delivery.open_ready(*delivery.streams)
 
 
 async def resume_on_board(delivery: Delivery, client: BoardClient) -> None:

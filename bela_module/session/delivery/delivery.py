@@ -283,9 +283,15 @@ class Delivery:
         return STEP_FROM_BLOCKS_S if self.obeys_ticks else STEP_FROM_RECORDED_BLOCKS_S
 
     @property
+    def all_open(self) -> bool:
+        """Whether each stream is open in the sink, or never will be."""
+        return all(stream.state is not StreamState.UNOPENED for stream in self.streams)
+
+    @property
     def all_visible(self) -> bool:
-        """Whether others can find each stream, or never will."""
-        return all(stream.is_visible for stream in self.streams)
+        """Whether others can find each stream that is open in the sink, or never will."""
+        opened = (s for s in self.streams if s.state is not StreamState.UNOPENED)
+        return all(stream.is_visible for stream in opened)
 
     @property
     def is_finished(self) -> bool:
