@@ -1,4 +1,4 @@
-"""Settings: a TOML file read into validated, frozen models.
+"""Settings and their defaults: a TOML file (``configs/bela.toml``) read into validated models.
 
 Nothing is read when this module is imported. Unknown keys are refused, and all errors of a file
 are reported at once: the file, the key, the value and what is allowed. Without any file, as when

@@ -1,4 +1,4 @@
-"""Options of each command that needs a board: simulated, replayed or real, and the settings."""
+"""Options of ``stream`` and ``list`` for board and settings; ``serve``: ``server/launch.py``."""
 
 from __future__ import annotations
 

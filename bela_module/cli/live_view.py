@@ -1,4 +1,4 @@
-"""A session for people: its STATUS as a table, and how it ended in a line."""
+"""Live table of STATUS on the terminal, and the summary line at the end of a run."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""``dp-bela stream``, the default: connects to a board, streams at once, shows a live status.
+"""``dp-bela stream``, the default: its own options, streams at once, exit status.
 
 ``dp-bela --simulate`` needs no board. PCOMMs are served as by ``python -m api.server``. It ends on
 Ctrl-C, on ``CLOSE``, or after ``--duration`` seconds with a summary.

@@ -1,4 +1,4 @@
-"""Base class of Streamer, Monitor and Controller: a board and its variables.
+"""Base class of Streamer, Monitor and Controller: constructor options, board, variables.
 
 Each has a session of its own, and with it a connection: several of them may be used at a time,
 of one board or of many, from any thread, in a script or in a notebook.

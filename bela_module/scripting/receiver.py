@@ -1,4 +1,4 @@
-"""Base class of Streamer and Monitor: runs, their buffers, their files, and waiting for them."""
+"""Base class of Streamer and Monitor: runs, buffers, files, waiting; their common methods."""
 
 from __future__ import annotations
 

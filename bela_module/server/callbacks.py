@@ -1,4 +1,4 @@
-"""Callbacks: messages to the control room about events of the session, queued and sent.
+"""Callbacks to the control room: queue of messages about events, ``linger_s``, sending.
 
 The control room polls its connection and takes everything that it reads at once for one message
 ``<module>|<PCOMM>|{json}``: two messages that arrive together are both lost. So they are sent one

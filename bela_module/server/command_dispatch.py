@@ -1,4 +1,4 @@
-"""From a command of a client to its handler, and from the outcome to the reply.
+"""Command dispatch: validates a PCOMM, calls its handler, replies OK, ERROR or JSON.
 
 A connection that did not ask receives no byte, since a control room takes everything that arrives
 for a callback. Queries (``UP``, ``GET_PCOMMS``, ``LIST``, ``STATUS``) are answered, and with

@@ -1,4 +1,4 @@
-"""``dp-bela serve`` and ``python -m api.server``: the PCOMM server that a control room starts.
+"""Start and options (``--ip``, ``--board``, ...) of ``dp-bela serve`` and ``python -m api.server``.
 
 The socket is bound before anything heavy is imported: a control room tries three times to connect,
 one second apart. It ends a module with SIGTERM and, one second later, SIGKILL.

@@ -1,4 +1,4 @@
-"""The session as the PCOMM server sees it: its commands, STATUS, events and end."""
+"""``SessionApi``: the methods of a session that the PCOMM server calls, one for each PCOMM."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Periodic health checks and corrective actions."""
+"""Periodic health checks: silence, standstills, jumps of the ticks, counts of bad messages."""
 
 from __future__ import annotations
 

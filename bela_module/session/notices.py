@@ -1,4 +1,4 @@
-"""Notices to people, in the same words in log, events, STATUS, live table and summary."""
+"""Notices and event markers (``gap``, ``reconnected``, ...): and their wording."""
 
 from __future__ import annotations
 

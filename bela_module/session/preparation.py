@@ -1,4 +1,4 @@
-"""Streams whose outlets are open, or about to be opened, before there are any data."""
+"""Result of PREPARE: variables, plans and outlets that a later START streams."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a session streams now, what it streamed last, and what was missing at its end."""
+"""The deliveries that run, what is prepared, the last STATUS of streams, ``shortfalls``."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the jobs of a session may see and change, with a method for each transition."""
+"""What jobs of a session may see and change; its state changes, counts of ended connections."""
 
 from __future__ import annotations
 

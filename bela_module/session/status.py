@@ -1,4 +1,4 @@
-"""The STATUS object: one picture of a session for people and programs."""
+"""The STATUS object: builds all of its keys from the runtime."""
 
 from __future__ import annotations
 

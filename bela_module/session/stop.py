@@ -1,4 +1,4 @@
-"""STOP: on the board, on the next connection to it if there is one soon, or without it."""
+"""STOP: on the board, on its next connection, or without it if it is gone."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The ``Sink`` interface: receives the stamped samples of streams (LSL, files, Python). Pure."""
+"""The ``Sink`` interface, and ``StreamFacts`` of which LSL metadata are made. Pure."""
 
 from __future__ import annotations
 

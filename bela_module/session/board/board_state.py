@@ -1,4 +1,4 @@
-"""State of the board: its variables, its clock, and the map from its ticks to stamps."""
+"""State of the board: variables, clock, counters, stamps of ticks, ``StreamFacts`` of streams."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Probes: one ``list`` each, for the state of the variables and a bound of the clock."""
+"""Probes of the clock: sends ``list``, takes the reply, warns of a wrong declared rate."""
 
 from __future__ import annotations
 

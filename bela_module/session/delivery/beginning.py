@@ -1,4 +1,4 @@
-"""How a delivery begins on a connected board, and how it is resumed."""
+"""Begin a delivery on the board: watch and monitor, mark ``started``; resume it later."""
 
 from __future__ import annotations
 

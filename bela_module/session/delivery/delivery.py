@@ -1,4 +1,4 @@
-"""What one START, SCHEDULE or MONITOR delivers, from the command to its last sample."""
+"""A delivery: the streams of one START, SCHEDULE or MONITOR, their blocks, gaps and end."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Why values of a delivery do not come, and what is done about it."""
+"""Checks why values of a delivery do not come, and asks for them again or reconnects."""
 
 from __future__ import annotations
 

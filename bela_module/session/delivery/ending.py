@@ -1,4 +1,4 @@
-"""How a delivery ends on a connected board: at a tick, with its last blocks, confirmed."""
+"""End a delivery on the board: unwatch at a tick, wait for the last blocks, confirm."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Diagnosis of missing data, from replies to ``list`` and the arrival of blocks. Pure.
+"""Causes of missing data and their messages, from replies to ``list`` and arrivals. Pure.
 
 A connection can be alive and yet bring no data, each cause with another cure: the ticks stand
 still (the sketch is paused or its ``tick`` is not called), somebody else ended the watch, the

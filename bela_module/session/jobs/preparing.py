@@ -1,4 +1,4 @@
-"""PREPARE, and the part of START and SCHEDULE that opens outlets before there are any data."""
+"""PREPARE: surveys steps, plans streams, opens their outlets; START and SCHEDULE do so, too."""
 
 from __future__ import annotations
 

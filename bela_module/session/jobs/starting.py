@@ -1,4 +1,4 @@
-"""START, SCHEDULE and MONITOR: make the streams that are asked for and begin them on the board."""
+"""START, SCHEDULE and MONITOR: check the request, make the delivery, begin it on the board."""
 
 from __future__ import annotations
 
