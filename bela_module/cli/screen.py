@@ -1,4 +1,4 @@
-"""What ``stream`` shows: a live table, JSON lines, or plain lines where there is no terminal."""
+"""Output of ``stream``: live table, JSON lines, or plain lines where there is no terminal."""
 
 from __future__ import annotations
 

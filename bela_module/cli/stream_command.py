@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 from bela_module.cli.board_options import add_board_options, settings_of, simulated_board
 from bela_module.cli.screen import Screen
 from bela_module.cli.time_limits import (
+    JSON_LINE_S,
     REPLAY_LINGER_S,
     SCREEN_REFRESH_S,
     SESSION_CLOSE_S,
@@ -220,7 +221,9 @@ def _parser(overview: str) -> argparse.ArgumentParser:
         help="which variables share streams: many, none or all (default: the config, auto)",
     )
     parser.add_argument("--duration", metavar="S", type=_seconds, help="end after so many seconds")
-    parser.add_argument("--json", action="store_true", help="one JSON object a second, no table")
+    parser.add_argument(
+        "--json", action="store_true", help=f"a JSON object every {JSON_LINE_S:g} s, no table"
+    )
     parser.add_argument(
         "--record-wire", metavar="FILE", type=Path, help="record all traffic, for --replay"
     )

@@ -1,4 +1,4 @@
-"""Time limits of the command line, named after what expires."""
+"""Times of the command line: period of ``--json`` lines and the screen, limits on stopping."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Time limits of the clock package, in seconds, named after what expires."""
+"""Times of the clock: intervals between probes, when it is ready, span of arrivals."""
 
 from __future__ import annotations
 

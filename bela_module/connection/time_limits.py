@@ -1,4 +1,4 @@
-"""Time limits of a connection to a board, in seconds, named after what expires."""
+"""Times of a connection to a board: limits on handshakes, confirmations and late replies."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Decoder of the data channel: pairs headers with payloads, counts refused messages. Pure."""
+"""Decoder of the data channel: pairs headers and payloads; reasons and counts of refusals. Pure."""
 
 from __future__ import annotations
 

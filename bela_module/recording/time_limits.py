@@ -1,4 +1,4 @@
-"""Time limits of recordings, named after what expires."""
+"""Times of recordings: period in which files are flushed."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Time limits of the Python interface, named after what expires."""
+"""Times of the Python interface: limits on replies, callbacks and waiting; progress bar."""
 
 from __future__ import annotations
 

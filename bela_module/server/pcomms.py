@@ -1,4 +1,4 @@
-"""The table of PCOMMs: name, payload, what carries it out, and a line of help.
+"""The table of PCOMMs: name, request model, session method, whether it is a query, help.
 
 ``GET_PCOMMS``, the validation of payloads, the dispatch to the session, ``--help`` and the test of
 the README's table all read it. A further PCOMM is a row here, a request model in

@@ -1,4 +1,4 @@
-"""Time limits of the PCOMM server, named after what expires."""
+"""Times of the PCOMM server: limits on clients, callbacks, keepalive, log flushing."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The one task that talks to a board: connects, probes, carries out jobs, reconnects.
+"""The driver: the one task that talks to a board: connects, probes, does jobs, reconnects.
 
 Everything here runs in the event loop of the session's thread. Requests become jobs, done one
 after another between two probes, so that no two of them ever speak to the board at once.

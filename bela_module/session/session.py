@@ -1,4 +1,4 @@
-"""The session: one streaming thread, commanded from any other.
+"""The session: one streaming thread; each command submits a job of ``session/jobs/`` to it.
 
 The thread runs one event loop, which owns both websockets, the probes of the clock, reconnecting
 and the schedule. Every method here returns at once with a future; the work is the loop's.

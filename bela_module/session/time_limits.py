@@ -1,4 +1,4 @@
-"""Time limits of a session, named after what expires."""
+"""Times of a session: reconnecting, idle probes, limits on commands, shutdown, health."""
 
 from __future__ import annotations
 

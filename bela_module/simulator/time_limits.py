@@ -1,4 +1,4 @@
-"""Time limits of the simulated board, in seconds, named after what expires."""
+"""Times of the simulated board: start, sleeps, replies, replay."""
 
 from __future__ import annotations
 

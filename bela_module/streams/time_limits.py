@@ -1,4 +1,4 @@
-"""Time limits of the streams, named after what expires."""
+"""Times of the streams: how long samples wait for listeners, outlets stay, searches take."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The course of a schedule: whether it has begun, is over, or became void."""
+"""Course of a schedule: marks ``schedule_started``; whether it is over, late or void."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Time limits of a delivery, named after what expires."""
+"""Times of a delivery: leads, limits on last blocks, surveys of steps and the watchdog."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""What can be asked of a session: START, SCHEDULE, MONITOR, STOP, SET, RELEASE, SEND, LIST."""
+"""Jobs of a session, a file or two for each command: what START, STOP, SET, LIST ... do."""

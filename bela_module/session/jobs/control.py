@@ -1,4 +1,4 @@
-"""SET, RELEASE and SEND: control variables of the sketch, mark ``set``, send it a buffer."""
+"""SET, RELEASE and SEND, and other short jobs: control variables, mark ``set``, send a buffer."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""LIST: the board's variables, as JSON or as they are used in Python."""
+"""LIST, and other queries of the board: its variables, as JSON or as they are used in Python."""
 
 from __future__ import annotations
 
