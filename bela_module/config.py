@@ -139,6 +139,8 @@ class StreamingSettings(_Section):
     prefix: Annotated[str, AfterValidator(_checked_stream_name)] = "bela_"
     max_buffered_s: Positive = 10.0
     events_stream: StreamName = "bela_events"
+    clock_stream: Annotated[str, AfterValidator(_checked_stream_name)] = "bela_clock"
+    """Name of the stream that tells of the board's clock; empty: there is none."""
 
 
 class StreamSettings(_Section):
@@ -261,10 +263,11 @@ class Settings(_Section):
         single = [name for name in self.streaming.variables if name not in grouped]
         names = [prefix + name for name in [*self.streams, *single]]
         for name in names:
-            if names.count(name) > 1 or name == self.streaming.events_stream:
+            ours = (self.streaming.events_stream, self.streaming.clock_stream)
+            if names.count(name) > 1 or name in ours:
                 raise ValueError(
                     f"two streams would be named {shown(name)}; "
-                    "rename one in [streams], or change streaming.prefix or events_stream"
+                    "rename one in [streams], or change streaming.prefix, events_stream or clock_stream"
                 )
         return self
 

@@ -340,7 +340,8 @@ def _settings(ip: str | None, port: int | None) -> Settings:
     settings = with_board_address(Settings(), None, os.environ)
     given = {"host": ip, "port": port}
     board = settings.board.model_dump() | {k: v for k, v in given.items() if v is not None}
-    return parse_settings({"board": board}, "ip and port")
+    # A script's streams are its own buffers: no stream beside them tells of the clock.
+    return parse_settings({"board": board, "streaming": {"clock_stream": ""}}, "ip and port")
 
 
 def _describe(variable: Variable) -> WatcherVariable:

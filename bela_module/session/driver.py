@@ -20,6 +20,7 @@ from bela_module.session import recovery
 from bela_module.session.board.board_changes import BoardChanges
 from bela_module.session.board.board_state import BoardState
 from bela_module.session.board.prober import Prober
+from bela_module.session.clock_stream import ClockStream
 from bela_module.session.delivery.step_surveyor import StepSurveyor
 from bela_module.session.health import HealthMonitor
 from bela_module.session.job_queue import JobQueue
@@ -108,6 +109,7 @@ class Driver:
             refresh_status=self._refresh_status,
         )
         self._health = HealthMonitor(self.runtime)
+        self._clock_stream = ClockStream(self.runtime)
         self.stopper = Stopper(self.runtime)
         self._is_up = False  # whether the present connection has served
         self._is_away = False  # whether the loss of the connection was told
@@ -187,6 +189,7 @@ class Driver:
             await asyncio.sleep(IDLE_STATUS_REFRESH_S if idle else STATUS_REFRESH_S)
             try:
                 self._health.refresh()
+                self._clock_stream.refresh()
             except Exception:  # what is shown must not end what runs
                 logger.exception("STATUS could not be refreshed")
 

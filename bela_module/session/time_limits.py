@@ -68,3 +68,5 @@ QUIET_BOARD_S: Final = 1.0
 """Without any message from the board, before that is told."""
 PROCESS_STANDSTILL_S: Final = 2.0
 """A standstill of this process that is told; a busy computer takes less."""
+CLOCK_SAMPLE_PERIOD_S: Final = 1.0
+"""Between two samples of the stream that tells of the clock."""

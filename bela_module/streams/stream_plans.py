@@ -119,7 +119,8 @@ def plan_streams(
                 del rest[member.name]
     for variable in rest.values():
         plans.append(_plan(prefix + variable.name, (variable,), None, monitor))
-    _check_names([settings.streaming.events_stream, *(plan.name for plan in plans)])
+    own = (settings.streaming.events_stream, settings.streaming.clock_stream)
+    _check_names([*filter(None, own), *(plan.name for plan in plans)])
     return tuple(plans)
 
 

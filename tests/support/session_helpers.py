@@ -251,6 +251,7 @@ def answer(future: Future[T]) -> T:
 def settings_for(port: int, /, **tables: Any) -> Settings:
     address = {"host": "127.0.0.1", "port": port}
     tables["board"] = {**address, "reply_timeout_s": 10.0, **tables.get("board", {})}
+    tables["streaming"] = {"clock_stream": "", **tables.get("streaming", {})}
     return parse_settings(tables, "test")
 
 
@@ -287,7 +288,8 @@ def left_on(board: SimulatedBoard) -> tuple[list[str], dict[str, int], dict[str,
 def published_on(board: BoardServer, prefix: str, /, **tables: Any) -> Iterator[Running]:
     """Run a session with real outlets, whose names begin with a prefix."""
     recorded = isinstance(board, ReplayedBoard)
-    tables["streaming"] = {"prefix": prefix, "events_stream": f"{prefix}events"}
+    own = {"prefix": prefix, "events_stream": f"{prefix}events"}
+    tables["streaming"] = {**own, **tables.get("streaming", {})}
     settings = settings_for(board.port, **tables)
     with running(settings, Recorder(settings), obeys_ticks=not recorded) as one:
         yield one

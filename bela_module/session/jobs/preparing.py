@@ -10,6 +10,7 @@ from bela_module.connection.board_client import BoardClient
 from bela_module.errors import IdentityTakenError, RequestError, StreamError
 from bela_module.protocol.variables import Variable
 from bela_module.requests import PrepareRequest, ScheduleRequest, StartRequest
+from bela_module.session.clock_stream import clock_outlet
 from bela_module.session.preparation import Preparation
 from bela_module.session.runtime import Runtime
 from bela_module.session.states import SessionState
@@ -131,7 +132,8 @@ async def open_streams(
         known = plan.mode is not StreamMode.DENSE or step_ticks is not None
         if board.ready and (known or not data_follow):
             facts[plan.name] = board.facts(plan, step_ticks)
-    problems = await _open_outlets(runtime, plans, facts)
+    opening = clock_outlet(runtime) | {p.name: (p, facts[p.name]) for p in plans if p.name in facts}
+    problems = await _open_outlets(runtime, opening)
     await runtime.surveyor.find_steps(client, surveyed)  # those that take longer
     return Preparation(tuple(variables), group, plans, facts, problems)
 
@@ -143,7 +145,7 @@ def _step_ticks(runtime: Runtime, plan: StreamPlan) -> float | None:
 
 
 async def _open_outlets(
-    runtime: Runtime, plans: Sequence[StreamPlan], facts: dict[str, StreamFacts]
+    runtime: Runtime, opening: dict[str, tuple[StreamPlan, StreamFacts]]
 ) -> tuple[str, ...]:
     """Open outlets, wait until others can find them, and tell which could not be opened.
 
@@ -152,13 +154,12 @@ async def _open_outlets(
     RequestError
         When another process publishes a stream of the same identity.
     """
-    opening = {plan.name: plan for plan in plans if plan.name in facts}
-    for name, plan in opening.items():
-        runtime.sink.open(plan, facts[name])
+    for plan, facts in opening.values():
+        runtime.sink.open(plan, facts)
     problems: list[str] = []
     until_s = runtime.now() + OUTLETS_VISIBLE_S
     while opening and runtime.now() < until_s:
-        for name, plan in list(opening.items()):
+        for name, (plan, _) in list(opening.items()):
             try:
                 if runtime.sink.is_open(plan):
                     del opening[name]
