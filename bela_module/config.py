@@ -267,7 +267,8 @@ class Settings(_Section):
             if names.count(name) > 1 or name in ours:
                 raise ValueError(
                     f"two streams would be named {shown(name)}; "
-                    "rename one in [streams], or change streaming.prefix, events_stream or clock_stream"
+                    "rename one in [streams], or change streaming.prefix, events_stream or "
+                    "clock_stream"
                 )
         return self
 
