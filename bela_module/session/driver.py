@@ -30,7 +30,7 @@ from bela_module.session.running import RunningDeliveries
 from bela_module.session.runtime import Options, Runtime
 from bela_module.session.shutdown import Shutdown, clean_up, leave_board
 from bela_module.session.states import SessionState, session_state_machine
-from bela_module.session.status import build_status, others_on_board
+from bela_module.session.status import build_status
 from bela_module.session.stop import Stopper
 from bela_module.session.time_limits import (
     CLEANING_RECONNECT_PAUSE_S,
@@ -339,7 +339,7 @@ class Driver:
         if self._told_absence:
             self._told_absence = False
             logger.info("connected to %s", client.address)
-        self._report_others()
+        self._health.report_others()
         if self._is_away:
             self._is_away = False
             runtime.board.counters.reconnects += 1
@@ -390,12 +390,6 @@ class Driver:
             self._data_until_s = runtime.now() + UNUSED_DATA_S
         elif client.has_data and runtime.now() > self._data_until_s:
             await client.close_data()
-
-    def _report_others(self) -> None:
-        """Log what others have left on the board, once for each connection."""
-        for what, names in others_on_board(self.runtime).items():
-            if names:
-                logger.info("%s by other clients, and left as it is: %s", what, ", ".join(names))
 
     async def _do_jobs(self, client: BoardClient) -> None:
         jobs = self.runtime.jobs

@@ -13,7 +13,7 @@ from bela_module.session.delivery.delivery import Delivery
 from bela_module.session.delivery.diagnosis import diagnose, mend
 from bela_module.session.delivery.watchdog import Cause, Finding
 from bela_module.session.runtime import Runtime
-from bela_module.session.status import count_bad_frames
+from bela_module.session.status import count_bad_frames, others_on_board
 from bela_module.session.time_limits import (
     PROCESS_STANDSTILL_S,
     QUIET_BOARD_S,
@@ -47,6 +47,12 @@ class HealthMonitor:
     def connected(self) -> None:
         """Begin with a new connection."""
         self._unanswered = 0
+
+    def report_others(self) -> None:
+        """Log what others have left on the board, once for each connection."""
+        for what, names in others_on_board(self.runtime).items():
+            if names:
+                logger.info("%s by other clients, and left as it is: %s", what, ", ".join(names))
 
     # ---- with each reply ------------------------------------------------------------------
 

@@ -33,7 +33,7 @@ def test_a_sample_a_second_tells_a_tick_and_its_times(
         inlet = pylsl.StreamInlet(found[0], processing_flags=pylsl.proc_none)
         inlet.open_stream(20.0)
         assert inlet.info().nominal_srate() == 0.0
-        assert inlet.get_channel_labels() == LABELS
+        assert inlet.info(20.0).get_channel_labels() == LABELS
         time.sleep(0.6)
         assert name not in one.sink.kept or one.sink[name].n_samples == 0  # nothing streams yet
         one.start()
