@@ -364,7 +364,8 @@ class Sink:
 
 sink = Sink()
 board = {"host": "127.0.0.1", "port": int(sys.argv[1])}
-with Session(parse_settings({"board": board}, "test"), sink=lambda: sink, now=local_clock) as s:
+settings = {"board": board, "streaming": {"clock_stream": ""}}
+with Session(parse_settings(settings, "test"), sink=lambda: sink, now=local_clock) as s:
     s.start(StartRequest(variables=("a",))).result(20)
     sys.stdin.readline()
     s.stop().result(20)
