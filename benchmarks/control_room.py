@@ -10,6 +10,7 @@ import subprocess
 import sys
 import threading
 import time
+import uuid
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final
@@ -25,13 +26,16 @@ _ASK_S: Final = 0.05
 def configuration(linger_s: float) -> str:
     """Write the module's configuration.
 
+    The board has a name of its own: an LSL inlet that has lost its stream goes to any other of the
+    same identity, whatever the ``SessionID``.
+
     Parameters
     ----------
     linger_s : float
         How long it waits with the callback that ends the recording.
     """
     return f"""[board]
-name = "recorded"
+name = "recorded-{uuid.uuid4().hex[:8]}"
 [callbacks]
 stopped = "{STOP_RECORD}"
 schedule_finished = "{STOP_RECORD}"
