@@ -26,8 +26,8 @@ PROGRAM: Final = "benchmarks/recording.py"
 RECORDERS: Final = {"stand-in": StandInRecorder, "LabRecorderCLI": CommandLineRecorder}
 DELAYS_S: Final = {"none": 0.0, "10 ms each way, 2 ms of jitter": 0.01}
 HEADER: Final = (
-    "| experiment | delay | recorder | samples in the file | of | markers | missing |\n"
-    "|---|---|---|---:|---:|---:|---|"
+    "| experiment | delay | recorder | samples in the file | of | lost before | markers "
+    "| missing |\n|---|---|---|---:|---:|---:|---:|---|"
 )
 
 
@@ -61,7 +61,7 @@ def main() -> int:
                 n_faults += len(result.faults)
                 lines.append(
                     f"| {case.title} | {delay} | {recorder} | {result.n_samples} "
-                    f"| {result.n_expected} | {result.n_markers} "
+                    f"| {result.n_expected} | {result.n_lost} | {result.n_markers} "
                     f"| {'; '.join(result.faults) or 'nothing'} |"
                 )
                 print(lines[-1], flush=True)

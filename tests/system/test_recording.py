@@ -69,7 +69,7 @@ NAMES = ("a", "b")
 SKETCH = Sketch("two", "two ramps", tuple(SketchVariable(n, ValueType.INT, ramp) for n in NAMES))
 MARKERS = [(1.0, "started"), (2.0, "stopped")]
 
-Rows = np.ndarray[Any, np.dtype[np.int32]]
+Rows = np.ndarray[Any, np.dtype[Any]]
 
 
 def header(name: str, labels: tuple[str, ...], channel_format: int) -> str:
@@ -80,10 +80,17 @@ def header(name: str, labels: tuple[str, ...], channel_format: int) -> str:
     return str(info.as_xml())
 
 
-def write(path: Path, rows: Rows, markers: list[tuple[float, str]], reverse: bool = False) -> None:
+def write(
+    path: Path,
+    rows: Rows,
+    markers: list[tuple[float, str]],
+    *,
+    reverse: bool = False,
+    channel_format: int = pylsl.cf_int32,
+) -> None:
     stamps_s = 1.0 + np.arange(len(rows)) / 100
     with XdfFile(path) as file:
-        file.write_header(1, header("bela_group", NAMES, pylsl.cf_int32))
+        file.write_header(1, header("bela_group", NAMES, channel_format))
         file.write_header(2, header("bela_events", ("text",), pylsl.cf_string))
         if len(rows):
             file.write_samples(1, stamps_s[::-1] if reverse else stamps_s, rows)
@@ -92,8 +99,9 @@ def write(path: Path, rows: Rows, markers: list[tuple[float, str]], reverse: boo
         file.write_footer(2, 1.0, 2.0, len(markers))
 
 
-def expected(n_samples: int = N_ROWS) -> Expected:
-    lives = [[{"name": "bela_group", "samples": n_samples}]]
+def expected(n_samples: int = N_ROWS, n_gaps: int = 0) -> Expected:
+    stream = {"name": "bela_group", "samples": n_samples, "lost": n_gaps, "gaps": n_gaps}
+    lives = [[stream]]
     events = tuple(text for _, text in MARKERS)
     return Expected(SKETCH, 2**53, lives, MARKERS, events, {"bela_group", "bela_events", "another"})
 
@@ -107,7 +115,7 @@ def rows() -> Rows:
 
 def test_nothing_is_missing_of_a_whole_file(rows: Rows, tmp_path: Path) -> None:
     write(tmp_path / "x.xdf", rows, MARKERS)
-    assert compare(tmp_path / "x.xdf", expected()) == Result(N_ROWS, N_ROWS, 2, [])
+    assert compare(tmp_path / "x.xdf", expected()) == Result(N_ROWS, N_ROWS, 0, 2, [])
 
 
 def shifted(rows: Rows) -> Rows:
@@ -133,8 +141,21 @@ def test_wrong_values_are_found(
     write(tmp_path / "x.xdf", spoiled, MARKERS)
     result = compare(tmp_path / "x.xdf", expected(len(spoiled)))
     assert any(fault in text for text in result.faults), result.faults
-    allowed = replace(expected(len(spoiled)), n_breaks=1)
-    assert (compare(tmp_path / "x.xdf", allowed).faults == []) == (" 1 wrong steps" in fault)
+    for allowed in (replace(expected(len(spoiled)), n_breaks=1), expected(len(spoiled), 1)):
+        result = compare(tmp_path / "x.xdf", allowed)
+        assert (result.faults == []) == (" 1 wrong steps" in fault)
+
+
+@pytest.mark.parametrize("n_gaps", [0, 1])
+def test_a_value_that_is_not_a_number_has_to_be_counted_as_lost(
+    n_gaps: int, rows: Rows, tmp_path: Path
+) -> None:
+    spoiled = (rows % 2**20).astype(np.float32)
+    spoiled[50, 1] = np.nan
+    write(tmp_path / "x.xdf", spoiled, MARKERS, channel_format=pylsl.cf_float32)
+    result = compare(tmp_path / "x.xdf", replace(expected(N_ROWS, n_gaps), wraps_at=2**20))
+    fault = "bela_group: values that are not finite, and none counted as lost"
+    assert result == Result(N_ROWS, N_ROWS, n_gaps, 2, [fault][n_gaps:])
 
 
 def test_missing_samples_markers_and_streams_are_found(rows: Rows, tmp_path: Path) -> None:
@@ -144,6 +165,7 @@ def test_missing_samples_markers_and_streams_are_found(rows: Rows, tmp_path: Pat
     assert result == Result(
         N_ROWS - 1,
         N_ROWS,
+        0,
         1,
         [
             "1 streams are not in the file, as bela_more",
