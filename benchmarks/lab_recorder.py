@@ -267,6 +267,6 @@ class CommandLineRecorder:
             self._lines.append(line.strip())
 
     def _records(self) -> bool:
-        found = sum(line.startswith("Found") for line in self._lines)
-        started = sum(line.startswith("Started data collection") for line in self._lines)
-        return found > 0 and started >= found
+        output = "\n".join(self._lines)  # its threads write into one another's lines
+        n_found = output.count("Found ")
+        return n_found > 0 and output.count("Started data collection") >= n_found
