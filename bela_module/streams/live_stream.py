@@ -230,13 +230,18 @@ class LiveStream:
         self._deliver_waiting()
 
     def _as_before(self, facts: StreamFacts) -> StreamFacts:
-        """Keep the identity of the stream, and its announced rate if that is still right."""
+        """Keep the identity of the stream, and its announced rate if that is still right.
+
+        An irregular stream stays so, though its rate is known by now: a new outlet in the middle
+        of a recording would take its recorder a second or more to find.
+        """
         before = self._facts_before
         if before is None:
             return facts
         # Inlets find a stream again by the project that it began with.
         facts = replace(facts, origin=replace(facts.origin, project=before.origin.project))
-        if abs(facts.nominal_rate_hz - before.nominal_rate_hz) > _SAME_RATE * facts.nominal_rate_hz:
+        off_hz = abs(facts.nominal_rate_hz - before.nominal_rate_hz)
+        if before.nominal_rate_hz and off_hz > _SAME_RATE * facts.nominal_rate_hz:
             return facts
         return replace(facts, nominal_rate_hz=before.nominal_rate_hz)
 

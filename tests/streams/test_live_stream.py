@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -255,6 +256,24 @@ def test_the_states_from_unopened_over_a_restart_to_delivering(scene: Scene) -> 
         StreamState.UNOPENED,
         StreamState.DELIVERING,
     ]
+
+
+@pytest.mark.parametrize(
+    ("before_hz", "after_hz", "announced_hz"),
+    [
+        (RATE_HZ, 1.0005 * RATE_HZ, RATE_HZ),
+        (RATE_HZ, RATE_HZ / 2, RATE_HZ / 2),
+        (0.0, RATE_HZ, 0.0),
+    ],
+    ids=["same", "another", "irregular"],
+)
+def test_rate_that_a_stream_announces_after_a_restart(
+    before_hz: float, after_hz: float, announced_hz: float, scene: Scene
+) -> None:
+    scene.stream.open(replace(FACTS, nominal_rate_hz=before_hz))
+    scene.stream.on_board_restart()
+    scene.stream.open(replace(FACTS, nominal_rate_hz=after_hz))
+    assert scene.sink.facts[scene.name].nominal_rate_hz == announced_hz
 
 
 class SlowRecorder(Recorder):
