@@ -60,9 +60,16 @@ class LabRecording(Protocol):
 
 
 class LabRecorder:
-    """A stand-in for LabRecorder: its remote control's commands, as methods."""
+    """A stand-in for LabRecorder: its remote control's commands, as methods.
 
-    def __init__(self) -> None:
+    Parameters
+    ----------
+    resolve_s : float
+        How long ``update`` looks for streams; on a busy machine some answer later than in 1 s.
+    """
+
+    def __init__(self, resolve_s: float = RESOLVE_S) -> None:
+        self._resolve_s = resolve_s
         self._known: list[pylsl.StreamInfo] = []
         self._selected: list[pylsl.StreamInfo] = []
         self._path: Path | None = None
@@ -74,7 +81,7 @@ class LabRecorder:
         """Obey a line of the remote control; one that it does not know is ignored."""
         word, _, rest = line.strip().partition(" ")
         if word == "update":
-            self._known = pylsl.resolve_streams(RESOLVE_S)
+            self._known = pylsl.resolve_streams(self._resolve_s)
         elif word == "select":
             self._selected = list(self._known) if rest == "all" else []
         elif word == "filename":
@@ -183,10 +190,16 @@ class RemoteControl:
 
 
 class StandInRecorder:
-    """The stand-in, commanded over its remote control as dp-lsl-recording commands LabRecorder."""
+    """The stand-in, commanded over its remote control as dp-lsl-recording commands LabRecorder.
 
-    def __init__(self) -> None:
-        self._recorder = LabRecorder()
+    Parameters
+    ----------
+    resolve_s : float
+        How long ``update`` looks for streams.
+    """
+
+    def __init__(self, resolve_s: float = RESOLVE_S) -> None:
+        self._recorder = LabRecorder(resolve_s)
         self._control = RemoteControl(self._recorder)
         self._socket = socket.create_connection(("127.0.0.1", self._control.port), timeout=60)
 

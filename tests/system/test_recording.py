@@ -25,6 +25,7 @@ from benchmarks.xdf_file import XdfFile
 
 STREAMED_S = 1.0
 LINGER_S = 2.0  # a recorder that fetches each half second may stall for as long as three times that
+RESOLVE_S = 3.0
 DELAY_S = 0.01
 RATE_HZ = 11_025.0  # a busy machine has time for more than one of them
 OPTIONS: dict[str, Any] = {"streamed_s": STREAMED_S, "linger_s": LINGER_S, "patient": True}
@@ -41,7 +42,7 @@ def check(result: Result) -> None:
 @pytest.mark.timeout(120)
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.title.replace(" ", "-"))
 def test_all_of_it_is_in_the_file(case: Case, tmp_path: Path) -> None:
-    recorder = StandInRecorder()
+    recorder = StandInRecorder(RESOLVE_S)
     try:
         slower = replace(case, rate_hz=case.rate_hz or RATE_HZ)
         with Experiment(slower, recorder, tmp_path, **OPTIONS) as experiment:
