@@ -47,7 +47,7 @@ _MAX_PROBES = 512
 _TOO_FAST = 0.5
 _RATE_KEPT = 1e-4  # how much a rate may change, relative, when the ticks pause or skip
 _BURST_KNOWN_AFTER = 16  # probes; from then on an estimate may only become smaller
-_RELEARNS_WHEN_UNEVEN, _UNEVEN_WITHIN_PROBES, _EVEN_AFTER = 3, 40, 60
+_RELEARNS_WHEN_UNEVEN, _UNEVEN_WITHIN_PROBES, _EVEN_S = 3, 40, 0.003
 
 
 class ProbeVerdict(StrEnum):
@@ -171,10 +171,15 @@ class DeviceClock:
         if self._last is None:
             return
         last, self._last = self._last, None
-        if not self._misfits.withdraw(last) and last in self._probes and len(self._probes) > 1:
-            self._probes.remove(last)
-            self.n_probes -= 1
-            self._accept()
+        self._misfits.add_withdrawn()
+        doubtful = [probe for probe in self._probes if self._is_suspiciously_fast(probe)]
+        if not self._misfits.withdraw(last) and last not in doubtful:
+            doubtful.append(last)
+        kept = [probe for probe in self._probes if probe not in doubtful]
+        if kept and len(kept) < len(self._probes):
+            self.n_probes -= len(self._probes)
+            self._probes.clear()
+            self._accept(*kept)
         self.add_arrival(last.tick - last.granularity // 2, last.received_s)
 
     def add_arrival(self, tick: int, received_s: float) -> bool:
@@ -328,6 +333,10 @@ class DeviceClock:
         self._fast_in_a_row += 1  # a way that became faster for good is believed
         return self._fast_in_a_row < MISFITS_TO_RELEARN
 
+    def _is_suspiciously_fast(self, probe: Probe) -> bool:
+        """Tell whether a round trip took half of what is usual, while others ask, too."""
+        return probe.received_s - probe.sent_s < _TOO_FAST * self.rtt_s
+
     def _contradicts(self, probe: Probe) -> bool:
         """Tell whether a probe contradicts all lines, and record the result."""
         fit = self._fit
@@ -362,9 +371,21 @@ class DeviceClock:
         self._note_discontinuity()
         if len(self._probes) >= _BURST_KNOWN_AFTER:
             self._constraints = self._constraints._replace(max_burst_ticks=self._fit.burst)
-        if len(self._probes) >= _EVEN_AFTER and self._fit.is_consistent:
-            self.uneven = False
+        if self.uneven:
+            self._leave_uneven()
         self.ready = self.ready or suffice(self._probes, self._stated.half_width_s)
+
+    def _leave_uneven(self) -> None:
+        """Forget older bounds once the latest ones agree on a line, and tell much of it."""
+        latest = list(self._probes)[-QUICK_PROBES:]
+        if len(latest) < QUICK_PROBES:
+            return
+        fit = self._fitted(latest)
+        if fit.is_consistent and fit.half_width_s(latest[-1].tick) <= round_trip_s(latest) + _EVEN_S:
+            self.uneven = False
+            self._probes.clear()
+            self._probes.extend(latest)
+            self._fit = fit
 
     def _relearn(self) -> bool:
         """Drop the bounds before several misfits, if there are; the rate is assumed to last."""
@@ -374,7 +395,10 @@ class DeviceClock:
         before, since_s = self._fit, believed[0].probe.received_s
         replies = [misfit.probe for misfit in believed if math.isfinite(misfit.probe.sent_s)]
         known = sorted([*self._probes, *replies], key=lambda probe: probe.received_s)
-        kept = [probe for probe in known if probe.received_s >= since_s]
+        if believed is self._misfits.leads:  # what came in time refutes older claims of a lag
+            kept = self._unrefuted(known, believed)
+        else:
+            kept = [probe for probe in known if probe.received_s >= since_s]
         self._arrivals = MinimumDelayFilter()
         for misfit in believed:
             if misfit.probe not in replies:
@@ -385,7 +409,8 @@ class DeviceClock:
             self._constraints = self._constraints._replace(slope_limits=slope_limits)
         believed = list(believed)
         self._misfits.clear()
-        self._relearned_at.append(self.n_probes)
+        if all(misfit.in_doubt for misfit in believed):  # not by replies to others, then
+            self._relearned_at.append(self.n_probes)
         if (
             len(self._relearned_at) == _RELEARNS_WHEN_UNEVEN
             and self.n_probes - self._relearned_at[0] < _UNEVEN_WITHIN_PROBES
@@ -405,6 +430,21 @@ class DeviceClock:
         else:  # until the next reply the estimate stays, and is known to be wrong
             self._stated.half_width_s += max(misfit.missed_s for misfit in believed)
         return True
+
+    def _unrefuted(self, known: Sequence[Probe], leads: Sequence[Misfit]) -> list[Probe]:
+        """Return the replies that can be ours, given all ticks that were over in time."""
+        fit = self._fit
+        if fit is None:
+            return list(known)
+        over = [*(lead.probe for lead in leads), *known]
+        claims = [Misfit(probe, 0.0, probe.tick + probe.granularity // 2 + fit.burst) for probe in known]
+        return [
+            claim.probe
+            for claim in claims
+            if not any(
+                claim.is_refuted_by(probe.tick, probe.received_s, fit.s_per_tick) for probe in over
+            )
+        ]
 
     def _note_discontinuity(self) -> None:
         """Note by how much the ticks paused or skipped, once enough is known after that."""

@@ -18,15 +18,20 @@ from bela_module.clock.clock_fit import MARGIN_S, Probe
 MISFITS_TO_RELEARN: Final = 3
 _FITS_TO_CLEAR: Final = 8
 _PROBES_IN_DOUBT: Final = 20
+_PROBES_AFTER_OTHERS, _WEIGHT_OF_WITHDRAWN, _WITHDRAWN_TO_DOUBT = 5, 2, 6
 _RATE_TOLERANCE: Final = 1e-3  # of a line by which two ticks are compared
 
 
 class Misfit(NamedTuple):
-    """Evidence that missed every line: a reply, or a block's tick (a reply never sent)."""
+    """Evidence that missed every line: a reply, or a block's tick (a reply never sent).
+
+    `in_doubt` tells whether there had been others before, so that replies had to be proven ours.
+    """
 
     probe: Probe
     missed_s: float
     next_burst: int
+    in_doubt: bool = False
 
     def is_refuted_by(self, tick: int, received_s: float, s_per_tick: float) -> bool:
         """Tell whether a later tick arrived before a claimed lag would let it happen."""
@@ -50,6 +55,7 @@ class MisfitRecord:
         self.lags: list[Misfit] = []
         self.leads: list[Misfit] = []
         self._probes_in_doubt = 0
+        self._withdrawn = 0
         self.clear()
 
     def clear(self) -> None:
@@ -70,16 +76,24 @@ class MisfitRecord:
     def _add(self, known: list[Misfit], misfit: Misfit) -> None:
         if known and known[-1].probe.tick == misfit.probe.tick:
             known.pop()  # ticks that stand still count as one misfit, until they go on
-        known.append(misfit)
+        known.append(misfit._replace(in_doubt=self.in_doubt))
         self.n_seen += 1
         self._fits_since_misfit = 0
         self._probes_in_doubt = _PROBES_IN_DOUBT
+
+    def add_withdrawn(self) -> None:
+        """Count a reply that may have been to others; when many are, those that follow are doubted."""
+        self._withdrawn += _WEIGHT_OF_WITHDRAWN
+        if self._withdrawn >= _WITHDRAWN_TO_DOUBT:
+            self._withdrawn = _WITHDRAWN_TO_DOUBT
+            self._probes_in_doubt = max(self._probes_in_doubt, _PROBES_AFTER_OTHERS)
 
     def add_fit(self) -> None:
         """Count a reply that fits; some in a row clear the record."""
         # slow exchanges fit almost anything: only several of them count as evidence
         self._fits_since_misfit += 1
         self._probes_in_doubt = max(0, self._probes_in_doubt - 1)
+        self._withdrawn = max(0, self._withdrawn - 1)
         if self._fits_since_misfit >= _FITS_TO_CLEAR:
             self.clear()
 

@@ -1,0 +1,155 @@
+"""A board that other clients ask, too, in synthetic time: their replies come to us as well.
+
+The board's sockets use Nagle's algorithm: a reply waits there while an earlier one is not
+acknowledged, which the client delays by 40 ms unless it sends something, or acknowledges quickly.
+"""
+
+from __future__ import annotations
+
+import heapq
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from tests.support.synthetic_clock import Event, SyntheticLink
+
+_DELAYED_ACK_S = 0.04
+_LOOP_PERIOD_S = 0.1  # until a session asks again when to probe
+
+
+@dataclass
+class SharedLink(SyntheticLink):
+    """A link of which `foreign_s`, seconds since the first probe, are requests of other clients.
+
+    `requests` tells how many lists one message of ours asks for: of two, two replies with one tick
+    count.
+    """
+
+    foreign_s: Sequence[float] = ()
+    acknowledges_quickly: bool = False
+    requests: Callable[[], int] = lambda: 1
+    on_ambiguous: Callable[[], object] = lambda: None
+    """Called before a probe when another reply came soon after that to the one before."""
+    ambiguous_s: Callable[[], float] = lambda: 0.0
+    """How soon after the request that is."""
+    n_unasked: int = field(default=0, init=False)
+    """Replies that came while nobody waited for any."""
+
+    def play(self, duration_s: float, next_probe_in_s: Callable[[], float]) -> Iterator[Event]:
+        """Yield what arrives, as the sockets deliver it."""
+        yield from _Play(self, duration_s, next_probe_in_s).run()
+
+
+class _Play:
+    """One run of a shared link: the queue of what happens next."""
+
+    def __init__(
+        self, link: SharedLink, duration_s: float, next_probe_in_s: Callable[[], float]
+    ) -> None:
+        self.link = link
+        self.next_probe_in_s = next_probe_in_s
+        self.start_s = link.start_s + 1.0
+        self.end_s = self.start_s + duration_s
+        self.heap: list[tuple[float, int, str, Any]] = []
+        self.count = 0
+        self.waiting: list[int] = []  # ticks of replies that wait on the board
+        self.unacknowledged = False
+        self.ack_number = 0
+        self.pending: tuple[float, int] | None = None  # when sent, how many replies are to come
+        self.send_number = 0
+        self.last_arrival_s = 0.0
+
+    def at(self, time_s: float, what: str, value: Any = None) -> None:
+        self.count += 1
+        heapq.heappush(self.heap, (time_s, self.count, what, value))
+
+    def run(self) -> Iterator[Event]:
+        link = self.link
+        blocks = link._blocks()
+        self.at(self.start_s, "send", 0)
+        for foreign_s in link.foreign_s:
+            self.at(self.start_s + foreign_s, "foreign")
+        if (block := next(blocks, None)) is not None:
+            self.at(block.at_s, "block", block)
+        while self.heap:
+            now_s, _, what, value = heapq.heappop(self.heap)
+            if now_s > self.end_s:
+                return
+            if what == "block":
+                yield value
+                if (block := next(blocks, None)) is not None:
+                    self.at(block.at_s, "block", block)
+                if self.pending is None:
+                    self.send_at(now_s + _LOOP_PERIOD_S + self.next_probe_in_s(), earlier=True)
+            elif what == "send" and value == self.send_number and self.pending is None:
+                if self.first_unasked_s - self.last_sent_s <= link.ambiguous_s():
+                    link.on_ambiguous()
+                self.first_unasked_s, self.last_sent_s = np.inf, now_s
+                requests = link.requests()
+                self.pending = now_s, requests
+                arrives_s = link.arrives_s(now_s, link.base_there_s)
+                self.at(arrives_s, "request", (requests, self.ack_number))
+            elif what == "foreign":
+                self.reply(now_s)
+            elif what == "request":
+                requests, ack_number = value
+                self.acknowledged(now_s, ack_number)
+                for _ in range(requests):
+                    self.reply(now_s)
+            elif what == "ack":
+                self.acknowledged(now_s, value)
+            elif what == "deliver":
+                yield from self.delivered(now_s, value)
+
+    def send_at(self, time_s: float, *, earlier: bool = False) -> None:
+        if earlier and time_s >= self.next_send_s:
+            return
+        self.next_send_s = time_s
+        self.send_number += 1
+        self.at(time_s, "send", self.send_number)
+
+    next_send_s = np.inf
+    first_unasked_s = np.inf
+    last_sent_s = -np.inf
+    previous: int | None = None  # tick of the last reply to a request for two
+
+    def reply(self, now_s: float) -> None:
+        self.waiting.append(self.link.tick_by(now_s))
+        if not self.unacknowledged:
+            self.flush(now_s)
+
+    def flush(self, now_s: float) -> None:
+        if not self.waiting:
+            return
+        arrives_s = max(self.last_arrival_s, self.link.arrives_s(now_s, self.link.base_back_s))
+        self.last_arrival_s = arrives_s
+        self.at(arrives_s, "deliver", self.waiting)
+        self.waiting = []
+        self.unacknowledged = True
+
+    def acknowledged(self, now_s: float, ack_number: int) -> None:
+        if ack_number == self.ack_number and self.unacknowledged and ack_number:
+            self.ack_number = 0
+            self.unacknowledged = False
+            self.flush(now_s)
+
+    def delivered(self, now_s: float, ticks: Sequence[int]) -> Iterator[Event]:
+        link = self.link
+        self.count += 1
+        self.ack_number = self.count
+        quickly = 0.0 if link.acknowledges_quickly else _DELAYED_ACK_S
+        self.at(link.arrives_s(now_s + quickly, link.base_there_s), "ack", self.ack_number)
+        for tick in ticks:
+            if self.pending is None:
+                link.n_unasked += 1
+                self.first_unasked_s = min(self.first_unasked_s, now_s)
+                continue
+            sent_s, due = self.pending
+            alike = self.previous is not None and abs(tick - self.previous) <= link.burst
+            self.previous = tick
+            if due == 1 or alike:
+                self.pending = self.previous = None
+                yield Event(now_s, sent_s, tick)
+                self.send_at(now_s + self.next_probe_in_s())
