@@ -32,22 +32,21 @@ from bela_module.clock.announced_rate import announced_rate
 from bela_module.clock.arrival_filter import MinimumDelayFilter
 from bela_module.clock.clock_fit import ClockFit, FitConstraints, Probe, fit_clock
 from bela_module.clock.feasible_region import Floats
-from bela_module.clock.misfits import MISFITS_TO_RELEARN, Misfit, MisfitRecord
+from bela_module.clock.misfits import MISFITS_TO_RELEARN, Misfit, MisfitRecord, Relearnings
 from bela_module.clock.probe_schedule import (
-    MIN_PROBES,
     QUICK_PROBES,
     next_probe_in_s,
     next_reply_within_s,
-    round_trip_s,
     suffice,
 )
+from bela_module.clock.round_trips import FastReplyFilter, is_suspiciously_fast, round_trip_s
 from bela_module.clock.stated_uncertainty import StatedUncertainty
 
 _MAX_PROBES = 512
-_TOO_FAST = 0.5
+_REFUSED_TO_START_OVER = 16
 _RATE_KEPT = 1e-4  # how much a rate may change, relative, when the ticks pause or skip
 _BURST_KNOWN_AFTER = 16  # probes; from then on an estimate may only become smaller
-_RELEARNS_WHEN_UNEVEN, _UNEVEN_WITHIN_PROBES, _EVEN_S = 3, 40, 0.003
+_EVEN_S = 0.003
 
 
 class ProbeVerdict(StrEnum):
@@ -126,9 +125,10 @@ class DeviceClock:
         self._stated = StatedUncertainty()
         self._constraints = self._known
         self._newest_tick = 0
-        self._fast_in_a_row = 0
+        self._fast_replies = FastReplyFilter()
+        self._refused_in_a_row = 0
         self._misfits = MisfitRecord()
-        self._relearned_at: deque[int] = deque(maxlen=_RELEARNS_WHEN_UNEVEN)
+        self._relearnings = Relearnings()
 
     # ---- input ----------------------------------------------------------------------------
 
@@ -147,7 +147,7 @@ class DeviceClock:
             What the tick may have been rounded to: replies have 15 significant digits.
         """
         self._last = probe = Probe(sent_s, received_s, tick, tick_granularity)
-        if self._is_too_fast(probe):
+        if self._fast_replies.refuses(probe, self._probes):
             self.n_refused += 1
             return ProbeVerdict.TOO_FAST
         if self._probes and tick < self._probes[-1].tick - tick_granularity:
@@ -155,10 +155,14 @@ class DeviceClock:
             self._accept(probe)
             return ProbeVerdict.RESTARTED
         if self._contradicts(probe):
+            self._refused_in_a_row += 1
             if not self._relearn():
                 self.n_refused += 1
-                return ProbeVerdict.MISFIT
+                if self.ready or self._refused_in_a_row < _REFUSED_TO_START_OVER:
+                    return ProbeVerdict.MISFIT
+                self._start_over(probe)
             return ProbeVerdict.RELEARNED
+        self._refused_in_a_row = 0
         self._accept(probe)
         return ProbeVerdict.ACCEPTED
 
@@ -172,7 +176,7 @@ class DeviceClock:
             return
         last, self._last = self._last, None
         self._misfits.add_withdrawn()
-        doubtful = [probe for probe in self._probes if self._is_suspiciously_fast(probe)]
+        doubtful = [probe for probe in self._probes if is_suspiciously_fast(probe, self._probes)]
         if not self._misfits.withdraw(last) and last not in doubtful:
             doubtful.append(last)
         kept = [probe for probe in self._probes if probe not in doubtful]
@@ -236,9 +240,13 @@ class DeviceClock:
         return 0 < self._misfits.n_seen < QUICK_PROBES or len(self._probes) < QUICK_PROBES
 
     @property
-    def in_doubt(self) -> bool:
-        """Whether a reply may be another client's, and should prove that it is not."""
-        return self._misfits.in_doubt
+    def repeats(self) -> int:
+        """How often the next probe should ask, so that its replies prove that they are ours.
+
+        While it is in doubt whose replies came, so many with one tick must follow each other; not
+        always the same number, or those to the probe before could pass for them.
+        """
+        return 2 + self._misfits.n_doubted % 2 if self._misfits.in_doubt else 1
 
     @property
     def tick_rate_hz(self) -> float:
@@ -319,24 +327,6 @@ class DeviceClock:
 
     # ---- fitting --------------------------------------------------------------------------
 
-    def _is_too_fast(self, probe: Probe) -> bool:
-        """Tell whether a round trip took half of what the fastest one took, or less."""
-        round_trip_s = probe.received_s - probe.sent_s
-        if not 0.0 <= round_trip_s < math.inf:
-            return True
-        if len(self._probes) < MIN_PROBES:
-            return False
-        fastest_s = min(known.received_s - known.sent_s for known in self._probes)
-        if round_trip_s >= _TOO_FAST * fastest_s:
-            self._fast_in_a_row = 0
-            return False
-        self._fast_in_a_row += 1  # a way that became faster for good is believed
-        return self._fast_in_a_row < MISFITS_TO_RELEARN
-
-    def _is_suspiciously_fast(self, probe: Probe) -> bool:
-        """Tell whether a round trip took half of what is usual, while others ask, too."""
-        return probe.received_s - probe.sent_s < _TOO_FAST * self.rtt_s
-
     def _contradicts(self, probe: Probe) -> bool:
         """Tell whether a probe contradicts all lines, and record the result."""
         fit = self._fit
@@ -378,45 +368,30 @@ class DeviceClock:
     def _leave_uneven(self) -> None:
         """Forget older bounds once the latest ones agree on a line, and tell much of it."""
         latest = list(self._probes)[-QUICK_PROBES:]
-        if len(latest) < QUICK_PROBES:
-            return
         fit = self._fitted(latest)
-        if fit.is_consistent and fit.half_width_s(latest[-1].tick) <= round_trip_s(latest) + _EVEN_S:
-            self.uneven = False
-            self._probes.clear()
-            self._probes.extend(latest)
-            self._fit = fit
+        narrow = fit.half_width_s(latest[-1].tick) <= round_trip_s(latest) + _EVEN_S
+        if len(latest) == QUICK_PROBES and fit.is_consistent and narrow:
+            self.uneven, self._fit = False, fit
+            self._probes = deque(latest, _MAX_PROBES)
 
     def _relearn(self) -> bool:
         """Drop the bounds before several misfits, if there are; the rate is assumed to last."""
-        believed = self._misfits.believed
-        if not believed:
+        before, believed = self._fit, list(self._misfits.believed)
+        if before is None or not believed:
             return False
-        before, since_s = self._fit, believed[0].probe.received_s
-        replies = [misfit.probe for misfit in believed if math.isfinite(misfit.probe.sent_s)]
+        replies = [misfit.probe for misfit in believed if misfit.is_reply]
         known = sorted([*self._probes, *replies], key=lambda probe: probe.received_s)
-        if believed is self._misfits.leads:  # what came in time refutes older claims of a lag
-            kept = self._unrefuted(known, believed)
-        else:
-            kept = [probe for probe in known if probe.received_s >= since_s]
+        kept = self._misfits.bounds_to_keep(known, before.burst, before.s_per_tick)
         self._arrivals = MinimumDelayFilter()
         for misfit in believed:
-            if misfit.probe not in replies:
+            if not misfit.is_reply:
                 self._arrivals.keep(misfit.probe.tick, misfit.probe.received_s, -misfit.missed_s)
-        if before is not None and before.is_consistent:
-            low_s, high_s = before.lines.slope_range
-            slope_limits = (low_s * (1.0 - _RATE_KEPT), high_s * (1.0 + _RATE_KEPT))
-            self._constraints = self._constraints._replace(slope_limits=slope_limits)
-        believed = list(believed)
+        if before.is_consistent:
+            limits = before.lines.slopes_within(_RATE_KEPT)
+            self._constraints = self._constraints._replace(slope_limits=limits)
         self._misfits.clear()
-        if all(misfit.in_doubt for misfit in believed):  # not by replies to others, then
-            self._relearned_at.append(self.n_probes)
-        if (
-            len(self._relearned_at) == _RELEARNS_WHEN_UNEVEN
-            and self.n_probes - self._relearned_at[0] < _UNEVEN_WITHIN_PROBES
-        ):
+        if self._relearnings.add(self.n_probes, believed):
             self.uneven = True
-            self._relearned_at.clear()
             self._constraints = self._known
             kept = known
         # what came while the ticks stood still says nothing of where they went on
@@ -431,20 +406,14 @@ class DeviceClock:
             self._stated.half_width_s += max(misfit.missed_s for misfit in believed)
         return True
 
-    def _unrefuted(self, known: Sequence[Probe], leads: Sequence[Misfit]) -> list[Probe]:
-        """Return the replies that can be ours, given all ticks that were over in time."""
-        fit = self._fit
-        if fit is None:
-            return list(known)
-        over = [*(lead.probe for lead in leads), *known]
-        claims = [Misfit(probe, 0.0, probe.tick + probe.granularity // 2 + fit.burst) for probe in known]
-        return [
-            claim.probe
-            for claim in claims
-            if not any(
-                claim.is_refuted_by(probe.tick, probe.received_s, fit.s_per_tick) for probe in over
-            )
-        ]
+    def _start_over(self, probe: Probe) -> None:
+        """Forget all bounds but those of one reply: nothing that came since fits the others."""
+        self._refused_in_a_row = 0
+        self._misfits.clear()
+        self._arrivals = MinimumDelayFilter()
+        self._constraints = self._known
+        self._probes.clear()
+        self._accept(probe)
 
     def _note_discontinuity(self) -> None:
         """Note by how much the ticks paused or skipped, once enough is known after that."""

@@ -42,6 +42,11 @@ class FeasibleLines:
         """The smallest and the largest slope of any feasible line."""
         return float(self.slopes[0]), float(self.slopes[-1])
 
+    def slopes_within(self, tolerance: float) -> tuple[float, float]:
+        """Return the range of slopes, wider by a relative tolerance."""
+        low, high = self.slope_range
+        return low * (1.0 - tolerance), high * (1.0 + tolerance)
+
     def limits_at(self, x: Floats) -> tuple[Floats, Floats]:
         """Return the lowest and the highest y that a feasible line has at each x.
 

@@ -11,6 +11,9 @@ behind, so a later tick that arrives in time refutes a lag; nothing refutes a le
 
 from __future__ import annotations
 
+import math
+from collections import deque
+from collections.abc import Sequence
 from typing import Final, NamedTuple
 
 from bela_module.clock.clock_fit import MARGIN_S, Probe
@@ -19,6 +22,7 @@ MISFITS_TO_RELEARN: Final = 3
 _FITS_TO_CLEAR: Final = 8
 _PROBES_IN_DOUBT: Final = 20
 _PROBES_AFTER_OTHERS, _WEIGHT_OF_WITHDRAWN, _WITHDRAWN_TO_DOUBT = 5, 2, 6
+_RELEARNINGS_WHEN_UNEVEN, _UNEVEN_WITHIN_PROBES = 3, 40
 _RATE_TOLERANCE: Final = 1e-3  # of a line by which two ticks are compared
 
 
@@ -32,6 +36,11 @@ class Misfit(NamedTuple):
     missed_s: float
     next_burst: int
     in_doubt: bool = False
+
+    @property
+    def is_reply(self) -> bool:
+        """Whether it is a reply, no block."""
+        return self.probe.sent_s > -math.inf
 
     def is_refuted_by(self, tick: int, received_s: float, s_per_tick: float) -> bool:
         """Tell whether a later tick arrived before a claimed lag would let it happen."""
@@ -82,7 +91,7 @@ class MisfitRecord:
         self._probes_in_doubt = _PROBES_IN_DOUBT
 
     def add_withdrawn(self) -> None:
-        """Count a reply that may have been to others; when many are, those that follow are doubted."""
+        """Count a reply that may have been to others; among many, those that follow are doubted."""
         self._withdrawn += _WEIGHT_OF_WITHDRAWN
         if self._withdrawn >= _WITHDRAWN_TO_DOUBT:
             self._withdrawn = _WITHDRAWN_TO_DOUBT
@@ -118,6 +127,37 @@ class MisfitRecord:
                 return known
         return []
 
+    def bounds_to_keep(self, known: Sequence[Probe], burst: int, s_per_tick: float) -> list[Probe]:
+        """Return the replies that can still be right, now that misfits are believed.
+
+        Lags end what came before. Leads end the lags that they and others refute, whenever they
+        were believed.
+
+        Parameters
+        ----------
+        known : sequence of Probe
+            Replies to choose from, those that are believed included.
+        burst : int
+            Ticks per burst.
+        s_per_tick : float
+            Seconds per tick, as far as known.
+        """
+        believed = self.believed
+        if believed is not self.leads:
+            return [p for p in known if p.received_s >= believed[0].probe.received_s]
+        over = [*(lead.probe for lead in believed), *known]
+        claims = [Misfit(p, 0.0, p.tick + p.granularity // 2 + burst) for p in known]
+        return [
+            claim.probe
+            for claim in claims
+            if not any(claim.is_refuted_by(at.tick, at.received_s, s_per_tick) for at in over)
+        ]
+
+    @property
+    def n_doubted(self) -> int:
+        """How many more replies are doubted."""
+        return self._probes_in_doubt
+
     @property
     def in_doubt(self) -> bool:
         """Whether there were misfits lately: a reply should prove that it is ours."""
@@ -127,3 +167,21 @@ class MisfitRecord:
     def extra_uncertainty_s(self) -> float:
         """The largest amount by which one missed every line, in seconds."""
         return max((misfit.missed_s for misfit in (*self.lags, *self.leads)), default=0.0)
+
+
+class Relearnings:
+    """Times at which older bounds were dropped: when too often, the ticks follow no line."""
+
+    def __init__(self) -> None:
+        self._at_probes: deque[int] = deque(maxlen=_RELEARNINGS_WHEN_UNEVEN)
+
+    def add(self, n_probes: int, believed: Sequence[Misfit]) -> bool:
+        """Add one, after so many probes; return whether there were too many close together."""
+        if all(misfit.in_doubt for misfit in believed):  # not because of replies to others
+            self._at_probes.append(n_probes)
+        if len(self._at_probes) < _RELEARNINGS_WHEN_UNEVEN:
+            return False
+        if n_probes - self._at_probes[0] >= _UNEVEN_WITHIN_PROBES:
+            return False
+        self._at_probes.clear()
+        return True

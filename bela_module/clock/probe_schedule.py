@@ -6,9 +6,8 @@ import math
 from collections.abc import Sequence
 from typing import Final
 
-import numpy as np
-
 from bela_module.clock.clock_fit import Probe
+from bela_module.clock.round_trips import round_trip_s
 from bela_module.clock.time_limits import (
     QUICK_PROBE_INTERVAL_S,
     READY_ROUND_TRIPS,
@@ -20,9 +19,7 @@ from bela_module.clock.time_limits import (
 QUICK_PROBES: Final = 20
 """The first ones, and those after a misfit, follow each other quickly."""
 
-MIN_PROBES: Final = 8
-"""Fewer cannot tell a burst's size."""
-
+_MIN_PROBES: Final = 8  # fewer cannot tell a burst's size
 _MIN_SLOW_PROBES: Final = 4  # where round trips are so long that bursts do not matter
 _MIN_DISTINCT_TICKS: Final = 3  # fewer cannot tell a rate
 _READY_UNCERTAINTY_S: Final = 0.003  # beyond half a round trip, sufficient for stamps to begin
@@ -41,17 +38,10 @@ def next_probe_in_s(n_probes: int, *, quickly: bool) -> float:
     return dither * (QUICK_PROBE_INTERVAL_S if quickly else STEADY_PROBE_INTERVAL_S)
 
 
-def next_reply_within_s(round_trip_s: float, *, quickly: bool) -> float:
-    """Return the time, in seconds, after which the reply to the next probe is in as a rule."""
+def next_reply_within_s(usual_s: float, *, quickly: bool) -> float:
+    """Return when the reply to the next probe is in, given the usual round trip in seconds."""
     wait_s = QUICK_PROBE_INTERVAL_S if quickly else STEADY_PROBE_INTERVAL_S
-    return 2.0 * _LONGEST_DITHER * wait_s + round_trip_s
-
-
-def round_trip_s(probes: Sequence[Probe]) -> float:
-    """Return the median round trip in seconds; NaN without any."""
-    if not probes:
-        return math.nan
-    return float(np.median([probe.received_s - probe.sent_s for probe in probes]))
+    return 2.0 * _LONGEST_DITHER * wait_s + usual_s
 
 
 def suffice(probes: Sequence[Probe], half_width_s: float) -> bool:
@@ -65,7 +55,7 @@ def suffice(probes: Sequence[Probe], half_width_s: float) -> bool:
     measured_s = probes[-1].received_s - probes[0].sent_s
     waited = measured_s >= max(SLOW_NETWORK_READY_S, READY_ROUND_TRIPS * usual_s)
     n_ticks = len({probe.tick for probe in probes})
-    if len(probes) < (_MIN_SLOW_PROBES if waited else MIN_PROBES) or n_ticks < _MIN_DISTINCT_TICKS:
+    if len(probes) < (_MIN_SLOW_PROBES if waited else _MIN_PROBES) or n_ticks < _MIN_DISTINCT_TICKS:
         return False
     good_s = _READY_UNCERTAINTY_S + (2.5 if waited else 0.5) * usual_s
     return half_width_s <= good_s or measured_s >= READY_WAIT_S

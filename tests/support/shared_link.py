@@ -23,8 +23,8 @@ _LOOP_PERIOD_S = 0.1  # until a session asks again when to probe
 class SharedLink(SyntheticLink):
     """A link of which `foreign_s`, seconds since the first probe, are requests of other clients.
 
-    `requests` tells how many lists one message of ours asks for: of two, two replies with one tick
-    count.
+    `requests` tells how many lists one message of ours asks for: the last of so many replies with
+    one tick counts.
     """
 
     foreign_s: Sequence[float] = ()
@@ -84,10 +84,12 @@ class _Play:
                 if self.pending is None:
                     self.send_at(now_s + _LOOP_PERIOD_S + self.next_probe_in_s(), earlier=True)
             elif what == "send" and value == self.send_number and self.pending is None:
-                if self.first_unasked_s - self.last_sent_s <= link.ambiguous_s():
+                soon = self.first_unasked_s - self.last_sent_s <= link.ambiguous_s()
+                if soon and not self.was_proven:
                     link.on_ambiguous()
                 self.first_unasked_s, self.last_sent_s = np.inf, now_s
                 requests = link.requests()
+                self.was_proven = requests > 1
                 self.pending = now_s, requests
                 arrives_s = link.arrives_s(now_s, link.base_there_s)
                 self.at(arrives_s, "request", (requests, self.ack_number))
@@ -112,8 +114,10 @@ class _Play:
 
     next_send_s = np.inf
     first_unasked_s = np.inf
+    was_proven = False
     last_sent_s = -np.inf
-    previous: int | None = None  # tick of the last reply to a request for two
+    previous: int | None = None  # tick of the last reply to this request
+    alike = 0  # how many had this tick
 
     def reply(self, now_s: float) -> None:
         self.waiting.append(self.link.tick_by(now_s))
@@ -148,8 +152,9 @@ class _Play:
                 continue
             sent_s, due = self.pending
             alike = self.previous is not None and abs(tick - self.previous) <= link.burst
+            self.alike = self.alike + 1 if alike else 1
             self.previous = tick
-            if due == 1 or alike:
+            if self.alike == due:
                 self.pending = self.previous = None
                 yield Event(now_s, sent_s, tick)
                 self.send_at(now_s + self.next_probe_in_s())
