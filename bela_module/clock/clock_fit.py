@@ -67,6 +67,11 @@ class ClockFit:
         return self.free_lines.relaxed_by <= MARGIN_S
 
     @property
+    def has_simple_rate(self) -> bool:
+        """Whether the bounds point closely to a simple ratio of the declared rate."""
+        return self.lines is not self.free_lines
+
+    @property
     def rate_range_hz(self) -> tuple[float, float]:
         """The lowest and the highest tick rate that the bounds alone allow."""
         low_s, high_s = self.free_lines.slope_range

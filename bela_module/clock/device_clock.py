@@ -39,14 +39,15 @@ from bela_module.clock.probe_schedule import (
     next_reply_within_s,
     suffice,
 )
-from bela_module.clock.round_trips import FastReplyFilter, is_suspiciously_fast, round_trip_s
+from bela_module.clock.round_trips import FastReplyFilter, round_trip_s, suspiciously_fast
 from bela_module.clock.stated_uncertainty import StatedUncertainty
 
 _MAX_PROBES = 512
 _REFUSED_TO_START_OVER = 16
 _RATE_KEPT = 1e-4  # how much a rate may change, relative, when the ticks pause or skip
 _BURST_KNOWN_AFTER = 16  # probes; from then on an estimate may only become smaller
-_EVEN_S = 0.003
+_FIRST_PROBES = 40  # later ones were compared with those before
+_LEAST_SKIP_S = 0.01  # a smaller lead corrects what replies to others told
 
 
 class ProbeVerdict(StrEnum):
@@ -76,8 +77,8 @@ class DeviceClock:
         How fast the two clocks' rates may drift apart. Old bounds are loosened by
         ``ageing / 2 * age**2``, and the uncertainty grows likewise after the last probe.
     discontinuity_s : float
-        A step of the mapping by more than this, where bounds contradict each other, is a
-        discontinuity of the ticks (the board paused, or skipped some), which must not be slewed.
+        A later time of ticks by more than this, where bounds contradict each other, is a pause of
+        the board's, which must not be slewed.
 
     Attributes
     ----------
@@ -105,8 +106,7 @@ class DeviceClock:
         self._known = FitConstraints(declared_rate_hz, ageing_ppm_per_s * 1e-6)
         self._window_s = window_s
         self._discontinuity_s = discontinuity_s
-        self.generation = 0
-        self.n_refused = 0
+        self.generation = self.n_refused = 0
         self.reset()
 
     def reset(self) -> None:
@@ -125,8 +125,7 @@ class DeviceClock:
         self._stated = StatedUncertainty()
         self._constraints = self._known
         self._newest_tick = 0
-        self._fast_replies = FastReplyFilter()
-        self._refused_in_a_row = 0
+        self._fast_replies, self._refused_in_a_row = FastReplyFilter(), 0
         self._misfits = MisfitRecord()
         self._relearnings = Relearnings()
 
@@ -176,7 +175,7 @@ class DeviceClock:
             return
         last, self._last = self._last, None
         self._misfits.add_withdrawn()
-        doubtful = [probe for probe in self._probes if is_suspiciously_fast(probe, self._probes)]
+        doubtful = suspiciously_fast(self._probes) if self.n_probes < _FIRST_PROBES else []
         if not self._misfits.withdraw(last) and last not in doubtful:
             doubtful.append(last)
         kept = [probe for probe in self._probes if probe not in doubtful]
@@ -366,11 +365,10 @@ class DeviceClock:
         self.ready = self.ready or suffice(self._probes, self._stated.half_width_s)
 
     def _leave_uneven(self) -> None:
-        """Forget older bounds once the latest ones agree on a line, and tell much of it."""
+        """Forget older bounds once the latest ones agree on a line of a usual rate."""
         latest = list(self._probes)[-QUICK_PROBES:]
         fit = self._fitted(latest)
-        narrow = fit.half_width_s(latest[-1].tick) <= round_trip_s(latest) + _EVEN_S
-        if len(latest) == QUICK_PROBES and fit.is_consistent and narrow:
+        if len(latest) == QUICK_PROBES and fit.is_consistent and fit.has_simple_rate:
             self.uneven, self._fit = False, fit
             self._probes = deque(latest, _MAX_PROBES)
 
@@ -422,7 +420,7 @@ class DeviceClock:
             return
         self._fit_before = None
         step_s = float(fit.time_at(fit.tick)) - float(before.time_at(fit.tick))
-        if abs(step_s) > self._discontinuity_s:
+        if step_s > self._discontinuity_s or step_s < -_LEAST_SKIP_S:
             self.discontinuities += 1
             self.last_jump_s = step_s
 

@@ -11,6 +11,7 @@ import numpy as np
 from bela_module.clock.clock_fit import Probe
 
 _TOO_FAST: Final = 0.5
+_ALIKE: Final = 0.3  # difference of the quartiles, relative to the median
 _KNOWN_AFTER: Final = 8  # probes
 _FAST_TO_BELIEVE: Final = 3
 
@@ -22,9 +23,17 @@ def round_trip_s(probes: Sequence[Probe]) -> float:
     return float(np.median([probe.received_s - probe.sent_s for probe in probes]))
 
 
-def is_suspiciously_fast(probe: Probe, known: Sequence[Probe]) -> bool:
-    """Tell whether a round trip took half of what is usual: it may be a reply to others."""
-    return probe.received_s - probe.sent_s < _TOO_FAST * round_trip_s(known)
+def suspiciously_fast(known: Sequence[Probe]) -> list[Probe]:
+    """Return what took half of the usual, where most take alike: replies to others, perhaps."""
+    took_s = np.array([probe.received_s - probe.sent_s for probe in known])
+    if len(took_s) < _KNOWN_AFTER:
+        return []
+    short_s, usual_s, long_s = np.percentile(took_s, (25, 50, 75))
+    if long_s - short_s > _ALIKE * usual_s:
+        return []
+    return [
+        probe for probe, s in zip(known, took_s.tolist(), strict=True) if s < _TOO_FAST * usual_s
+    ]
 
 
 class FastReplyFilter:

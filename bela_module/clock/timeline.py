@@ -5,7 +5,7 @@ and every stream gives one tick the same stamp, however late a slow stream asks 
 mapping is a chain of straight pieces that is only ever continued, and a correction bends the
 next piece, by some hundred parts per million as a rule, until it meets the estimate. Only a
 correction so large that it would take longer than 10 s, as after a start on a slow network, bends
-it more.
+it more, and one that the bounds prove to be due, as after replies to others, is done in a second.
 """
 
 from __future__ import annotations
@@ -20,7 +20,8 @@ from bela_module.clock.feasible_region import Floats
 from bela_module.errors import StreamError
 
 _MIN_SLEW_SHARE = 0.2
-_LARGE_SETTLE_S = 10.0
+_LARGE_SETTLE_S, _DISPROVED_SETTLE_S = 10.0, 1.0
+_MAX_SLEW = 0.1
 
 
 class ReferenceClock(Protocol):
@@ -37,6 +38,10 @@ class ReferenceClock(Protocol):
     def rate_uncertainty_ppm(self) -> float:
         """How far that rate may be from the truth, in parts per million."""
 
+    @property
+    def uncertainty_s(self) -> float:
+        """How far off `time_at` may be near the newest tick, in seconds."""
+
     def time_at(self, ticks: int) -> float:
         """Return when a tick happened, in LSL seconds."""
 
@@ -48,7 +53,7 @@ class Timeline:
     ----------
     max_slew_ppm : float
         How much faster or slower than the board the stamps may run to meet the estimate, as
-        long as that takes no more than about 10 s.
+        long as that takes no more than about 10 s; or 1 s, when the bounds exclude the stamps.
     settle_s : float
         Time, in seconds, over which a small correction is spread.
     max_pieces : int
@@ -111,8 +116,11 @@ class Timeline:
             self._continue(0, (newest_tick, clock.time_at(newest_tick), s_per_tick))
         else:
             self._correct(clock, self._stamped, s_per_tick)
-        stamp_s = float(self._evaluate(np.array([newest_tick - self._origin]))[0])
-        self.correction_s = abs(clock.time_at(newest_tick) - stamp_s)
+        self.compare(clock, newest_tick)
+
+    def compare(self, clock: ReferenceClock, tick: int) -> None:
+        """Note how far the stamp of a tick is from a clock's present estimate."""
+        self.correction_s = abs(clock.time_at(tick) - self.time_at(tick))
 
     def stamps_s(self, ticks: NDArray[Any]) -> Floats:
         """Return the stamps of ticks; from now on they are settled.
@@ -172,7 +180,10 @@ class Timeline:
         behind_s = clock.time_at(start) - start_s
         # what the measured rate may be off counts as slew, but never stops a correction
         spare = self._max_slew - clock.rate_uncertainty_ppm * 1e-6
-        most = max(spare, _MIN_SLEW_SHARE * self._max_slew, abs(behind_s) / _LARGE_SETTLE_S)
+        disproved = abs(behind_s) > clock.uncertainty_s
+        limit_s = _DISPROVED_SETTLE_S if disproved else _LARGE_SETTLE_S
+        due = min(abs(behind_s) / limit_s, _MAX_SLEW)
+        most = max(spare, _MIN_SLEW_SHARE * self._max_slew, due)
         slew = min(max(behind_s / self._settle_s, -most), most)
         slewed = s_per_tick * (1.0 + slew)
         pieces = [(start, start_s, slewed)]

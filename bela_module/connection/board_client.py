@@ -9,12 +9,14 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, Protocol
 
 from websockets.exceptions import WebSocketException
 
+from bela_module.connection.alike_replies import AlikeReplies
 from bela_module.connection.board_socket import BoardSocket, Clock, close_socket, open_socket
 from bela_module.connection.time_limits import CONFIRM_POLL_S, LATE_REPLY_S, LEAST_HANDSHAKE_S
 from bela_module.errors import ConnectError, DisconnectedError, FrameError, NoReplyError
@@ -40,13 +42,11 @@ class WireRecorder(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class ListReply:
-    """A reply to ``list`` with the LSL times of request and reply."""
+    """A reply to ``list``, with the LSL times before the request left and after it arrived."""
 
     variable_list: control.VariableList
     sent_s: float
-    """Just before the request left."""
     received_s: float
-    """Just after the reply arrived."""
 
 
 @dataclass(slots=True)
@@ -82,6 +82,11 @@ class BoardClient:
         return at once and not raise.
     recorder : WireRecorder, optional
         Called with every message.
+
+    Attributes
+    ----------
+    unasked_s : float
+        When the first list came, since the last request, that nobody here waited for.
     """
 
     def __init__(
@@ -107,6 +112,8 @@ class BoardClient:
         self._recorder = recorder
         self._pending: asyncio.Future[tuple[control.VariableList, float]] | None = None
         self._unreadable: asyncio.Future[None] | None = None
+        self._alike = AlikeReplies(1)
+        self.unasked_s = math.inf
         self._connected = asyncio.Event()
         self._one_request = asyncio.Lock()
         self._control_reader: asyncio.Task[None] | None = None
@@ -209,10 +216,11 @@ class BoardClient:
     def _control_url(self) -> str:
         return f"{self.address}/gui_control"
 
-    async def list(self) -> ListReply:
+    async def list(self, repeats: int = 1) -> ListReply:
         """Ask for the board's variables and tick; one request at a time.
 
-        The request is repeated after an unreadable message, which may have been the reply.
+        The request is repeated after an unreadable message, which may have been the reply. With
+        more `repeats`, that many replies in a row must have one tick: those to others have not.
 
         Raises
         ------
@@ -221,7 +229,9 @@ class BoardClient:
         """
         async with self._one_request:
             pending = self._pending = asyncio.get_running_loop().create_future()
-            (message,) = commands.encode_commands([commands.list_command()])
+            self._alike = AlikeReplies(repeats)
+            (message,) = commands.encode_commands([commands.list_command()] * repeats)
+            self.unasked_s = math.inf
             sent_s = self._now()
             try:
                 for _ in range(_LIST_ATTEMPTS):
@@ -383,10 +393,11 @@ class BoardClient:
                     self.counters.other_clients += 1
                 self._connected.set()
             case control.VariableList():
-                if self._pending is not None and not self._pending.done():
-                    self._pending.set_result((message, received_s))
-                else:
+                if self._pending is None or self._pending.done():
                     self.counters.foreign_replies += 1
+                    self.unasked_s = min(self.unasked_s, received_s)
+                elif self._alike.are_complete_with(message):
+                    self._pending.set_result((message, received_s))
 
     async def _read_data(self, socket: BoardSocket) -> None:
         with self._reporting_the_end():

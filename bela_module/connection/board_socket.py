@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import socket
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Final
 from urllib.parse import urlsplit
 
 from websockets.asyncio.client import ClientConnection, connect
@@ -17,6 +18,11 @@ from bela_module.errors import ConnectError
 
 Clock = Callable[[], float]
 
+_QUICK_ACK: Final[int | None] = getattr(socket, "TCP_QUICKACK", None)
+
+ACKNOWLEDGES_QUICKLY: Final = _QUICK_ACK is not None
+"""Whether what arrives is acknowledged at once, as Linux can."""
+
 
 class BoardSocket(SteadyConnection, ClientConnection):
     """A websocket that stores the time at which bytes arrive, before they are parsed."""
@@ -25,9 +31,21 @@ class BoardSocket(SteadyConnection, ClientConnection):
     received_s: float = 0.0
 
     def data_received(self, data: bytes) -> None:
-        """Store the time, and parse the bytes."""
+        """Store the time, acknowledge, and parse the bytes."""
         self.received_s = self.now()
+        self._acknowledge()
         super().data_received(data)
+
+    def _acknowledge(self) -> None:
+        """Have the system acknowledge at once, once: it goes back to delays by itself.
+
+        The board holds back a small message while an earlier one is not acknowledged (Nagle's
+        algorithm). A late acknowledgement would make replies to others arrive with ours, and old.
+        """
+        connected: socket.socket | None = self.transport.get_extra_info("socket")
+        if _QUICK_ACK is not None and connected is not None:
+            with contextlib.suppress(OSError):  # it was closed meanwhile
+                connected.setsockopt(socket.IPPROTO_TCP, _QUICK_ACK, 1)
 
 
 async def open_socket(url: str, max_bytes: int, now: Clock, timeout_s: float) -> BoardSocket:
@@ -45,7 +63,7 @@ async def open_socket(url: str, max_bytes: int, now: Clock, timeout_s: float) ->
         return connection
 
     try:
-        socket = await connect(
+        opened = await connect(
             url,
             host=await resolve(urlsplit(url).hostname or "", timeout_s),
             create_connection=stamped,  # type: ignore[arg-type]
@@ -60,12 +78,12 @@ async def open_socket(url: str, max_bytes: int, now: Clock, timeout_s: float) ->
         raise ConnectError(url, f"no answer in {timeout_s:.1f} s") from None
     except (WebSocketException, OSError, ValueError) as error:
         raise ConnectError(url, str(error) or type(error).__name__) from error
-    if not isinstance(socket, BoardSocket):
+    if not isinstance(opened, BoardSocket):
         raise ConnectError(url, "the websocket library made another kind of connection")
-    return socket
+    return opened
 
 
-async def close_socket(socket: ClientConnection) -> None:
+async def close_socket(connection: ClientConnection) -> None:
     """Close a websocket in any state."""
     with contextlib.suppress(WebSocketException, OSError):
-        await socket.close()
+        await connection.close()

@@ -64,6 +64,8 @@ REMAINING_TASKS_S: Final = 0.1
 STATUS_REFRESH_S: Final = 0.25
 IDLE_STATUS_REFRESH_S: Final = 1.0
 """The same while nothing is asked for."""
+DELAYED_ACKNOWLEDGEMENT_S: Final = 0.05
+"""For which the board may hold back a reply until this computer acknowledges an earlier one."""
 QUIET_BOARD_S: Final = 1.0
 """Without any message from the board, before that is told."""
 PROCESS_STANDSTILL_S: Final = 2.0

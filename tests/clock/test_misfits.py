@@ -7,7 +7,12 @@ import math
 import pytest
 
 from bela_module.clock.clock_fit import Probe
-from bela_module.clock.misfits import MISFITS_TO_RELEARN, Misfit, MisfitRecord
+from bela_module.clock.misfits import (
+    MISFITS_TO_RELEARN,
+    Misfit,
+    MisfitRecord,
+    Relearnings,
+)
 
 RATE_HZ = 1000.0
 
@@ -91,3 +96,44 @@ def test_fits_in_a_row_clear_it() -> None:
     for _ in range(20):
         record.add_fit()
     assert not record.in_doubt
+
+
+def test_lags_end_what_came_before_them() -> None:
+    record = MisfitRecord()
+    for tick in (1000, 1100, 1200):
+        record.add_lag(lag(tick))
+    known = [lag(tick).probe for tick in range(900, 1300, 100)]
+    assert record.bounds_to_keep(known, 1, 1 / RATE_HZ) == known[1:]
+
+
+def test_leads_end_only_the_replies_that_they_refute() -> None:
+    record = MisfitRecord()
+    for tick in (1000, 1100, 1200):  # in time, 0.1 ms after each tick
+        probe = Probe(-math.inf, tick / RATE_HZ + 0.0001, tick, 1)
+        record.add_lead(Misfit(probe, 0.01, tick))
+    ours = Probe(0.9, 0.9004, 900, 1)  # sent just as its tick was
+    old = Probe(0.95, 0.9502, 930, 1)  # waited for 20 ms
+    assert record.bounds_to_keep([ours, old], 1, 1 / RATE_HZ) == [ours]
+
+
+def test_withdrawn_replies_raise_doubt_only_when_they_are_many() -> None:
+    record = MisfitRecord()
+    for _ in range(20):  # one in three
+        record.add_fit()
+        record.add_fit()
+        record.add_fit()
+        record.add_withdrawn()
+        assert not record.in_doubt
+    for _ in range(5):
+        record.add_fit()
+        record.add_withdrawn()
+    assert record.in_doubt
+
+
+def test_ticks_are_uneven_when_replies_that_proved_themselves_keep_missing() -> None:
+    known, doubted = lag(1), lag(2)._replace(in_doubt=True)
+    relearnings = Relearnings()
+    assert not any(relearnings.add(n_probes, [known, doubted]) for n_probes in range(10))
+    assert not any(relearnings.add(n_probes, [doubted]) for n_probes in (10, 60, 90))
+    assert relearnings.add(95, [doubted])
+    assert not relearnings.add(100, [doubted])

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import math
-
 import pytest
 
 from bela_module.clock.clock_fit import Probe
 from bela_module.clock.probe_schedule import (
     next_probe_in_s,
     next_reply_within_s,
-    round_trip_s,
     suffice,
 )
 
@@ -57,9 +54,3 @@ def test_ticks_that_stand_tell_nothing_however_often() -> None:
 def test_after_some_seconds_anything_suffices() -> None:
     assert not suffice(probes(200, 0.0004), 0.7)
     assert suffice(probes(400, 0.0004), 0.7)
-
-
-def test_the_round_trip_is_a_median() -> None:
-    assert math.isnan(round_trip_s([]))
-    known = [*probes(4, 0.001), Probe(5.0, 6.0, 1, 1)]
-    assert round_trip_s(known) == pytest.approx(0.001)

@@ -24,6 +24,7 @@ class FakeClock:
     generation: int = 1
     discontinuities: int = 0
     rate_uncertainty_ppm: float = 0.0
+    uncertainty_s: float = 0.1
 
     def time_at(self, ticks: int) -> float:
         return self.offset_s + ticks / self.tick_rate_hz
@@ -81,6 +82,18 @@ def test_a_large_correction_takes_some_ten_seconds_not_minutes() -> None:
         behind_s = clock.time_at(1000 * second) - stamp(timeline, 1000 * second)
         assert 0.0 <= behind_s <= max(0.08 * 0.9 ** (second - 1), 0.005) + 1e-9
     assert behind_s == pytest.approx(0.0, abs=1e-6)
+
+
+def test_stamps_that_the_bounds_exclude_are_right_after_a_second() -> None:
+    timeline = Timeline()
+    timeline.steer(FakeClock(), 0)
+    stamp(timeline, 1000)
+    for tick in (1000, 1300, 1600):
+        timeline.steer(FakeClock(offset_s=99.96, uncertainty_s=0.005), tick)
+        stamp(timeline, tick)
+    assert stamp(timeline, 4000) == pytest.approx(99.96 + 4.0, abs=0.005)
+    ticks = np.arange(1000, 4000)
+    assert np.all(np.diff(timeline.stamps_s(ticks)) > 0.0)
 
 
 def test_ticks_long_past_keep_the_stamps_that_others_got() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 
 import numpy as np
 import pytest
@@ -344,6 +345,34 @@ def test_a_fault_of_whoever_takes_the_data_does_not_pass_in_silence() -> None:
                 assert "a defect" in await client.lost
             assert client.failure is fault
             await client.send(unwatch_command(["pot1"]))
+
+    with SimulatedBoard("potentiometers") as board:
+        run(scenario())
+
+
+def test_only_replies_with_one_tick_count_when_it_asks_repeatedly() -> None:
+    async def scenario() -> None:
+        async with connected(board) as ours, connected(board) as other:
+            await other.send(list_command())
+            reply = await ours.list(3)
+            assert reply.received_s > reply.sent_s
+            await eventually(lambda: other.counters.foreign_replies >= 4, "all replies")
+            assert (await ours.list()).variable_list.tick >= reply.variable_list.tick
+
+    with SimulatedBoard("potentiometers") as board:
+        run(scenario())
+
+
+def test_a_list_that_nobody_waited_for_is_timed() -> None:
+    async def scenario() -> None:
+        async with connected(board) as ours, connected(board) as other:
+            reply = await ours.list()
+            assert ours.unasked_s == math.inf
+            await other.send(list_command())
+            await eventually(lambda: ours.unasked_s < math.inf, "their reply")
+            assert ours.unasked_s > reply.received_s
+            await ours.list()
+            assert ours.unasked_s == math.inf
 
     with SimulatedBoard("potentiometers") as board:
         run(scenario())

@@ -23,13 +23,13 @@ _LOOP_PERIOD_S = 0.1  # until a session asks again when to probe
 class SharedLink(SyntheticLink):
     """A link of which `foreign_s`, seconds since the first probe, are requests of other clients.
 
-    `requests` tells how many lists one message of ours asks for: the last of so many replies with
+    `repeats` tells how many lists one message of ours asks for: the last of so many replies with
     one tick counts.
     """
 
     foreign_s: Sequence[float] = ()
     acknowledges_quickly: bool = False
-    requests: Callable[[], int] = lambda: 1
+    repeats: Callable[[], int] = lambda: 1
     on_ambiguous: Callable[[], object] = lambda: None
     """Called before a probe when another reply came soon after that to the one before."""
     ambiguous_s: Callable[[], float] = lambda: 0.0
@@ -88,7 +88,7 @@ class _Play:
                 if soon and not self.was_proven:
                     link.on_ambiguous()
                 self.first_unasked_s, self.last_sent_s = np.inf, now_s
-                requests = link.requests()
+                requests = link.repeats()
                 self.was_proven = requests > 1
                 self.pending = now_s, requests
                 arrives_s = link.arrives_s(now_s, link.base_there_s)

@@ -207,6 +207,7 @@ def record(
                 stamp_s = float(timeline.stamps_s(np.array([event.tick]))[0])
                 error_s = clock.time_at(event.tick) - truth_s
                 clock.note_delay(event.tick, event.at_s)
+                timeline.compare(clock, event.tick)
                 stated_s = timeline.correction_s + clock.uncertainty_s
                 rows.append((event.at_s - zero_s, stamp_s - truth_s, error_s, stated_s))
     table = np.reshape(np.array(rows), (-1, 4))

@@ -8,6 +8,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from bela_module.clock.device_clock import DeviceClock
+from tests.support.shared_link import SharedLink
 from tests.support.synthetic_clock import Record, SyntheticLink, record
 
 DRIFTS_PPM = (-100.0, 100.0, 0.0)
@@ -122,3 +124,49 @@ def test_a_single_underrun_of_a_block_is_seen_once_the_rate_is_known() -> None:
     assert run.clock.last_jump_s == pytest.approx(0.00036, abs=0.00015)
     assert np.abs(run.error_s[run.since_s > 22.0]).max() <= 0.0001
     assert run.share_inside == 1.0
+
+
+FOREIGN = {
+    "a second module": lambda rng: np.cumsum(rng.uniform(0.16, 0.3, 200)),
+    "a busy client": lambda rng: np.cumsum(rng.exponential(0.02, 2000)),
+    "200 at once": lambda _: 10.0 + np.linspace(0.0, 0.3, 200),
+    "200 at the start": lambda _: np.linspace(0.0, 0.3, 200),
+}
+
+
+def shared(name: str, seed: int, quickly: bool, **settings: float) -> Record:
+    """Play a board that another client asks, too, as a session does."""
+    link = SharedLink(
+        seed=seed,
+        drift_ppm=50.0,
+        foreign_s=FOREIGN[name](np.random.default_rng(seed)).tolist(),
+        acknowledges_quickly=quickly,
+        **settings,
+    )
+    clock = DeviceClock(44100.0)
+    link.repeats = lambda: clock.repeats
+    link.on_ambiguous = clock.withdraw_last_lower_bound
+    link.ambiguous_s = lambda: 2.0 * clock.rtt_s + (0.0 if quickly else 0.05)
+    return record(link, 20.0, clock=clock)
+
+
+@pytest.mark.parametrize("quickly", [True, False], ids=["quick ACK", "delayed ACK"])
+@pytest.mark.parametrize("jitter_ms", [0.0, 0.3])
+@pytest.mark.parametrize("name", FOREIGN)
+def test_other_clients_do_no_harm(name: str, jitter_ms: float, quickly: bool) -> None:
+    for seed in range(3):
+        run = shared(name, seed, quickly, jitter_s=jitter_ms / 1e3)
+        assert run.share_inside == 1.0
+        assert run.late(8.0 if "start" in name or not quickly else 2.0).max() <= 0.0003
+        assert run.clock.discontinuities <= (1 if "start" in name else 0)
+        assert abs(run.clock.last_jump_s) < 0.001
+        assert run.clock.generation == 1
+        assert not run.clock.uneven
+        assert run.clock.snapped_rate_hz == 44100.0
+
+
+@pytest.mark.parametrize("name", FOREIGN)
+def test_other_clients_on_a_slow_network_are_inside_what_is_stated(name: str) -> None:
+    run = shared(name, 1, True, jitter_s=0.001, base_there_s=0.005, base_back_s=0.005)
+    assert run.share_inside == 1.0
+    assert run.late(2.0).max() <= 0.003  # a reply on its way looks like a fast way there

@@ -238,6 +238,8 @@ class BoardState:
             self.timeline.steer(self.clock, proven_tick)
         if (presumed_tick := last_tick(block, step_ticks, is_full=True)) is not None:
             self.clock.note_delay(presumed_tick, arrived_s)
+            if self.ready:
+                self.timeline.compare(self.clock, presumed_tick)
         self._note_stated()
 
     def _note_stated(self) -> None:

@@ -4,16 +4,21 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Final
 
-from bela_module.connection.board_client import BoardClient
+from bela_module.connection.board_client import BoardClient, ListReply
+from bela_module.connection.board_socket import ACKNOWLEDGES_QUICKLY
 from bela_module.session.board.board_state import BoardNews, BoardState
 from bela_module.session.notices import Notices
-from bela_module.session.time_limits import CLOCK_READY_S
+from bela_module.session.time_limits import CLOCK_READY_S, DELAYED_ACKNOWLEDGEMENT_S
 from bela_module.streams.sink import Sink
 
 logger = logging.getLogger(__name__)
+
+_ROUND_TRIPS_IN_DOUBT: Final = 2.0
 
 
 @dataclass(slots=True)
@@ -44,6 +49,8 @@ class Prober:
     publish_status: Callable[[], None]
     restart_pending: bool = False
     """Whether a reply has shown a restart of the board that was not handled yet."""
+    _last_reply: ListReply | None = None
+    """Reply to a single request, which a later one may show to be another client's."""
 
     async def probe(self, client: BoardClient) -> None:
         """Ask for the list once: the state of the variables and a bound for the clock.
@@ -54,8 +61,8 @@ class Prober:
             When no reply comes.
         """
         board = self.board
-        foreign = client.counters.foreign_replies
-        replies = [await client.list()]
+        repeats = self._doubt_last_reply(client)
+        replies = [await client.list(repeats)]
         if board.suggests_restart(replies[0], client.project):
             # A board that really restarted says so again; a reply that was cut short does not.
             replies.append(await client.list())
@@ -67,12 +74,22 @@ class Prober:
         self.restart_pending = self.restart_pending or BoardNews.RESTARTED in news
         if before and before != client.project:
             self.notices.tell(f"the board runs {client.project!r} now; it was {before!r}")
-        if client.counters.foreign_replies != foreign and board.clock is not None:
-            board.clock.withdraw_last_lower_bound()
+        self._last_reply = replies[-1] if repeats == 1 else None
         self.sink.identify(board.origin())
         if (warning := board.rate_mismatch_warning()) is not None:
             logger.warning("%s", warning)
         self.publish_status()
+
+    def _doubt_last_reply(self, client: BoardClient) -> int:
+        """Withdraw the last reply if it may have been to others; return how often to ask now."""
+        clock, last = self.board.clock, self._last_reply
+        if clock is None:
+            return 1
+        if last is not None and last.sent_s < client.unasked_s < math.inf:
+            held_s = 0.0 if ACKNOWLEDGES_QUICKLY else DELAYED_ACKNOWLEDGEMENT_S
+            if client.unasked_s - last.sent_s <= _ROUND_TRIPS_IN_DOUBT * clock.rtt_s + held_s:
+                clock.withdraw_last_lower_bound()
+        return clock.repeats
 
     async def measure(self, client: BoardClient, limit_s: float = CLOCK_READY_S) -> None:
         """Probe quickly until the clock is known, so that already the first sample is right.

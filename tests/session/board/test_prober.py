@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import dataclasses
+import math
 from collections.abc import Iterator
-from types import SimpleNamespace
 from typing import cast
+
+import pytest
 
 from bela_module.connection.board_client import BoardClient, ListReply
 from bela_module.protocol.control_channel import VariableList
@@ -25,12 +28,14 @@ class Answers:
 
     def __init__(self, *replies: ListReply) -> None:
         self._replies: Iterator[ListReply] = iter(replies)
-        self.counters = SimpleNamespace(foreign_replies=0)
+        self.unasked_s = math.inf
+        self.repeats: list[int] = []
         self.project = "test"
         self.asked = 0
 
-    async def list(self) -> ListReply:
+    async def list(self, repeats: int = 1) -> ListReply:
         self.asked += 1
+        self.repeats.append(repeats)
         return next(self._replies)
 
 
@@ -65,3 +70,35 @@ def test_a_single_reply_that_does_not_fit_is_a_bad_one() -> None:
     assert not prober.take_restart()
     assert prober.board.counters.bad_replies == 1
     assert prober.board.tick == 144_200
+
+
+def truly(at_s: float, took_s: float = 0.001, waited_s: float = 0.0) -> ListReply:
+    """Reply of a board whose tick 0 was at 0 s, which waited on the board."""
+    replied = reply(int((at_s + took_s / 2 - waited_s) * RATE_HZ), at_s)
+    return dataclasses.replace(replied, received_s=at_s + took_s)
+
+
+@pytest.mark.parametrize(("later_s", "withdrawn"), [(0.0015, True), (0.1, False)])
+def test_a_reply_is_withdrawn_when_another_came_soon_after_it(
+    later_s: float, withdrawn: bool
+) -> None:
+    times_s = [1.0 + 0.0171 * number for number in range(12)]
+    client = Answers(*map(truly, times_s))
+    prober = probed(client, 11)
+    clock = prober.board.clock
+    assert clock is not None
+    client.unasked_s = times_s[10] + later_s
+    asyncio.run(prober.probe(cast(BoardClient, client)))
+    assert clock.n_probes == (11 if withdrawn else 12)
+    assert set(client.repeats) == {1}
+
+
+def test_in_doubt_it_asks_several_times() -> None:
+    times_s = [1.0 + 0.0171 * number for number in range(30)]
+    waited_s = [0.015 if number == 20 else 0.0 for number in range(30)]
+    client = Answers(*(truly(at, waited_s=w) for at, w in zip(times_s, waited_s, strict=True)))
+    prober = probed(client, 30)
+    assert set(client.repeats[:21]) == {1}
+    assert set(client.repeats[21:]) == {2, 3}  # not always the same
+    assert prober.board.clock is not None
+    assert prober.board.clock.discontinuities == 0
