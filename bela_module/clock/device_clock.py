@@ -112,11 +112,9 @@ class DeviceClock:
     def reset(self) -> None:
         """Forget everything and start a new generation."""
         self.generation += 1
-        self.discontinuities = 0
+        self.discontinuities = self.n_probes = 0
         self.last_jump_s = 0.0
-        self.n_probes = 0
-        self.ready = False
-        self.uneven = False
+        self.ready = self.uneven = False
         self._probes: deque[Probe] = deque(maxlen=_MAX_PROBES)
         self._last: Probe | None = None
         self._arrivals = MinimumDelayFilter()
@@ -387,8 +385,10 @@ class DeviceClock:
         if before.is_consistent:
             limits = before.lines.slopes_within(_RATE_KEPT)
             self._constraints = self._constraints._replace(slope_limits=limits)
+        missed_s = max(misfit.missed_s for misfit in believed)
         self._misfits.clear()
-        if self._relearnings.add(self.n_probes, believed):
+        self._misfits.distrust_s = 0.0 if before.has_simple_rate else missed_s
+        if self._relearnings.add(self.n_probes):
             self.uneven = True
             self._constraints = self._known
             kept = known
@@ -401,7 +401,7 @@ class DeviceClock:
         if kept:
             self._accept(*kept)
         else:  # until the next reply the estimate stays, and is known to be wrong
-            self._stated.half_width_s += max(misfit.missed_s for misfit in believed)
+            self._stated.half_width_s += missed_s
         return True
 
     def _start_over(self, probe: Probe) -> None:

@@ -27,15 +27,11 @@ _RATE_TOLERANCE: Final = 1e-3  # of a line by which two ticks are compared
 
 
 class Misfit(NamedTuple):
-    """Evidence that missed every line: a reply, or a block's tick (a reply never sent).
-
-    `in_doubt` tells whether there had been others before, so that replies had to be proven ours.
-    """
+    """Evidence that missed every line: a reply, or a block's tick (a reply never sent)."""
 
     probe: Probe
     missed_s: float
     next_burst: int
-    in_doubt: bool = False
 
     @property
     def is_reply(self) -> bool:
@@ -58,6 +54,8 @@ class MisfitRecord:
     ----------
     n_seen : int
         How many misfits there were, those that stand for the same tick included.
+    distrust_s : float
+        By how much bounds were missed that were dropped, where ticks may be irregular.
     """
 
     def __init__(self) -> None:
@@ -65,6 +63,7 @@ class MisfitRecord:
         self.leads: list[Misfit] = []
         self._probes_in_doubt = 0
         self._withdrawn = 0
+        self.distrust_s = 0.0
         self.clear()
 
     def clear(self) -> None:
@@ -85,7 +84,7 @@ class MisfitRecord:
     def _add(self, known: list[Misfit], misfit: Misfit) -> None:
         if known and known[-1].probe.tick == misfit.probe.tick:
             known.pop()  # ticks that stand still count as one misfit, until they go on
-        known.append(misfit._replace(in_doubt=self.in_doubt))
+        known.append(misfit)
         self.n_seen += 1
         self._fits_since_misfit = 0
         self._probes_in_doubt = _PROBES_IN_DOUBT
@@ -166,7 +165,8 @@ class MisfitRecord:
     @property
     def extra_uncertainty_s(self) -> float:
         """The largest amount by which one missed every line, in seconds."""
-        return max((misfit.missed_s for misfit in (*self.lags, *self.leads)), default=0.0)
+        missed_s = [misfit.missed_s for misfit in (*self.lags, *self.leads)]
+        return max([*missed_s, self.distrust_s if self.in_doubt else 0.0])
 
 
 class Relearnings:
@@ -175,10 +175,9 @@ class Relearnings:
     def __init__(self) -> None:
         self._at_probes: deque[int] = deque(maxlen=_RELEARNINGS_WHEN_UNEVEN)
 
-    def add(self, n_probes: int, believed: Sequence[Misfit]) -> bool:
+    def add(self, n_probes: int) -> bool:
         """Add one, after so many probes; return whether there were too many close together."""
-        if all(misfit.in_doubt for misfit in believed):  # not because of replies to others
-            self._at_probes.append(n_probes)
+        self._at_probes.append(n_probes)
         if len(self._at_probes) < _RELEARNINGS_WHEN_UNEVEN:
             return False
         if n_probes - self._at_probes[0] >= _UNEVEN_WITHIN_PROBES:

@@ -16,8 +16,8 @@ from typing import Any, Final, Protocol
 
 from websockets.exceptions import WebSocketException
 
-from bela_module.connection.alike_replies import AlikeReplies
 from bela_module.connection.board_socket import BoardSocket, Clock, close_socket, open_socket
+from bela_module.connection.pending_list import PendingList
 from bela_module.connection.time_limits import CONFIRM_POLL_S, LATE_REPLY_S, LEAST_HANDSHAKE_S
 from bela_module.errors import ConnectError, DisconnectedError, FrameError, NoReplyError
 from bela_module.protocol import control_channel as control
@@ -64,7 +64,7 @@ class ClientCounters:
 class BoardClient:
     """The control websocket of a board, and its data websocket while data are wanted.
 
-    Make one with :meth:`connect`. The data websocket carries the blocks of all clients, so it is
+    Make one with :meth:`connect`. The data websocket, which carries the blocks of all clients, is
     open only between :meth:`open_data` and :meth:`close_data`.
 
     Parameters
@@ -110,9 +110,8 @@ class BoardClient:
         self._reply_timeout_s = reply_timeout_s
         self._on_data = on_data
         self._recorder = recorder
-        self._pending: asyncio.Future[tuple[control.VariableList, float]] | None = None
+        self._pending: PendingList | None = None
         self._unreadable: asyncio.Future[None] | None = None
-        self._alike = AlikeReplies(1)
         self.unasked_s = math.inf
         self._connected = asyncio.Event()
         self._one_request = asyncio.Lock()
@@ -228,20 +227,19 @@ class BoardClient:
             When no reply came in time, or the connection ended.
         """
         async with self._one_request:
-            pending = self._pending = asyncio.get_running_loop().create_future()
-            self._alike = AlikeReplies(repeats)
+            pending = self._pending = PendingList(repeats)
             (message,) = commands.encode_commands([commands.list_command()] * repeats)
             self.unasked_s = math.inf
             sent_s = self._now()
             try:
                 for _ in range(_LIST_ATTEMPTS):
                     await self._send_text(message)
-                    if not await self._got_unreadable(pending):
+                    if not await self._got_unreadable(pending.answer):
                         break
             finally:
                 self._pending = None
-            if pending.done():
-                variable_list, received_s = pending.result()
+            if pending.answer.done():
+                variable_list, received_s = pending.answer.result()
                 return ListReply(variable_list, sent_s, received_s)
             if self.lost.done():
                 raise DisconnectedError(f"{self.address} is gone: {self.lost.result()}")
@@ -393,11 +391,9 @@ class BoardClient:
                     self.counters.other_clients += 1
                 self._connected.set()
             case control.VariableList():
-                if self._pending is None or self._pending.done():
+                if self._pending is None or not self._pending.take(message, received_s):
                     self.counters.foreign_replies += 1
                     self.unasked_s = min(self.unasked_s, received_s)
-                elif self._alike.are_complete_with(message):
-                    self._pending.set_result((message, received_s))
 
     async def _read_data(self, socket: BoardSocket) -> None:
         with self._reporting_the_end():

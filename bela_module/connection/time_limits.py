@@ -10,5 +10,7 @@ CONFIRM_POLL_S: Final = 0.02
 """Pause between two ``list`` requests while a change is to be confirmed."""
 LEAST_HANDSHAKE_S: Final = 0.02
 """For the connection event, however long opening the websocket took."""
+UNPROVEN_REPLY_S: Final = 0.3
+"""For several replies with one tick to come, before one is taken that has no second."""
 LATE_REPLY_S: Final = 0.02
 """For a reply to arrive after an unreadable message that may have been it."""

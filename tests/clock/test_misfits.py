@@ -130,10 +130,16 @@ def test_withdrawn_replies_raise_doubt_only_when_they_are_many() -> None:
     assert record.in_doubt
 
 
-def test_ticks_are_uneven_when_replies_that_proved_themselves_keep_missing() -> None:
-    known, doubted = lag(1), lag(2)._replace(in_doubt=True)
+def test_ticks_are_uneven_when_bounds_are_dropped_too_often() -> None:
     relearnings = Relearnings()
-    assert not any(relearnings.add(n_probes, [known, doubted]) for n_probes in range(10))
-    assert not any(relearnings.add(n_probes, [doubted]) for n_probes in (10, 60, 90))
-    assert relearnings.add(95, [doubted])
-    assert not relearnings.add(100, [doubted])
+    assert not any(relearnings.add(n_probes) for n_probes in (10, 60, 90))
+    assert relearnings.add(95)
+    assert not relearnings.add(100)
+
+
+def test_what_irregular_ticks_missed_is_stated_while_in_doubt() -> None:
+    record = MisfitRecord()
+    record.distrust_s = 0.5
+    assert record.extra_uncertainty_s == 0.0
+    record.add_lag(lag(1, 0.1))
+    assert record.extra_uncertainty_s == 0.5

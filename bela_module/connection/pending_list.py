@@ -1,0 +1,54 @@
+"""One request for the list, and which of the replies that come to all clients answers it."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Final
+
+from bela_module.connection.time_limits import UNPROVEN_REPLY_S
+from bela_module.protocol.control_channel import VariableList
+
+_ALIKE_S: Final = 0.001  # the board answers all of one message at once
+
+
+class PendingList:
+    """Waits for as many replies in a row with one tick, or nearly, as were asked for.
+
+    Replies to other clients have ticks of their own. Where no two are alike, the newest is taken
+    after a while. To be used in an event loop.
+
+    Parameters
+    ----------
+    repeats : int
+        How often the message asks.
+
+    Attributes
+    ----------
+    answer : Future
+        The reply and the LSL time of its arrival.
+    """
+
+    def __init__(self, repeats: int) -> None:
+        self._loop = asyncio.get_running_loop()
+        self.answer: asyncio.Future[tuple[VariableList, float]] = self._loop.create_future()
+        self._repeats = repeats
+        self._tick = 0
+        self._n_alike = 0
+
+    def take(self, reply: VariableList, received_s: float) -> bool:
+        """Take in a reply, unless there is an answer already; return whether it was taken."""
+        if self.answer.done():
+            return False
+        near_ticks = max(_ALIKE_S * reply.sample_rate_hz, reply.tick_granularity)
+        is_alike = self._n_alike > 0 and abs(reply.tick - self._tick) <= near_ticks
+        self._n_alike = self._n_alike + 1 if is_alike else 1
+        self._tick = reply.tick
+        if self._n_alike >= self._repeats:
+            self.answer.set_result((reply, received_s))
+        else:
+            self._loop.call_later(UNPROVEN_REPLY_S, self._settle, reply, received_s)
+        return True
+
+    def _settle(self, reply: VariableList, received_s: float) -> None:
+        if not self.answer.done() and reply.tick == self._tick:
+            self.answer.set_result((reply, received_s))

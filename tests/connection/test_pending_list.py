@@ -1,0 +1,53 @@
+"""Of the replies that come to all clients, those with one tick answer a repeated request."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from bela_module.connection.pending_list import PendingList
+from bela_module.protocol.control_channel import VariableList
+
+
+def listed(tick: int) -> VariableList:
+    return VariableList(44100.0, tick, 1, ())
+
+
+@pytest.mark.parametrize(
+    ("repeats", "ticks", "taken"),
+    [
+        (1, (500,), 1),
+        (2, (500, 500), 2),
+        (2, (500, 516), 2),  # a burst later
+        (2, (500, 1000, 1000), 3),  # the first was to another client
+        (2, (500, 1000, 1500, 1500), 4),
+        (3, (500, 500, 1000, 1000, 1000), 5),  # two to the request before
+        (2, (500, 1000), None),
+    ],
+)
+def test_as_many_as_asked_for_must_be_alike(
+    repeats: int, ticks: tuple[int, ...], taken: int | None
+) -> None:
+    async def scenario() -> int | None:
+        pending = PendingList(repeats)
+        for number, tick in enumerate(ticks, 1):
+            assert pending.take(listed(tick), float(number))
+            if pending.answer.done():
+                assert pending.answer.result() == (listed(tick), float(number))
+                assert not pending.take(listed(tick), 0.0)
+                return number
+        return None
+
+    assert asyncio.run(scenario()) == taken
+
+
+def test_where_none_are_alike_the_newest_is_taken() -> None:
+    async def scenario() -> tuple[VariableList, float]:
+        pending = PendingList(2)
+        pending.take(listed(500), 1.0)
+        await asyncio.sleep(0.05)
+        pending.take(listed(1000), 2.0)
+        return await pending.answer
+
+    assert asyncio.run(scenario()) == (listed(1000), 2.0)
