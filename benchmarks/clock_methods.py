@@ -1,7 +1,7 @@
 """Compare ways to estimate a board's clock, on synthetic links where the truth is known.
 
 ``python benchmarks/clock_methods.py [--seconds 60] [--runs 6]`` prints two tables in Markdown: the
-error of each method's estimate at the moment of each probe, from 5 s on, and what the stamps made
+error of each method's estimate at the moment of each probe, from 10 s on, and what the stamps made
 with the chosen one are worth. All methods see the same probes and the same block arrivals.
 """
 
@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import argparse
 import sys
-import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -20,18 +19,37 @@ sys.path[:0] = [str(ROOT)]
 
 from bela_module.clock.arrival_filter import MinimumDelayFilter  # noqa: E402
 from bela_module.clock.clock_fit import ClockFit, FitConstraints, Probe, fit_clock  # noqa: E402
-from bela_module.clock.likelihood import likeliest_line  # noqa: E402
 from tests.support.synthetic_clock import SyntheticLink, record  # noqa: E402
 
 WINDOW_S = 60.0
 CONSTRAINTS = FitConstraints(44100.0, 5e-8)
 DRIFTS_PPM = (-100.0, 0.0, 100.0)
+
+
+def both_ways(delay_s: float, **settings: float) -> dict[str, float]:
+    """Return a link with the same shortest delay on both ways."""
+    return {"base_there_s": delay_s, "base_back_s": delay_s, **settings}
+
+
+WIFI = {"jitter_s": 0.001, "hold_s": 0.02, "hold_every_s": 0.1, "spike_share": 0.01, "spike_s": 0.1}
 LINKS: dict[str, dict[str, float]] = {
     "no jitter": {},
     "0.3 ms": {"jitter_s": 0.0003},
     "1 ms, 5 % spikes": {"jitter_s": 0.001, "spike_share": 0.05},
-    "1 ms, 2 ms more on the way back": {"jitter_s": 0.001, "base_back_s": 0.0021},
+    "0.2 ms each way": both_ways(0.0002),
+    "5 ms": both_ways(0.005),
+    "12 ms": both_ways(0.012),
+    "50 ms": both_ways(0.05),
+    "200 ms": both_ways(0.2),
+    "12 ms, 5 ms of jitter": both_ways(0.012, jitter_s=0.005),
+    "100 ms, 100 ms of jitter": both_ways(0.1, jitter_s=0.1),
+    "bursts of 30 ms": both_ways(0.0003, hold_s=0.03, jitter_s=0.0003),
+    "Wi-Fi": both_ways(0.001, **WIFI),
+    "Wi-Fi, 10 % lost": both_ways(0.001, **WIFI, loss_share=0.1),
+    "loaded: 25 ms, at most 500 ms": both_ways(0.0005, heavy_s=0.0125),
+    "5 ms more back": {"base_back_s": 0.0051},
 }
+UNDERRUNS_MS = (0.36, 1.5, 3.6, 36.0)
 
 Method = Callable[[list[Probe], MinimumDelayFilter, ClockFit], float]
 
@@ -54,11 +72,49 @@ def mean_fit(probes: list[Probe], _arrivals: MinimumDelayFilter, fit: ClockFit) 
 
 
 def shortest_fit(probes: list[Probe], _arrivals: MinimumDelayFilter, fit: ClockFit) -> float:
-    """Fit the quarter of round trips that were shortest by least squares, as NTP would."""
+    """Fit the quarter of round trips that were shortest by least squares."""
     ticks, sent_s, received_s = relative(probes)
     best = np.argsort(received_s - sent_s)[: max(4, len(ticks) // 4)]
     middle_s = (sent_s + received_s) / 2
     return float(np.polyfit(ticks[best] + fit.burst / 2, middle_s[best], 1)[1])
+
+
+def ntp_filter(probes: list[Probe], _arrivals: MinimumDelayFilter, fit: ClockFit) -> float:
+    """Take the middle of the shortest of the last eight round trips, as NTP's clock filter does."""
+    ticks, sent_s, received_s = relative(probes[-8:])
+    best = int(np.argmin(received_s - sent_s))
+    middle_s = (sent_s[best] + received_s[best]) / 2
+    return float(middle_s - (ticks[best] + fit.burst / 2) / 44100.0)
+
+
+def dead_band(probes: list[Probe], _arrivals: MinimumDelayFilter, fit: ClockFit) -> float:
+    """Follow the shortest round trips, but only when they are off by more than 0.5 ms."""
+    ticks, sent_s, received_s = relative(probes)
+    took_s = received_s - sent_s
+    at_zero_s = (sent_s + received_s) / 2 - (ticks + fit.burst / 2) / 44100.0
+    offset_s = at_zero_s[0]
+    for middle_s in at_zero_s[took_s <= 1.2 * took_s.min()].tolist():
+        if abs(middle_s - offset_s) > 0.0005:
+            offset_s = middle_s
+    return float(offset_s)
+
+
+def kalman(probes: list[Probe], _arrivals: MinimumDelayFilter, fit: ClockFit) -> float:
+    """Filter the middles by a Kalman filter on offset and drift; variance by the round trip."""
+    ticks, sent_s, received_s = relative(probes)
+    at_s = (ticks + fit.burst / 2) / 44100.0
+    measured = (sent_s + received_s) / 2 - at_s
+    variance = ((received_s - sent_s) ** 2 + (fit.burst / 44100.0) ** 2) / 12.0
+    state, spread = np.array([measured[0], 0.0]), np.diag([variance[0], 3e-4**2])
+    for number in range(1, len(at_s)):
+        step_s = at_s[number] - at_s[number - 1]
+        move = np.array([[1.0, step_s], [0.0, 1.0]])
+        state = move @ state
+        spread = move @ spread @ move.T + np.diag([0.0, (5e-8 * step_s) ** 2])
+        gain = spread[:, 0] / (spread[0, 0] + variance[number])
+        state = state + gain * (measured[number] - state[0])
+        spread = spread - np.outer(gain, spread[0])
+    return float(state[0] - at_s[-1] * state[1])
 
 
 def middle(_probes: list[Probe], _arrivals: MinimumDelayFilter, fit: ClockFit) -> float:
@@ -73,25 +129,20 @@ def widest_gap(_probes: list[Probe], _arrivals: MinimumDelayFilter, fit: ClockFi
     return float(fit.lines.highest[best] + fit.lines.lowest[best]) / 2
 
 
-def likeliest_of_probes(probes: list[Probe], _arrivals: MinimumDelayFilter, fit: ClockFit) -> float:
-    """Weigh what all bounds allow by the likelihood of the probes alone."""
-    ticks, sent_s, received_s = relative(probes)
-    none = np.empty((0, 2))
-    return likeliest_line(fit.lines, ticks, sent_s, received_s, fit.burst, none)[0]
-
-
 def likeliest(_probes: list[Probe], _arrivals: MinimumDelayFilter, fit: ClockFit) -> float:
-    """Weigh it by the likelihood of probes and arrivals: the method in use."""
+    """Weigh what all bounds allow by the likelihood of probes and arrivals: the method in use."""
     return fit.offset_s
 
 
 METHODS: dict[str, Method] = {
     "mean of round trips": mean_fit,
-    "shortest round trips": shortest_fit,
+    "shortest round trips, line": shortest_fit,
+    "NTP's clock filter": ntp_filter,
+    "shortest round trips, dead band": dead_band,
+    "Kalman, offset and drift": kalman,
     "bounds, middle": middle,
     "bounds, widest gap": widest_gap,
-    "bounds, likelihood of probes": likeliest_of_probes,
-    "**bounds, likelihood of probes and arrivals**": likeliest,
+    "**bounds, likelihood**": likeliest,
 }
 
 
@@ -101,12 +152,12 @@ def spacings_s(count: int) -> float:
 
 
 def errors_us(link: SyntheticLink, seconds: float) -> dict[str, list[float]]:
-    """Return each method's errors at the probes of one run, from 5 s on."""
+    """Return each method's errors at the probes of one run, from 10 s on."""
     probes: list[Probe] = []
     arrivals = MinimumDelayFilter()
     errors: dict[str, list[float]] = {name: [] for name in [*METHODS, "arrival of the block"]}
     for event in link.play(seconds, lambda: spacings_s(len(probes))):
-        late = event.at_s > link.start_s + 6.0
+        late = event.at_s > link.start_s + 11.0
         truth_s = float(link.true_time_s(event.tick))
         if not event.is_probe:
             delay_s = event.at_s - event.tick / link.rate_hz
@@ -128,42 +179,52 @@ def errors_us(link: SyntheticLink, seconds: float) -> dict[str, list[float]]:
 
 def method_table(seconds: float, runs: int) -> None:
     """Print median and 99th percentile of the absolute error of each method on each link."""
-    found: dict[str, list[str]] = {}
-    for settings in LINKS.values():
+    names = [*METHODS, "arrival of the block"]
+    print("| median / p99 in µs | " + " | ".join(names) + " |")
+    print("|---|" + "---|" * len(names))
+    for link_name, settings in LINKS.items():
         joined: dict[str, list[float]] = {}
         for seed in range(runs):
             link = SyntheticLink(seed=seed, drift_ppm=DRIFTS_PPM[seed % 3], **settings)
             for name, values in errors_us(link, seconds).items():
                 joined.setdefault(name, []).extend(values)
-        for name, values in joined.items():
-            size_us = np.abs(values)
-            cell = f"{np.median(size_us):.0f} / {np.percentile(size_us, 99):.0f}"
-            found.setdefault(name, []).append(cell)
-    print("| method: median / p99 in µs | " + " | ".join(LINKS) + " |")
-    print("|---|" + "---|" * len(LINKS))
-    for name, cells in found.items():
-        print(f"| {name} | " + " | ".join(cells) + " |")
+        cells = [
+            f"{np.median(size_us):.0f} / {np.percentile(size_us, 99):.0f}"
+            for size_us in (np.abs(joined[name]) for name in names)
+        ]
+        print(f"| {link_name} | " + " | ".join(cells) + " |", flush=True)
 
 
 def stamp_table(seconds: float, runs: int) -> None:
-    """Print what the stamps are worth: error, stated uncertainty, share inside, cost."""
-    print("| stamps, µs | median | p99 | max | stated (median) | inside | ms per probe |")
-    print("|---|---|---|---|---|---|---|")
-    for name, settings in LINKS.items():
-        links = [
-            SyntheticLink(seed=seed, drift_ppm=DRIFTS_PPM[seed % 3], **settings)
+    """Print what the stamps are worth: error, stated uncertainty, share inside, readiness."""
+    heads = ("median", "p99", "max", "stated", "inside", "ready after", "and stated then", "jumps")
+    print("| stamps, µs | " + " | ".join(heads) + " |")
+    print("|---" * (len(heads) + 1) + "|")
+    underruns = {
+        f"underruns of {lag_ms:g} ms every 3 s{name}": {
+            "underrun_s": lag_ms / 1e3,
+            "jitter_s": jitter_s,
+        }
+        for lag_ms in UNDERRUNS_MS
+        for name, jitter_s in (("", 0.0), (", 0.3 ms", 0.0003))
+    }
+    late = {"bursts rendered up to 30 ms late": {"late_s": 0.03}}
+    for name, settings in {**LINKS, **late, **underruns}.items():
+        found = [
+            record(SyntheticLink(seed=seed, drift_ppm=DRIFTS_PPM[seed % 3], **settings), seconds)
             for seed in range(runs)
         ]
-        begun_s = time.perf_counter()
-        records = [record(link, seconds) for link in links]
-        n_probes = sum(run.verdicts.total() for run in records)
-        cost_ms = (time.perf_counter() - begun_s) / n_probes * 1e3
-        error_us = np.concatenate([run.late() for run in records]) * 1e6
-        stated_us = np.concatenate([run.uncertainty_s for run in records]) * 1e6
-        share = np.mean([run.share_inside for run in records])
+        error_us = np.concatenate([run.late() for run in found]) * 1e6
+        stated_us = np.concatenate([run.uncertainty_s for run in found]) * 1e6
+        share = np.mean(np.concatenate([abs(run.error_s) <= run.uncertainty_s for run in found]))
+        ready_s = max(run.ready_s for run in found)
+        ready_ms = max(run.ready_uncertainty_s for run in found) * 1e3
+        jumps = sum(run.clock.discontinuities for run in found) / runs
         print(
             f"| {name} | {np.median(error_us):.0f} | {np.percentile(error_us, 99):.0f} "
-            f"| {error_us.max():.0f} | {np.median(stated_us):.0f} | {share:.2%} | {cost_ms:.1f} |"
+            f"| {error_us.max():.0f} | {np.median(stated_us):.0f} | {share:.2%} "
+            f"| {ready_s:.2f} s | {ready_ms:.1f} ms | {jumps:g} |",
+            flush=True,
         )
 
 

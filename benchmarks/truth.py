@@ -23,9 +23,16 @@ from typing import Final
 ROOT = Path(__file__).resolve().parents[1]
 sys.path[:0] = [str(ROOT)]
 
-from bela_module.simulator.network.delays import NO_DELAY, LinkDelay, Network  # noqa: E402
+from bela_module.simulator.faults.timed_faults import LateBurst, Underrun  # noqa: E402
+from bela_module.simulator.network.delays import (  # noqa: E402
+    NETWORKS,
+    NO_DELAY,
+    LinkDelay,
+    Network,
+)
 from bela_module.streams.lsl.lsl_settings import prepare_lsl  # noqa: E402
 from benchmarks.marked_text import write_between_marks  # noqa: E402
+from benchmarks.other_clients import OTHERS  # noqa: E402
 from benchmarks.truth_recording import Condition, measure  # noqa: E402
 from benchmarks.truth_report import Result, evaluate, plot, tables  # noqa: E402
 
@@ -52,6 +59,25 @@ CONDITIONS: Final = (
     Condition("Other rates", "22.05 kHz, 44.1 declared", 50.0, SPIKES, 22050.0, burst_ticks=8),
     Condition("Other rates", "2756.25 Hz, multiplexed", 50.0, SPIKES, 2756.25, burst_ticks=1),
     Condition("Other rates", "96 kHz", 50.0, SPIKES, 96000.0, 96000.0, burst_ticks=32),
+    *(
+        Condition("Symmetric delay", f"{ms} ms each way", network=_alike(LinkDelay(ms / 1000)))
+        for ms in (0.2, 5, 12, 50, 200)
+    ),
+    *(Condition("Networks", name, 50.0, network) for name, network in NETWORKS.items()),
+    Condition("Networks", "bursts of 30 ms", 50.0, _alike(LinkDelay(0.0002, hold_s=0.03))),
+    Condition(
+        "Networks",
+        "100 ms each way, 100 ms of jitter",
+        network=_alike(LinkDelay(0.1, jitter_s=0.1)),
+    ),
+    *(
+        Condition("Underruns, every 3 s", f"{ms} ms", 50.0, faults=(Underrun(every_s=3.0, ms=ms),))
+        for ms in (0.36, 1.5, 3.6, 36.0)
+    ),
+    Condition(
+        "Bursts rendered late", "up to 30 ms, every s", faults=(LateBurst(every_s=1.0, ms=30.0),)
+    ),
+    *(Condition("Other clients", name, 50.0, others=name) for name in OTHERS if name),
     Condition("Asymmetric delay", "5 ms there", network=Network(to_board=LinkDelay(0.005))),
     Condition("Asymmetric delay", "5 ms back", network=Network(to_client=LinkDelay(0.005))),
 )

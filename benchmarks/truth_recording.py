@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import multiprocessing
 import struct
 import time
@@ -19,13 +20,16 @@ from numpy.typing import NDArray
 from bela_module.config import parse_settings
 from bela_module.protocol.variables import PAYLOAD_BYTES, ValueType
 from bela_module.requests import StartRequest
+from bela_module.session.board.board_state import BoardState
 from bela_module.session.session import Session
+from bela_module.simulator.faults.fault_list import Fault
 from bela_module.simulator.network.delays import NO_DELAY, Network
 from bela_module.simulator.simulated_board import SimulatedBoard
 from bela_module.simulator.sketches.signals import true_time
 from bela_module.simulator.sketches.sketch import Sketch, SketchVariable
 from bela_module.streams.lsl.outlets import LslOutlets
 from bela_module.streams.lsl_clock import local_clock
+from benchmarks.other_clients import OTHERS
 
 _VARIABLE: Final = "truth"
 _PATIENCE_S: Final = 20.0
@@ -51,6 +55,10 @@ class Condition:
         Nominal rate of the sketch's ticks, and what it tells Watcher.
     burst_ticks : int
         Ticks in one audio block.
+    faults : tuple of Fault
+        What the board suffers.
+    others : str
+        Which other clients it has, by their name in `benchmarks.other_clients`.
     """
 
     table: str
@@ -60,6 +68,8 @@ class Condition:
     tick_rate_hz: float = 44100.0
     declared_rate_hz: float = 44100.0
     burst_ticks: int = 16
+    faults: tuple[Fault, ...] = ()
+    others: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +79,8 @@ class Recording:
     Attributes
     ----------
     truth_s, stamp_s, stated_s : ndarray of float64 of shape (n_samples,)
-        When each value was taken, its stamp, and the uncertainty that was stated as it came.
+        When each value was taken, its stamp, and the largest uncertainty that was stated until
+        the next block came.
     arrival_s, last_truth_s : ndarray of float64 of shape (n_blocks,)
         When each block arrived, and the truth of its last sample.
     nominal_rate_hz : float
@@ -103,10 +114,15 @@ class Recording:
 
 
 class _Arrivals:
-    """Notes when each block arrives, and its last value; a recorder of the wire."""
+    """Notes when each block arrives, its last value, and what was stated until then.
+
+    A recorder of the wire: it is called in the session's thread, before a message is used.
+    """
 
     def __init__(self) -> None:
+        self.board: BoardState | None = None
         self._notes: list[tuple[float, float]] = []
+        self._stated_s: list[float] = []
 
     def begin_connection(self) -> None:
         """Note nothing: there is one connection."""
@@ -116,6 +132,15 @@ class _Arrivals:
         if isinstance(message, bytes) and len(message) == PAYLOAD_BYTES and direction == "in":
             (last_truth_s,) = struct.unpack_from("<d", message, PAYLOAD_BYTES - 8)
             self._notes.append((local_clock(), last_truth_s))
+            known = self.board.take_clock_sample(0.0) if self.board is not None else None
+            self._stated_s.append(known[1].uncertainty_s if known is not None else math.nan)
+
+    def stated_s(self, truth_s: Floats) -> Floats:
+        """Return what was stated while each value's block was stamped, the largest of it."""
+        _, last_truth_s = np.array(self._notes[:-1]).T
+        block = np.searchsorted(last_truth_s, truth_s)
+        stated_s = np.array(self._stated_s[1:])
+        return stated_s[np.minimum(block, len(stated_s) - 1)]
 
     def between(self, first_s: float, last_s: float) -> tuple[Floats, Floats]:
         """Return arrival and last truth of the blocks that ended within a time."""
@@ -149,15 +174,24 @@ def measure(condition: Condition, seconds: float) -> Recording:
     with _board(condition) as port:
         sections = {
             "board": {"host": "127.0.0.1", "port": port},
-            "streaming": {"prefix": prefix, "events_stream": f"{prefix}events"},
+            "streaming": {
+                "prefix": prefix,
+                "events_stream": f"{prefix}events",
+                "clock_stream": "",  # what is stated is taken below
+            },
         }
         settings = parse_settings(sections, "benchmark")
-        with Session(settings, sink=LslOutlets, now=local_clock, recorder=arrivals) as session:
+        with (
+            Session(settings, sink=LslOutlets, now=local_clock, recorder=arrivals) as session,
+            OTHERS[condition.others](port, _VARIABLE),
+        ):
+            arrivals.board = session._driver.runtime.board  # noqa: SLF001
             session.start(StartRequest(variables=(_VARIABLE,))).result(_PATIENCE_S)
             (info,) = pylsl.resolve_byprop("name", prefix + _VARIABLE, 1, _PATIENCE_S)
             samples = _pull(session, info, seconds)
     arrival_s, last_truth_s = arrivals.between(samples[0, 0], samples[0, -1])
-    truth_s, stamp_s, stated_s = samples[:, samples[0] <= last_truth_s[-1]]
+    truth_s, stamp_s = samples[:, samples[0] <= last_truth_s[-1]]
+    stated_s = arrivals.stated_s(truth_s)
     rate_hz = info.nominal_srate()
     return Recording(truth_s, stamp_s, stated_s, arrival_s, last_truth_s, rate_hz)
 
@@ -194,12 +228,13 @@ def _serve(condition: Condition, pipe: Connection) -> None:
         ) as board,
         suppress(EOFError),
     ):
+        board.inject(*condition.faults)
         pipe.send(board.port)
         pipe.recv()
 
 
 def _pull(session: Session, info: pylsl.StreamInfo, seconds: float) -> Floats:
-    """Return truth, stamp and stated uncertainty of all samples; shape (3, n_samples)."""
+    """Return truth and stamp of all samples; shape (2, n_samples)."""
     inlet = pylsl.StreamInlet(info, recover=False, processing_flags=pylsl.proc_none)
     inlet.open_stream(_PATIENCE_S)
     buffer = np.empty((_PULLED_AT_ONCE, 1))
@@ -208,8 +243,7 @@ def _pull(session: Session, info: pylsl.StreamInfo, seconds: float) -> Floats:
     while not pulled or pulled[-1][1, -1] < pulled[0][1, 0] + seconds:
         _, stamps = inlet.pull_chunk(0.0, _PULLED_AT_ONCE, buffer)
         if stamps:
-            stated_s = np.full(len(stamps), session.status()["clock"]["uncertainty_s"])
-            pulled.append(np.stack([buffer[: len(stamps), 0], stamps, stated_s]))
+            pulled.append(np.stack([buffer[: len(stamps), 0], stamps]))
         elif time.monotonic() > deadline_s:
             raise TimeoutError(f"{seconds} s of samples did not come: {session.status()}")
         else:

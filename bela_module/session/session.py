@@ -28,6 +28,7 @@ from bela_module.requests import (
 from bela_module.session.driver import Driver
 from bela_module.session.jobs import control, listing, preparing, starting
 from bela_module.session.runtime import Options, Runtime
+from bela_module.session.status import clock_status
 from bela_module.session.time_limits import REMAINING_TASKS_S, THREAD_START_S
 from bela_module.streams.sink import Sink
 
@@ -233,7 +234,7 @@ class Session:
         error = driver.runtime.notices.last_error
         if self._failure is not None:
             error = f"the session has ended: {self._failure!r}"
-        return driver.status | {"last_error": error}
+        return driver.status | {"clock": clock_status(driver.runtime), "last_error": error}
 
     def note_error(self, text: str) -> None:
         """Keep an error for STATUS and the event stream; from any thread."""

@@ -12,6 +12,18 @@ from bela_module.version import __version__
 _MAX_NAMED: Final = 20
 
 
+def clock_status(runtime: Runtime) -> dict[str, Any]:
+    """Describe the clock as it is now: what is stated of it changes with every block."""
+    clock = runtime.board.clock
+    return {
+        "uncertainty_s": _finite(runtime.board.uncertainty_s, 6),
+        "drift_ppm": _finite(clock.drift_ppm if clock else math.nan, 2),
+        "rtt_s": _finite(clock.rtt_s if clock else math.nan, 6),
+        "probes": clock.n_probes if clock else 0,
+        "generation": clock.generation if clock else 0,
+    }
+
+
 def build_status(runtime: Runtime) -> dict[str, Any]:
     """Describe a session; everything in it can be written as JSON."""
     board, clock = runtime.board, runtime.board.clock
@@ -30,13 +42,7 @@ def build_status(runtime: Runtime) -> dict[str, Any]:
             "tick_rate_hz": _finite(clock.tick_rate_hz if clock else math.nan, 3),
             "tick": board.tick,
         },
-        "clock": {
-            "uncertainty_s": _finite(board.uncertainty_s, 6),
-            "drift_ppm": _finite(clock.drift_ppm if clock else math.nan, 2),
-            "rtt_s": _finite(clock.rtt_s if clock else math.nan, 6),
-            "probes": clock.n_probes if clock else 0,
-            "generation": clock.generation if clock else 0,
-        },
+        "clock": clock_status(runtime),
         "streams": runtime.running.stream_status(),
         "counters": {
             "blocks": decoded.blocks,

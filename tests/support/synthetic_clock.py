@@ -37,7 +37,8 @@ class SyntheticLink:
     loaded board, up to 20 times the mean. Spikes delay single messages. Holds, about every
     `hold_every_s` and up to `hold_s` long, keep back all that comes meanwhile, as a wireless
     network does. A probe is lost with `loss_share`. Underruns, each of `underrun_s`, come every
-    `underrun_every_s`: the ticks stand still and lag from then on.
+    `underrun_every_s`: the ticks stand still and lag from then on. Every `late_every_s` the board
+    renders late, by up to `late_s`, and catches up at once.
     """
 
     rate_hz: float = 44100.0
@@ -60,6 +61,8 @@ class SyntheticLink:
     underrun_s: float = 0.0
     underrun_every_s: float = 3.0
     underrun_from_s: float = 0.0
+    late_s: float = 0.0
+    late_every_s: float = 1.0
     seed: int = 1
     silence: tuple[float, float] = (np.inf, np.inf)
     _rng: np.random.Generator = field(init=False)
@@ -72,6 +75,9 @@ class SyntheticLink:
         begins_s = self.start_s + np.cumsum(holds.exponential(self.hold_every_s, count))
         ends_s = begins_s + holds.uniform(0.0, self.hold_s, count) if self.hold_s else begins_s
         self._hold_begins_s, self._hold_ends_s = begins_s, np.maximum.accumulate(ends_s)
+        self._late_begins_s = self.start_s + np.arange(0.0, _LONGEST_RUN_S, self.late_every_s)
+        late_s = holds.uniform(0.0, self.late_s, len(self._late_begins_s))
+        self._late_ends_s = self._late_begins_s + late_s
 
     def true_time_s(self, ticks: np.ndarray | int) -> np.ndarray:
         """When ticks happened, by the convention that a burst's last tick is at the burst."""
@@ -90,13 +96,20 @@ class SyntheticLink:
 
     def tick_by(self, at_s: float) -> int:
         """The tick that the board would tell at a time."""
-        since = 0.0
+        since, at_s = 0.0, self._rendering(at_s)[0]
         for _ in range(3):
             since += (at_s - float(self._time_s(since))) * self._true_hz
         tick = self.first_tick + int(since // self.burst) * self.burst
         while self.underrun_s and float(self.true_time_s(tick)) > at_s:
             tick -= self.burst
         return tick
+
+    def _rendering(self, at_s: float) -> tuple[float, float]:
+        """Until when the board has rendered by a time, and when what is due then is rendered."""
+        late = int(np.searchsorted(self._late_begins_s, at_s, side="right")) - 1
+        if not self.late_s or late < 0 or at_s >= self._late_ends_s[late]:
+            return at_s, at_s
+        return float(self._late_begins_s[late]), float(self._late_ends_s[late])
 
     def _delay_s(self, base_s: float) -> float:
         delay = base_s
@@ -123,7 +136,8 @@ class SyntheticLink:
         while self.block_ticks:
             last += self.block_ticks
             over = self.first_tick - (self.first_tick - last) // self.burst * self.burst
-            at_s = max(before_s, self.arrives_s(float(self.true_time_s(over)), self.base_back_s))
+            sent_s = self._rendering(float(self.true_time_s(over)))[1]
+            at_s = max(before_s, self.arrives_s(sent_s, self.base_back_s))
             yield Event(at_s, np.nan, last)
             before_s = at_s
 

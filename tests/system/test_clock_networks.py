@@ -97,6 +97,16 @@ def test_uneven_networks(settings: dict[str, float], median_us: float, ready_s: 
 
 
 @pytest.mark.parametrize("jitter_ms", [0.0, 0.3])
+def test_bursts_that_are_rendered_late_are_no_underruns(jitter_ms: float) -> None:
+    for run in runs(30.0, late_s=0.03, jitter_s=jitter_ms / 1e3):
+        assert run.share_inside == 1.0
+        assert np.median(run.late(5.0)) <= 50e-6
+        assert run.ready_s <= 0.5
+        assert run.clock.discontinuities == 0
+        assert not run.clock.uneven
+
+
+@pytest.mark.parametrize("jitter_ms", [0.0, 0.3])
 @pytest.mark.parametrize("underrun_ms", [0.36, 1.5, 3.6, 36.0])
 def test_underruns_are_inside_announced_and_right_again(
     underrun_ms: float, jitter_ms: float
