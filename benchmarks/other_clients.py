@@ -5,15 +5,17 @@ from __future__ import annotations
 import threading
 import uuid
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, contextmanager, suppress
 from types import MappingProxyType
 from typing import Final
 
+from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import ClientConnection, connect
 
 from bela_module.config import parse_settings
 from bela_module.protocol.control_commands import CONNECTION_REPLY, encode_commands, list_command
 from bela_module.requests import StartRequest
+from bela_module.scripting.controller import Controller
 from bela_module.session.session import Session
 from bela_module.streams.lsl.outlets import LslOutlets
 from bela_module.streams.lsl_clock import local_clock
@@ -64,7 +66,7 @@ def bursts_of_lists(port: int, _variable: str) -> Iterator[None]:
 
 @contextmanager
 def busy_client(port: int, _variable: str) -> Iterator[None]:
-    """Run a client that asks 33 times a second, as a busy Controller does."""
+    """Run a client that asks 33 times a second."""
 
     def ask(client: ClientConnection, pause: Pause) -> None:
         while not pause(_BUSY_PERIOD_S):
@@ -85,7 +87,7 @@ def _asking(port: int, ask: Callable[[ClientConnection, Pause], None]) -> Iterat
         client.send(CONNECTION_REPLY)
         threads = [
             threading.Thread(target=ask, args=(client, stop.wait)),
-            threading.Thread(target=lambda: [None for _ in client]),
+            threading.Thread(target=_drain, args=(client,)),
         ]
         for thread in threads:
             thread.start()
@@ -98,12 +100,41 @@ def _asking(port: int, ask: Callable[[ClientConnection, Pause], None]) -> Iterat
             threads[1].join()
 
 
+def _drain(client: ClientConnection) -> None:
+    """Read what comes until the connection ends; the board does not answer a close frame."""
+    with suppress(ConnectionClosed):
+        for _ in client:
+            pass
+
+
+@contextmanager
+def busy_controller(port: int, variable: str) -> Iterator[None]:
+    """Run a `Controller` that asks for a value, again and again."""
+    stop = threading.Event()
+    controller = Controller("127.0.0.1", port)
+    controller.connect()
+
+    def ask() -> None:
+        while not stop.wait(_BUSY_PERIOD_S):
+            controller.get_value([variable])
+
+    thread = threading.Thread(target=ask)
+    thread.start()
+    try:
+        yield
+    finally:
+        stop.set()
+        thread.join()
+        controller.disconnect()
+
+
 OTHERS: Final[Mapping[str, Callable[[int, str], AbstractContextManager[None]]]] = MappingProxyType(
     {
         "": no_client,
         "a second module": second_module,
         "200 lists in 0.3 s, every 3 s": bursts_of_lists,
         "33 lists a second": busy_client,
+        "a busy Controller": busy_controller,
     }
 )
 """Other clients by name."""
