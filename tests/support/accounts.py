@@ -226,7 +226,7 @@ class Ledger:
         """Give the latest and the earliest tick from which values of a boot have to count."""
         if boot > begin.boot:
             # From the first reply that tells of the restart; that one is asked for twice.
-            lists = [c.tick for c in self._ours("list") if c.boot == boot]
+            lists = self._asked_lists(boot)
             latest = lists[self.n_unsure] if len(lists) > self.n_unsure else self._boot_end(boot)
             return latest + 1, self.board.clocks[boot].first_tick
         first_tick = begin.timestamp_of(name)
@@ -251,9 +251,14 @@ class Ledger:
             earliest = last_tick  # it came to its end by itself
         return min(earliest, last_tick), min(latest, last_tick)
 
+    def _asked_lists(self, boot: int) -> list[int]:
+        """Give the ticks of our requests for the list; one message may ask several times."""
+        ticks = (command.tick for command in self._ours("list") if command.boot == boot)
+        return list(dict.fromkeys(ticks))
+
     def _told_ticks(self, name: str, end: Command | None, boot: int) -> tuple[int, int]:
         boot_end = self._boot_end(boot)
-        lists = [c.tick for c in self._ours("list") if c.boot == boot]
+        lists = self._asked_lists(boot)
         sure = lists[: -self.n_unsure]
         known = min(boot_end, sure[-1] - self.reply_lag_ticks if sure else -1)
         asked = end.timestamp_of(name) if end is not None and end.boot == boot else None
