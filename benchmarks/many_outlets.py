@@ -108,7 +108,7 @@ def measure(port: int, group: str, seconds: float) -> str:
     settings = parse_settings(
         {
             "board": {"host": "127.0.0.1", "port": port},
-            "streaming": {"group": group, "max_buffered_s": 60.0},
+            "streaming": {"group": group, "max_buffered_s": 60.0, "clock_stream": ""},
         },
         "benchmark",
     )
@@ -132,8 +132,8 @@ def measure(port: int, group: str, seconds: float) -> str:
         status = session.status()
         counts = {stream["name"]: stream["samples"] for stream in status["streams"]}
         widths = {stream["name"]: len(stream["variables"]) for stream in status["streams"]}
+        longest_s = standstill.end()  # what follows here holds the interpreter for long
         pulled = pull_all(inlets, counts)
-        longest_s = standstill.end()
         lost = sum(stream["lost"] for stream in status["streams"])
         pushed = sum(counts[name] * widths[name] for name in counts)
         received = sum(pulled[name] * widths[name] for name in pulled)
