@@ -171,4 +171,7 @@ async def _open_outlets(
                 runtime.notices.tell(problems[-1], cause=error)
         if opening:
             await asyncio.sleep(OUTLET_POLL_S)
+    for name in opening:
+        problems.append(f"{name}: LSL did not open the stream in {OUTLETS_VISIBLE_S} s")
+        runtime.notices.tell(problems[-1])
     return tuple(problems)

@@ -13,6 +13,7 @@ import pylsl
 import pytest
 
 from bela_module.errors import RequestError
+from bela_module.session.jobs import preparing
 from bela_module.simulator.simulated_board import SimulatedBoard
 from bela_module.streams.lsl_clock import local_clock
 from tests.support.session_helpers import (
@@ -132,6 +133,17 @@ def test_a_stream_that_cannot_be_opened_stands_in_problems_and_the_others_stream
         assert one.streams[f"{unique}a"]["lost"] == 0
         assert one.streams[f"{unique}b"]["samples"] == 0
         assert one.streams[f"{unique}b"]["lost"] > 0
+
+
+def test_an_outlet_that_is_not_there_in_time_stands_in_problems(
+    board: SimulatedBoard, unique: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(preparing, "OUTLETS_VISIBLE_S", 0.2)
+    with published_on(board, unique) as one:
+        monkeypatch.setattr(one.sink, "is_open", lambda plan: False)
+        one.prepare("a")
+        (problem,) = one.session.status()["problems"]
+        assert f"{unique}a: LSL did not open the stream in 0.2 s" == problem
 
 
 def test_slow_outlets_do_not_stop_the_loop(
