@@ -137,6 +137,8 @@ class StreamingSettings(_Section):
     exclusive: bool = False
     """Whether ``START`` first ends what other clients have left watched or monitored."""
     prefix: Annotated[str, AfterValidator(_checked_stream_name)] = "bela_"
+    prompt: Literal["auto", "off"] = "auto"
+    """Whether slow variables come value by value, within milliseconds; off: no monitors at all."""
     max_buffered_s: Positive = 10.0
     events_stream: StreamName = "bela_events"
     clock_stream: Annotated[str, AfterValidator(_checked_stream_name)] = "bela_clock"
@@ -147,7 +149,8 @@ class StreamSettings(_Section):
     """``[streams.NAME]``: a stream of one or several variables, and its metadata."""
 
     variables: Annotated[Names, Field(min_length=1)]
-    mode: Literal["watch", "monitor"] = "watch"
+    mode: Literal["watch", "monitor"] | None = None
+    """``watch``: in blocks, also where single values would be prompter; None: whatever is best."""
     period_s: Positive | None = None
     """Time between two values; only in mode ``monitor``."""
     type: Name = "Bela"
@@ -176,7 +179,7 @@ class StreamSettings(_Section):
                     f"{key} must be as many as variables: "
                     f"{len(texts)} {key} for {len(self.variables)} variables"
                 )
-        if self.mode == "watch" and self.period_s is not None:
+        if self.mode != "monitor" and self.period_s is not None:
             raise ValueError('period_s needs mode = "monitor"')
         if self.mode == "monitor" and self.nominal_rate_hz is not None:
             raise ValueError('nominal_rate_hz needs mode = "watch": monitored values are irregular')

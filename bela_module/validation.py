@@ -8,6 +8,7 @@ given, what is allowed.
 from __future__ import annotations
 
 import difflib
+import hashlib
 import reprlib
 from collections.abc import Sequence
 from typing import Annotated, Any, Final, Literal, get_args
@@ -21,6 +22,7 @@ MAX_NAME_CHARS: Final = 200
 """Longest name of a variable or a stream that is accepted."""
 
 _SHOWN_CHARS: Final = 60
+_MAX_PRINTED_CHARS: Final = 100
 
 # Pydantic's messages for these name Python types or its own internals.
 _RULES: Final = {
@@ -57,6 +59,25 @@ def shown(value: object) -> str:
     if len(text) > _SHOWN_CHARS:
         text = f"{text[: _SHOWN_CHARS - 3]}..."
     return text
+
+
+def printable_name(name: str) -> str:
+    """Make a name that LSL, XML and files take, the same each time; most names are one already.
+
+    C++ allows any text as a variable's name. Quotes would keep LSL from finding a stream, and
+    control characters are not allowed in XML. What is replaced or cut makes place for a hash of
+    the whole name, so that two names stay two.
+    """
+    safe = "".join("_" if char in "'\"" or not char.isprintable() else char for char in name)
+    if safe == name and len(name) <= _MAX_PRINTED_CHARS:
+        return name
+    digest = hashlib.sha256(name.encode("utf-8", "surrogatepass")).hexdigest()[:6]
+    return f"{safe[:_MAX_PRINTED_CHARS]}~{digest}"
+
+
+def shorten(name: str) -> str:
+    """Bound the length of a name for people: at most ``MAX_NAME_CHARS`` characters."""
+    return name if len(name) <= MAX_NAME_CHARS else f"{name[: MAX_NAME_CHARS - 3]}..."
 
 
 def to_python(value: object) -> object:

@@ -110,7 +110,9 @@ def shortcoming(status: Status) -> str | None:
     streams = status["streams"]
     if not streams:
         return status["last_error"] or "no stream was begun"
-    silent = [s["name"] for s in streams if s["samples"] == 0 and s["mode"] == "dense"]
+    silent = [
+        s["name"] for s in streams if s["samples"] == 0 and s["mode"] == "dense" and s["assigned"]
+    ]
     if silent:
         return f"no samples in {', '.join(silent)}"
     if status["shortfalls"]:

@@ -187,6 +187,7 @@ def _settings(options: argparse.Namespace) -> Settings:
     return with_overrides(
         settings_of(options),
         server={"ip": options.ip, "port": options.port},
+        streaming={"prompt": options.prompt},
         log={"level": options.log_level},
     )
 
@@ -219,6 +220,12 @@ def _parser(overview: str) -> argparse.ArgumentParser:
         "--group",
         choices=("auto", "none", "all"),
         help="which variables share streams: many, none or all (default: the config, auto)",
+    )
+    parser.add_argument(
+        "--prompt",
+        choices=("auto", "off"),
+        help="whether slow variables come value by value (default: the config, auto); off beside "
+        "a pybela Streamer on the same board",
     )
     parser.add_argument("--duration", metavar="S", type=_seconds, help="end after so many seconds")
     parser.add_argument(

@@ -285,7 +285,11 @@ class LiveBoard:
     def _open(self) -> None:
         sink = self._sink = RunSink()
         session = Session(
-            self.settings, sink=lambda: sink, now=local_clock, exclusive=self._exclusive
+            self.settings,
+            sink=lambda: sink,
+            now=local_clock,
+            exclusive=self._exclusive,
+            prefers_blocks=True,  # scripts count on buffers of many values
         )
         session.open()
         self._session = session

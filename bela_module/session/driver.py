@@ -22,6 +22,7 @@ from bela_module.session.board.board_state import BoardState
 from bela_module.session.board.prober import Prober
 from bela_module.session.clock_stream import ClockStream
 from bela_module.session.delivery.step_surveyor import StepSurveyor
+from bela_module.session.delivery.transport import adjust_transport
 from bela_module.session.health import HealthMonitor
 from bela_module.session.job_queue import JobQueue
 from bela_module.session.jobs.ending import end
@@ -357,6 +358,8 @@ class Driver:
             for delivery in runtime.running:
                 if delivery.progress():
                     await end(runtime, client, delivery)
+                else:
+                    await adjust_transport(delivery, client)
             self._enter_connected_state()
             await self._close_unused_data(client)
             if runtime.running.needs_data:
@@ -415,12 +418,12 @@ class Driver:
         runtime = self.runtime
         result = runtime.board.receive(message)
         if isinstance(result, Block):
-            if runtime.surveyor.take(result):
+            if runtime.surveyor.take(result, arrived_s):
                 return
-            for delivery in runtime.running:
-                if delivery.take(result, arrived_s):
-                    return
-            runtime.board.counters.foreign_blocks += 1
+            # A single value can be wanted by a START and by a MONITOR.
+            taken = [delivery.take(result, arrived_s) for delivery in runtime.running]
+            if not any(taken):
+                runtime.board.counters.foreign_blocks += 1
         elif isinstance(result, Refusal) and result.reason is RefusalReason.ORPHAN_HEADER:
             index = int(result.detail.split("/", 1)[0])
             for delivery in runtime.running:

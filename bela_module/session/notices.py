@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from bela_module.streams.sink import Sink
+from bela_module.validation import shorten
 
 logger = logging.getLogger(__name__)
 
@@ -78,6 +79,11 @@ class Notices:
         self._keep(text, text)
         self._publish(text, event or f"error {text}", cause)
 
+    def inform(self, text: str) -> None:
+        """Tell of something that is as it should be, but worth knowing; no error."""
+        self._keep(text, text)
+        logger.info("%s", text)
+
     def tell_from_thread(self, text: str) -> None:
         """Tell what went wrong, from another thread than the session's."""
         try:
@@ -91,7 +97,7 @@ class Notices:
 
         When it was may not be known (NaN); the event is then one of now.
         """
-        text = f"gap {name} {n_values}"
+        text = f"gap {shorten(name)} {n_values}"
         self.mark(text, self.now() if math.isnan(lsl_s) else lsl_s)
         self._n_gaps += 1
         if len(self._gaps) < _MAX_NAMED:

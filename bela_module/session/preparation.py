@@ -8,8 +8,8 @@ from typing import Any
 
 from bela_module.protocol.variables import Variable
 from bela_module.streams.sink import StreamFacts
-from bela_module.streams.stream_plans import StreamPlan
-from bela_module.validation import Group
+from bela_module.streams.stream_plans import StreamMode, StreamPlan
+from bela_module.validation import Group, shorten
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,12 +48,14 @@ class Preparation:
         return [
             {
                 "name": plan.name,
-                "variables": [variable.name for variable in plan.variables],
+                "variables": [shorten(variable.name) for variable in plan.variables],
                 "mode": plan.mode.value,
+                "delivery": "single" if plan.mode is StreamMode.MONITOR else "block",
                 "format": plan.sample_format.value,
                 "nominal_rate_hz": facts.nominal_rate_hz if facts is not None else None,
                 "effective_rate_hz": None,
                 "samples": 0,
+                "assigned": True,
                 "lost": 0,
                 "gaps": 0,
                 "last_lsl_s": None,

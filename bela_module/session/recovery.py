@@ -45,8 +45,11 @@ async def take_over(runtime: Runtime, client: BoardClient, *, fresh: bool = Fals
         runtime.sink.keep(runtime.board.variables)
         # Watches outlive a connection: what goes on would begin with a splice of then and now.
         ours = frozenset(changes.left | _names_of(runtime.running))
+        runtime.board.monitors.forget()
+        runtime.board.ending |= ours
         await clear(client, runtime.board, ours=ours, others=False)
         changes.ended(ours)
+        runtime.board.ended_monitors |= ours
     else:
         await end_what_is_left(runtime, client)
     if waiting:

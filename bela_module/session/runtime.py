@@ -19,6 +19,7 @@ from bela_module.session.states import SessionState
 from bela_module.session.time_limits import CLEANING_S
 from bela_module.state_machine import StateMachine
 from bela_module.streams.sink import Sink
+from bela_module.validation import shorten
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,10 +32,13 @@ class Options:
         Whether START ends first what other clients have left watched or monitored.
     obeys_ticks : bool
         Whether the board begins and ends streams where it is told; a recording does not.
+    prefers_blocks : bool
+        Whether values come in blocks wherever these have their times; else as soon as they can.
     """
 
     exclusive: bool = False
     obeys_ticks: bool = True
+    prefers_blocks: bool = False
 
 
 @dataclass(slots=True)
@@ -147,6 +151,11 @@ class Runtime:
         """Forget a delivery that has ended; its problems become shortfalls."""
         for problem in (*self.connection_problems, *delivery.problems):
             self.running.note_shortfall(problem)
+        for name, n_values in delivery.withheld.items():
+            self.running.note_shortfall(
+                f"{shorten(name)}: {n_values} values withheld: its blocks do not tell when they "
+                "were assigned; declare it with kTimestampSample in the sketch"
+            )
         self.running.drop(delivery)
         if not self.running:
             self.connection_problems = ()

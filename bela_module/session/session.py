@@ -67,12 +67,13 @@ class Session:
         recorder: WireRecorder | None = None,
         exclusive: bool = False,
         obeys_ticks: bool = True,
+        prefers_blocks: bool = False,
     ) -> None:
         self.settings = settings
         self._make_sink = sink
         self._now = now
         self._recorder = recorder
-        self._options = Options(exclusive=exclusive, obeys_ticks=obeys_ticks)
+        self._options = Options(exclusive, obeys_ticks, prefers_blocks)
         self._subscribers: list[Subscriber] = []
         self._thread: threading.Thread | None = None
         self._loop: asyncio.AbstractEventLoop | None = None

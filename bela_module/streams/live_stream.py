@@ -19,7 +19,9 @@ from bela_module.streams.stream_plans import StreamMode, StreamPlan
 from bela_module.streams.time_limits import RATE_WINDOW_S
 from bela_module.tracking.row_alignment import RowAligner
 from bela_module.tracking.runs import Gap, GapReason, Tracker, ValueRun
+from bela_module.tracking.single_values import Transport
 from bela_module.tracking.trackers import tracker_for
+from bela_module.validation import shorten
 
 Stamper = Callable[[Ticks], Stamps]
 
@@ -68,6 +70,7 @@ class LiveStream:
         )
         self.facts: StreamFacts | None = None
         self.samples = 0
+        self.is_assigned = True
         self.refused = 0
         self.last_lsl_s: float | None = None
         self.delay_s: float | None = None
@@ -124,6 +127,19 @@ class LiveStream:
     def tracker_of(self, variable: Variable) -> Tracker:
         """Return the tracker of a member."""
         return self.trackers[self._members[variable.name]]
+
+    def ignore_singles(self) -> None:
+        """Take the values of all members from blocks again."""
+        for member, tracker in enumerate(self.trackers):
+            self._take(member, tracker.ignore_singles())
+
+    @property
+    def delivery(self) -> str:
+        """Whether its values come in blocks or singly: ``block`` or ``single``."""
+        if self.plan.mode is StreamMode.MONITOR:
+            return Transport.SINGLE.value
+        single = all(tracker.transport is Transport.SINGLE for tracker in self.trackers)
+        return (Transport.SINGLE if single else Transport.BLOCK).value
 
     def step_of(self, variable: Variable) -> float | None:
         """Return the ticks between two values of a member, if they are known."""
@@ -356,12 +372,14 @@ class LiveStream:
         nominal_hz = self.facts.nominal_rate_hz if self.facts is not None else None
         return {
             "name": self.plan.name,
-            "variables": [variable.name for variable in self.plan.variables],
+            "variables": [shorten(variable.name) for variable in self.plan.variables],
             "mode": self.plan.mode.value,
+            "delivery": self.delivery,
             "format": self.plan.sample_format.value,
             "nominal_rate_hz": nominal_hz,
             "effective_rate_hz": _rounded(self.effective_rate_hz, 3),
             "samples": self.samples,
+            "assigned": self.is_assigned,
             "lost": self.lost,
             "gaps": self.gaps,
             "last_lsl_s": _rounded(self.last_lsl_s, 6),

@@ -16,7 +16,7 @@ from bela_module.errors import RequestError, UnknownVariableError
 from bela_module.protocol.variables import Variable
 from bela_module.streams.sample_formats import SampleFormat, sample_format
 from bela_module.streams.shared_streams import membership_hash, share_streams
-from bela_module.validation import Group
+from bela_module.validation import Group, printable_name
 
 
 class StreamMode(StrEnum):
@@ -49,7 +49,14 @@ class StreamPlan:
         """Label of each channel: the variables' names unless configured."""
         if self.settings is not None and self.settings.labels:
             return tuple(self.settings.labels)
-        return tuple(variable.name for variable in self.variables)
+        return tuple(printable_name(variable.name) for variable in self.variables)
+
+
+def may_come_singly(plan: StreamPlan) -> bool:
+    """Tell whether the values of a stream may come one by one, if that is prompter."""
+    if plan.mode is StreamMode.MONITOR or plan.membership:
+        return False
+    return plan.settings is None or plan.settings.mode is None
 
 
 def reachable(variables: Sequence[Variable]) -> tuple[Variable, ...]:
@@ -69,8 +76,12 @@ def choose_variables(
     ------
     UnknownVariableError
         When the board has not all of them.
+    RequestError
+        When it has none at all.
     """
     known = {variable.name: variable for variable in reachable(variables)}
+    if not known and not asked:
+        raise RequestError("the board's sketch has no variables: there is nothing to stream")
     names = list(asked or settings.streaming.variables)
     if not names:
         names = [name for stream in settings.streams.values() for name in stream.variables]
@@ -118,7 +129,8 @@ def plan_streams(
             for member in members:
                 del rest[member.name]
     for variable in rest.values():
-        plans.append(_plan(prefix + variable.name, (variable,), None, monitor))
+        name = prefix + printable_name(variable.name)
+        plans.append(_plan(name, (variable,), None, monitor))
     own = (settings.streaming.events_stream, settings.streaming.clock_stream)
     _check_names([*filter(None, own), *(plan.name for plan in plans)])
     return tuple(plans)

@@ -68,7 +68,11 @@ def largest_step(evidence: Sequence[BlockEvidence]) -> float:
 
 
 def infer_step(
-    evidence: Sequence[BlockEvidence], block_values: int, *, final: bool = False
+    evidence: Sequence[BlockEvidence],
+    block_values: int,
+    *,
+    final: bool = False,
+    limit: float = math.inf,
 ) -> int | float | None:
     """Infer the step from successive blocks.
 
@@ -80,6 +84,8 @@ def infer_step(
         Number of values that a full block holds.
     final : bool, optional
         Whether to decide on what is there, since no more will come.
+    limit : float, optional
+        The largest step that is possible for another reason, such as a known end.
 
     Returns
     -------
@@ -92,10 +98,9 @@ def infer_step(
     Some blocks alone cannot tell a step of 2 from a step of 1 with every other block lost, which
     an overflowing board does for nine blocks in a row. A step of 1 is certain as soon as nothing
     larger is possible, or two distances say so; a larger one is decided when no more blocks are
-    to be waited for. With but one distance to go by, which is not regular, 1 is taken then, for
-    sketches rarely assign a dense variable otherwise.
+    to be waited for. With but one distance to go by, which is not regular, it stays open.
     """
-    limit = largest_step(evidence)
+    limit = min(limit, largest_step(evidence))
     if 1 <= limit < 2:
         return 1
     pairs = [(before, after) for before, after in pairwise(evidence) if after.tick > before.tick]
@@ -116,7 +121,7 @@ def infer_step(
     if distances and limit < 1:
         return median(distances) / block_values
     if len(distances) < 2:
-        return 1
+        return None
     largest = int(min(limit, *distances))
     if all(distance % largest == 0 for distance in distances) and largest > 1:
         return largest

@@ -45,6 +45,8 @@ class DenseTracker(Tracker):
         self.step_changes = 0
         self._size = variable.layout.value_count
         self._step: int | float | None = None
+        self._spacing: float = 0
+        self._step_is_doubtful = False
         self._forget()
 
     def _forget(self) -> None:
@@ -58,6 +60,7 @@ class DenseTracker(Tracker):
         self._accounted = 0
         self._n_zeros = 0
         self._step_is_new = False
+        self._pauses = False
 
     @property
     def step_ticks(self) -> int | float | None:
@@ -97,8 +100,20 @@ class DenseTracker(Tracker):
         super().begin(first_tick, last_tick, step_ticks)
         self._forget()
         self._start_tick = first_tick
+        self._spacing = step_ticks or 0
+        self._step_is_doubtful = False
         if step_ticks is not None:
             self._step = int(step_ticks) if step_ticks == int(step_ticks) else step_ticks
+
+    def expect_spacing(self, ticks: int, *, doubtful: bool) -> None:
+        """Learn how far ticks with values are apart: see the base class."""
+        self._spacing = ticks
+        self._step_is_doubtful = doubtful and isinstance(self._step, int)
+
+    @property
+    def is_step_proven(self) -> bool:
+        """Whether blocks have shown that the step is right."""
+        return self._begun and not self._step_is_doubtful
 
     def add(self, block: Block, possible_tick: float = math.inf) -> list[TrackedItem]:
         """Take the next block: see the base class."""
@@ -146,12 +161,12 @@ class DenseTracker(Tracker):
         """Account for everything: see the base class."""
         items = self._place_waiting(final=True)
         if self._step is None:
-            return items + self._lose_dropped()
+            return items + self._lose_dropped() + self._withhold_waiting()
         if not self._begun:
             if self._start_tick is None:
                 return items
             self._begin_after(self._start_tick - math.ceil(self._step))
-        if self._end_tick is None:
+        if self._end_tick is None or (self._pauses and not self._interrupted):
             return items + self._withhold_zeros(self._step)
         return items + self._close_end(self._end_tick, self._step)
 
@@ -169,7 +184,9 @@ class DenseTracker(Tracker):
             if len(recent) > MAX_EVIDENCE:
                 self._step = steady_step(recent, self._size) or step
             return
-        if 1 <= evidence.step_limit < step:
+        if evidence.step_limit < 1 <= step:
+            new = None  # several values a tick: how many, the next blocks tell
+        elif 1 <= evidence.step_limit < step:
             new = infer_step([evidence], self._size)
         elif before is not None and self._contradicts(arrival, step):
             new = infer_step([before, evidence], self._size)
@@ -178,8 +195,8 @@ class DenseTracker(Tracker):
         elif len(recent) == recent.maxlen:
             new = steady_step(recent, self._size) or step
         if new != step:
-            self._step, self._step_is_new = new, True
-            self.step_changes += 1
+            self._step, self._step_is_new = new, self._begun
+            self.step_changes += self._begun
             self._previous, self._n_zeros = None, 0
             recent.clear()
             recent.append(evidence)
@@ -207,8 +224,12 @@ class DenseTracker(Tracker):
             if self._step is None:
                 evidence = [arrival.evidence for arrival in self._waiting]
                 enough = final or len(evidence) >= MAX_EVIDENCE
-                self._step = infer_step(evidence, self._size, final=enough)
+                self._step = infer_step(
+                    evidence, self._size, final=enough, limit=self._limit_by_end(evidence[-1])
+                )
             if self._step is None or (self.uneven and len(self._waiting) == 1 and not final):
+                break
+            if self._step_is_doubtful and not (final or self._settle_step()):
                 break
             if isinstance(self._step, int) and not final and self._is_open(self._step):
                 break
@@ -223,6 +244,26 @@ class DenseTracker(Tracker):
             self._previous = arrival
             self._interrupted = self._step_is_new = False
         return items
+
+    def _settle_step(self) -> bool:
+        """Compare the first two blocks: at each tick there may be several values, all alike."""
+        if len(self._waiting) < 2:
+            return False
+        self._step_is_doubtful = False
+        distance = self._waiting[1].tick - self._waiting[0].tick
+        full_ticks = self._size * (self._step or 1)
+        if 0 < distance < full_ticks and full_ticks % distance == 0:
+            step = distance / self._size
+            self._step = int(step) if step.is_integer() else step
+        return True
+
+    def _limit_by_end(self, newest: BlockEvidence) -> float:
+        """Give the largest step at which the values of the last block lie before the end."""
+        if self._end_tick is None:
+            return math.inf
+        # A board that ends with the next value assigns all but the last before that tick.
+        n_steps = newest.n_certain - (2 if self._next_too else 1)
+        return (self._end_tick - newest.tick) / n_steps if n_steps > 0 else math.inf
 
     def _is_open(self, step: int) -> bool:
         """Tell whether all blocks that wait may be an uneven variable's, or follow losses."""
@@ -244,6 +285,8 @@ class DenseTracker(Tracker):
         if self._dropped:
             return self._dropped[0].tick - math.ceil(step)
         if self._start_tick is None or self.uneven:
+            return just_before
+        if tick - self._start_tick < self._spacing and not self._interrupted:
             return just_before
         if self._interrupted or self._start_is_certain:
             return self._start_tick - math.ceil(step)
@@ -342,6 +385,17 @@ class DenseTracker(Tracker):
             return []
         return [self._gap(dropped[0].tick, dropped[-1].tick, n_values, GapReason.RECONNECTED)]
 
+    def _withhold_waiting(self) -> list[TrackedItem]:
+        """Count the values of blocks whose step is not known, as nobody can tell their ticks."""
+        waiting, self._waiting = self._waiting, []
+        n_values = sum(arrival.n_certain for arrival in waiting)
+        if n_values == 0:
+            return []
+        last_tick = waiting[-1].tick if self._end_tick is None else self._end_tick
+        first_tick = waiting[0].tick
+        reason = GapReason.UNKNOWN_STEP
+        return [self._gap(first_tick, max(first_tick, last_tick), n_values, reason)]
+
     def _give(self, values: Array, first_tick: int, step: int) -> TrackedItem:
         ticks = np.arange(first_tick, first_tick + values.size * step, step, dtype=np.int64)
         self._accounted = first_tick + (values.size - 1) * step
@@ -365,7 +419,7 @@ class DenseTracker(Tracker):
         spread = interpolate_ticks(arrival.evidence, self._size, step, following, self._end_tick)
         n_given = spread.ticks.size
         items += self._give_uneven(spread.ticks, arrival.values[:n_given])
-        if spread.missing is not None and following is not None:
+        if spread.missing is not None and following is not None and not self._pauses:
             items += self._lose_until(following, step, spread.missing)
         self._n_zeros = self._size - n_given if following is None else 0
         return items

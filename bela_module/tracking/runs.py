@@ -7,12 +7,13 @@ from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TypeAlias
 
 from bela_module.protocol.data_channel import Block
 from bela_module.protocol.variables import Array, Ticks, Variable
+from bela_module.tracking.single_values import Transport
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -40,6 +41,8 @@ class GapReason(StrEnum):
     RECONNECTED = "the connection was lost for a while"
     STEP = "the time between values changed"
     UNKNOWN_END = "the end is not known: zeros that may be padding were left out"
+    UNKNOWN_STEP = "when they were assigned is not known"
+    TOO_CLOSE = "assigned less than two ticks apart: single values do not carry all of them"
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,12 +59,16 @@ class Gap:
         after a lost connection may be 0. With ``UNKNOWN_END``: at most as many.
     reason : GapReason
         Why.
+    late : ValueRun or None
+        The values, where they became known after later ones were given: for sinks that can take
+        them out of order.
     """
 
     first_tick: int
     last_tick: int
     n_values: int
     reason: GapReason
+    late: ValueRun | None = field(default=None, compare=False)
 
 
 TrackedItem: TypeAlias = ValueRun | Gap
@@ -91,6 +98,9 @@ class Tracker(ABC):
         Blocks that began before the stream, or before a reconnect, and were dropped.
     last_tick : int or None
         Last tick that was delivered or accounted for in this run of the stream.
+    too_close : bool
+        Whether values were seen that were assigned less than two ticks apart, so that single
+        values do not carry all of them.
     """
 
     def __init__(self, variable: Variable) -> None:
@@ -102,6 +112,7 @@ class Tracker(ABC):
         self.repeated = 0
         self.stale = 0
         self.last_tick: int | None = None
+        self.too_close = False
         self._floor_tick: int | None = None
         self._end_tick: int | None = None
         self._next_too = False
@@ -112,6 +123,31 @@ class Tracker(ABC):
     def step_ticks(self) -> int | float | None:
         """Ticks from one value to the next; ``None`` when not known, or without a meaning."""
         return None
+
+    @property
+    def transport(self) -> Transport:
+        """Where the values are taken from."""
+        return Transport.BLOCK
+
+    @property
+    def awaits_block(self) -> bool:
+        """Whether single values are held until a block has what came before them."""
+        return False
+
+    def take_singles(self, *, from_start: bool = False) -> None:  # noqa: B027 - some have none
+        """Take the values that come singly from now on: the board was asked for all of them.
+
+        Parameters
+        ----------
+        from_start : bool
+            Whether nothing is on its way in blocks that comes before the first of them, as at the
+            beginning of a run and after a reconnect; otherwise single values are held until a
+            block closes what came before.
+        """
+
+    def ignore_singles(self) -> list[TrackedItem]:
+        """Take values from blocks again, from the last one given on."""
+        return []
 
     @property
     def end_tick(self) -> int | None:
@@ -150,6 +186,7 @@ class Tracker(ABC):
         self._next_too = False
         self._start_is_certain = False
         self._interrupted = False
+        self.too_close = False
 
     def confirm_start(self) -> None:
         """Record that the board knew of the start in time.
@@ -158,6 +195,22 @@ class Tracker(ABC):
         board may have begun late.
         """
         self._start_is_certain = True
+
+    def expect_spacing(self, ticks: int, *, doubtful: bool) -> None:  # noqa: B027 - some have none
+        """Learn how far ticks with values are apart, at each of which several may come.
+
+        Parameters
+        ----------
+        ticks : int
+            Ticks between them.
+        doubtful : bool
+            Whether the step was never seen in blocks: then a second one is waited for.
+        """
+
+    @property
+    def is_step_proven(self) -> bool:
+        """Whether blocks have shown that the step is right."""
+        return False
 
     @abstractmethod
     def add(self, block: Block, possible_tick: float = math.inf) -> list[TrackedItem]:
@@ -224,14 +277,21 @@ class Tracker(ABC):
         self.last_tick = int(ticks[-1])
         return ValueRun(ticks, values)
 
-    def _gap(self, first_tick: int, last_tick: int, n_values: int, reason: GapReason) -> Gap:
+    def _gap(
+        self,
+        first_tick: int,
+        last_tick: int,
+        n_values: int,
+        reason: GapReason,
+        late: ValueRun | None = None,
+    ) -> Gap:
         if reason is GapReason.UNKNOWN_END:
             self.withheld += n_values
         else:
             self.gaps += 1
             self.lost += n_values
         self.last_tick = last_tick if self.last_tick is None else max(last_tick, self.last_tick)
-        return Gap(first_tick, last_tick, n_values, reason)
+        return Gap(first_tick, last_tick, n_values, reason, late)
 
     def _is_stale(self, block: Block) -> bool:
         return self._floor_tick is not None and block.tick < self._floor_tick

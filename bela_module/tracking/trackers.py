@@ -1,143 +1,20 @@
-"""Trackers of sparse and monitored variables, and the choice of a variable's tracker. Pure, no I/O.
+"""The choice of a variable's tracker. Pure, no I/O.
 
 :func:`tracker_for` makes the tracker of a variable. It turns blocks, in order of arrival, into
-runs of values with exact ticks, and gaps with the number of values that are missing. Dense
-variables are tracked in ``dense_tracker``; the values of those here carry their own ticks.
+runs of values with exact ticks, and gaps with the number of values that are missing.
 """
 
 from __future__ import annotations
 
-import math
-from typing import Literal
-
-import numpy as np
-
-from bela_module.protocol.data_channel import Block
-from bela_module.protocol.variables import Ticks, Variable
-from bela_module.tracking.dense_tracker import DenseTracker
-from bela_module.tracking.runs import Gap, GapReason, TrackedItem, Tracker, ValueRun
-
-__all__ = [
-    "DenseTracker",
-    "Gap",
-    "GapReason",
-    "MonitorTracker",
-    "SparseTracker",
-    "TrackedItem",
-    "Tracker",
-    "ValueRun",
-    "tracker_for",
-]
-
-
-class SparseTracker(Tracker):
-    """Tracks a sparse variable; see ``Tracker`` for how to use it.
-
-    The ticks of its values do not tell whether some are missing between them. What is known to be
-    lost is what :meth:`missed_block` says; a gap is reported with the block that ends it, so that
-    its ticks are known.
-    """
-
-    def __init__(self, variable: Variable) -> None:
-        super().__init__(variable)
-        self._forget()
-
-    def _forget(self) -> None:
-        self._n_missing = 0
-        self._newest_tick = -1
-        self._newest_block_tick = -1
-
-    @property
-    def finished(self) -> bool:
-        """Whether a value at or after the known end has come."""
-        return self._end_tick is not None and self._newest_tick >= self._end_tick
-
-    def begin(
-        self,
-        first_tick: int | None = None,
-        last_tick: int | None = None,
-        step_ticks: float | None = None,
-    ) -> None:
-        """Begin a new run of the stream: see the base class."""
-        super().begin(first_tick, last_tick, step_ticks)
-        self._forget()
-
-    def add(self, block: Block, possible_tick: float = math.inf) -> list[TrackedItem]:
-        """Take the next block: see the base class."""
-        ticks = block.ticks
-        n_old = int(np.searchsorted(ticks, self._newest_tick, self._side(block)))
-        if self._is_stale(block):
-            self.stale += 1
-            if self._interrupted and self._newest_tick >= 0:
-                # A splice: its values cannot be trusted, but as many were written and are lost.
-                self._n_missing += ticks.size - n_old
-            return []
-        self.repeated += n_old
-        if n_old == ticks.size:
-            return []
-        items = self._close(block.tick - 1)
-        n_kept = self._count_before_end(ticks)
-        self._newest_tick = int(ticks[-1])
-        self._newest_block_tick = block.tick
-        if n_kept > n_old:
-            items.append(self._run(ticks[n_old:n_kept], block.values[n_old:n_kept]))
-        return items
-
-    def _count_before_end(self, ticks: Ticks) -> int:
-        """Count how many of a block's values belong to the stream."""
-        if self._end_tick is None:
-            return ticks.size
-        if self._next_too and not self.finished:
-            return min(int(np.searchsorted(ticks, self._end_tick)) + 1, ticks.size)
-        return int(np.searchsorted(ticks, self._end_tick, "right"))
-
-    def missed_block(self) -> list[TrackedItem]:
-        """Count a lost block: see the base class."""
-        self._n_missing += self.variable.layout.value_count
-        return []
-
-    def finish(self) -> list[TrackedItem]:
-        """Account for everything: see the base class."""
-        if self._n_missing == 0:
-            self._interrupted = False
-            return []
-        last_tick = self._newest_tick if self._end_tick is None else self._end_tick
-        return self._close(last_tick)
-
-    def _side(self, block: Block) -> Literal["left", "right"]:
-        """Tell whether values at the newest tick are further ones of it or come again.
-
-        A sketch may assign a variable twice in one tick, with the end of a block between.
-        """
-        goes_on = self._newest_block_tick < block.tick == self._newest_tick
-        return "left" if goes_on else "right"
-
-    def _close(self, last_tick: int) -> list[TrackedItem]:
-        """Report what is missing since the newest value, up to a tick."""
-        n_missing, self._n_missing = self._n_missing, 0
-        interrupted, self._interrupted = self._interrupted, False
-        begun = self._newest_tick >= 0
-        if not n_missing and not (interrupted and begun):
-            return []
-        reason = GapReason.RECONNECTED if interrupted else GapReason.LOST
-        first_tick = self._newest_tick + 1 if begun else min(self._floor_tick or 0, last_tick)
-        return [self._gap(first_tick, max(first_tick, last_tick), n_missing, reason)]
-
-
-class MonitorTracker(SparseTracker):
-    """Tracks the single values of a monitored variable."""
-
-    def missed_block(self) -> list[TrackedItem]:
-        """Do nothing: the missing payload may have been that of a watch."""
-        return []
-
-    def _side(self, block: Block) -> Literal["left", "right"]:
-        """Take a tick once, as a monitor gives it."""
-        return "right"
+from bela_module.protocol.variables import Variable
+from bela_module.tracking.prompt_dense import PromptDenseTracker
+from bela_module.tracking.prompt_sparse import PromptSparseTracker
+from bela_module.tracking.runs import Tracker
+from bela_module.tracking.sparse_tracker import MonitorTracker
 
 
 def tracker_for(variable: Variable, *, monitor: bool = False) -> Tracker:
-    """Make the tracker for a variable's watch blocks, or for its monitor blocks."""
+    """Make the tracker for what START or SCHEDULE stream, or for what MONITOR does."""
     if monitor:
         return MonitorTracker(variable)
-    return SparseTracker(variable) if variable.sparse else DenseTracker(variable)
+    return PromptSparseTracker(variable) if variable.sparse else PromptDenseTracker(variable)

@@ -10,7 +10,7 @@ import pytest
 
 from bela_module.config import Settings, parse_settings
 from bela_module.connection.capture_file import read_capture
-from bela_module.errors import UnknownVariableError
+from bela_module.errors import RequestError, UnknownVariableError
 from bela_module.protocol.control_channel import VariableList, parse_control_message
 from bela_module.protocol.variables import ValueType, Variable
 from bela_module.streams.sample_formats import SampleFormat
@@ -69,7 +69,8 @@ def test_unknown_names_of_the_configuration_are_refused_too() -> None:
 
 
 def test_a_board_without_variables() -> None:
-    assert choose_variables((), None, Settings()) == ()
+    with pytest.raises(RequestError, match="has no variables"):
+        choose_variables((), None, Settings())
     assert plan_streams((), Settings()) == ()
 
 

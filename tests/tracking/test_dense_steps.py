@@ -45,9 +45,10 @@ def test_what_blocks_prove(evidence: list[BlockEvidence], step: int | None) -> N
 @pytest.mark.parametrize(
     ("evidence", "step"),
     [
-        (row(0), 1),
+        (row(0), None),
         (row(0, 700), 1),
-        (row(0, 26_094), 1),
+        (row(0, 1100), None),
+        (row(0, 26_094), None),
         (row(0, 26_094, 52_287), 26_143.5 / SIZE),
         (row(0, 2 * SIZE), 2),
         (row(0, 6 * SIZE, late=3 * SIZE), 3),
@@ -60,8 +61,15 @@ def test_what_blocks_prove(evidence: list[BlockEvidence], step: int | None) -> N
         ([BlockEvidence(0, 256), *row(SIZE, 3 * SIZE)], 2),
     ],
 )
-def test_what_is_decided_when_no_more_comes(evidence: list[BlockEvidence], step: float) -> None:
+def test_what_is_decided_when_no_more_comes(
+    evidence: list[BlockEvidence], step: float | None
+) -> None:
     assert infer_step(evidence, SIZE, final=True) == step
+
+
+def test_a_known_end_limits_the_step() -> None:
+    assert infer_step(row(0), SIZE, final=True, limit=1.5) == 1
+    assert infer_step(row(0), SIZE, final=True, limit=2.5) is None
 
 
 def test_values_limit_the_step_by_when_they_arrived_and_by_the_next_block() -> None:

@@ -56,10 +56,37 @@ class TestStep:
         assert gaps_of(items) == [Gap(1, 2 * SIZE - 1, 2 * SIZE - 1, GapReason.LOST)]
         assert ticks_of(items) == [0, *range(2 * SIZE, 4 * SIZE)]
 
-    def test_single_block_at_the_end_has_a_step_of_one(self) -> None:
+    def test_single_block_with_nothing_else_known_is_withheld(self) -> None:
         made = tracker(None)
         made.add(block_of(0))
-        assert ticks_of(made.finish()) == list(range(SIZE))
+        assert made.finish() == [Gap(0, 0, SIZE, GapReason.UNKNOWN_STEP)]
+        assert (made.delivered, made.lost, made.step_ticks) == (0, SIZE, None)
+        assert made.finish() == []
+
+    @pytest.mark.parametrize("next_too", [False, True])
+    def test_single_block_up_to_a_known_end_has_a_step_of_one(self, next_too: bool) -> None:
+        made = tracker(None)
+        made.add(zeros_at(0, 300))
+        made.end_at(400, next_too=next_too)
+        assert ticks_of(made.finish()) == list(range(401))
+
+    @pytest.mark.parametrize("next_too", [False, True])
+    def test_single_block_up_to_a_later_end_is_withheld(self, next_too: bool) -> None:
+        made = tracker(None)
+        made.add(zeros_at(0, 57))
+        made.end_at(880_000, next_too=next_too)
+        assert made.finish() == [Gap(0, 880_000, 57, GapReason.UNKNOWN_STEP)]
+
+    def test_two_values_a_tick_wait_for_enough_blocks(self) -> None:
+        made = tracker(1)
+        items: list[TrackedItem] = []
+        for k in range(6):
+            tick = SIZE // 2 * k
+            items += made.add(block_of(tick), tick + SIZE // 2)
+        assert made.step_ticks == 0.5
+        assert gaps_of(items) == []
+        expected = np.repeat(np.arange(5 * SIZE // 2), 2).tolist()
+        assert ticks_of(items) == expected
 
     def test_step_that_proves_smaller_is_lowered_and_counted(self) -> None:
         made = tracker(2)

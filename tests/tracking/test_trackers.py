@@ -12,8 +12,10 @@ from hypothesis import strategies as st
 from bela_module.protocol.data_channel import Block
 from bela_module.protocol.variables import ValueType, Variable
 from bela_module.tracking.dense_tracker import DenseTracker
+from bela_module.tracking.prompt_sparse import PromptSparseTracker
 from bela_module.tracking.runs import Gap, GapReason, TrackedItem, ValueRun
-from bela_module.tracking.trackers import MonitorTracker, SparseTracker, tracker_for
+from bela_module.tracking.sparse_tracker import MonitorTracker, SparseTracker
+from bela_module.tracking.trackers import tracker_for
 
 TOUCH = Variable(3, "touch", ValueType.DOUBLE, sparse=True)
 POT = Variable(0, "pot", ValueType.FLOAT)
@@ -206,6 +208,6 @@ class TestMonitor:
 
 def test_each_variable_gets_its_tracker() -> None:
     assert isinstance(tracker_for(POT), DenseTracker)
-    assert type(tracker_for(TOUCH)) is SparseTracker
+    assert type(tracker_for(TOUCH)) is PromptSparseTracker
     assert isinstance(tracker_for(POT, monitor=True), MonitorTracker)
     assert isinstance(tracker_for(TOUCH, monitor=True), MonitorTracker)

@@ -19,6 +19,7 @@ from bela_module.protocol.data_channel import Block
 from bela_module.protocol.data_decoder import DataDecoder, Refusal
 from bela_module.protocol.variables import Ticks, Variable
 from bela_module.session.board.clock_sample import ClockSample
+from bela_module.session.board.monitor_periods import MonitorPeriods
 from bela_module.streams.sink import Origin, Stamps, StreamFacts
 from bela_module.streams.stream_plans import StreamMode, StreamPlan
 
@@ -78,6 +79,20 @@ class BoardState:
     _stated_s: float = 0.0
     steps: dict[str, float] = field(default_factory=dict)
     """Ticks between two values of a dense variable, by its name, as far as known."""
+    surveyed: dict[str, int] = field(default_factory=dict)
+    """Ticks between assignments by monitors, at each of which several values may come."""
+    proven: set[str] = field(default_factory=set)
+    """Variables whose step was seen in blocks."""
+    rates_hz: dict[str, float] = field(default_factory=dict)
+    """Values a second of variables that came singly and were too fast for it."""
+    too_close: set[str] = field(default_factory=set)
+    """Variables that were seen assigned less than two ticks apart."""
+    monitors: MonitorPeriods = field(default_factory=MonitorPeriods)
+    """What the board was told to monitor."""
+    ended_monitors: set[str] = field(default_factory=set)
+    """Variables whose monitor we have ended since the last reply."""
+    ending: set[str] = field(default_factory=set)
+    """Variables whose watch we have ended, as far as the board calls them watched still."""
 
     def take_reply(self, reply: ListReply, project: str) -> BoardNews:
         """Take in a reply to ``list``: variables, state and one more bound for the clock.
@@ -107,12 +122,14 @@ class BoardState:
         self.declared_rate_hz = listed.sample_rate_hz
         self.tick = listed.tick
         self.decoder.describe(listed.variables)
+        self.ended_monitors.clear()
+        self.ending.intersection_update(v.name for v in listed.variables if v.watched)
         verdict = clock.add_probe(
             reply.sent_s, reply.received_s, listed.tick, listed.tick_granularity
         )
         if verdict is ProbeVerdict.RESTARTED:
             news = BoardNews.RESTARTED
-            self.steps.clear()
+            self._forget_variables()
         if clock.ready:
             self.timeline.steer(clock, listed.tick)
             self._note_stated()
@@ -151,8 +168,26 @@ class BoardState:
         generation = self.clock.generation if self.clock is not None else 0
         self.clock = DeviceClock(listed.sample_rate_hz)
         self.clock.generation += generation
-        self.steps.clear()
+        self._forget_variables()
         return self.clock
+
+    def _forget_variables(self) -> None:
+        """Forget what was known of variables before a restart."""
+        self.steps.clear()
+        self.surveyed.clear()
+        self.proven.clear()
+        self.rates_hz.clear()
+        self.too_close.clear()
+        self.monitors.forget()
+        self.ending.clear()
+
+    def watched_by_others(self, ours: Container[str]) -> tuple[str, ...]:
+        """Return the names of variables that are watched, and not by us."""
+        return tuple(
+            variable.name
+            for variable in self.variables
+            if variable.watched and variable.name not in ours and variable.name not in self.ending
+        )
 
     def receive(self, message: bytes | str) -> Block | Refusal | None:
         """Decode one message of the data channel."""

@@ -9,7 +9,6 @@ from collections.abc import Mapping, Sequence
 from bela_module.connection.board_client import BoardClient
 from bela_module.protocol.control_commands import (
     Json,
-    monitor_command,
     unwatch_command,
     watch_command,
 )
@@ -20,6 +19,7 @@ from bela_module.session.delivery.time_limits import (
     POLL_S,
     UNWATCH_BEFORE_START_S,
 )
+from bela_module.session.delivery.transport import adjust_transport, begin_singles
 from bela_module.streams.stream_plans import StreamMode
 
 logger = logging.getLogger(__name__)
@@ -53,6 +53,7 @@ async def _wait_until_visible(delivery: Delivery, client: BoardClient) -> None:
     until_s = delivery.begun_s + delivery.step_limit_s
     while not (delivery.all_open or client.lost.done()) and delivery.now() <= until_s:
         await asyncio.sleep(POLL_S)
+        await adjust_transport(delivery, client)
     delivery.open_ready(*delivery.streams)
     until_s = delivery.now() + OUTLETS_OPEN_S
     while not (delivery.all_visible or client.lost.done()) and delivery.now() <= until_s:
@@ -93,7 +94,7 @@ async def ask_again(delivery: Delivery, client: BoardClient, names: Sequence[str
     watched = [v.name for v in delivery.watched if v.name in names]
     if monitored:
         periods = [delivery.periods[name] for name in monitored]
-        await client.send(monitor_command(monitored, periods))
+        await client.send(*delivery.board.monitors.ask(dict(zip(monitored, periods, strict=True))))
     if watched:
         soon = delivery.board.tick_at(delivery.now() + COMMAND_LEAD_S)
         await client.send(_watch_command(delivery, watched, dict.fromkeys(watched, soon)))
@@ -130,8 +131,11 @@ async def _watch(delivery: Delivery, client: BoardClient, *, resumed: bool) -> N
     else:
         delivery.begin_trackers(starts if ready else None)
     delivery.streaming_begins()
-    await client.send(_watch_command(delivery, names, starts if ready or windows else None))
+    singles = begin_singles(delivery)
+    watch = _watch_command(delivery, names, starts if ready or windows else None)
+    await client.send(watch, *singles)
     delivery.watchdog.asked(names, delivery.now())
+    await adjust_transport(delivery, client)  # of a very fast variable much has come already
     await delivery.prober.probe(client)  # its reply says that the board has read the command
     for stream, variable in delivery.members(StreamMode.DENSE, StreamMode.SPARSE):
         if ready and board.tick < starts[variable.name]:
@@ -158,6 +162,7 @@ async def _monitor(delivery: Delivery, client: BoardClient) -> None:
     delivery.streaming_begins()
     delivery.open_ready(*delivery.streams)
     if names:
-        await client.send(monitor_command(names, [delivery.periods[name] for name in names]))
+        monitors = delivery.board.monitors
+        await client.send(*monitors.ask({name: delivery.periods[name] for name in names}))
         delivery.watchdog.asked(names, delivery.now())
         await delivery.prober.probe(client)  # its reply says that the board has read the command

@@ -57,6 +57,7 @@ class BlockRouter:
                     self.missing[variable.name] = Cause.RETYPED
                 else:
                     self._routes[found.index, monitored] = stream, variable
+                    self._routes.setdefault((found.index, True), (stream, variable))
 
     def route_of(self, variable_index: int, *, monitor: bool) -> Route | None:
         """Return the stream and the variable of a number on the board, if there is one."""

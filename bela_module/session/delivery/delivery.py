@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -9,8 +10,10 @@ from enum import StrEnum
 from bela_module.protocol.data_channel import Block
 from bela_module.protocol.variables import Variable
 from bela_module.session.board.board_state import BoardState
+from bela_module.session.board.monitor_periods import MonitorUse
 from bela_module.session.board.prober import Prober
 from bela_module.session.delivery.block_router import BlockRouter
+from bela_module.session.delivery.prompt_state import PromptState
 from bela_module.session.delivery.schedule import Schedule
 from bela_module.session.delivery.states import (
     INTERRUPTED,
@@ -28,6 +31,8 @@ from bela_module.streams.sink import Sink, StreamFacts
 from bela_module.streams.states import StreamState
 from bela_module.streams.stream_plans import StreamMode, StreamPlan
 from bela_module.tracking.runs import Gap, GapReason
+from bela_module.tracking.single_values import Transport
+from bela_module.tracking.sparse_tracker import MonitorTracker
 
 _STARTING = (DeliveryState.STARTING, DeliveryState.STARTING_INTERRUPTED)
 _STREAMING = (DeliveryState.STREAMING, DeliveryState.STREAMING_INTERRUPTED)
@@ -73,6 +78,8 @@ class Delivery:
     obeys_ticks : bool
         Whether the board begins and ends where it is told, as a recording does not: what that
         lacks before and after is no loss.
+    prompt : PromptState
+        Whether values may come one by one.
     """
 
     kind: DeliveryKind
@@ -87,10 +94,15 @@ class Delivery:
     delay_s: float = 0.0
     facts: Mapping[str, StreamFacts] = field(default_factory=dict)
     obeys_ticks: bool = True
+    prompt: PromptState = field(default_factory=PromptState)
     problems: tuple[str, ...] = ()
     """What is wrong with it now, in words."""
     starts: dict[str, int] = field(default_factory=dict)
     """The tick from which on each variable was asked for on this connection."""
+    withheld: Counter[str] = field(default_factory=Counter)
+    """Values of each variable that were not given, since nobody can tell when they were taken."""
+    restarted: Counter[str] = field(default_factory=Counter)
+    """How often a block of each variable began where none should."""
     restart_tick: int | None = None
     """Where a new boot of the board began, until the trackers have begun there, too."""
     begun_s: float = 0.0
@@ -191,12 +203,22 @@ class Delivery:
         stream, variable = route
         if variable.identity != block.variable.identity:
             return False  # the board's list has changed since
+        tracker = stream.tracker_of(variable)
+        if block.monitor and stream.plan.mode is not StreamMode.MONITOR:
+            if tracker.transport is Transport.BLOCK:
+                return variable.name in self.board.rates_hz  # on its way when we ended them
+            if self.prompt.count(stream.plan.name, arrived_s):
+                stream.ignore_singles()
+                self.board.rates_hz[variable.name] = self.prompt.too_fast[stream.plan.name]
+                return True
         if self.board.is_from_the_future(block, arrived_s):
             self.board.counters.impossible_blocks += 1
             stream.missed_block(variable)
             return True
+        if isinstance(tracker, MonitorTracker):
+            prompt = self.board.monitors.is_wanted(variable.name, MonitorUse.PROMPT)
+            tracker.decimation_ticks = self.periods[variable.name] if prompt else 0
         self.router.note_block(block, arrived_s)
-        tracker = stream.tracker_of(variable)
         repeated = tracker.repeated
         stream.add(block, self.board.possible_tick(arrived_s), arrived_s)
         self.board.counters.repeated_values += tracker.repeated - repeated
@@ -223,6 +245,8 @@ class Delivery:
                 last_tick=window.last_tick if window is not None else None,
                 step_ticks=self.board.steps.get(variable.name),
             )
+            if (spacing := self.board.surveyed.get(variable.name)) is not None:
+                tracker.expect_spacing(spacing, doubtful=variable.name not in self.board.proven)
             if starts is None:
                 tracker.resume(self.board.tick)
 
@@ -304,6 +328,7 @@ class Delivery:
         self.machine.move_to(INTERRUPTED.get(state, state))
         self.problems = ()
         self.router.connection_lost()
+        self.prompt.connection_lost()
         for stream in self.streams:
             stream.interrupted()
 
@@ -396,6 +421,8 @@ class Delivery:
             for stream, variable in self.members(StreamMode.DENSE):
                 if (step := stream.step_of(variable)) is not None:
                     self.board.steps[variable.name] = step  # so that the next run has it at once
+                    if stream.tracker_of(variable).is_step_proven:
+                        self.board.proven.add(variable.name)
         for stream in self.streams:
             stream.settle()
             unopened = stream.state is StreamState.UNOPENED
@@ -421,4 +448,7 @@ class Delivery:
     def _on_gap(self, variable: Variable, gap: Gap) -> None:
         if gap.reason is GapReason.UNKNOWN_END:
             return  # zeros that are padding, as far as anybody can tell
+        self.restarted[variable.name] += gap.reason is GapReason.RESTARTED
+        if gap.reason is GapReason.UNKNOWN_STEP:
+            self.withheld[variable.name] += gap.n_values
         self.notices.gap(variable.name, gap.n_values, self.board.time_at(gap.first_tick))

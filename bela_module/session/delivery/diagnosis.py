@@ -4,13 +4,23 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
+from typing import Final
 
 from bela_module.connection.board_client import BoardClient
 from bela_module.errors import DisconnectedError
+from bela_module.protocol.variables import Variable
 from bela_module.session.delivery.beginning import ask_again
 from bela_module.session.delivery.delivery import Delivery
+from bela_module.session.delivery.time_limits import WATCH_IGNORED_S
 from bela_module.session.delivery.watchdog import Cause, Expected, Finding
-from bela_module.streams.stream_plans import StreamMode
+from bela_module.streams.live_stream import LiveStream
+from bela_module.streams.stream_plans import StreamMode, reachable
+from bela_module.tracking.prompt_dense import PromptDenseTracker
+from bela_module.tracking.single_values import Transport
+from bela_module.validation import shorten
+
+_RESTARTS_OF_UNEVEN: Final = 4
+"""Blocks that began where none should, after which pauses of the variable are the likely cause."""
 
 
 def diagnose(delivery: Delivery, heard_s: float) -> list[Finding]:
@@ -37,14 +47,56 @@ def diagnose(delivery: Delivery, heard_s: float) -> list[Finding]:
         delivery.router.last_block_s,
         heard_s,
     )
-    return gone + found
+    _note_unassigned(delivery)
+    return gone + found + _uneven(delivery)
+
+
+def _note_unassigned(delivery: Delivery) -> None:
+    """Tell of variables that were never assigned since the beginning: that is no fault."""
+    unassigned, told = delivery.watchdog.unassigned, delivery.prompt.told_unassigned
+    late = delivery.now() > delivery.begun_s + WATCH_IGNORED_S
+    for stream in delivery.streams:
+        names = {variable.name for variable in stream.plan.variables}
+        stream.is_assigned = stream.samples > 0 or not names <= unassigned
+        if stream.plan.mode is StreamMode.DENSE and not stream.is_assigned and late:
+            for name in sorted(names - told):
+                delivery.notices.inform(f"{shorten(name)}: not assigned by the sketch since START")
+            told |= names
+
+
+def _uneven(delivery: Delivery) -> list[Finding]:
+    """Find variables whose blocks do not tell when their values were assigned."""
+    names = [
+        variable.name
+        for stream, variable in delivery.members(StreamMode.DENSE)
+        if stream.tracker_of(variable).transport is Transport.BLOCK
+        and (
+            _is_uneven(stream.step_of(variable))
+            or _came_unevenly(stream, variable)
+            or delivery.restarted.get(variable.name, 0) >= _RESTARTS_OF_UNEVEN
+        )
+    ]
+    return [Finding(Cause.UNEVEN, tuple(names))] if names else []
+
+
+def _came_unevenly(stream: LiveStream, variable: Variable) -> bool:
+    """Tell whether single values showed that a variable is assigned unevenly."""
+    tracker = stream.tracker_of(variable)
+    return isinstance(tracker, PromptDenseTracker) and tracker.was_irregular
+
+
+def _is_uneven(step_ticks: float | None) -> bool:
+    """Tell whether values have a mean distance only: several at each tick are regular, too."""
+    if step_ticks is None or float(step_ticks).is_integer():
+        return False
+    return step_ticks > 1 or not math.isclose(1 / step_ticks, round(1 / step_ticks), rel_tol=1e-3)
 
 
 def _expected(delivery: Delivery) -> Iterator[Expected]:
     """Collect of which variables something should come by now, and how often."""
     clock = delivery.board.clock
     rate_hz = clock.tick_rate_hz if clock is not None else math.nan
-    by_name = {variable.name: variable for variable in delivery.board.variables}
+    by_name = {variable.name: variable for variable in reachable(delivery.board.variables)}
     for stream, variable in delivery.members(*StreamMode):
         listed = by_name.get(variable.name, variable)
         if stream.plan.mode is StreamMode.MONITOR:
@@ -53,9 +105,14 @@ def _expected(delivery: Delivery) -> Iterator[Expected]:
             on = listed.monitor_period_ticks > 0
             yield Expected(variable.name, on, block_s, listed.value_input, monitored=True)
         elif delivery.schedule.is_due(variable.name):
-            ticks_per_block = variable.layout.value_count * (stream.step_of(variable) or math.inf)
-            block_s = None if variable.sparse else ticks_per_block / rate_hz
-            yield Expected(variable.name, listed.watched, block_s, listed.value_input)
+            step, singly = stream.step_of(variable), variable.name in delivery.prompt.asked_s
+            n_values = 1 if singly else variable.layout.value_count
+            # Who knows when a variable without a step is assigned next? Its value tells.
+            unknown = variable.sparse or (step is None and singly)
+            block_s = None if unknown else n_values * (step or math.inf) / rate_hz
+            yield Expected(
+                variable.name, listed.watched, block_s, listed.value_input, singly=singly
+            )
 
 
 async def mend(delivery: Delivery, client: BoardClient, findings: Sequence[Finding]) -> None:

@@ -6,7 +6,8 @@ import asyncio
 from collections.abc import Container, Sequence
 
 from bela_module.connection.board_client import BoardClient
-from bela_module.protocol.control_commands import monitor_command, unwatch_command
+from bela_module.protocol.control_commands import unwatch_command
+from bela_module.session.board.monitor_periods import MonitorUse
 from bela_module.session.delivery.delivery import Delivery
 from bela_module.session.delivery.time_limits import (
     BACKLOG_S,
@@ -18,6 +19,7 @@ from bela_module.session.delivery.time_limits import (
     POLL_S,
     UNWATCH_AT_END_S,
 )
+from bela_module.session.delivery.transport import end_singles
 
 
 async def end_on_board(
@@ -52,11 +54,14 @@ async def end_on_board(
     if names and not delivery.is_ending:
         await _stop_watching(delivery, client, names, hurried=hurried)
     monitored = [variable.name for variable in delivery.monitored]
-    if monitored:
-        await client.send(monitor_command(monitored, [0] * len(monitored)))
+    board = delivery.board
+    commands = [*board.monitors.drop(monitored, MonitorUse.MONITOR), *end_singles(delivery)]
+    if commands:
+        await client.send(*commands)
     still_watched = await client.still_watched(
         names, HURRIED_LAST_BLOCK_S if hurried else UNWATCH_AT_END_S
     )
+    delivery.board.ending.update(still_watched)
     await delivery.prober.measure(client)  # what came before the clock was known waits for it
     delivery.finish()
     return still_watched

@@ -3,25 +3,30 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
 from bela_module.connection.board_client import BoardClient
-from bela_module.protocol.control_commands import Json
+from bela_module.protocol.control_commands import Json, unwatch_command, watch_command
 from bela_module.protocol.data_channel import Block
 from bela_module.protocol.variables import Variable
 from bela_module.session.board.board_state import BoardState
 from bela_module.session.delivery.time_limits import (
+    BLOCK_SURVEY_S,
     FIRST_VALUE_S,
     HURRIED_SURVEY_S,
     LONGEST_SURVEY_S,
     POLL_S,
     SECOND_VALUE_S,
     SHARED_SURVEY_S,
+    SURVEYED_UNWATCH_S,
 )
+from bela_module.tracking.dense_steps import BlockEvidence, infer_step
+from bela_module.tracking.received_block import ReceivedBlock
 from bela_module.tracking.step_survey import StepSurvey
 
+_BLOCKS_FOR_STEP: Final = 4
 _N_SPACINGS: Final = 9
 _PERIOD_S: Final = 0.003
 _VALUES_PER_S: Final = 4000
@@ -44,10 +49,13 @@ class StepSurveyor:
     board: BoardState
     now: Callable[[], float]
     probe: Callable[[BoardClient], Awaitable[object]]
+    by_blocks: bool = False
+    """Whether no monitor may be used: steps are found from blocks."""
     _survey: StepSurvey | None = None
+    _blocks: dict[int, list[BlockEvidence]] | None = None
     _sends: list[Json] = field(default_factory=list)
 
-    def take(self, block: Block) -> bool:
+    def take(self, block: Block, arrived_s: float) -> bool:
         """Take a block when it is a monitor's of a variable that is being surveyed.
 
         Returns
@@ -55,6 +63,12 @@ class StepSurveyor:
         bool
             Whether it was.
         """
+        if self._blocks is not None and not block.monitor and block.relative_ticks is None:
+            evidence = self._blocks.get(block.variable.index)
+            if evidence is not None:
+                possible_tick = self.board.possible_tick(arrived_s)
+                evidence.append(ReceivedBlock.of(block, possible_tick).evidence)
+                return True
         if self._survey is None or not block.monitor or block.variable.index not in self._survey:
             return False
         self._sends += self._survey.add(block)
@@ -97,6 +111,9 @@ class StepSurveyor:
         ]
         if not unknown:
             return
+        if self.by_blocks:
+            await self._find_in_blocks(client, unknown)
+            return
         period_s = max(_PERIOD_S, len(unknown) / _VALUES_PER_S)
         survey = self._survey = StepSurvey(unknown, round(period_s * board.declared_rate_hz))
         begun_s = self.now()
@@ -119,6 +136,35 @@ class StepSurveyor:
         for variable in unknown:
             if variable.index in survey.steps:
                 board.steps[variable.name] = survey.steps[variable.index]
+                board.surveyed[variable.name] = survey.steps[variable.index]
+
+    async def _find_in_blocks(self, client: BoardClient, unknown: Sequence[Variable]) -> None:
+        """Watch variables shortly, those that others watch excepted, and compare their blocks."""
+        board = self.board
+        free = [variable.name for variable in unknown if not variable.watched]
+        blocks: dict[int, list[BlockEvidence]] = {variable.index: [] for variable in unknown}
+        self._blocks = blocks
+        try:
+            if free:
+                await client.send(watch_command(free))
+            until_s = self.now() + BLOCK_SURVEY_S
+            while self.now() < until_s and not client.lost.done():
+                await asyncio.sleep(POLL_S)
+                if all(len(evidence) >= _BLOCKS_FOR_STEP for evidence in blocks.values()):
+                    break
+            if free:
+                await client.send(unwatch_command(free))
+                board.ending.update(await client.still_watched(free, SURVEYED_UNWATCH_S))
+                await self.probe(client)
+        finally:
+            self._blocks = None
+        for variable in unknown:
+            # The last block ended early, and the first of another client's watch may be a splice.
+            evidence = blocks[variable.index][variable.watched : None if variable.watched else -1]
+            final = len(evidence) >= _BLOCKS_FOR_STEP - 1
+            step = infer_step(evidence, variable.layout.value_count, final=final)
+            if step is not None and len(evidence) > 1:
+                board.steps[variable.name] = step
 
     def _limit_s(self, survey: StepSurvey, period_s: float, *, hurried: bool, share: bool) -> float:
         """Tell how long the survey may take: longer where values are seen to come slowly."""

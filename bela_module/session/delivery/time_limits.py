@@ -30,6 +30,18 @@ LATE_BLOCK_S: Final = 0.1
 """For blocks that come after the reply which says that nothing is watched."""
 POLL_S: Final = 0.005
 
+# ---- single values and blocks ----------------------------------------------------------------
+RATE_WINDOW_S: Final = 0.5
+"""Over which the rate of single values is measured."""
+SINGLE_AGAIN_S: Final = 5.0
+"""Before a stream that was too fast may come singly again; doubled each time."""
+SINGLE_HEARD_S: Final = 0.5
+"""Since the last message of the board, for a stream to change to single values."""
+SCHEDULED_SINGLE_LEAD_S: Final = 0.5
+"""Before the start of a window, for the board to send its single values."""
+FOREIGN_PERIOD_S: Final = 0.5
+"""For our own monitor to show in a list, before another period is another client's."""
+
 # ---- the survey of steps ---------------------------------------------------------------------
 FIRST_VALUE_S: Final = 0.15
 """For the first value of a survey: a monitor's first message comes at once."""
@@ -39,6 +51,11 @@ HURRIED_SURVEY_S: Final = 0.25
 SHARED_SURVEY_S: Final = 1.0
 """For steps that decide which variables share a stream, while values come."""
 LONGEST_SURVEY_S: Final = 2.0
+
+BLOCK_SURVEY_S: Final = 0.3
+"""For the steps that show in blocks, where no monitor may be used."""
+SURVEYED_UNWATCH_S: Final = 0.3
+"""For the board to end the watches of such a survey."""
 
 # ---- the watchdog ----------------------------------------------------------------------------
 TICKS_STAND_STILL_S: Final = 1.5

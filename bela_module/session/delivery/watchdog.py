@@ -21,6 +21,7 @@ from bela_module.session.delivery.time_limits import (
     TICKS_STAND_STILL_S,
     WATCH_IGNORED_S,
 )
+from bela_module.validation import shorten
 
 _UNWATCHED_PROBES: Final = 3
 _TRIES: Final = 2
@@ -39,6 +40,10 @@ class Cause(StrEnum):
     SILENT = "the board sends no data at all, though it answers; asked for again"
     DEAF = "no data comes, though the values change; connecting again"
     UNANSWERED = "the board sends data, but does not answer"
+    UNEVEN = (
+        "assigned unevenly, while its blocks carry one tick each: its times are estimates; "
+        "declare it with kTimestampSample in the sketch"
+    )
     QUIET = "nothing has come from the board for a second"
 
 
@@ -61,7 +66,9 @@ class Finding:
         """Say it in words for people."""
         if not self.names:
             return self.cause.value
-        shown = ", ".join(self.names[:8]) + (", ..." if len(self.names) > 8 else "")
+        shown = ", ".join(shorten(name) for name in self.names[:8]) + (
+            ", ..." if len(self.names) > 8 else ""
+        )
         return f"{shown}: {self.cause.value}"
 
 
@@ -82,6 +89,8 @@ class Expected:
         What the sketch last assigned: when it changes, the sketch assigns it.
     monitored : bool
         Whether it is monitored and not watched.
+    singly : bool
+        Whether each value comes at once, beside the watch.
     """
 
     name: str
@@ -89,6 +98,7 @@ class Expected:
     block_s: float | None
     input_value: float = math.nan
     monitored: bool = False
+    singly: bool = False
 
 
 @dataclass(slots=True)
@@ -154,6 +164,20 @@ class Watchdog:
                 varies=before is not None and before.varies,
             )
 
+    def changed_after(self, name: str, time_s: float) -> bool:
+        """Tell whether the sketch has certainly assigned a variable after a time."""
+        watch = self._watches.get(name)
+        return watch is not None and watch.changed_s > time_s
+
+    @property
+    def unassigned(self) -> set[str]:
+        """Variables of which nothing shows that the sketch has assigned them since they began."""
+        return {
+            name
+            for name, watch in self._watches.items()
+            if not (watch.seen or watch.varies or math.isnan(watch.value))
+        }
+
     def look(
         self,
         expected: Iterable[Expected],
@@ -205,7 +229,8 @@ class Watchdog:
             if watch is None:
                 continue
             watch.note_value(each.input_value, now_s)
-            watch.seen = watch.seen or last_block_s.get(each.name, -math.inf) > watch.since_s
+            if not each.singly:  # single values say nothing of the watch beside them
+                watch.seen = watch.seen or last_block_s.get(each.name, -math.inf) > watch.since_s
             if not each.on:
                 cause = self._why_off(each, watch, now_s)
                 if cause is Cause.UNASSIGNED:
@@ -247,12 +272,16 @@ class Watchdog:
                 return None
             self.to_ask_again.append(each.name)
             return Cause.UNMONITORED if each.monitored else Cause.UNWATCHED
+        # What is not assigned does not show as watched, and may never be assigned at all.
+        never_assigned = not watch.varies and not math.isnan(watch.value)
         # A sparse variable shows as watched only from its next value on, whenever that is.
         waited_s = now_s - watch.since_s
         if each.block_s is None or (watch.tries == 1 and waited_s <= WATCH_IGNORED_S):
             return None
         if waited_s > (WATCH_IGNORED_S if watch.tries < _TRIES else ASK_AGAIN_S):
             self.to_ask_again.append(each.name)
+        if never_assigned:
+            return None
         # What does not begin when it is asked for once more is not assigned.
         asked_twice = watch.tries > _TRIES or (watch.tries == _TRIES and waited_s > WATCH_IGNORED_S)
         return Cause.UNASSIGNED if asked_twice else Cause.IGNORED

@@ -54,7 +54,7 @@ async def _take_control(runtime: Runtime, client: BoardClient, names: Sequence[s
     runtime.changes.take_control(names)
     await client.send(control_command(names))
     await client.confirm(
-        lambda listed: all(v.controlled for v in listed.variables if v.name in names),
+        lambda listed: all(v.controlled for v in reachable(listed.variables) if v.name in names),
         f"control of {', '.join(names)}",
         COMMAND_CONFIRM_S,
     )
@@ -77,7 +77,7 @@ def _settable(variable: Variable, value: float) -> float:
 
 
 def _have(listed: VariableList, wanted: Mapping[str, float]) -> bool:
-    there = {variable.name: variable for variable in listed.variables}
+    there = {variable.name: variable for variable in reachable(listed.variables)}
     return all(name in there and _same(there[name], value) for name, value in wanted.items())
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections import Counter
 from collections.abc import Sequence
 
 from bela_module.connection.board_client import BoardClient
@@ -11,6 +12,8 @@ from bela_module.errors import IdentityTakenError, RequestError, StreamError
 from bela_module.protocol.variables import Variable
 from bela_module.requests import PrepareRequest, ScheduleRequest, StartRequest
 from bela_module.session.clock_stream import clock_outlet
+from bela_module.session.delivery.prompt_state import PromptState
+from bela_module.session.delivery.transport import tell_others
 from bela_module.session.preparation import Preparation
 from bela_module.session.runtime import Runtime
 from bela_module.session.states import SessionState
@@ -21,8 +24,14 @@ from bela_module.session.time_limits import (
 )
 from bela_module.streams.shared_streams import MAX_SINGLE_STREAMS
 from bela_module.streams.sink import StreamFacts
-from bela_module.streams.stream_plans import StreamMode, StreamPlan, choose_variables, plan_streams
-from bela_module.validation import Group
+from bela_module.streams.stream_plans import (
+    StreamMode,
+    StreamPlan,
+    choose_variables,
+    may_come_singly,
+    plan_streams,
+)
+from bela_module.validation import Group, printable_name
 
 logger = logging.getLogger(__name__)
 
@@ -48,6 +57,7 @@ async def prepare(runtime: Runtime, client: BoardClient, request: PrepareRequest
         return "already prepared"
     runtime.sink.search_identities()
     await client.open_data()
+    choose_prompt(runtime, variables)
     await runtime.prober.measure(client, SCHEDULE_CLOCK_READY_S)
     if not runtime.board.ready:
         raise RequestError("the board's clock is not known yet: does its sketch call tick()?")
@@ -73,6 +83,37 @@ def asked_streams(
     if names is None and prepared is not None and not isinstance(request, PrepareRequest):
         names = tuple(variable.name for variable in prepared.variables)
     return choose_variables(runtime.board.variables, names, settings), group
+
+
+def choose_prompt(runtime: Runtime, variables: Sequence[Variable]) -> PromptState:
+    """Choose whether values may come one by one, and how the steps are surveyed.
+
+    Parameters
+    ----------
+    runtime : Runtime
+        The session, whose latest list tells what others watch.
+    variables : sequence of Variable
+        What is to stream.
+    """
+    counts = Counter(variable.name for variable in runtime.board.variables)
+    for name in [v.name for v in variables if counts[v.name] > 1]:
+        runtime.notices.inform(
+            f"{counts[name]} variables are called {printable_name(name)!r}: the first of them is "
+            "streamed, for no command reaches the others"
+        )
+    wanted = runtime.settings.streaming.prompt == "auto" and runtime.options.obeys_ticks
+    streaming = {v.name for delivery in runtime.running for v in delivery.watched}
+    others = runtime.board.watched_by_others(streaming) if wanted else ()
+    if others:
+        tell_others(runtime.notices, others)
+    runtime.surveyor.by_blocks = not wanted or bool(others)
+    names = {variable.name for variable in variables}
+    return PromptState(
+        is_allowed=wanted and not others,
+        takes_over=not names.isdisjoint(others),
+        follows_others=wanted,
+        only_unknown=runtime.options.prefers_blocks,
+    )
 
 
 async def open_streams(
@@ -134,7 +175,10 @@ async def open_streams(
             facts[plan.name] = board.facts(plan, step_ticks)
     opening = clock_outlet(runtime) | {p.name: (p, facts[p.name]) for p in plans if p.name in facts}
     problems = await _open_outlets(runtime, opening)
-    await runtime.surveyor.find_steps(client, surveyed)  # those that take longer
+    if not runtime.surveyor.by_blocks:  # those that take longer, and will not come singly
+        in_blocks = {v for p in plans if not may_come_singly(p) for v in p.variables}
+        late = surveyed if runtime.options.prefers_blocks else in_blocks.intersection(surveyed)
+        await runtime.surveyor.find_steps(client, late)
     return Preparation(tuple(variables), group, plans, facts, problems)
 
 

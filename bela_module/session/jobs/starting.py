@@ -14,10 +14,11 @@ from bela_module.requests import MAX_TICK, MonitorRequest, ScheduleRequest, Star
 from bela_module.session.board.clearing import clear
 from bela_module.session.delivery.beginning import begin_on_board
 from bela_module.session.delivery.delivery import Delivery, DeliveryKind
+from bela_module.session.delivery.prompt_state import PromptState
 from bela_module.session.delivery.schedule import Schedule
 from bela_module.session.delivery.schedule_windows import Window, Windows
 from bela_module.session.jobs.ending import end
-from bela_module.session.jobs.preparing import asked_streams, open_streams
+from bela_module.session.jobs.preparing import asked_streams, choose_prompt, open_streams
 from bela_module.session.jobs.saving import open_recording
 from bela_module.session.runtime import Runtime
 from bela_module.session.time_limits import SCHEDULE_CLOCK_READY_S, SCHEDULE_LEAD_S
@@ -38,6 +39,7 @@ async def start(runtime: Runtime, client: BoardClient, request: StartRequest) ->
     if monitored:
         _refuse_shared(runtime.running.monitoring, monitored, "MONITOR")
     await _clear_if_exclusive(runtime, client, asked=request.exclusive)
+    prompt = choose_prompt(runtime, variables)
     preparation = await open_streams(runtime, client, variables, group)
     plans = preparation.plans
     sink = runtime.sink
@@ -50,6 +52,7 @@ async def start(runtime: Runtime, client: BoardClient, request: StartRequest) ->
         periods=_periods(runtime, plans),
         sink=sink,
         facts=preparation.facts,
+        prompt=prompt,
         delay_s=request.start_in_s,
     )
     try:
@@ -116,6 +119,7 @@ async def schedule(runtime: Runtime, client: BoardClient, request: ScheduleReque
         raise RequestError(f"{', '.join(monitored)} is monitored, which cannot be scheduled")
     _windows(runtime, request, variables)  # is refused before anything is opened
     await _clear_if_exclusive(runtime, client)
+    prompt = choose_prompt(runtime, variables)
     preparation = await open_streams(runtime, client, variables, group)
     windows = _windows(runtime, request, variables)
     delivery = _delivery(
@@ -124,6 +128,7 @@ async def schedule(runtime: Runtime, client: BoardClient, request: ScheduleReque
         preparation.plans,
         windows=windows,
         facts=preparation.facts,
+        prompt=prompt,
     )
     await _begin_beside_monitor(runtime, client, delivery)
     return f"scheduled from tick {windows.first_tick} to {windows.last_tick}"
@@ -245,6 +250,7 @@ def _delivery(
     periods: Mapping[str, int] | None = None,
     sink: Sink | None = None,
     facts: Mapping[str, StreamFacts] | None = None,
+    prompt: PromptState | None = None,
     delay_s: float = 0.0,
 ) -> Delivery:
     return Delivery(
@@ -260,6 +266,7 @@ def _delivery(
         delay_s,
         facts or {},
         runtime.options.obeys_ticks,
+        prompt or PromptState(),
     )
 
 

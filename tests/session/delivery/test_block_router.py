@@ -36,7 +36,7 @@ def test_variables_are_found_by_name_whatever_their_number() -> None:
     streams, router = streams_of(first), BlockRouter()
     router.find_variables(streams, first)
     assert router.route_of(1, monitor=False) == (streams[1], first[1])
-    assert router.route_of(1, monitor=True) is None
+    assert router.route_of(1, monitor=True) == (streams[1], first[1])  # beside the blocks
     router.find_variables(streams, variables("b", "x", "a"))
     assert router.route_of(0, monitor=False) == (streams[1], first[1])
     assert router.route_of(1, monitor=False) is None

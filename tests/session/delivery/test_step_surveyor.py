@@ -16,10 +16,10 @@ from tests.support.session_helpers import board_of, variable
 async def survey(simulated: SimulatedBoard, board: BoardState, *, deaf: bool = False) -> None:
     """Connect, and find the steps of all variables; a deaf one does not hear the monitors."""
 
-    def hear(message: bytes | str, _arrived_s: float) -> None:
+    def hear(message: bytes | str, arrived_s: float) -> None:
         block = board.receive(message)
         if isinstance(block, Block) and not deaf:
-            assert surveyor.take(block) is block.monitor
+            assert surveyor.take(block, arrived_s) is block.monitor
 
     async def probe(client: BoardClient) -> None:
         board.take_reply(await client.list(), client.project)

@@ -1,0 +1,69 @@
+"""The period of the one monitor that each variable has on the board, wanted by several. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from enum import Enum, auto
+
+from bela_module.protocol.control_commands import Json, monitor_command
+from bela_module.tracking.single_values import PROMPT_PERIOD_TICKS
+
+
+class MonitorUse(Enum):
+    """What a monitor is wanted for."""
+
+    PROMPT = auto()
+    """START or SCHEDULE want every value."""
+    MONITOR = auto()
+    """A value now and then."""
+
+
+@dataclass(slots=True)
+class MonitorPeriods:
+    """Decides which period the board is told, where a variable is wanted at two of them.
+
+    Every value serves both uses: whoever wants fewer leaves some out.
+    """
+
+    _wanted: dict[str, dict[MonitorUse, int]] = field(default_factory=dict)
+
+    def period_of(self, name: str) -> int:
+        """Return the period that the board was told, in ticks; 0 for none."""
+        wanted = self._wanted.get(name, {})
+        return wanted.get(MonitorUse.PROMPT, wanted.get(MonitorUse.MONITOR, 0))
+
+    def is_wanted(self, name: str, use: MonitorUse) -> bool:
+        """Tell whether a variable is monitored for a use."""
+        return use in self._wanted.get(name, {})
+
+    def ask_prompt(self, names: Iterable[str]) -> list[Json]:
+        """Want every value of some variables; return the commands for the board."""
+        return self._ask(dict.fromkeys(names, PROMPT_PERIOD_TICKS), MonitorUse.PROMPT)
+
+    def ask(self, periods: Mapping[str, int]) -> list[Json]:
+        """Want values of some variables at a period, in ticks; return the commands."""
+        return self._ask(periods, MonitorUse.MONITOR)
+
+    def _ask(self, periods: Mapping[str, int], use: MonitorUse) -> list[Json]:
+        for name, period in periods.items():
+            self._wanted.setdefault(name, {})[use] = period
+        # Told again where nothing changed: the board may have been told otherwise meanwhile.
+        return self._commands(name for name in periods)
+
+    def drop(self, names: Iterable[str], use: MonitorUse) -> list[Json]:
+        """Want some variables no more for a use; return the commands for the board."""
+        dropped = [name for name in names if self._wanted.get(name, {}).pop(use, None) is not None]
+        commands = self._commands(dropped)
+        for name in dropped:
+            if not self._wanted[name]:
+                del self._wanted[name]
+        return commands
+
+    def forget(self) -> None:
+        """Forget everything: the board was cleared, or it restarted."""
+        self._wanted.clear()
+
+    def _commands(self, names: Iterable[str]) -> list[Json]:
+        told = list(names)
+        return [monitor_command(told, [self.period_of(name) for name in told])] if told else []
