@@ -179,3 +179,45 @@ def mean_step(evidence: Sequence[BlockEvidence], block_values: int) -> float:
     The median over the blocks, in ticks, since one of them may have been lost.
     """
     return median(after.tick - before.tick for before, after in pairwise(evidence)) / block_values
+
+
+def limit_by_end(newest: BlockEvidence, end_tick: int | None, *, next_too: bool) -> float:
+    """Give the largest step at which the values of the last block lie before the end.
+
+    Parameters
+    ----------
+    newest : BlockEvidence
+        What the last block proves.
+    end_tick : int or None
+        The end of the stream, inclusive, if it is known.
+    next_too : bool
+        Whether the board ends with the next value: all but the last come before that tick.
+    """
+    if end_tick is None:
+        return math.inf
+    n_steps = newest.n_certain - (2 if next_too else 1)
+    return (end_tick - newest.tick) / n_steps if n_steps > 0 else math.inf
+
+
+def step_of_repeats(distance_ticks: int, size: int, step: float) -> int | float | None:
+    """Infer the step where each tick has several values, all alike, from two full blocks.
+
+    Parameters
+    ----------
+    distance_ticks : int
+        From the first tick of a block to that of the next.
+    size : int
+        Values in a block.
+    step : float
+        The step if each tick had one value.
+
+    Returns
+    -------
+    int, float or None
+        The step, a part of the given one; ``None`` when the blocks do not show any.
+    """
+    full_ticks = size * step
+    if not 0 < distance_ticks < full_ticks or full_ticks % distance_ticks:
+        return None
+    repeated = distance_ticks / size
+    return int(repeated) if repeated.is_integer() else repeated

@@ -22,8 +22,10 @@ from bela_module.tracking.dense_steps import (
     BlockEvidence,
     count_doubts,
     infer_step,
+    limit_by_end,
     mean_step,
     steady_step,
+    step_of_repeats,
 )
 from bela_module.tracking.received_block import ReceivedBlock
 from bela_module.tracking.runs import GapReason, TrackedItem, Tracker
@@ -224,9 +226,8 @@ class DenseTracker(Tracker):
             if self._step is None:
                 evidence = [arrival.evidence for arrival in self._waiting]
                 enough = final or len(evidence) >= MAX_EVIDENCE
-                self._step = infer_step(
-                    evidence, self._size, final=enough, limit=self._limit_by_end(evidence[-1])
-                )
+                limit = limit_by_end(evidence[-1], self._end_tick, next_too=self._next_too)
+                self._step = infer_step(evidence, self._size, final=enough, limit=limit)
             if self._step is None or (self.uneven and len(self._waiting) == 1 and not final):
                 break
             if self._step_is_doubtful and not (final or self._settle_step()):
@@ -251,19 +252,8 @@ class DenseTracker(Tracker):
             return False
         self._step_is_doubtful = False
         distance = self._waiting[1].tick - self._waiting[0].tick
-        full_ticks = self._size * (self._step or 1)
-        if 0 < distance < full_ticks and full_ticks % distance == 0:
-            step = distance / self._size
-            self._step = int(step) if step.is_integer() else step
+        self._step = step_of_repeats(distance, self._size, self._step or 1) or self._step
         return True
-
-    def _limit_by_end(self, newest: BlockEvidence) -> float:
-        """Give the largest step at which the values of the last block lie before the end."""
-        if self._end_tick is None:
-            return math.inf
-        # A board that ends with the next value assigns all but the last before that tick.
-        n_steps = newest.n_certain - (2 if self._next_too else 1)
-        return (self._end_tick - newest.tick) / n_steps if n_steps > 0 else math.inf
 
     def _is_open(self, step: int) -> bool:
         """Tell whether all blocks that wait may be an uneven variable's, or follow losses."""

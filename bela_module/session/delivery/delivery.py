@@ -49,38 +49,7 @@ class DeliveryKind(StrEnum):
 
 @dataclass(slots=True, eq=False)
 class Delivery:
-    """A set of streams that begin and end together.
-
-    Parameters
-    ----------
-    kind : DeliveryKind
-        What was commanded.
-    board : BoardState
-        Where the values come from.
-    sink : Sink
-        Where the samples go.
-    notices : Notices
-        Are told what happens.
-    prober : Prober
-        Asks the board for its list.
-    surveyor : StepSurveyor
-        Finds the steps of dense variables.
-    plans : sequence of StreamPlan
-        What to stream.
-    schedule : Schedule
-        SCHEDULE only: when each variable streams.
-    periods : mapping of str to int
-        Period in ticks of each monitored variable.
-    delay_s : float
-        When a START begins, from its command on.
-    facts : mapping of str to StreamFacts
-        What is known of the streams whose outlets are open already, by their names.
-    obeys_ticks : bool
-        Whether the board begins and ends where it is told, as a recording does not: what that
-        lacks before and after is no loss.
-    prompt : PromptState
-        Whether values may come one by one.
-    """
+    """A set of streams that begin and end together, in a sink, on one board."""
 
     kind: DeliveryKind
     board: BoardState
@@ -90,11 +59,17 @@ class Delivery:
     surveyor: StepSurveyor
     plans: Sequence[StreamPlan]
     schedule: Schedule
+    """When each variable streams; only a SCHEDULE's has windows."""
     periods: Mapping[str, int] = field(default_factory=dict)
+    """Period in ticks of each monitored variable."""
     delay_s: float = 0.0
+    """When a START begins, from its command on."""
     facts: Mapping[str, StreamFacts] = field(default_factory=dict)
+    """What is known of the streams whose outlets are open already, by their names."""
     obeys_ticks: bool = True
+    """Whether the board begins and ends where it is told; what a recording lacks is no loss."""
     prompt: PromptState = field(default_factory=PromptState)
+    """Whether values may come one by one."""
     problems: tuple[str, ...] = ()
     """What is wrong with it now, in words."""
     starts: dict[str, int] = field(default_factory=dict)
