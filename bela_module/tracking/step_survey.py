@@ -55,6 +55,33 @@ class StepSurvey:
         """Ticks between two values, by the variable's index, as far as found."""
         return {index: asked.step_ticks for index, asked in self._asked.items() if asked.step_ticks}
 
+    def slow_spacings(self, first_tick: int, last_tick: int) -> dict[int, int]:
+        """Give how far values are apart, on average or at least, of variables that are slow.
+
+        What sends nothing, while others are heard, has not been assigned for all that time. Of a
+        board that sends nothing at all nobody knows.
+
+        Parameters
+        ----------
+        first_tick, last_tick : int
+            When the survey began and ended.
+
+        Returns
+        -------
+        dict of int to int
+            Ticks by the variable's index, of those that are more than twice the first period apart.
+        """
+        slow: dict[int, int] = {}
+        for index, asked in self._asked.items():
+            ticks = asked.ticks
+            if len(ticks) > 1:
+                spacing = (ticks[-1] - ticks[0]) // (len(ticks) - 1)
+            else:
+                spacing = last_tick - (ticks[0] if ticks else first_tick)
+            if not asked.step_ticks and self.answered and spacing > 2 * self._period_ticks:
+                slow[index] = spacing
+        return slow
+
     @property
     def in_progress(self) -> bool:
         """Whether something has come of a variable whose step is not found yet."""

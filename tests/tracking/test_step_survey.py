@@ -175,3 +175,22 @@ def test_other_variables_and_late_messages_are_let_through() -> None:
         block = decode_payload(variable, encode_monitor(variable, 10**6, 1.0))
         assert survey.add(block) == []
     assert survey.steps == {0: 4}
+
+
+def value(index: int, tick: int) -> Block:
+    return Block(variables(5)[index], tick, np.zeros(1, np.float32), monitor=True)
+
+
+def test_which_variables_are_slow() -> None:
+    survey = StepSurvey(variables(5), 132)
+    for tick in (1000, 1132, 1264):  # every tick, perhaps: a value whenever the period is over
+        survey.add(value(0, tick))
+    for tick in (1010, 1229, 2068):  # unevenly, 5 to 19 ms apart
+        survey.add(value(1, tick))
+    survey.add(value(2, 1500))  # once
+    survey.add(value(3, 11_900))  # once, just before the end
+    assert survey.slow_spacings(900, 12_000) == {1: 529, 2: 10_500, 4: 11_100}
+
+
+def test_of_a_board_that_sends_nothing_nothing_is_known() -> None:
+    assert StepSurvey(variables(2), 132).slow_spacings(900, 12_000) == {}

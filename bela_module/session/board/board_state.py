@@ -81,6 +81,8 @@ class BoardState:
     """Ticks between two values of a dense variable, by its name, as far as known."""
     surveyed: dict[str, int] = field(default_factory=dict)
     """Ticks between assignments by monitors, at each of which several values may come."""
+    slow: dict[str, int] = field(default_factory=dict)
+    """Ticks between values of dense variables whose step is not known, but which are slow."""
     proven: set[str] = field(default_factory=set)
     """Variables whose step was seen in blocks."""
     rates_hz: dict[str, float] = field(default_factory=dict)
@@ -175,6 +177,7 @@ class BoardState:
         """Forget what was known of variables before a restart."""
         self.steps.clear()
         self.surveyed.clear()
+        self.slow.clear()
         self.proven.clear()
         self.rates_hz.clear()
         self.too_close.clear()

@@ -116,7 +116,7 @@ class StepSurveyor:
             return
         period_s = max(_PERIOD_S, len(unknown) / _VALUES_PER_S)
         survey = self._survey = StepSurvey(unknown, round(period_s * board.declared_rate_hz))
-        begun_s = self.now()
+        begun_s, begun_tick = self.now(), board.tick
         try:
             await client.send(*survey.first_commands())
             while not survey.done and not client.lost.done():
@@ -133,10 +133,13 @@ class StepSurveyor:
         finally:
             self._survey = None
             self._sends = []
+        slow = survey.slow_spacings(begun_tick, board.tick)
         for variable in unknown:
             if variable.index in survey.steps:
                 board.steps[variable.name] = survey.steps[variable.index]
                 board.surveyed[variable.name] = survey.steps[variable.index]
+            elif variable.index in slow:
+                board.slow[variable.name] = slow[variable.index]
 
     async def _find_in_blocks(self, client: BoardClient, unknown: Sequence[Variable]) -> None:
         """Watch variables shortly, those that others watch excepted, and compare their blocks."""

@@ -37,8 +37,10 @@ def begin_singles(delivery: Delivery) -> list[Json]:
     streams = [stream for stream in _streams(delivery) if _may_be_single(delivery, stream)]
     rates_hz = {stream.plan.name: _known_rate_hz(delivery, stream) for stream in streams}
     if prompt.only_unknown:
-        streams = [s for s in streams if s.plan.mode is StreamMode.DENSE]
-        rates_hz = {s.plan.name: None for s in streams if rates_hz[s.plan.name] is None}
+        streams = [
+            s for s in streams if s.plan.mode is StreamMode.DENSE and not _has_step(delivery, s)
+        ]
+        rates_hz = {s.plan.name: None for s in streams}
     chosen = choose_first(rates_hz)
     prompt.chooser.begin((s.plan.name for s in _streams(delivery)), now_s)
     prompt.n_singles.clear()
@@ -138,15 +140,22 @@ def _foreign_period(delivery: Delivery, name: str) -> int:
 
 
 def _known_rate_hz(delivery: Delivery, stream: LiveStream) -> float | None:
-    """Return how many values a second a stream has, as far as it was seen before."""
+    """Return how many values a second a stream has, at most, as far as it was seen before.
+
+    A dense variable of which nothing was seen may be assigned at every tick: it begins in blocks.
+    """
     board = delivery.board
     tick_rate_hz = board.clock.tick_rate_hz if board.clock is not None else math.nan
     rates = [board.rates_hz.get(v.name) for v in stream.plan.variables]
     if stream.plan.mode is StreamMode.DENSE:
-        steps = [board.steps.get(v.name) for v in stream.plan.variables]
-        rates = [tick_rate_hz / step if step else None for step in steps]
+        steps = [board.steps.get(v.name, board.slow.get(v.name)) for v in stream.plan.variables]
+        rates = [tick_rate_hz / step if step else math.inf for step in steps]
     known = [rate_hz for rate_hz in rates if rate_hz is not None]
     return sum(known) if len(known) == len(rates) and not math.isnan(sum(known)) else None
+
+
+def _has_step(delivery: Delivery, stream: LiveStream) -> bool:
+    return all(variable.name in delivery.board.steps for variable in stream.plan.variables)
 
 
 def _observe(delivery: Delivery, stream: LiveStream) -> Observed:
