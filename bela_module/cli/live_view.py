@@ -111,7 +111,9 @@ def shortcoming(status: Status) -> str | None:
     if not streams:
         return status["last_error"] or "no stream was begun"
     silent = [
-        s["name"] for s in streams if s["samples"] == 0 and s["mode"] == "dense" and s["assigned"]
+        s["name"]
+        for s in streams
+        if s["samples"] == 0 and s["mode"] == "dense" and s.get("assigned", True)
     ]
     if silent:
         return f"no samples in {', '.join(silent)}"

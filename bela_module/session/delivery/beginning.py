@@ -80,6 +80,8 @@ async def resume_on_board(delivery: Delivery, client: BoardClient) -> None:
         return  # nothing more is to come
     if delivery.restart_tick is not None:
         await delivery.surveyor.find_steps(client, delivery.watched)
+        if delivery.prompt.is_allowed and not delivery.prompt.only_unknown:
+            await delivery.surveyor.find_fast(client, delivery.watched)
         delivery.begin_trackers_at(delivery.restart_tick)
         for stream in delivery.streams:
             stream.interrupted()

@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+import math
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
 from bela_module.connection.board_client import BoardClient
-from bela_module.protocol.control_commands import Json, unwatch_command, watch_command
+from bela_module.protocol.control_commands import (
+    Json,
+    monitor_command,
+    unwatch_command,
+    watch_command,
+)
 from bela_module.protocol.data_channel import Block
 from bela_module.protocol.variables import Variable
 from bela_module.session.board.board_state import BoardState
@@ -23,11 +29,13 @@ from bela_module.session.delivery.time_limits import (
     SURVEYED_UNWATCH_S,
 )
 from bela_module.tracking.dense_steps import BlockEvidence, infer_step
+from bela_module.tracking.rate_sieve import RateSieve
 from bela_module.tracking.received_block import ReceivedBlock
 from bela_module.tracking.step_survey import StepSurvey
 
 _BLOCKS_FOR_STEP: Final = 4
 _N_SPACINGS: Final = 9
+_N_SIEVED: Final = 5
 _PERIOD_S: Final = 0.003
 _VALUES_PER_S: Final = 4000
 
@@ -52,6 +60,7 @@ class StepSurveyor:
     by_blocks: bool = False
     """Whether no monitor may be used: steps are found from blocks."""
     _survey: StepSurvey | None = None
+    _sieve: RateSieve | None = None
     _blocks: dict[int, list[BlockEvidence]] | None = None
     _sends: list[Json] = field(default_factory=list)
 
@@ -69,6 +78,9 @@ class StepSurveyor:
                 possible_tick = self.board.possible_tick(arrived_s)
                 evidence.append(ReceivedBlock.of(block, possible_tick).evidence)
                 return True
+        if self._sieve is not None and block.monitor and block.variable.index in self._sieve:
+            self._sieve.add(block)
+            return True
         if self._survey is None or not block.monitor or block.variable.index not in self._survey:
             return False
         self._sends += self._survey.add(block)
@@ -140,6 +152,45 @@ class StepSurveyor:
                 board.surveyed[variable.name] = survey.steps[variable.index]
             elif variable.index in slow:
                 board.slow[variable.name] = slow[variable.index]
+
+    async def find_fast(self, client: BoardClient, variables: Iterable[Variable]) -> None:
+        """Find sparse variables that are assigned too often to come as single values.
+
+        Parameters
+        ----------
+        client : BoardClient
+            The connection, whose data websocket is open.
+        variables : iterable of Variable
+            Sparse ones that are not monitored are looked at.
+
+        Raises
+        ------
+        BoardError
+            When the board does not answer.
+        """
+        board = self.board
+        unknown = [
+            variable
+            for variable in variables
+            if variable.sparse
+            and variable.name not in board.rates_hz
+            and variable.monitor_period_ticks == 0
+        ]
+        if self.by_blocks or not unknown:
+            return
+        period_s = max(_PERIOD_S, len(unknown) / _VALUES_PER_S)
+        period_ticks = max(2, round(period_s * board.declared_rate_hz))
+        names = [variable.name for variable in unknown]
+        sieve = self._sieve = RateSieve(unknown, period_ticks)
+        try:
+            await client.send(monitor_command(names, [period_ticks] * len(names)))
+            await asyncio.sleep(_N_SIEVED * period_s)
+            await self.probe(client)
+            await client.send(monitor_command(names, [0] * len(names)))
+            await self.probe(client)  # its reply comes after the last of the monitors' messages
+        finally:
+            self._sieve = None
+        board.rates_hz.update(dict.fromkeys(sieve.fast, math.inf))
 
     async def _find_in_blocks(self, client: BoardClient, unknown: Sequence[Variable]) -> None:
         """Watch variables shortly, those that others watch excepted, and compare their blocks."""

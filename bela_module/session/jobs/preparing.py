@@ -156,6 +156,9 @@ async def open_streams(
     if not runtime.options.obeys_ticks:
         surveyed = []  # a recording answers no survey
     await runtime.surveyor.find_steps(client, surveyed, hurried=True, share=share)
+    if runtime.options.obeys_ticks and not runtime.options.prefers_blocks:
+        single = [p for p in watched if p.mode is StreamMode.SPARSE and may_come_singly(p)]
+        await runtime.surveyor.find_fast(client, [v for p in single for v in p.variables])
     await runtime.prober.measure(client)
     plans = plan_streams(variables, runtime.settings, group=group, steps=board.steps)
     shared = [plan.name for plan in plans if plan.membership]
