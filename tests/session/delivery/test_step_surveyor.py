@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 
 from bela_module.connection.board_client import BoardClient
 from bela_module.protocol.data_channel import Block
@@ -32,6 +33,7 @@ async def survey(simulated: SimulatedBoard, board: BoardState, *, deaf: bool = F
         await client.open_data()
         await probe(client)
         await surveyor.find_steps(client, board.variables)
+        await surveyor.find_fast(client, board.variables)
     finally:
         await client.close()
 
@@ -68,3 +70,16 @@ def test_values_that_come_slowly_are_waited_for() -> None:
         asyncio.run(survey(simulated, board))
         assert simulated.monitored() == {}
     assert board.steps == {"every": 1, "slow": 4410}
+
+
+def test_sparse_variables_that_are_too_fast_are_found_and_the_monitors_end() -> None:
+    variables = (
+        variable("event", step=4410, sparse=True),
+        variable("flood", sparse=True),
+        variable("every"),
+    )
+    board = BoardState("test")
+    with board_of(*variables) as simulated:
+        asyncio.run(survey(simulated, board))
+        assert simulated.monitored() == {}
+    assert board.rates_hz == {"flood": math.inf}
