@@ -14,6 +14,7 @@ from bela_module.protocol.control_commands import (
 )
 from bela_module.session.delivery.delivery import Delivery, DeliveryKind
 from bela_module.session.delivery.time_limits import (
+    CLOCK_POLL_S,
     COMMAND_LEAD_S,
     OUTLETS_OPEN_S,
     POLL_S,
@@ -54,6 +55,8 @@ async def _wait_until_visible(delivery: Delivery, client: BoardClient) -> None:
     while not (delivery.all_open or client.lost.done()) and delivery.now() <= until_s:
         await asyncio.sleep(POLL_S)
         await adjust_transport(delivery, client)
+        # Nothing else probes while this command is carried out.
+        await delivery.prober.measure(client, CLOCK_POLL_S)
     delivery.open_ready(*delivery.streams)
     until_s = delivery.now() + OUTLETS_OPEN_S
     while not (delivery.all_visible or client.lost.done()) and delivery.now() <= until_s:

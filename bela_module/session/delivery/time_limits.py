@@ -20,6 +20,8 @@ STEP_FROM_BLOCKS_S: Final = 0.3
 """For the step of a dense variable to show in its blocks; its stream is irregular otherwise."""
 STEP_FROM_RECORDED_BLOCKS_S: Final = 3.0
 """The same for a recording, which answers no survey and may begin with a pause."""
+CLOCK_POLL_S: Final = 0.1
+"""For the clock to become known, between two looks at streams that wait for it."""
 OUTLETS_OPEN_S: Final = 3.0
 """For LSL to create the outlets of all streams; a few milliseconds each."""
 WINDOW_OPENS_S: Final = 0.1
