@@ -79,11 +79,15 @@ def others_on_board(runtime: Runtime) -> dict[str, list[str]]:
     running = list(runtime.running)
     watched = {v.name for delivery in running for v in delivery.watched}
     monitored = {v.name for delivery in running for v in delivery.monitored}
-    variables = runtime.board.variables
+    board = runtime.board
+    variables = board.variables
     names = {
-        "watched": [v.name for v in variables if v.watched and v.name not in watched],
+        "watched": list(board.watched_by_others(watched)),
         "monitored": [
-            v.name for v in variables if v.monitor_period_ticks and v.name not in monitored
+            v.name
+            for v in variables
+            if v.monitor_period_ticks not in (0, board.monitors.period_of(v.name))
+            and v.name not in monitored | board.ended_monitors
         ],
         "controlled": [
             v.name for v in variables if v.controlled and v.name not in runtime.changes.controlled

@@ -182,7 +182,8 @@ class Delivery:
         if block.monitor and stream.plan.mode is not StreamMode.MONITOR:
             if tracker.transport is Transport.BLOCK:
                 return variable.name in self.board.rates_hz  # on its way when we ended them
-            if self.prompt.count(stream.plan.name, arrived_s):
+            too_fast = self.prompt.count(stream.plan.name, arrived_s)
+            if too_fast and not self.prompt.is_unwatched(variable.name):
                 stream.ignore_singles()
                 self.board.rates_hz[variable.name] = self.prompt.too_fast[stream.plan.name]
                 return True

@@ -62,6 +62,8 @@ async def end_on_board(
         names, HURRIED_LAST_BLOCK_S if hurried else UNWATCH_AT_END_S
     )
     delivery.board.ending.update(still_watched)
+    if not hurried:
+        await delivery.prober.probe(client)  # or the list would call our own watches another's
     await delivery.prober.measure(client)  # what came before the clock was known waits for it
     delivery.finish()
     return still_watched

@@ -17,6 +17,8 @@ class FlushStep(Enum):
     """The first single value is awaited: what comes before it is in the block."""
     BLOCK = auto()
     """The board was told to end its watch, and sends the block with the next value."""
+    BEGUN = auto()
+    """The board was told to watch it anew a moment ago; until then no block has its values."""
 
 
 @dataclass(slots=True)
@@ -76,6 +78,10 @@ class PromptState:
         if n_singles - n_before > LIMIT_HZ * RATE_WINDOW_S:
             self.too_fast[stream] = (n_singles - n_before) / max(now_s - since_s, 1e-3)
         return stream in self.too_fast
+
+    def is_unwatched(self, variable: str) -> bool:
+        """Tell whether a variable's single values may be all that there is of them."""
+        return self.flushes.get(variable) in (FlushStep.BLOCK, FlushStep.BEGUN)
 
     def connection_lost(self) -> None:
         """Forget what holds for one connection only."""

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import math
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
 from bela_module.connection.board_client import BoardClient
+from bela_module.errors import BoardError
 from bela_module.protocol.control_commands import (
     Json,
     monitor_command,
@@ -36,6 +38,7 @@ from bela_module.tracking.step_survey import StepSurvey
 _BLOCKS_FOR_STEP: Final = 4
 _N_SPACINGS: Final = 9
 _N_SIEVED: Final = 5
+_SIEVE_PERIOD_S: Final = 0.0015  # what is nearly as often comes more than 500 times a second
 _PERIOD_S: Final = 0.003
 _VALUES_PER_S: Final = 4000
 
@@ -61,6 +64,7 @@ class StepSurveyor:
     """Whether no monitor may be used: steps are found from blocks."""
     _survey: StepSurvey | None = None
     _sieve: RateSieve | None = None
+    _left: set[str] = field(default_factory=set)
     _blocks: dict[int, list[BlockEvidence]] | None = None
     _sends: list[Json] = field(default_factory=list)
 
@@ -119,7 +123,7 @@ class StepSurveyor:
             for variable in variables
             if not variable.sparse
             and variable.name not in board.steps
-            and variable.monitor_period_ticks == 0
+            and (variable.monitor_period_ticks == 0 or variable.name in self._left)
         ]
         if not unknown:
             return
@@ -130,6 +134,7 @@ class StepSurveyor:
         survey = self._survey = StepSurvey(unknown, round(period_s * board.declared_rate_hz))
         begun_s, begun_tick = self.now(), board.tick
         try:
+            self._left.update(variable.name for variable in unknown)
             await client.send(*survey.first_commands())
             while not survey.done and not client.lost.done():
                 sends, self._sends = self._sends, []
@@ -140,11 +145,11 @@ class StepSurveyor:
                     survey, period_s, hurried=hurried, share=share
                 ):
                     break
-            await client.send(*survey.last_commands())
-            await self.probe(client)  # its reply comes after the last of the monitors' messages
+            await self._end_monitors(client)
         finally:
             self._survey = None
             self._sends = []
+            await self._end_left(client)
         slow = survey.slow_spacings(begun_tick, board.tick)
         for variable in unknown:
             if variable.index in survey.steps:
@@ -174,23 +179,40 @@ class StepSurveyor:
             for variable in variables
             if variable.sparse
             and variable.name not in board.rates_hz
-            and variable.monitor_period_ticks == 0
+            and (variable.monitor_period_ticks == 0 or variable.name in self._left)
         ]
         if self.by_blocks or not unknown:
             return
-        period_s = max(_PERIOD_S, len(unknown) / _VALUES_PER_S)
-        period_ticks = max(2, round(period_s * board.declared_rate_hz))
+        period_s = max(_SIEVE_PERIOD_S, len(unknown) / _VALUES_PER_S)
+        known = board.ready and board.clock is not None
+        rate_hz = board.clock.tick_rate_hz if known and board.clock else board.declared_rate_hz
+        period_ticks = max(2, round(period_s * rate_hz))
         names = [variable.name for variable in unknown]
         sieve = self._sieve = RateSieve(unknown, period_ticks)
         try:
+            self._left.update(names)
             await client.send(monitor_command(names, [period_ticks] * len(names)))
             await asyncio.sleep(_N_SIEVED * period_s)
             await self.probe(client)
-            await client.send(monitor_command(names, [0] * len(names)))
-            await self.probe(client)  # its reply comes after the last of the monitors' messages
+            await self._end_monitors(client)
         finally:
             self._sieve = None
+            await self._end_left(client)
         board.rates_hz.update(dict.fromkeys(sieve.fast, math.inf))
+
+    async def _end_monitors(self, client: BoardClient) -> None:
+        """End the monitors of a survey; the reply comes after the last of their messages."""
+        names = sorted(self._left)
+        await client.send(monitor_command(names, [0] * len(names)))
+        await self.probe(client)
+        self._left.clear()
+
+    async def _end_left(self, client: BoardClient) -> None:
+        """End monitors of a survey that was cut short; on a lost connection the next one does."""
+        names = sorted(self._left)
+        if names and not client.lost.done():
+            with contextlib.suppress(BoardError):
+                await client.send(monitor_command(names, [0] * len(names)))
 
     async def _find_in_blocks(self, client: BoardClient, unknown: Sequence[Variable]) -> None:
         """Watch variables shortly, those that others watch excepted, and compare their blocks."""

@@ -85,7 +85,8 @@ async def adjust_transport(delivery: Delivery, client: BoardClient) -> None:
     prompt.too_fast.clear()
     for stream in _streams(delivery):
         name = stream.plan.name
-        if name in changes.to_blocks:
+        unwatched = any(prompt.is_unwatched(v.name) for v in stream.plan.variables)
+        if name in changes.to_blocks and not unwatched:
             commands += _to_blocks(delivery, stream, changes.to_blocks[name])
         elif name in changes.to_singles:
             commands += _to_singles(delivery, stream)
@@ -291,9 +292,11 @@ def _flush(delivery: Delivery) -> list[Json]:
             continue
         tracker = stream.tracker_of(variable)
         if tracker.transport is not Transport.AWAITED:  # the block has come, or nobody waits
-            del flushes[name]
             if step is FlushStep.BLOCK:
                 begun.append(name)
+                flushes[name] = FlushStep.BEGUN
+            else:
+                del flushes[name]
         elif tracker.awaits_block and step is FlushStep.FIRST_VALUE:
             flushes[name] = FlushStep.BLOCK
             ended.append(name)

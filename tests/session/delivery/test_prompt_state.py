@@ -42,3 +42,9 @@ def test_a_connection_that_ends_forgets_what_was_asked_on_it() -> None:
     assert not state.asked_before("a", 6.0)
     assert [state.waiting, state.flushes, state.too_fast] == [set(), {}, {}]
     assert state.told == {"a"}
+
+
+def test_while_nothing_is_watched_single_values_are_all_that_there_is() -> None:
+    state = PromptState(flushes={"a": FlushStep.BLOCK, "b": FlushStep.BEGUN})
+    state.flushes["c"] = FlushStep.FIRST_VALUE
+    assert [name for name in "abcd" if state.is_unwatched(name)] == ["a", "b"]

@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import math
 
+import pytest
+
 from bela_module.connection.board_client import BoardClient
 from bela_module.protocol.data_channel import Block
 from bela_module.session.board.board_state import BoardState
@@ -83,3 +85,16 @@ def test_sparse_variables_that_are_too_fast_are_found_and_the_monitors_end() -> 
         asyncio.run(survey(simulated, board))
         assert simulated.monitored() == {}
     assert board.rates_hz == {"flood": math.inf}
+
+
+def test_a_survey_that_is_cut_short_leaves_no_monitor() -> None:
+    board = BoardState("test")
+
+    async def cut_short(simulated: SimulatedBoard) -> None:
+        with pytest.raises(TimeoutError):
+            async with asyncio.timeout(0.05):
+                await survey(simulated, board, deaf=True)
+
+    with board_of(variable("every"), variable("touch", sparse=True)) as simulated:
+        asyncio.run(cut_short(simulated))
+        assert simulated.monitored() == {}

@@ -64,3 +64,17 @@ def test_the_monitor_of_a_user_goes_on_when_start_ends(
     wait_until(lambda: board.monitored() == {"touch": 2}, "every value")
     one.session.stop().result(20)
     assert left_on(board) == ([], {}, {})
+
+
+def test_what_we_have_just_ended_is_not_another_clients(
+    board: SimulatedBoard, one: Running, wait_until: WaitUntil
+) -> None:
+    one.start()
+    wait_until(lambda: one.samples("bela_fast") > 1024, "blocks")
+    assert one.session.status()["others"] == {"watched": [], "monitored": [], "controlled": []}
+    stopped = one.session.stop()
+    one.start()
+    assert stopped.result(20) == "stopped"
+    wait_until(lambda: one.samples("bela_touch") > 2, "single values")
+    assert one.streams["bela_touch"]["delivery"] == "single"
+    assert not any("another client" in text for text in one.session.status()["notices"])
