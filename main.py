@@ -14,8 +14,9 @@ if __name__ == "__main__":
     signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 from bela_module.cli.command_line import main
+from bela_module.server.output.standard_streams import run_program
 
 __all__ = ["main"]
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(run_program(main))

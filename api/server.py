@@ -17,8 +17,9 @@ if __name__ == "__main__":
 
 from bela_module.server.bela_server import BelaServer
 from bela_module.server.launch import main
+from bela_module.server.output.standard_streams import run_program
 
 __all__ = ["BelaServer", "main"]
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    sys.exit(run_program(lambda: main(sys.argv[1:])))

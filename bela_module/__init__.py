@@ -8,6 +8,8 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from bela_module.errors import LibraryError
+
 if TYPE_CHECKING:
     from bela_module.scripting.controller import Controller
     from bela_module.scripting.monitor import Monitor
@@ -20,4 +22,8 @@ def __getattr__(name: str) -> Any:
     """Load a class of the Python interface, so that what does not use it stays light."""
     if name not in __all__:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(f"{__name__}.scripting.{name.lower()}"), name)
+    try:
+        module = import_module(f"{__name__}.scripting.{name.lower()}")
+    except (ImportError, OSError, RuntimeError) as error:  # pylsl raises any of them
+        raise LibraryError(f"{error}") from error
+    return getattr(module, name)

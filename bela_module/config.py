@@ -7,9 +7,12 @@ the package is installed, the built-in defaults below hold; ``configs/bela.toml`
 
 from __future__ import annotations
 
+import ipaddress
 import json
 import tomllib
+from collections import Counter
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal, Self
 
@@ -25,7 +28,17 @@ from pydantic import (
 )
 
 from bela_module.errors import ConfigError
-from bela_module.validation import Group, Name, Names, as_list, describe_errors, refuse_bool, shown
+from bela_module.validation import (
+    Group,
+    Name,
+    Names,
+    as_list,
+    describe_errors,
+    host_in_url,
+    refuse_bool,
+    shown,
+    split_address,
+)
 
 DEFAULT_CONFIG: Final = Path(__file__).resolve().parent.parent / "configs" / "bela.toml"
 """The configuration of a checkout; an installed package has none and takes the defaults."""
@@ -39,8 +52,13 @@ _LEVEL_NUMBERS: Final = {"10": "DEBUG", "20": "INFO", "30": "WARNING", "40": "ER
 
 
 def _checked_host(host: str) -> str:
+    if host.startswith("[") and host.endswith("]"):
+        host = host[1:-1]
+    if ":" in host:
+        with suppress(ValueError):
+            return str(ipaddress.IPv6Address(host))
     if not host or any(char.isspace() or char in "/:@" for char in host):
-        raise ValueError("must be a host name or an IPv4 address, such as 192.168.7.2")
+        raise ValueError("must be a host name or an IPv4 or IPv6 address, such as 192.168.7.2")
     return host
 
 
@@ -52,8 +70,8 @@ def _checked_stream_name(name: str) -> str:
 
 
 def _checked_address(address: str) -> str:
-    host, _, port = address.rpartition(":")
-    if not host or not port.isdecimal() or not 0 < int(port) < 2**16:
+    host, port = split_address(address)
+    if not host or not port or not port.isdecimal() or not 0 < int(port) < 2**16:
         raise ValueError('must be "host:port"')
     return address
 
@@ -81,8 +99,7 @@ def _checked_callback(message: str) -> str:
 
 
 def _level_name(level: object) -> object:
-    text = str(level).strip().upper()
-    return _LEVEL_NUMBERS.get(text, text)
+    return _LEVEL_NUMBERS.get(text := str(level).strip().upper(), text)
 
 
 Host = Annotated[str, AfterValidator(_checked_host)]
@@ -91,6 +108,7 @@ Callback = Annotated[str, AfterValidator(_checked_callback)]
 Level = Annotated[LogLevel, BeforeValidator(_level_name)]
 Positive = Annotated[float, BeforeValidator(refuse_bool), Field(gt=0, allow_inf_nan=False)]
 Delay = Annotated[float, BeforeValidator(refuse_bool), Field(ge=0, le=1, allow_inf_nan=False)]
+Seconds = Annotated[Positive, Field(le=86_400)]
 WholeNumber = Annotated[int, BeforeValidator(refuse_bool)]
 Texts = Annotated[tuple[str, ...], BeforeValidator(as_list)]
 
@@ -110,12 +128,12 @@ class BoardSettings(_Section):
     """Part of each stream's ``source_id``: tells two boards of one lab apart."""
     input_delay_s: Delay = 0.0
     """Known delay of the converters, subtracted from all stamps."""
-    reply_timeout_s: Positive = 2.0
+    reply_timeout_s: Annotated[Positive, Field(le=60)] = 2.0
 
     @property
     def url(self) -> str:
         """The address of the board's websockets, without a path."""
-        return f"ws://{self.host}:{self.port}"
+        return f"ws://{host_in_url(self.host)}:{self.port}"
 
 
 class ServerSettings(_Section):
@@ -139,7 +157,7 @@ class StreamingSettings(_Section):
     prefix: Annotated[str, AfterValidator(_checked_stream_name)] = "bela_"
     prompt: Literal["auto", "off"] = "auto"
     """Whether slow variables come value by value, within milliseconds; off: no monitors at all."""
-    max_buffered_s: Positive = 10.0
+    max_buffered_s: Seconds = 10.0
     events_stream: StreamName = "bela_events"
     clock_stream: Annotated[str, AfterValidator(_checked_stream_name)] = "bela_clock"
     """Name of the stream that tells of the board's clock; empty: there is none."""
@@ -151,7 +169,7 @@ class StreamSettings(_Section):
     variables: Annotated[Names, Field(min_length=1)]
     mode: Literal["watch", "monitor"] | None = None
     """``watch``: in blocks, also where single values would be prompter; None: whatever is best."""
-    period_s: Positive | None = None
+    period_s: Seconds | None = None
     """Time between two values; only in mode ``monitor``."""
     type: Name = "Bela"
     """LSL's content type."""
@@ -159,8 +177,8 @@ class StreamSettings(_Section):
     """The unit of each channel, or one text for all of them; empty: unknown."""
     labels: Texts = ()
     """The label of each channel; empty: the variables' names."""
-    nominal_rate_hz: Positive | None = None
-    max_buffered_s: Positive | None = None
+    nominal_rate_hz: Annotated[Positive, Field(le=1e9)] | None = None
+    max_buffered_s: Seconds | None = None
 
     @model_validator(mode="before")
     @classmethod
@@ -264,14 +282,13 @@ class Settings(_Section):
         prefix = self.streaming.prefix
         grouped = {name for stream in self.streams.values() for name in stream.variables}
         single = [name for name in self.streaming.variables if name not in grouped]
-        names = [prefix + name for name in [*self.streams, *single]]
-        for name in names:
-            ours = (self.streaming.events_stream, self.streaming.clock_stream)
-            if names.count(name) > 1 or name in ours:
+        names = Counter(prefix + name for name in [*self.streams, *single])
+        ours = (self.streaming.events_stream, self.streaming.clock_stream)
+        for name, count in names.items():
+            if count > 1 or name in ours:
                 raise ValueError(
                     f"two streams would be named {shown(name)}; "
-                    "rename one in [streams], or change streaming.prefix, events_stream or "
-                    "clock_stream"
+                    "rename one in [streams], or change streaming.prefix"
                 )
         return self
 
@@ -297,15 +314,16 @@ def load_settings(path: str | Path | None = None) -> Settings:
         The file cannot be read, or something in it is wrong; the message has a line for each error.
     """
     if path is None and not DEFAULT_CONFIG.is_file():
-        return _anchored(Settings(), Path.cwd())
+        return _anchored(Settings(), Path())
     file = DEFAULT_CONFIG if path is None else Path(path)
     try:
-        table = tomllib.loads(file.read_bytes().decode("utf-8"))
+        table = tomllib.loads(file.read_bytes().decode("utf-8-sig"))  # editors of Windows mark it
     except OSError as error:
         raise ConfigError(f"cannot read the configuration {file}: {error.strerror}") from error
     except (UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        raise ConfigError(f"{file} is no TOML: {error}") from error
-    return _anchored(parse_settings(table, str(file)), file.resolve().parent)
+        advice = "save it as UTF-8: " if isinstance(error, UnicodeDecodeError) else ""
+        raise ConfigError(f"{file} is no TOML: {advice}{error}") from error
+    return _anchored(parse_settings(table, str(file)), file.parent)
 
 
 def parse_settings(table: Mapping[str, Any], source: str) -> Settings:
@@ -373,7 +391,8 @@ def with_board_address(
     settings : Settings
         The configuration; its address holds when nothing else is given.
     board : str or None
-        ``HOST`` or ``HOST:PORT`` of the command line; without a port the configured one holds.
+        ``HOST`` or ``HOST:PORT`` of the command line; without a port the configured one holds. An
+        IPv6 address with a port stands in brackets.
     environ : mapping
         The environment, of which ``BELA_HOST`` and ``BELA_PORT`` are read.
 
@@ -390,8 +409,7 @@ def with_board_address(
     address = {"host": environ.get("BELA_HOST") or None, "port": environ.get("BELA_PORT") or None}
     source = "BELA_HOST / BELA_PORT"
     if board is not None:
-        host, colon, port = board.rpartition(":")
-        address = {"host": host, "port": port} if colon else {"host": board, "port": None}
+        address = dict(zip(("host", "port"), split_address(board), strict=True))
         source = f"--board {board}"
     table = {**settings.board.model_dump(), **{k: v for k, v in address.items() if v is not None}}
     try:
@@ -402,7 +420,11 @@ def with_board_address(
 
 
 def _anchored(settings: Settings, folder: Path) -> Settings:
-    recording = settings.recording.model_copy(
-        update={"dir": (folder / settings.recording.dir.expanduser()).resolve()}
-    )
+    asked = settings.recording.dir
+    try:
+        absolute = (folder.resolve() / asked.expanduser()).resolve()
+    except (OSError, RuntimeError) as error:  # a loop of links, a user that is not known
+        words = getattr(error, "strerror", None) or error
+        raise ConfigError(f"recording.dir = {shown(str(asked))}: no folder: {words}") from error
+    recording = settings.recording.model_copy(update={"dir": absolute})
     return settings.model_copy(update={"recording": recording})

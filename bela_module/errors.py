@@ -9,6 +9,7 @@
     │   ├── ``ConnectError``: it could not be reached
     │   ├── ``NoReplyError``: it is connected but did not answer in time
     │   └── ``DisconnectedError``: the connection ended while it was needed
+    ├── ``LibraryError``: a library that this package needs cannot be loaded
     ├── ``CaptureError``: a recording of websocket traffic cannot be read
     └── ``StreamError``: samples, stamps or metadata that LSL must not be given
         └── ``IdentityTakenError``: another process publishes a stream of the same identity
@@ -21,6 +22,9 @@ arguments; anything else is a bug of this package.
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import Final
+
+_MAX_SHOWN_NAMES: Final = 20
 
 
 class BelaError(Exception):
@@ -53,12 +57,14 @@ class UnknownVariableError(RequestError):
 
     def __str__(self) -> str:
         """List the missing and the available names, shortened to a readable length."""
-        missing = ", ".join(repr(name) for name in self.names)
-        shown = ", ".join(repr(name) for name in self.available[:20])
-        more = len(self.available) - 20
-        if more > 0:
-            shown += f" and {more} more"
-        return f"the board has no variable {missing}; it offers {shown or 'none'}"
+        missing, offered = _shortened(self.names), _shortened(self.available)
+        return f"the board has no variable {missing}; it offers {offered or 'none'}"
+
+
+def _shortened(names: tuple[str, ...]) -> str:
+    text = ", ".join(repr(name) for name in names[:_MAX_SHOWN_NAMES])
+    more = len(names) - _MAX_SHOWN_NAMES
+    return f"{text} and {more} more" if more > 0 else text
 
 
 class FrameError(BelaError):
@@ -126,6 +132,27 @@ class NoReplyError(BoardError):
 
 class DisconnectedError(BoardError):
     """The connection to the board ended while it was needed."""
+
+
+class LibraryError(BelaError, ImportError):
+    """A library that this package needs cannot be loaded.
+
+    Parameters
+    ----------
+    cause : str
+        What loading it ended with.
+    """
+
+    def __init__(self, cause: str) -> None:
+        self.cause = cause
+        super().__init__(cause)
+
+    def __str__(self) -> str:
+        """Name the cause and what to install."""
+        return (
+            f"a library cannot be loaded: {self.cause}; install this package with pip again. On "
+            "Windows LSL needs Microsoft's Visual C++ Redistributable and, on ARM, Python for x64"
+        )
 
 
 class CaptureError(BelaError):

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Annotated, Final, Literal, Self, TypeVar
 
@@ -24,16 +25,34 @@ from pydantic import (
 from pydantic_core import from_json
 
 from bela_module.errors import RequestError
-from bela_module.validation import Group, Name, Names, as_list, describe_errors, refuse_bool, shown
+from bela_module.validation import (
+    MAX_NAMES,
+    FirstFaultOnly,
+    Group,
+    Name,
+    Names,
+    as_list,
+    at_most,
+    checked_filename,
+    describe_errors,
+    not_empty,
+    refuse_bool,
+    shown,
+)
 
 MAX_TICK: Final = 2**63 - 1
 MAX_BUFFER_ID: Final = 2**32 - 1
 MAX_SECONDS: Final = 366 * 86_400.0
 """Longest time that can be asked for: a year."""
 
-_MAX_FILENAME_CHARS: Final = 200
-# Not allowed in a file name on some system on which recordings are opened.
-_NOT_IN_FILENAMES: Final = frozenset('<>:"/\\|?*')
+MAX_LSL_S: Final = 1e15
+"""Latest LSL time that is counted with: some million years."""
+
+MAX_NUMBERS: Final = 16_000
+"""Most numbers of one SEND: the board takes no message of more bytes."""
+
+_MAX_KEYS: Final = 32
+
 _INTEGER_RANGES: Final = {"c": (-128, 255), "j": (0, 2**32 - 1), "i": (-(2**31), 2**31 - 1)}
 
 
@@ -50,14 +69,6 @@ def _integral(value: object) -> object:
     return value
 
 
-def _checked_filename(name: str) -> str:
-    if not name.strip(". ") or not name.isprintable() or _NOT_IN_FILENAMES & set(name):
-        raise ValueError("must be a plain file name, without any folder")
-    if len(name) > _MAX_FILENAME_CHARS:
-        raise ValueError(f"must be a file name of at most {_MAX_FILENAME_CHARS} characters")
-    return name
-
-
 def _checked_dir(folder: str) -> str:
     if not folder.isprintable() or len(folder) > 1000:
         raise ValueError("must be a folder inside the configured recording.dir")
@@ -66,17 +77,31 @@ def _checked_dir(folder: str) -> str:
 
 Integer = Annotated[int, BeforeValidator(_integral)]
 Tick = Annotated[Integer, Field(ge=0, le=MAX_TICK)]
-TickList = Annotated[tuple[Tick, ...], BeforeValidator(as_list), Field(min_length=1)]
+TickList = Annotated[
+    tuple[Tick, ...],
+    FirstFaultOnly(),
+    AfterValidator(not_empty),
+    BeforeValidator(as_list),
+    BeforeValidator(at_most(MAX_NAMES)),
+]
 Durations = Annotated[
     tuple[Annotated[Integer, Field(ge=1, le=MAX_TICK)], ...],
+    FirstFaultOnly(),
+    AfterValidator(not_empty),
     BeforeValidator(as_list),
-    Field(min_length=1),
+    BeforeValidator(at_most(MAX_NAMES)),
 ]
 Number = Annotated[float, BeforeValidator(refuse_bool), Field(allow_inf_nan=False)]
-Numbers = Annotated[tuple[Number, ...], BeforeValidator(as_list), Field(min_length=1)]
+Numbers = Annotated[
+    tuple[Number, ...],
+    FirstFaultOnly(),
+    AfterValidator(not_empty),
+    BeforeValidator(as_list),
+    BeforeValidator(at_most(MAX_NUMBERS)),
+]
 Seconds = Annotated[Number, Field(gt=0, le=MAX_SECONDS)]
 Delay = Annotated[Number, Field(ge=0, le=MAX_SECONDS)]
-SomeNames = Annotated[Names, Field(min_length=1)]
+SomeNames = Annotated[Names, AfterValidator(not_empty)]
 
 
 class Request(BaseModel):
@@ -110,7 +135,7 @@ class StartRequest(Request):
     """When the first samples are taken, from now on."""
     saving_enabled: bool = False
     saving_dir: Annotated[str, AfterValidator(_checked_dir)] | None = None
-    saving_filename: Annotated[str, AfterValidator(_checked_filename)] | None = None
+    saving_filename: Annotated[str, AfterValidator(checked_filename)] | None = None
 
 
 class ScheduleRequest(Request):
@@ -130,7 +155,7 @@ class ScheduleRequest(Request):
     """Ticks until the last one, which is included; 0 would mean *without end* to the board."""
     start_in_s: Delay | None = None
     """None with `duration_s` and without `start_lsl_s`: at once."""
-    start_lsl_s: Annotated[Number, Field(ge=0)] | None = None
+    start_lsl_s: Annotated[Number, Field(ge=0, le=MAX_LSL_S)] | None = None
     duration_s: Seconds | None = None
 
     @property
@@ -223,14 +248,14 @@ class MonitorRequest(Request):
 class SetRequest(Request):
     """Take control of variables and set them."""
 
-    values: Annotated[dict[Name, Number], Field(min_length=1)]
+    values: Annotated[dict[Name, Number], Field(min_length=1), BeforeValidator(at_most(MAX_NAMES))]
 
 
 class ReleaseRequest(Request):
     """Give control back to the sketch."""
 
     variables: SomeNames | None = None
-    """None: all that this module controls."""
+    """None: all that the board lists as controlled, by this module or before it."""
 
 
 class SendRequest(Request):
@@ -277,7 +302,7 @@ def parse_fields(payload: str) -> dict[str, object]:
     Raises
     ------
     RequestError
-        It is no JSON, or no JSON object.
+        It is no JSON, or no JSON object, or one with more keys than any PCOMM has.
     """
     try:
         fields = from_json(payload, allow_inf_nan=False) if payload.strip() else {}
@@ -285,6 +310,8 @@ def parse_fields(payload: str) -> dict[str, object]:
         raise RequestError(f"the payload {shown(payload)} is no JSON: {error}") from None
     if not isinstance(fields, dict):
         raise RequestError(f"the payload {shown(payload)} is no JSON object like {{}}")
+    if len(fields) > _MAX_KEYS:
+        raise RequestError(f"the payload has {len(fields)} keys; no PCOMM has so many")
     return fields
 
 
@@ -332,10 +359,16 @@ def saving_folder(folder: Path, asked: str | None) -> Path:
     Raises
     ------
     RequestError
-        It lies outside of `folder`.
+        It lies outside of `folder`, or a link cannot be followed.
     """
-    root = folder.resolve()
-    found = (root / (asked or "")).resolve()
+    try:
+        root = folder.resolve()
+        found = (root / (asked or "")).resolve()
+        with suppress(FileNotFoundError):
+            found.stat()  # from Python 3.13 on, resolve() takes a loop of links for a folder
+    except (OSError, RuntimeError) as error:  # a loop of links is either, by Python's version
+        words = getattr(error, "strerror", None) or error
+        raise RequestError(f"saving_dir = {shown(asked)}: no folder: {words}") from error
     if not found.is_relative_to(root):
         raise RequestError(f"saving_dir = {shown(asked)}: must lie inside of {root}")
     return found

@@ -10,10 +10,13 @@ from __future__ import annotations
 import difflib
 import hashlib
 import reprlib
-from collections.abc import Sequence
-from typing import Annotated, Any, Final, Literal, get_args
+from collections import Counter
+from collections.abc import Callable, Sequence, Sized
+from typing import Annotated, Any, Final, Literal, TypeVar, get_args
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, BeforeValidator, FailFast, Field, ValidationError
+
+T = TypeVar("T")
 
 LONGEST_WAIT_S: Final = 4e6
 """Longest wait that any system accepts, some 46 days: stands for *without end*."""
@@ -21,8 +24,22 @@ LONGEST_WAIT_S: Final = 4e6
 MAX_NAME_CHARS: Final = 200
 """Longest name of a variable or a stream that is accepted."""
 
+MAX_NAMES: Final = 2000
+"""Most variables that one request may name: more than any sketch has."""
+
+MAX_FILENAME_BYTES: Final = 200
+"""Longest file name that is accepted: more comes before and behind it, and systems allow 255."""
+
+# Not allowed in a file name on some system on which recordings are opened.
+_NOT_IN_FILENAMES: Final = frozenset('<>:"/\\|?*')
+# Devices of Windows, whatever follows after a dot.
+_RESERVED: Final = frozenset(
+    ["con", "prn", "aux", "nul", *(f"{port}{n}" for port in ("com", "lpt") for n in range(1, 10))]
+)
+
 _SHOWN_CHARS: Final = 60
 _MAX_PRINTED_CHARS: Final = 100
+_MAX_DESCRIBED: Final = 8
 
 # Pydantic's messages for these name Python types or its own internals.
 _RULES: Final = {
@@ -80,6 +97,23 @@ def shorten(name: str) -> str:
     return name if len(name) <= MAX_NAME_CHARS else f"{name[: MAX_NAME_CHARS - 3]}..."
 
 
+def host_in_url(host: str) -> str:
+    """Put an IPv6 address into brackets, as it stands before a port."""
+    return f"[{host}]" if ":" in host else host
+
+
+def split_address(address: str) -> tuple[str, str | None]:
+    """Split ``HOST``, ``HOST:PORT``, ``[IPv6]`` or ``[IPv6]:PORT``; None: it names no port."""
+    if address.startswith("["):
+        host, closed, rest = address[1:].partition("]")
+        if closed and (not rest or rest.startswith(":")):
+            return host, rest[1:] or None
+    elif address.count(":") == 1:
+        host, _, port = address.partition(":")
+        return host, port
+    return address, None
+
+
 def to_python(value: object) -> object:
     """Convert NumPy numbers and arrays to Python numbers and lists."""
     to_list = getattr(value, "tolist", None)
@@ -92,6 +126,32 @@ def as_list(value: object) -> object:
     if isinstance(value, str | int | float):
         return [value]
     return [to_python(item) for item in value] if isinstance(value, list | tuple) else value
+
+
+class FirstFaultOnly(FailFast):
+    """Marks a list of which only the first fault is looked for."""
+
+    def __hash__(self) -> int:
+        """Be usable in an annotation, which Python keeps by its hash."""
+        return hash(FirstFaultOnly)
+
+
+def at_most(count: int) -> Callable[[object], object]:
+    """Make a validator that refuses lists and tables of more items, before they are walked."""
+
+    def check(value: object) -> object:
+        if isinstance(value, Sized) and not isinstance(value, str) and len(value) > count:
+            raise ValueError(f"must have at most {count} items, not {len(value)}")
+        return value
+
+    return check
+
+
+def not_empty(items: tuple[T, ...]) -> tuple[T, ...]:
+    """Refuse an empty list."""
+    if not items:
+        raise ValueError("must have at least 1 item")
+    return items
 
 
 def refuse_bool(value: object) -> object:
@@ -112,9 +172,20 @@ def checked_name(name: str) -> str:
     return name
 
 
+def checked_filename(name: str) -> str:
+    """Check the name of a file: one that every system on which it is opened allows."""
+    if not name.strip(". ") or not name.isprintable() or _NOT_IN_FILENAMES & set(name):
+        raise ValueError("must be a plain file name, without any folder")
+    if len(name.encode("utf-8")) > MAX_FILENAME_BYTES:
+        raise ValueError(f"must be a file name of at most {MAX_FILENAME_BYTES} bytes")
+    if name.partition(".")[0].strip().casefold() in _RESERVED:
+        raise ValueError("must be a file name that is no device of Windows")
+    return name
+
+
 def checked_names(names: tuple[str, ...]) -> tuple[str, ...]:
     """Refuse a list that names something twice."""
-    twice = sorted({name for name in names if names.count(name) > 1})
+    twice = [name for name, count in Counter(names).items() if count > 1]
     if twice:
         raise ValueError(f"must name each variable once, but {shown(twice[0])} stands there twice")
     return names
@@ -123,7 +194,13 @@ def checked_names(names: tuple[str, ...]) -> tuple[str, ...]:
 Name = Annotated[str, AfterValidator(checked_name)]
 """Name of a variable or a stream."""
 
-Names = Annotated[tuple[Name, ...], BeforeValidator(as_list), AfterValidator(checked_names)]
+Names = Annotated[
+    tuple[Name, ...],
+    FirstFaultOnly(),
+    AfterValidator(checked_names),
+    BeforeValidator(as_list),
+    BeforeValidator(at_most(MAX_NAMES)),
+]
 """Names, each once; a name alone stands for a list of one."""
 
 Group = Literal["auto", "none", "all"]
@@ -146,9 +223,14 @@ def describe_errors(error: ValidationError, model: type[BaseModel]) -> list[str]
     Returns
     -------
     list of str
-        One line for each error, in the order found: ``key = value: what is allowed``.
+        One line for each of the first errors, in the order found: ``key = value: what is
+        allowed``; the last one says how many more there are.
     """
-    return [_describe(details, model) for details in error.errors(include_url=False)]
+    found = error.errors(include_url=False)
+    lines = [_describe(details, model) for details in found[:_MAX_DESCRIBED]]
+    if len(found) > _MAX_DESCRIBED:
+        lines.append(f"and {len(found) - _MAX_DESCRIBED} more errors")
+    return lines
 
 
 def _describe(details: Any, model: type[BaseModel]) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 import tomllib
 from pathlib import Path
@@ -92,6 +93,16 @@ REFUSED: list[tuple[dict[str, Any], str]] = [
     ({"board": {"name": "x" * 201}}, "must be a name of at most 200 characters"),
     ({"board": {"name": "a\nb"}}, r"board.name = 'a\\nb': must be a name without control"),
     ({"board": {"input_delay_s": -1}}, "board.input_delay_s = -1: must be greater than or equal"),
+    (
+        {"streams": {"t": {"variables": "t", "mode": "monitor", "period_s": 1e300}}},
+        r"streams.t.period_s = 1e\+300: must be less than or equal to 86400",
+    ),
+    ({"streaming": {"max_buffered_s": 1e300}}, r"max_buffered_s = 1e\+300: must be less than or"),
+    ({"board": {"reply_timeout_s": 1e300}}, r"reply_timeout_s = 1e\+300: must be less than or"),
+    (
+        {"streams": {"t": {"variables": "t", "nominal_rate_hz": 1e300}}},
+        r"streams.t.nominal_rate_hz = 1e\+300: must be less than or equal to",
+    ),
     ({"board": {"reply_timeout_s": 0}}, "board.reply_timeout_s = 0: must be greater than 0"),
     (
         {"board": {"reply_timeout_s": float("inf")}},
@@ -226,3 +237,51 @@ def test_the_control_room_example_names_one_module_twice() -> None:
             assert module in table["modules"]
             keys = {mapping.split("=")[1] for mapping in mappings}
             assert keys <= set(macro.get("default_json", {}))
+
+
+def test_a_folder_that_cannot_be_followed_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "loop").symlink_to(tmp_path / "loop")
+    file = tmp_path / "lab.toml"
+    file.write_text("[recording]\ndir = '~no-such-user-here/data'\n", encoding="utf-8")
+    with pytest.raises(ConfigError, match=r"recording.dir = '~no-such-user-here/data': no folder"):
+        load_settings(file)
+    file.write_text("[recording]\ndir = 'loop/a'\n", encoding="utf-8")
+    with contextlib.suppress(ConfigError):  # from Python 3.13 on, only opening a file there fails
+        load_settings(file)
+
+
+def test_a_byte_order_mark_is_no_part_of_the_file(tmp_path: Path) -> None:
+    file = tmp_path / "lab.toml"
+    file.write_text("[board]\nname = 'left'\n", encoding="utf-8-sig")
+    assert load_settings(file).board.name == "left"
+    file.write_text("[board]\nname = 'left'\n", encoding="utf-16")
+    with pytest.raises(ConfigError, match=r"lab\.toml is no TOML: save it as UTF-8: "):
+        load_settings(file)
+
+
+@pytest.mark.parametrize(
+    ("board", "host", "port", "url"),
+    [
+        ("[::1]:5556", "::1", 5556, "ws://[::1]:5556"),
+        ("[::1]", "::1", 5555, "ws://[::1]:5555"),
+        ("::1", "::1", 5555, "ws://[::1]:5555"),
+        ("FE80:0::7", "fe80::7", 5555, "ws://[fe80::7]:5555"),
+        ("10.0.0.1:77", "10.0.0.1", 77, "ws://10.0.0.1:77"),
+    ],
+)
+def test_addresses_of_a_board(board: str, host: str, port: int, url: str) -> None:
+    settings = with_board_address(Settings(), board, {})
+    assert (settings.board.host, settings.board.port, settings.board.url) == (host, port, url)
+
+
+@pytest.mark.parametrize("board", ["[::1", "[::1]x", "[::1]:x", "[]:5", "a:b:c", "::g", "[a]:b"])
+def test_ipv6_addresses_that_are_none(board: str) -> None:
+    with pytest.raises(ConfigError, match=r"--board .*: (host|port) = "):
+        with_board_address(Settings(), board, {})
+
+
+def test_an_ipv6_address_for_callbacks() -> None:
+    settings = parse_settings(
+        {"callbacks": {"to": "[::1]:9000"}, "server": {"ip": "[::1]"}}, "test"
+    )
+    assert (settings.callbacks.to, settings.server.ip) == ("[::1]:9000", "::1")

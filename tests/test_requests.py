@@ -163,6 +163,17 @@ REFUSED: list[tuple[str, str, str]] = [
         '{"variables": ["a", "b"], "timestamps": [1, 2, 3], "durations": 1}',
         "timestamps must be one for all or one for each of 2 variables, not 3",
     ),
+    (
+        "SCHEDULE",
+        '{"start_in_s": 1e308, "duration_s": 1}',
+        r"start_in_s = 1e\+308: must be less than or equal to",
+    ),
+    (
+        "SCHEDULE",
+        '{"start_lsl_s": 1e308, "duration_s": 1}',
+        r"start_lsl_s = 1e\+308: must be less than or equal to",
+    ),
+    ("MONITOR", '{"period_s": 1e300}', r"period_s = 1e\+300: must be less than or equal to"),
     ("MONITOR", '{"period_s": 1, "periods": 1}', "period_s and periods exclude each other"),
     ("MONITOR", '{"period_s": "fast"}', "period_s = 'fast': must be a number"),
     ("MONITOR", '{"periods": 0}', "periods.0 = 0: must be greater than or equal to 1"),
@@ -206,7 +217,23 @@ def test_refused(pcomm: str, payload: str, words: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "name", ["", ".", "..", "a/b", "a\\b", "/etc/passwd", "C:x", "a\0b", "a\nb", "x" * 201, "a*"]
+    "name",
+    [
+        "",
+        ".",
+        "..",
+        "a/b",
+        "a\\b",
+        "/etc/passwd",
+        "C:x",
+        "a\0b",
+        "a\nb",
+        "x" * 201,
+        "a*",
+        "con",
+        "NUL.txt",
+        "lpt1",
+    ],
 )
 def test_file_names_that_are_more_than_a_name(name: str) -> None:
     with pytest.raises(RequestError, match="saving_filename = .*: must be a "):
@@ -229,6 +256,12 @@ def test_recordings_stay_inside_the_folder(tmp_path: Path) -> None:
     for outside in ("..", "a/../../b", str(tmp_path), "way_out/b"):
         with pytest.raises(RequestError, match="saving_dir = .*: must lie inside of"):
             saving_folder(root, outside)
+
+
+def test_a_loop_of_links_is_no_folder(tmp_path: Path) -> None:
+    (tmp_path / "loop").symlink_to(tmp_path / "loop")
+    with pytest.raises(RequestError, match="saving_dir = 'loop/a': no folder: "):
+        saving_folder(tmp_path, "loop/a")
 
 
 def test_ticks_are_spread_over_the_variables() -> None:

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from bela_module.cli import list_command, serve_command, simulate_command, stream_command
+from bela_module.server.output.standard_streams import run_program
 from bela_module.server.process_io import report_error
 
 
@@ -63,7 +64,7 @@ def console_main() -> int:
     """Run as the installed console command ``dp-bela``."""
     # The imports to come take a while: Ctrl-C then ends them without a traceback.
     signal.signal(signal.SIGINT, signal.SIG_DFL)
-    return main()
+    return run_program(main)
 
 
 def overview() -> str:

@@ -79,6 +79,7 @@ def _print_table(listing: dict[str, Any]) -> None:
             f"{listing['project']}: {len(listing['variables'])} variables, "
             f"{listing['sample_rate_hz']:g} Hz declared, tick {listing['tick']}",
             highlight=False,
+            markup=False,
         )
         console.print(variable_table(listing["variables"]))
 
@@ -86,6 +87,7 @@ def _print_table(listing: dict[str, Any]) -> None:
 def variable_table(variables: Sequence[dict[str, Any]]) -> RenderableType:
     """Draw the variables of a LIST reply as a table."""
     from rich.table import Table
+    from rich.text import Text
 
     table = Table(box=None, pad_edge=False, header_style="bold")
     for column in ("variable", "type", "mode"):
@@ -94,7 +96,7 @@ def variable_table(variables: Sequence[dict[str, Any]]) -> RenderableType:
     table.add_column("in use")
     for variable in variables:
         table.add_row(
-            variable["name"],
+            Text(variable["name"]),  # whatever is in it is no markup
             variable["type"],
             variable["mode"],
             _shown_value(variable["value"]),

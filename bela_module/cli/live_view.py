@@ -76,7 +76,7 @@ def _table(streams: list[Status]) -> Table:
     for stream in streams[:_MAX_ROWS]:
         lost = str(stream["lost"])
         table.add_row(
-            stream["name"],
+            Text(stream["name"]),  # whatever is in it is no markup
             stream["mode"],
             stream["format"],
             _number(stream["nominal_rate_hz"], ".2f"),

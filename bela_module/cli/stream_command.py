@@ -66,6 +66,7 @@ def main(arguments: Sequence[str], *, overview: str = "") -> int:
 def _run(options: argparse.Namespace, settings: Settings, request: StartRequest) -> int:
     from bela_module.cli.live_view import shortcoming
     from bela_module.server.composition import compose_module
+    from bela_module.validation import host_in_url
 
     ended = threading.Event()
     with ExitStack() as stack:
@@ -86,7 +87,7 @@ def _run(options: argparse.Namespace, settings: Settings, request: StartRequest)
         session = server.open_session()
         # Not ended.set: a signal may arrive while this thread holds the lock of the event.
         end_on_signals(server.stop_soon)
-        screen.print_line(f"PCOMMs are served at {server.ip}:{server.port}")
+        screen.print_line(f"PCOMMs are served at {host_in_url(server.ip)}:{server.port}")
         _listen(server, ended)
         finished: Callable[[], bool] = replay.finished.is_set if replay is not None else _never
         started = _begin(session, _replayed_request(options, replay) or request)

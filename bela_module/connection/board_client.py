@@ -23,6 +23,7 @@ from bela_module.errors import ConnectError, DisconnectedError, FrameError, NoRe
 from bela_module.protocol import control_channel as control
 from bela_module.protocol import control_commands as commands
 from bela_module.protocol.sketch_buffer import SketchBuffer, encode_buffer
+from bela_module.validation import host_in_url
 
 _MAX_CONTROL_BYTES: Final = 2**24
 _MAX_DATA_BYTES: Final = 2**20
@@ -78,8 +79,7 @@ class BoardClient:
     reply_timeout_s : float
         Longest time for a reply, and for all of connecting.
     on_data : callable
-        Called with each message of the data channel and the LSL time at which it arrived; it must
-        return at once and not raise.
+        Called with each data message and the LSL time of its arrival; must not wait or raise.
     recorder : WireRecorder, optional
         Called with every message.
 
@@ -103,6 +103,7 @@ class BoardClient:
         self.project = ""
         self.counters = ClientCounters()
         self.opened_s = self.last_received_s = now()
+        self.got_data = False
         self._control = control_socket
         self._data: BoardSocket | None = None
         self._data_reader: asyncio.Task[None] | None = None
@@ -139,7 +140,7 @@ class BoardClient:
         NoReplyError
             When it listens but does not say which project runs.
         """
-        address = f"ws://{host}:{port}"
+        address = f"ws://{host_in_url(host)}:{port}"
         deadline_s = now() + reply_timeout_s
         if recorder is not None:
             recorder.begin_connection()
@@ -194,7 +195,10 @@ class BoardClient:
             raise DisconnectedError(f"{self.address} is gone: {self.lost.result()}")
         url = f"{self.address}/gui_data"
         try:
-            self._data = await open_socket(url, _MAX_DATA_BYTES, self._now, self._reply_timeout_s)
+            # At the same address: another one of that name may be another board's.
+            self._data = await open_socket(
+                url, _MAX_DATA_BYTES, self._now, self._reply_timeout_s, self._control.address
+            )
         except ConnectError as error:
             raise DisconnectedError(f"{self.address} gives no data: {error}") from error
         self._data_reader = asyncio.create_task(self._read_data(self._data), name="bela-data")
@@ -399,7 +403,7 @@ class BoardClient:
         with self._reporting_the_end():
             async for message in socket:
                 arrived_s = socket.received_s
-                self.last_received_s = arrived_s
+                self.last_received_s, self.got_data = arrived_s, True
                 self._record("data", "in", message)
                 self._on_data(message, arrived_s)
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import socket
-from collections.abc import Callable
+import sys
+from collections.abc import Callable, Iterable
 from typing import Any, Final
 from urllib.parse import urlsplit
 
@@ -12,7 +14,7 @@ from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import WebSocketException
 
 from bela_module.connection.host_resolver import resolve
-from bela_module.connection.time_limits import CLOSE_HANDSHAKE_S
+from bela_module.connection.time_limits import CLOSE_HANDSHAKE_S, NEXT_ADDRESS_S
 from bela_module.connection.websocket import SteadyConnection
 from bela_module.errors import ConnectError
 
@@ -28,6 +30,8 @@ class BoardSocket(SteadyConnection, ClientConnection):
     """A websocket that stores the time at which bytes arrive, before they are parsed."""
 
     now: Clock
+    address: str
+    """Where it is connected to: one of the addresses of the board's name."""
     received_s: float = 0.0
 
     def data_received(self, data: bytes) -> None:
@@ -48,38 +52,116 @@ class BoardSocket(SteadyConnection, ClientConnection):
                 connected.setsockopt(socket.IPPROTO_TCP, _QUICK_ACK, 1)
 
 
-async def open_socket(url: str, max_bytes: int, now: Clock, timeout_s: float) -> BoardSocket:
+async def open_socket(
+    url: str, max_bytes: int, now: Clock, timeout_s: float, address: str | None = None
+) -> BoardSocket:
     """Open one websocket of a board within a time limit.
+
+    A name may have several addresses, of which some lead nowhere: each is tried a moment after the
+    one before, and the first that answers as a Watcher is taken.
+
+    Parameters
+    ----------
+    url : str
+        What is asked for.
+    max_bytes : int
+        Longest message.
+    now : callable
+        The clock.
+    timeout_s : float
+        Longest time for all of it.
+    address : str, optional
+        The only address to try, instead of those of the host that `url` names.
 
     Raises
     ------
     ConnectError
         When nothing listens there, or it is no Watcher.
     """
+    failures: dict[str, str] = {}
+    try:
+        async with asyncio.timeout(timeout_s):
+            host = urlsplit(url).hostname or ""
+            addresses = await resolve(host, timeout_s) if address is None else (address,)
+            failures = dict.fromkeys(addresses, _no_answer(timeout_s))
+            found = await _first_to_answer(url, failures, max_bytes, now, timeout_s)
+    except TimeoutError:
+        found = None
+    except (OSError, ValueError) as error:  # of the lookup
+        raise ConnectError(url, str(error) or type(error).__name__) from error
+    if found is not None:
+        return found
+    if len(failures) > 1:
+        raise ConnectError(url, "; ".join(f"{one}: {why}" for one, why in failures.items()))
+    raise ConnectError(url, next(iter(failures.values()), _no_answer(timeout_s)))
 
+
+def _no_answer(timeout_s: float) -> str:
+    refused = ", or a refusal, which takes as long on Windows" if sys.platform == "win32" else ""
+    return f"no answer in {timeout_s:.1f} s{refused}"
+
+
+async def _first_to_answer(
+    url: str, failures: dict[str, str], max_bytes: int, now: Clock, timeout_s: float
+) -> BoardSocket | None:
+    """Try all addresses, and note in `failures` what each one ended with; None: all did."""
+    untried = list(failures)
+    attempts: dict[asyncio.Task[BoardSocket], str] = {}
+    try:
+        while untried or attempts:
+            if untried:
+                address = untried.pop(0)
+                opening = _open_at(url, address, max_bytes, now, timeout_s)
+                attempts[asyncio.create_task(opening)] = address
+            done, _ = await asyncio.wait(
+                attempts,
+                timeout=NEXT_ADDRESS_S if untried else None,
+                return_when=asyncio.FIRST_COMPLETED,
+            )
+            for attempt in done:
+                error = attempt.exception()
+                address = attempts.pop(attempt)
+                if error is None:
+                    return attempt.result()
+                if not isinstance(error, WebSocketException | OSError | ValueError):
+                    raise error
+                failures[address] = str(error) or _no_answer(timeout_s)
+        return None
+    finally:
+        await _end_others(attempts)
+
+
+async def _end_others(attempts: Iterable[asyncio.Task[BoardSocket]]) -> None:
+    """Cancel what goes on, and close what was opened but is not taken."""
+    for attempt in attempts:
+        attempt.cancel()
+    for ended in await asyncio.gather(*attempts, return_exceptions=True):
+        if isinstance(ended, BoardSocket):
+            await close_socket(ended)
+
+
+async def _open_at(
+    url: str, address: str, max_bytes: int, now: Clock, timeout_s: float
+) -> BoardSocket:
     def stamped(*args: Any, **kwargs: Any) -> BoardSocket:
         connection = BoardSocket(*args, **kwargs)
         connection.now = now
+        connection.address = address
         return connection
 
-    try:
-        opened = await connect(
-            url,
-            host=await resolve(urlsplit(url).hostname or "", timeout_s),
-            create_connection=stamped,  # type: ignore[arg-type]
-            compression=None,  # the board negotiates no extension
-            proxy=None,
-            open_timeout=timeout_s,
-            close_timeout=CLOSE_HANDSHAKE_S,
-            ping_interval=None,  # regular list requests tell sooner that nobody answers
-            max_size=max_bytes,
-        )
-    except TimeoutError:
-        raise ConnectError(url, f"no answer in {timeout_s:.1f} s") from None
-    except (WebSocketException, OSError, ValueError) as error:
-        raise ConnectError(url, str(error) or type(error).__name__) from error
+    opened = await connect(
+        url,
+        host=address,
+        create_connection=stamped,  # type: ignore[arg-type]
+        compression=None,  # the board negotiates no extension
+        proxy=None,
+        open_timeout=timeout_s,
+        close_timeout=CLOSE_HANDSHAKE_S,
+        ping_interval=None,  # regular list requests tell sooner that nobody answers
+        max_size=max_bytes,
+    )
     if not isinstance(opened, BoardSocket):
-        raise ConnectError(url, "the websocket library made another kind of connection")
+        raise ValueError("the websocket library made another kind of connection")
     return opened
 
 

@@ -12,8 +12,8 @@ import socket
 import threading
 
 
-async def resolve(host: str, timeout_s: float) -> str:
-    """Return the address of a host; IPv4 where there is one, since boards listen there.
+async def resolve(host: str, timeout_s: float) -> tuple[str, ...]:
+    """Return all addresses of a host, each once; IPv4 first, since boards listen there.
 
     Raises
     ------
@@ -23,26 +23,27 @@ async def resolve(host: str, timeout_s: float) -> str:
         When it takes too long.
     """
     loop = asyncio.get_running_loop()
-    found: asyncio.Future[str] = loop.create_future()
+    found: asyncio.Future[tuple[str, ...]] = loop.create_future()
 
-    def settle(address: str, error: OSError | None) -> None:
+    def settle(addresses: tuple[str, ...], error: OSError | None) -> None:
         if found.done():
             return
         if error is None:
-            found.set_result(address)
+            found.set_result(addresses)
         else:
             found.set_exception(error)
 
     def look_up() -> None:
-        address, failure = "", None
+        addresses: tuple[str, ...] = ()
+        failure = None
         try:
             answers = socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)
             answers.sort(key=lambda answer: answer[0] != socket.AF_INET)
-            address = str(answers[0][4][0])
-        except OSError as error:
-            failure = error
+            addresses = tuple(dict.fromkeys(str(answer[4][0]) for answer in answers))
+        except (OSError, UnicodeError) as error:  # a part of a name may be too long
+            failure = error if isinstance(error, OSError) else OSError(str(error))
         with contextlib.suppress(RuntimeError):  # the loop has ended meanwhile
-            loop.call_soon_threadsafe(settle, address, failure)
+            loop.call_soon_threadsafe(settle, addresses, failure)
 
     threading.Thread(target=look_up, name="bela-resolver", daemon=True).start()
     async with asyncio.timeout(timeout_s):

@@ -6,6 +6,8 @@ from typing import Final
 
 CLOSE_HANDSHAKE_S: Final = 0.2
 """For the answer to a close frame; the board gives none and closes TCP instead."""
+NEXT_ADDRESS_S: Final = 0.25
+"""Between attempts at two addresses of one name, as RFC 8305 recommends."""
 CONFIRM_POLL_S: Final = 0.02
 """Pause between two ``list`` requests while a change is to be confirmed."""
 LEAST_HANDSHAKE_S: Final = 0.02

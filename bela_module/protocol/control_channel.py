@@ -14,6 +14,12 @@ from typing import Any, Final
 
 from bela_module.errors import FrameError
 from bela_module.protocol.variables import ValueType, Variable
+from bela_module.validation import shown
+
+MAX_PROJECT_CHARS: Final = 200
+MAX_VARIABLE_NAME_CHARS: Final = 15_000
+"""Longer texts of the board are cut: they stand in STATUS, in the log and in streams, and a name
+that is longer does not fit into any command."""
 
 _REPLY_DIGITS: Final = 15
 _Entry = dict[str, Any]
@@ -79,7 +85,7 @@ def parse_control_message(message: str | bytes) -> ControlMessage:
     if not isinstance(root, dict):
         return OtherMessage(text[:200])
     if root.get("event") == "connection":
-        return ConnectionEvent(_text(root, "projectName"))
+        return ConnectionEvent(_printable(_text(root, "projectName")[:MAX_PROJECT_CHARS]))
     watcher = root.get("watcher")
     if not isinstance(watcher, dict):
         return OtherMessage(text[:200])
@@ -87,8 +93,8 @@ def parse_control_message(message: str | bytes) -> ControlMessage:
         return _variable_list(watcher)
     if "logFileName" in watcher:
         return LogReply(
-            name=_text(watcher, "watcher"),
-            file_name=_text(watcher, "logFileName"),
+            name=_text(watcher, "watcher")[:MAX_VARIABLE_NAME_CHARS],
+            file_name=_text(watcher, "logFileName")[:MAX_VARIABLE_NAME_CHARS],
             first_tick=_number(watcher, "timestamp"),
             last_tick=_number(watcher, "timestampEnd"),
         )
@@ -117,17 +123,17 @@ def _variable_list(watcher: _Entry) -> VariableList:
 
 def _variable(index: int, entry: Any) -> Variable:
     if not isinstance(entry, dict):
-        raise FrameError(f"variable {index} in the reply to 'list' is {entry!r}")
+        raise FrameError(f"variable {index} in the reply to 'list' is {shown(entry)}")
     try:
         value_type = ValueType(str(entry.get("type")))
     except ValueError:
         known = ", ".join(ValueType)
         raise FrameError(
-            f"variable {index} has the unknown type {entry.get('type')!r}; known are {known}"
+            f"variable {index} has the unknown type {shown(entry.get('type'))}; known are {known}"
         ) from None
     return Variable(
         index=index,
-        name=_text(entry, "name"),
+        name=_text(entry, "name")[:MAX_VARIABLE_NAME_CHARS],
         value_type=value_type,
         sparse=_integer(entry, "timestampMode") == 1,
         value=_number(entry, "value"),
@@ -136,15 +142,20 @@ def _variable(index: int, entry: Any) -> Variable:
         controlled=_flag(entry, "controlled"),
         logged=_flag(entry, "logged"),
         monitor_period_ticks=_integer(entry, "monitor", missing=0),
-        log_file_name=str(entry.get("logFileName") or ""),
+        log_file_name=str(entry.get("logFileName") or "")[:MAX_VARIABLE_NAME_CHARS],
     )
 
 
 def _text(entry: _Entry, key: str) -> str:
     value = entry.get(key)
     if not isinstance(value, str):
-        raise FrameError(f"{key!r} is {value!r} in a message of the board; text was expected")
+        raise FrameError(f"{key!r} is {shown(value)} in a message of the board; text was expected")
     return value
+
+
+def _printable(text: str) -> str:
+    """Replace what no terminal, file name or stream could show: it is shown, never sent back."""
+    return "".join(char if char.isprintable() else "?" for char in text)
 
 
 def _number(entry: _Entry, key: str, missing: float | None = None) -> float:
@@ -152,7 +163,9 @@ def _number(entry: _Entry, key: str, missing: float | None = None) -> float:
     if value is None and key in entry:
         return math.nan  # the board writes NaN and infinity as null
     if isinstance(value, bool) or not isinstance(value, int | float):
-        raise FrameError(f"{key!r} is {value!r} in a message of the board; a number was expected")
+        raise FrameError(
+            f"{key!r} is {shown(value)} in a message of the board; a number was expected"
+        )
     try:
         return float(value)
     except OverflowError:
@@ -166,7 +179,7 @@ def _integer(entry: _Entry, key: str, missing: int | None = None) -> int:
         return int(value)
     if isinstance(value, bool) or not isinstance(value, int):
         raise FrameError(
-            f"{key!r} is {value!r} in a message of the board; a whole number was expected"
+            f"{key!r} is {shown(value)} in a message of the board; a whole number was expected"
         )
     return value
 
@@ -175,6 +188,6 @@ def _flag(entry: _Entry, key: str) -> bool:
     value = entry.get(key, False)
     if not isinstance(value, bool | int | float):
         raise FrameError(
-            f"{key!r} is {value!r} in a message of the board; true or false was expected"
+            f"{key!r} is {shown(value)} in a message of the board; true or false was expected"
         )
     return bool(value)

@@ -25,6 +25,7 @@ from bela_module.writer_thread import WRITER_STALL_S, wait_for_writer
 logger = logging.getLogger(__name__)
 
 _MAX_WAITING_VALUES: Final = 5_000_000  # of some 20 bytes each
+_MAX_KEPT_BYTES: Final = 2**27  # of all files, for a disk that takes nothing for a while
 _BUFFER_VALUES: Final = 50  # a buffer itself takes as much memory as so many values
 
 
@@ -33,7 +34,8 @@ class FileRecorder:
 
     The files are created at once, so that a wrong folder or name is an error at the start. What
     a slow or full disk does not take is counted in `missing`, reported at the end, and part of
-    the ``lost`` of the next buffer that is written.
+    the ``lost`` of the next buffer that is written. On a full disk the recording goes on as soon
+    as there is room. A file that is removed meanwhile is written anew, with all that it had.
 
     Parameters
     ----------
@@ -78,6 +80,8 @@ class FileRecorder:
         # Each of these is changed by one thread alone: this line by that of take().
         self._given, self._dropped, self._owed = 0, dict.fromkeys(names, 0), dict.fromkeys(names, 0)
         self._done, self._steps, self._unwritten = 0, 0, dict.fromkeys(names, 0)
+        self._skipped = dict.fromkeys(names, 0)
+        self._failing: set[str] = set()
         try:
             self.paths = new_paths(Path(folder), filename, SUFFIXES[file_format], names)
             self._writers = open_writers(self.paths, tracks, file_format)
@@ -91,6 +95,11 @@ class FileRecorder:
     def missing(self) -> dict[str, int]:
         """Values of each track that came, but are not in its file and will not be."""
         return {name: n + self._unwritten[name] for name, n in self._dropped.items()}
+
+    @property
+    def problem(self) -> str | None:
+        """What is wrong now, while the disk takes nothing."""
+        return f"the recording failed: {self._cause}" if self._failing else None
 
     @property
     def finished(self) -> bool:
@@ -178,14 +187,23 @@ class FileRecorder:
                     return
                 self._write(*item)
             if time.monotonic() >= flush_at_s:
-                for writer in self._writers.values():
-                    writer.flush()
+                for name in self._writers:
+                    self._flush(name)
                     self._steps += 1
                 flush_at_s = time.monotonic() + FLUSH_PERIOD_S
 
     def _write(self, name: str, buffer: BufferData) -> None:
         n_values = buffer["data"].size
         writer = self._writers[name]
+        if self._failing and self._n_kept_bytes >= _MAX_KEPT_BYTES:
+            self._skipped[name] += n_values + buffer["lost"]
+            self._unwritten[name] += n_values
+            self._done += n_values
+            return
+        if self._skipped[name]:
+            buffer = buffer.copy()
+            buffer["lost"] += self._skipped[name]
+            self._skipped[name] = 0
         try:
             writer.write(buffer)
         except BaseException:
@@ -194,12 +212,33 @@ class FileRecorder:
         finally:
             self._done += n_values
             self._steps += 1
-        if writer.is_full:
+        if writer.is_full and name not in self._failing:
+            self._flush(name)
+
+    @property
+    def _n_kept_bytes(self) -> int:
+        return sum(writer.n_batch_bytes for writer in self._writers.values())
+
+    def _flush(self, name: str) -> None:
+        """Write what waits of a track; when the disk does not take it, it is tried again later."""
+        writer = self._writers[name]
+        try:
+            if writer.was_removed:
+                writer.restore()
+                self._report(f"{writer.path} was removed, and is written anew with all that it had")
             writer.flush()
+        except OSError as error:
+            self._fail(error)
+            self._failing.add(name)
+        else:
+            if name in self._failing:
+                self._failing.remove(name)
+                logger.warning("%s is written again", writer.path)
 
     def _close_files(self) -> None:
         for name, writer in self._writers.items():
             try:
+                self._flush(name)
                 writer.close()
             except Exception as error:  # noqa: BLE001 -- the other files are to be closed, too
                 self._unwritten[name] += writer.n_pending

@@ -9,6 +9,7 @@ grows, and ``pandas.DataFrame(numpy.load(path))`` is the table.
 from __future__ import annotations
 
 import json
+import os
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
@@ -28,6 +29,7 @@ SUFFIXES: Final[dict[FileFormat, str]] = {"text": ".txt", "compact": ".npy"}
 """Suffix of the files of each format."""
 
 _BATCH_BYTES: Final = 2**18
+_COPY_BYTES: Final = 2**20
 _RESERVED_FIELDS: Final = ("tick", "lsl_s")
 
 
@@ -60,14 +62,48 @@ class FileWriter(ABC):
 
     Attributes
     ----------
+    path : pathlib.Path
+        Where it is.
     n_pending : int
         Values that were written, but are not in the file before the next :meth:`flush`.
     """
 
     def __init__(self, path: Path) -> None:
+        self.path = path
         self.n_pending = 0
         self._batch = bytearray()
-        self._file: FileIO = path.open("xb", buffering=0)
+        self._file: FileIO = path.open("x+b", buffering=0)
+
+    @property
+    def n_batch_bytes(self) -> int:
+        """Bytes that wait for the next :meth:`flush`."""
+        return len(self._batch)
+
+    @property
+    def was_removed(self) -> bool:
+        """Whether nobody could find the file any more; Windows removes no open file."""
+        return os.fstat(self._file.fileno()).st_nlink == 0
+
+    def restore(self) -> None:
+        """Write a file that was removed anew, at its path, from what is still open of it.
+
+        Raises
+        ------
+        OSError
+            When it cannot be made; what is open stays as it is.
+        """
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        anew = self.path.open("x+b", buffering=0)
+        try:
+            self._file.seek(0)
+            while data := self._file.read(_COPY_BYTES):
+                _write_all(anew, data)
+        except OSError:
+            anew.close()
+            self.path.unlink(missing_ok=True)
+            raise
+        self._file.close()
+        self._file = anew
 
     @property
     def is_full(self) -> bool:
@@ -108,8 +144,12 @@ class FileWriter(ABC):
         self._write(bytes(self._batch))
 
     def _write(self, data: bytes) -> None:
-        while data:  # a disk that becomes full takes the first part
-            data = data[self._file.write(data) :]
+        _write_all(self._file, data)
+
+
+def _write_all(file: FileIO, data: bytes) -> None:
+    while data:  # a disk that becomes full takes the first part
+        data = data[file.write(data) :]
 
 
 class TextWriter(FileWriter):

@@ -13,10 +13,13 @@ from typing import Any, Final
 import numpy as np
 
 from bela_module.errors import RequestError
+from bela_module.validation import MAX_FILENAME_BYTES, checked_filename, shown
 
 logger = logging.getLogger(__name__)
 
 _KEYS: Final = frozenset({"data", "ref_timestamp"})
+_MAX_NAME_BYTES: Final = 240
+_NUMBER_DIGITS: Final = 6
 _UNREADABLE: Final = (ValueError, EOFError, MemoryError, RecursionError)
 
 # Not allowed in a file name on some system on which recordings are opened.
@@ -49,19 +52,35 @@ def new_paths(folder: Path, filename: str, suffix: str, names: Sequence[str]) ->
     OSError
         When the folder cannot be made.
     """
-    stem = Path(filename).stem if Path(filename).suffix in (".txt", ".npy") else filename
-    if not stem or Path(filename).name != filename or not filename.isprintable():
+    try:
+        checked_filename(filename)
+    except ValueError as error:
         raise RequestError(
-            f"saving_filename = {filename!r}: must be a file name; the folder is saving_dir"
-        )
+            f"saving_filename = {shown(filename)}: {error}; the folder is saving_dir"
+        ) from None
+    stem = Path(filename).stem if Path(filename).suffix in (".txt", ".npy") else filename
     folder.mkdir(parents=True, exist_ok=True)
-    beginnings = _unique([_NOT_IN_NAMES.sub("_", name) for name in names])
+    room = _MAX_NAME_BYTES - len(f"_{stem}__{10**_NUMBER_DIGITS}{suffix}".encode())
+    beginnings = _unique([_cut(_NOT_IN_NAMES.sub("_", name), room) for name in names])
     for number in itertools.count():
         ending = f"_{stem}{f'__{number}' if number else ''}{suffix}"
         paths = [folder / (beginning + ending) for beginning in beginnings]
         if not any(path.exists() for path in paths):
             break
     return dict(zip(names, paths, strict=True))
+
+
+def file_name_of(text: str) -> str:
+    """Make a file name of a text that need not be one, such as the name of a project."""
+    name = _cut(_NOT_IN_NAMES.sub("_", text), MAX_FILENAME_BYTES)
+    try:
+        return checked_filename(name)
+    except ValueError:
+        return "bela"
+
+
+def _cut(text: str, n_bytes: int) -> str:
+    return text.encode("utf-8", "replace")[:n_bytes].decode("utf-8", "ignore")
 
 
 def _unique(names: Sequence[str]) -> list[str]:

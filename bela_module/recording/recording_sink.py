@@ -80,6 +80,12 @@ class RecordingSink:
         self.stop()
 
     @property
+    def problems(self) -> tuple[str, ...]:
+        """What is wrong now with the recording that goes on, in words."""
+        problem = self._recorder.problem if self._recorder is not None else None
+        return (problem,) if problem is not None else ()
+
+    @property
     def missing(self) -> dict[str, int]:
         """Values of each stream that the disk did not take, in this recording or the last."""
         return self._recorder.missing if self._recorder is not None else {}

@@ -24,6 +24,7 @@ from bela_module.server.time_limits import (
     CALLBACK_SPACING_S,
     STOP_EVENT_CHECK_S,
 )
+from bela_module.validation import split_address
 
 MAX_WAITING: Final = 32
 """Messages that may wait; later ones are dropped."""
@@ -162,10 +163,11 @@ class _AddressSender:
         self._thread.join(CALLBACK_FLUSH_S)
 
     def _run(self) -> None:
-        host, _, port = self._address.rpartition(":")
+        host, port = split_address(self._address)
         while (message := self._messages.get()) is not None:
             try:
-                with socket.create_connection((host, int(port)), CALLBACK_CONNECT_S) as receiver:
+                address = host, int(port or 0)
+                with socket.create_connection(address, CALLBACK_CONNECT_S) as receiver:
                     receiver.sendall(message.encode("ascii"))
             except OSError as error:
                 self._logger.warning("callbacks.to = %s took no %s: %s",

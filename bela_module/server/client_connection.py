@@ -50,6 +50,8 @@ class CommandSplitter:
         found: list[str | RequestError] = []
         *completed, rest = data.split(DELIMITER)
         for piece in completed:
+            if not (piece or self._partial or self._discarding):
+                continue  # nothing between two delimiters, perhaps thousands of times
             self._append(piece, found)
             if not self._discarding and (command := bytes(self._partial).strip()):
                 found.append(_decoded(command))
@@ -120,6 +122,8 @@ class ClientConnection:
         self.verbose = False
         self.asked_pcomms = False
         self.last_received_s = time.monotonic()
+        self.served = 0
+        """Number of the command of all clients that was this client's last."""
         self.n_pending = 0
         """Commands whose work is under way."""
         self.ended_s: float | None = None

@@ -1,7 +1,8 @@
 """Selector loop for all clients: accepts, reads, writes, and runs what other threads post.
 
-No client makes another one wait: nothing here blocks, a few commands of each connection are carried
-out per turn, and a connection that breaks is closed without effect on the others.
+No client makes another one wait: nothing here blocks, the commands of a turn are carried out until
+its time is over, those of the clients first that were not served for the longest time, and a
+connection that breaks is closed without effect on the others.
 """
 
 from __future__ import annotations
@@ -13,14 +14,13 @@ import time
 from collections import deque
 from collections.abc import Callable
 from functools import partial
-from typing import Any, Final
+from typing import Any
 
 from bela_module.errors import RequestError
 from bela_module.server.client_connection import ClientConnection
 from bela_module.server.control_room import displaceable
-from bela_module.server.time_limits import ACCEPT_RETRY_S, HALF_CLOSED_CLIENT_S
-
-_COMMANDS_PER_TURN: Final = 8
+from bela_module.server.time_limits import ACCEPT_RETRY_S, COMMANDS_TURN_S, HALF_CLOSED_CLIENT_S
+from bela_module.validation import host_in_url
 
 CommandHandler = Callable[[ClientConnection, str | RequestError], None]
 
@@ -54,6 +54,7 @@ class ClientLoop:
         self._wake_sender.setblocking(False)
         self._selector.register(self._wake_receiver, selectors.EVENT_READ, self._wake)
         self._accept_again_s: float | None = None
+        self._n_served = 0
 
     def run(
         self,
@@ -73,8 +74,9 @@ class ClientLoop:
                     key.data(events)
                 while self._posted:
                     self._call(self._posted.popleft())
+                self._carry_out_commands()
                 for connection in list(self.connections):
-                    self.guard(connection, self._serve, connection)
+                    self.guard(connection, self._end_turn, connection)
                 wait_s = self._between(time.monotonic())
                 if any(connection.commands for connection in self.connections):
                     wait_s = 0.0
@@ -137,7 +139,7 @@ class ClientLoop:
 
     def _accept(self, listener: socket.socket, _events: int) -> None:
         try:
-            sock, (host, port) = listener.accept()
+            sock, (host, port, *_) = listener.accept()
         except (BlockingIOError, ConnectionError):
             return  # the client has left again
         except OSError as error:
@@ -148,7 +150,7 @@ class ClientLoop:
             return
         self._accept_again_s = None
         try:
-            connection = ClientConnection(sock, f"{host}:{port}")
+            connection = ClientConnection(sock, f"{host_in_url(host)}:{port}")
         except OSError as error:  # macOS refuses to set options of a connection that was reset
             sock.close()
             self._logger.info("%s:%d has left again: %s", host, port, error)
@@ -174,11 +176,24 @@ class ClientLoop:
         if events & selectors.EVENT_READ and not connection.closed:
             self.guard(connection, connection.receive, time.monotonic())
 
-    def _serve(self, connection: ClientConnection) -> None:
-        for _ in range(min(_COMMANDS_PER_TURN, len(connection.commands))):
-            if connection.closed:
-                return
-            self._carry_out(connection, connection.commands.popleft())
+    def _carry_out_commands(self) -> None:
+        """Carry out one command of each client after another, until the turn's time is over."""
+        turn_ends_s = time.monotonic() + COMMANDS_TURN_S
+        while waiting := [one for one in self.connections if one.commands]:
+            # Who was served last comes last: a client that floods delays itself.
+            for connection in sorted(waiting, key=lambda one: one.served):
+                if connection.commands:  # an earlier one may have ended the connection
+                    self.guard(connection, self._carry_out_next, connection)
+                if time.monotonic() >= turn_ends_s:
+                    return
+
+    def _carry_out_next(self, connection: ClientConnection) -> None:
+        self._n_served += 1
+        connection.served = self._n_served
+        self._carry_out(connection, connection.commands.popleft())
+
+    def _end_turn(self, connection: ClientConnection) -> None:
+        """Report a command without its end, and decide what the connection waits for now."""
         if not (connection.closed or connection.commands):
             unterminated = connection.unterminated_command(time.monotonic())
             if unterminated is not None:

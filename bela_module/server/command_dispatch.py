@@ -19,6 +19,7 @@ from typing import Any, Final
 
 from pydantic_core import to_jsonable_python
 
+from bela_module.asking_client import asked_by
 from bela_module.errors import BelaError, RequestError
 from bela_module.requests import Request, VerboseRequest, parse_fields
 from bela_module.server.client_connection import ClientConnection
@@ -29,6 +30,8 @@ from bela_module.validation import shown
 
 MAX_PENDING: Final = 64
 """Commands of one connection that may be under way at a time."""
+
+_MAX_ERROR_CHARS: Final = 1000
 
 _PCOMM_NAME: Final = re.compile(r"[A-Za-z0-9_]{1,40}")
 
@@ -82,7 +85,8 @@ class CommandDispatcher:
             raise RequestError(f"{MAX_PENDING} commands of this connection are under way")
         handler = self._handlers.get(pcomm)
         if handler is not None:
-            return handler(**fields)
+            with asked_by(connection.peer):
+                return handler(**fields)
         return self._answers[pcomm](connection, PCOMMS_BY_NAME[pcomm].parse(fields))
 
     def _known_pcomms(self) -> list[str]:
@@ -186,7 +190,8 @@ def _error_line(pcomm: str, error: Exception) -> str:
     words = " ".join(str(error).split())
     if not isinstance(error, BelaError):
         words = f"{type(error).__name__}: {words}" if words else type(error).__name__
-    return f"{name}: {words}".encode("ascii", "backslashreplace").decode("ascii")
+    line = f"{name}: {words}".encode("ascii", "backslashreplace").decode("ascii")
+    return line if len(line) <= _MAX_ERROR_CHARS else f"{line[: _MAX_ERROR_CHARS - 3]}..."
 
 
 def _json_line(reply: QueryReply) -> bytes:

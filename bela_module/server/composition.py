@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Final
 
 from bela_module.config import Settings, with_overrides
+from bela_module.errors import LibraryError
 from bela_module.server.bela_server import BelaServer
 from bela_module.server.descriptor_limit import raise_descriptor_limit
 from bela_module.server.log_forwarding import LogPipes, start_logging
@@ -89,11 +90,14 @@ def _open_session(
     wire_capture: Path | None,
 ) -> SessionApi:
     """Open the session; what it uses is closed with `resources`."""
-    from bela_module.connection.wire_recorder import WireTap
-    from bela_module.session.session import Session
-    from bela_module.streams.lsl.lsl_settings import prepare_lsl
-    from bela_module.streams.lsl.outlets import LslOutlets
-    from bela_module.streams.lsl_clock import local_clock
+    try:
+        from bela_module.connection.wire_recorder import WireTap
+        from bela_module.session.session import Session
+        from bela_module.streams.lsl.lsl_settings import prepare_lsl
+        from bela_module.streams.lsl.outlets import LslOutlets
+        from bela_module.streams.lsl_clock import local_clock
+    except (ImportError, OSError, RuntimeError) as error:  # pylsl raises any of them
+        raise LibraryError(f"{error}") from error
 
     raise_descriptor_limit()
     prepare_lsl(this_machine_only=start_simulation is not None)

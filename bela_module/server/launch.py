@@ -8,17 +8,19 @@ from __future__ import annotations
 
 import argparse
 import os
-import sys
 from collections.abc import Sequence
 from contextlib import ExitStack
 from typing import Final
 
 from bela_module.config import Settings, load_settings, with_board_address, with_overrides
 from bela_module.errors import BelaError
+from bela_module.server.bela_server import BelaServer
 from bela_module.server.composition import compose_module
+from bela_module.server.output.background_writer import BackgroundStream, background_stdout
 from bela_module.server.pcomms import pcomm_help
-from bela_module.server.process_io import end_on_signals, print_out, report_error
+from bela_module.server.process_io import end_on_signals, print_to, report_error
 from bela_module.server.simulator_process import SimulatorProcess
+from bela_module.validation import host_in_url
 
 _FLAGS: Final = {"1": True, "true": True, "yes": True, "0": False, "false": False, "no": False}
 
@@ -61,9 +63,26 @@ def _serve(settings: Settings, *, simulate: bool) -> None:
         server = stack.enter_context(compose_module(settings, start_simulation=start_simulation))
         server.init_server()
         end_on_signals(server.stop_soon)
-        if sys.stdout is not None:  # a service may well have none
-            print_out(f"dp-bela listens on {server.ip}:{server.port}")
+        _tell_address(server)
         server.start_listening()
+
+
+def _tell_address(server: BelaServer) -> None:
+    """Print where the server listens; a service may have no output, or one that takes nothing.
+
+    Only when whoever started it has gone meanwhile does it end, with a `BelaError`.
+    """
+    output = background_stdout()
+    if output is None:
+        return
+    try:
+        print_to(output, f"dp-bela listens on {host_in_url(server.ip)}:{server.port}")
+    except BelaError as error:
+        if isinstance(error.__cause__, BrokenPipeError):
+            raise
+        server.logger.warning("%s", error)
+    if isinstance(output, BackgroundStream):
+        output.finish(timeout_s=0.0)
 
 
 def _parser(program: str) -> argparse.ArgumentParser:

@@ -9,6 +9,7 @@ from typing import Final
 
 from bela_module.errors import ConfigError
 from bela_module.server.time_limits import PORT_OWNER_BANNER_S
+from bela_module.validation import host_in_url
 
 BANNER_START: Final = "Connected to "
 """Begins the line with which each Dareplane module greets its clients."""
@@ -25,7 +26,8 @@ def open_listening_socket(ip: str, port: int, n_waiting: int) -> socket.socket:
         The address cannot be used. When a Dareplane module has it, the message says so: a control
         room that crashed leaves its modules behind.
     """
-    listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+    family = socket.AF_INET6 if ":" in ip else socket.AF_INET
+    listener = socket.socket(family, socket.SOCK_STREAM)
     try:
         if hasattr(socket, "SO_EXCLUSIVEADDRUSE"):
             # On Windows two servers with SO_REUSEADDR would share the port.
@@ -46,7 +48,7 @@ def open_listening_socket(ip: str, port: int, n_waiting: int) -> socket.socket:
                 "earlier control room: send it CLOSE; or end its process, or try another --port"
             )
         raise ConfigError(
-            f"cannot serve at {ip}:{port}: {error.strerror or error}; {advice}"
+            f"cannot serve at {host_in_url(ip)}:{port}: {error.strerror or error}; {advice}"
         ) from error
     return listener
 
@@ -54,7 +56,9 @@ def open_listening_socket(ip: str, port: int, n_waiting: int) -> socket.socket:
 def _module_at(ip: str, port: int) -> str | None:
     """Return the name of the Dareplane module that serves at an address; None: there is none."""
     try:
-        host = "127.0.0.1" if ipaddress.ip_address(ip).is_unspecified else ip
+        address = ipaddress.ip_address(ip)
+        loopback = "127.0.0.1" if address.version == 4 else "::1"
+        host = loopback if address.is_unspecified else ip
     except ValueError:
         host = ip
     try:

@@ -8,7 +8,7 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Final
+from typing import Final, TextIO
 
 from bela_module.errors import BelaError
 
@@ -58,11 +58,22 @@ def print_out(line: str) -> None:
     BelaError
         It cannot be written.
     """
-    if sys.stdout is None:  # it was closed before this process began
+    print_to(sys.stdout, line)
+
+
+def print_to(stream: TextIO | None, line: str) -> None:
+    """Write a line to standard output, or to a stream that stands for it, and flush it.
+
+    Raises
+    ------
+    BelaError
+        It cannot be written.
+    """
+    if stream is None:  # it was closed before this process began
         raise BelaError("cannot write to standard output: it is closed")
     with guarded_output():
-        sys.stdout.write(line + "\n")
-        sys.stdout.flush()
+        stream.write(line + "\n")
+        stream.flush()
 
 
 def print_err(line: str) -> None:

@@ -13,7 +13,7 @@ import subprocess
 import sys
 import threading
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from bela_module.errors import ConnectError
 from bela_module.server.time_limits import SIMULATOR_START_S
@@ -23,6 +23,13 @@ _ADDRESS: Final = re.compile(r"(\d+\.\d+\.\d+\.\d+|localhost):(\d+)")
 _COMMAND: Final = (
     sys.executable, "-u", "-m", "bela_module.simulator", "--port", "0", "--until-stdin-ends",
 )  # fmt: skip
+
+
+def own_group(platform: str) -> dict[str, Any]:
+    """Return the options that keep Ctrl-C from a process: its session has to clean it up first."""
+    if platform == "win32":
+        return {"creationflags": getattr(subprocess, "CREATE_NEW_PROCESS_GROUP", 0x200)}
+    return {"start_new_session": True}
 
 
 class SimulatorProcess:
@@ -50,9 +57,9 @@ class SimulatorProcess:
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
-            text=True,
-            # Ctrl-C must not reach it before the session has cleaned it up.
-            start_new_session=True,
+            encoding="utf-8",
+            errors="replace",
+            **own_group(sys.platform),
         )
         self._process = process
         addresses: queue.SimpleQueue[tuple[str, int] | None] = queue.SimpleQueue()

@@ -10,6 +10,8 @@ LISTENING_END_S: Final = 1.0
 """For the listening thread to end when another thread shuts the server down."""
 STOP_EVENT_CHECK_S: Final = 0.1
 """Longest time between two looks at the stop event."""
+COMMANDS_TURN_S: Final = 0.01
+"""For the commands of all clients, before the sockets are looked at again: ``UP`` waits so long."""
 HALF_CLOSED_CLIENT_S: Final = 5.0
 """For a client that has stopped sending to be answered what it asked for."""
 ACCEPT_RETRY_S: Final = 0.5
@@ -30,9 +32,17 @@ KEEPALIVE_IDLE_S: Final = 10
 """Silence of a client before TCP probes whether it is still there."""
 KEEPALIVE_INTERVAL_S: Final = 5
 KEEPALIVE_PROBES: Final = 3
+OUTPUT_FLUSH_S: Final = 0.2
+"""For a line to be taken by the reader of standard output, before the program goes on."""
+OUTPUT_END_S: Final = 2.0
+"""For the reader of standard output to take the summary."""
+OUTPUT_RETRY_S: Final = 0.02
+"""Between two tries to write to a descriptor that is full and does not wait."""
+STDERR_END_S: Final = 0.1
+"""For the reader of standard error to take the last words."""
 LOG_FLUSH_S: Final = 0.1
 """For each destination to take the last log records."""
 FAILURE_LOG_FLUSH_S: Final = 1.0
 """The same after a failure, when nobody waits for the end and the reason must arrive."""
-SIMULATOR_START_S: Final = 5.0
-"""For the process of a simulated board to say where it listens."""
+SIMULATOR_START_S: Final = 20.0
+"""For the process of a simulated board to say where it listens, beside a virus scanner."""

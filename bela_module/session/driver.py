@@ -175,12 +175,12 @@ class Driver:
             await self._end()
 
     async def _connect_and_use(self) -> bool:
-        """Connect once, and serve as long as that lasts; tell whether it was a good connection."""
-        client = await self._connect()
-        if client is None:
+        """Connect once, and serve as long as that lasts; tell whether data came, or it lasted."""
+        if (client := await self._connect()) is None:
             return False
         await self._use(client)
-        return self._is_up and self.runtime.now() > client.opened_s + STABLE_CONNECTION_S
+        lasted = self.runtime.now() > client.opened_s + STABLE_CONNECTION_S
+        return self._is_up and (lasted or client.got_data)
 
     async def _keep_status_fresh(self) -> None:
         """Refresh STATUS periodically, also while the board does not answer."""

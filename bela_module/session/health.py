@@ -52,7 +52,7 @@ class HealthMonitor:
         """Log what others have left on the board, once for each connection."""
         for what, names in others_on_board(self.runtime).items():
             if names:
-                logger.info("%s by other clients, and left as it is: %s", what, ", ".join(names))
+                logger.warning("%s already, and left as it is: %s", what, ", ".join(names))
 
     # ---- with each reply ------------------------------------------------------------------
 

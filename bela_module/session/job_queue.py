@@ -1,4 +1,7 @@
-"""Queue of commands for the board: each is carried out once, in order, or refused with a reason."""
+"""Queue of commands for the board: each is carried out once, or refused with a reason.
+
+The commands of one client are carried out in their order, and the clients take turns.
+"""
 
 from __future__ import annotations
 
@@ -7,13 +10,17 @@ from collections import deque
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from itertools import takewhile
 from typing import Any, Final
 
+from bela_module.asking_client import asking_client
 from bela_module.connection.board_client import BoardClient
 from bela_module.errors import BelaError, DisconnectedError, NoReplyError, RequestError
 from bela_module.session.interruptible_wait import InterruptibleWait
 
-_MAX_JOBS: Final = 64
+MAX_JOBS_OF_A_CLIENT: Final = 64
+MAX_JOBS: Final = 1024
+"""Of all clients together; one that connects again and again counts as many."""
 
 Job = Callable[[BoardClient], Awaitable[Any]]
 
@@ -36,6 +43,8 @@ class PendingJob:
         Grows with each that is asked for.
     internal : bool
         Whether it is no command of somebody's, who could take it back.
+    client : str
+        Name of the client that asked for it.
     """
 
     job: Job
@@ -44,6 +53,7 @@ class PendingJob:
     only_on: BoardClient | None = None
     number: int = 0
     internal: bool = False
+    client: str = ""
 
     @property
     def is_stop(self) -> bool:
@@ -70,7 +80,7 @@ class PendingJob:
 
 @dataclass(slots=True)
 class JobQueue:
-    """Jobs in the order in which they were asked for; at most 64.
+    """Jobs in the order in which they were asked for, so many of each client at most.
 
     Parameters
     ----------
@@ -86,6 +96,8 @@ class JobQueue:
     is_closed: bool = False
     """Whether no more commands are taken."""
     _jobs: deque[PendingJob] = field(default_factory=deque)
+    _turns: dict[str, int] = field(default_factory=dict)
+    _n_turns: int = 0
     _wait: InterruptibleWait = field(default_factory=InterruptibleWait)
 
     def __len__(self) -> int:
@@ -116,7 +128,7 @@ class JobQueue:
         Raises
         ------
         RequestError
-            When the session is closing, or too many jobs wait already.
+            When the session is closing, or too many jobs of this client wait already.
         BelaError
             When the job fails.
         """
@@ -184,15 +196,17 @@ class JobQueue:
         Raises
         ------
         RequestError
-            When too many wait already.
+            When too many of the same client wait already, or of all.
         """
         loop = asyncio.get_running_loop()
         waiting: asyncio.Future[str] | None = loop.create_future() if waits else None
         self.newest += 1
         future = loop.create_future()
-        pending = PendingJob(job, future, waiting, only_on, self.newest, internal)
-        if len(self._jobs) >= _MAX_JOBS and not pending.is_stop:
-            raise RequestError(f"{_MAX_JOBS} commands are waiting for the board already")
+        client = asking_client()
+        pending = PendingJob(job, future, waiting, only_on, self.newest, internal, client)
+        if not pending.is_stop:
+            self._check_room(client)
+        self._turns.setdefault(client, self._n_turns)
         if internal:
             self._jobs.appendleft(pending)  # a STOP: what was asked for after it comes after it
         else:
@@ -204,13 +218,29 @@ class JobQueue:
         if pending in self._jobs:
             self._jobs.remove(pending)
 
+    def _check_room(self, client: str) -> None:
+        n_of_client = sum(pending.client == client for pending in self._jobs)
+        if n_of_client >= MAX_JOBS_OF_A_CLIENT:
+            raise RequestError(f"{n_of_client} commands are waiting for the board already")
+        if len(self._jobs) >= MAX_JOBS:
+            raise RequestError(f"{MAX_JOBS} commands of all clients are waiting for the board")
+
     def take(self) -> PendingJob | None:
-        """Remove and return the next job that still matters, if there is one."""
-        while self._jobs:
-            pending = self._jobs.popleft()
-            if not pending.future.done():
-                return pending
-        return None
+        """Remove and return the next job that still matters, if there is one.
+
+        It is the first one of the client that had its turn before all others. What was asked for
+        before a STOP comes before it, and what was asked for after it, after it.
+        """
+        self._jobs = deque(pending for pending in self._jobs if not pending.future.done())
+        self._turns = {p.client: self._turns[p.client] for p in self._jobs}
+        before_stop = list(takewhile(lambda pending: not pending.is_stop, self._jobs))
+        if not self._jobs:
+            return None
+        pending = min(before_stop or [self._jobs[0]], key=lambda p: self._turns[p.client])
+        self._jobs.remove(pending)
+        self._n_turns += 1
+        self._turns[pending.client] = self._n_turns
+        return pending
 
     async def carry_out(
         self,

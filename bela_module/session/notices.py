@@ -16,6 +16,7 @@ logger = logging.getLogger(__name__)
 
 _MAX_KEPT: Final = 20
 _MAX_NAMED: Final = 8
+_MAX_CHARS: Final = 1000
 
 
 @dataclass(slots=True)
@@ -76,6 +77,8 @@ class Notices:
         cause : BaseException, optional
             The error behind it, for the log.
         """
+        if len(text) > _MAX_CHARS:
+            text = f"{text[: _MAX_CHARS - 3]}..."
         self._keep(text, text)
         self._publish(text, event or f"error {text}", cause)
 
@@ -84,11 +87,19 @@ class Notices:
         self._keep(text, text)
         logger.info("%s", text)
 
-    def tell_from_thread(self, text: str) -> None:
-        """Tell what went wrong, from another thread than the session's."""
+    def tell_from_thread(self, text: str, tell: Callable[[str], None] | None = None) -> None:
+        """Tell what went wrong, from another thread than the session's.
+
+        Parameters
+        ----------
+        text : str
+            What happened.
+        tell : callable, optional
+            What to call with it in the session's thread, instead of :meth:`tell`.
+        """
         try:
             if self.loop is not None:
-                self.loop.call_soon_threadsafe(self.tell, text)
+                self.loop.call_soon_threadsafe(tell or self.tell, text)
         except RuntimeError:
             logger.warning("after the session: %s", text)
 

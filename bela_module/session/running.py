@@ -60,7 +60,9 @@ class RunningDeliveries:
     def problems(self) -> tuple[str, ...]:
         """What is wrong now with what runs or is prepared, in words."""
         prepared = self.prepared.problems if self.prepared and self.main is None else ()
-        return (*prepared, *(text for delivery in self for text in delivery.all_problems))
+        recording = self.recording.problems if self.main and self.recording is not None else ()
+        running = (text for delivery in self for text in delivery.all_problems)
+        return (*prepared, *running, *recording)
 
     @property
     def has_streamed(self) -> bool:

@@ -147,6 +147,10 @@ class Runtime:
         self.running.note_shortfall(text)
         self.notices.tell(text)
 
+    def note_failure_from_thread(self, text: str) -> None:
+        """Do the same from another thread than the session's."""
+        self.notices.tell_from_thread(text, self.note_failure)
+
     def drop(self, delivery: Delivery) -> None:
         """Forget a delivery that has ended; its problems become shortfalls."""
         for problem in (*self.connection_problems, *delivery.problems):

@@ -89,7 +89,7 @@ async def leave_board(runtime: Runtime, client: BoardClient, limit_s: float) -> 
         async with asyncio.timeout(limit_s):
             for delivery in runtime.running:
                 await ending.end(runtime, client, delivery, hurried=True)
-            await control.release(runtime, client, None)
+            await control.release_ours(runtime, client)
     except (BoardError, TimeoutError) as error:
         reason = str(error) or f"it took over {limit_s:.1f} s"
         logger.warning("the board could not be left clean: %s", reason)
@@ -117,7 +117,7 @@ async def clean_up(
         async with asyncio.timeout(limit_s):
             client = await _connect_soon(connect)
             await recovery.end_what_is_left(runtime, client)
-            await control.release(runtime, client, None)
+            await control.release_ours(runtime, client)
     except Exception as error:  # noqa: BLE001 - the shutdown goes on, whatever fails here
         names = ", ".join(sorted(changes.left | changes.controlled))
         reason = str(error) or f"it took over {limit_s:.1f} s"

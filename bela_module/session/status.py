@@ -35,7 +35,7 @@ def build_status(runtime: Runtime) -> dict[str, Any]:
         "version": __version__,
         "state": runtime.state.value,
         "board": {
-            "url": f"ws://{address.host}:{address.port}",
+            "url": address.url,
             "connected": runtime.is_connected,
             "project": board.project or None,
             "sample_rate_hz": _finite(board.declared_rate_hz),

@@ -51,3 +51,8 @@ def test_without_a_terminal_only_the_summary_is_shown(capsys: pytest.CaptureFixt
     assert shown[0] == "served"
     assert shown[1].startswith("dp-bela streaming  simulation at ws://127.0.0.1:1")
     assert len(shown) == 3
+
+
+def test_lines_are_no_markup(capsys: pytest.CaptureFixture[str]) -> None:
+    Screen(json_lines=False).print_line("served at [::1]:8080 [/red]")
+    assert capsys.readouterr().out == "served at [::1]:8080 [/red]\n"

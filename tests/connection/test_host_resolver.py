@@ -13,16 +13,23 @@ from bela_module.connection.host_resolver import resolve
 
 
 def test_an_address_is_itself() -> None:
-    assert asyncio.run(resolve("127.0.0.1", 5.0)) == "127.0.0.1"
+    assert asyncio.run(resolve("127.0.0.1", 5.0)) == ("127.0.0.1",)
 
 
-def test_ipv4_comes_first(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_all_addresses_are_given_once_and_ipv4_comes_first(monkeypatch: pytest.MonkeyPatch) -> None:
     answers = [
         (socket.AF_INET6, socket.SOCK_STREAM, 6, "", ("::1", 0, 0, 0)),
         (socket.AF_INET, socket.SOCK_STREAM, 6, "", ("127.0.0.9", 0)),
+        (socket.AF_INET, socket.SOCK_STREAM, 6, "", ("127.0.0.8", 0)),
+        (socket.AF_INET, socket.SOCK_STREAM, 6, "", ("127.0.0.9", 0)),
     ]
     monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: list(answers))
-    assert asyncio.run(resolve("board", 5.0)) == "127.0.0.9"
+    assert asyncio.run(resolve("board", 5.0)) == ("127.0.0.9", "127.0.0.8", "::1")
+
+
+def test_a_name_that_cannot_be_one_is_an_error() -> None:
+    with pytest.raises(OSError, match="label"):
+        asyncio.run(resolve("x" * 70 + ".local", 5.0))
 
 
 def test_an_unknown_name_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:

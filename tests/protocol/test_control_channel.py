@@ -357,3 +357,34 @@ def test_odd_and_many_names_of_a_capture(capture_path: Callable[[str], Path]) ->
     assert 'a/b "q" \\ \u00e9' in names
     assert "" in names
     assert len(set(names)) < len(names)
+
+
+def test_texts_of_the_board_are_cut_and_errors_are_short() -> None:
+    long = "x" * 1_000_000
+    event = parse_control_message(json.dumps({"event": "connection", "projectName": long}))
+    assert isinstance(event, ConnectionEvent)
+    assert event.project == long[:200]
+    entry = {"name": long, "type": "f", "timestampMode": 0, "value": 0, "logFileName": long}
+    reply: dict[str, Any] = {"sampleRate": 44100, "timestamp": 1, "watchers": [entry]}
+    listed = parse_control_message(json.dumps({"watcher": reply}))
+    assert isinstance(listed, VariableList)
+    assert listed.variables[0].name == listed.variables[0].log_file_name == long[:15_000]
+    logged = {"watcher": long, "logFileName": long, "timestamp": 1, "timestampEnd": 2}
+    log = parse_control_message(json.dumps({"watcher": logged}))
+    assert isinstance(log, LogReply)
+    assert (len(log.name), len(log.file_name)) == (15_000, 15_000)
+    for wrong in ({"type": long}, {"name": [long]}, {"value": long}, {"timestampMode": long},
+                  {"watched": long}):  # fmt: skip
+        reply["watchers"] = [entry | wrong]
+        with pytest.raises(FrameError) as caught:
+            parse_control_message(json.dumps({"watcher": reply}))
+        assert len(str(caught.value)) < 300
+    reply["watchers"] = [long]
+    with pytest.raises(FrameError) as caught:
+        parse_control_message(json.dumps({"watcher": reply}))
+    assert len(str(caught.value)) < 300
+
+
+def test_a_project_is_printable() -> None:
+    text = json.dumps({"event": "connection", "projectName": "a\n\x1b[2J\ud800\u00e9"})
+    assert parse_control_message(text) == ConnectionEvent("a??[2J?\u00e9")

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from bela_module.errors import RequestError
-from bela_module.recording.recording_files import load_buffers, new_paths
+from bela_module.recording.recording_files import file_name_of, load_buffers, new_paths
 
 
 def names(folder: Path, filename: str, *variables: str, suffix: str = ".txt") -> list[str]:
@@ -105,3 +105,43 @@ def test_what_is_no_recording_is_refused(tmp_path: Path) -> None:
     none: Any = None
     with pytest.raises(RequestError, match="None is no path"):
         load_buffers(none)
+
+
+@pytest.mark.parametrize(
+    "filename",
+    [
+        "run:1",
+        "a*",
+        "x" * 201,
+        "\u00e9" * 101,
+        "CON",
+        "nul.txt",
+        "com1",
+        "Lpt9.a.txt",
+        ".",
+        "..",
+        " ",
+    ],
+)
+def test_names_that_some_system_refuses_or_takes_for_something_else(
+    tmp_path: Path, filename: str
+) -> None:
+    with pytest.raises(RequestError, match="saving_filename = .*: must be "):
+        new_paths(tmp_path, filename, ".txt", ["a"])
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_long_names_of_variables_are_cut_and_stay_apart(tmp_path: Path) -> None:
+    found = names(tmp_path, "y" * 200, "a" * 300, "a" * 299 + "b", "\u00e9" * 300)
+    assert len(set(found)) == 3
+    for name in found:
+        (tmp_path / name).touch()  # the system takes it
+
+
+@pytest.mark.parametrize(
+    ("project", "expected"),
+    [("pots", "pots"), ("a/b:c", "a_b_c"), ("", "bela"), ("..", "bela"), ("con", "bela"),
+     ("x" * 1000, "x" * 200)],
+)  # fmt: skip
+def test_a_project_gives_a_file_name(project: str, expected: str) -> None:
+    assert file_name_of(project) == expected

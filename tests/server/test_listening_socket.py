@@ -11,7 +11,7 @@ import pytest
 
 from bela_module.errors import ConfigError
 from bela_module.server.listening_socket import open_listening_socket
-from tests.support.server_helpers import serving
+from tests.support.server_helpers import serving, settings_with
 
 
 def test_it_listens_without_blocking() -> None:
@@ -62,3 +62,17 @@ def test_on_windows_the_port_is_exclusive(monkeypatch: pytest.MonkeyPatch) -> No
     with open_listening_socket("127.0.0.1", 0, 4) as listener:
         assert listener.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE)
         assert not listener.getsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR)
+
+
+def test_an_ipv6_address_is_served() -> None:
+    try:
+        socket.create_server(("::1", 0), family=socket.AF_INET6).close()
+    except OSError:
+        pytest.skip("this computer has no IPv6")
+    with serving(settings_with(server={"ip": "::1"})) as running:
+        with socket.create_connection(("::1", running.server.port), 20) as client:
+            client.sendall(b"VERBOSE;CLOSE;")
+            received = b""
+            while data := client.recv(1024):
+                received += data
+        assert received.startswith(b"Connected to dp-bela\nOK VERBOSE\n")

@@ -6,6 +6,7 @@ import io
 import signal
 import sys
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -65,7 +66,12 @@ def test_an_output_that_takes_no_more_is_an_error(monkeypatch: pytest.MonkeyPatc
         print_out("one")
 
 
-def test_an_exit_because_of_a_closed_pipe_is_an_error() -> None:
+def test_an_exit_because_of_a_closed_pipe_is_an_error(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    output = (tmp_path / "output").open("w")
+    monkeypatch.setattr(sys, "stdout", output)  # its descriptor is redirected
+
     def exit_as_rich_does() -> None:
         try:
             raise BrokenPipeError(32, "Broken pipe")
@@ -77,6 +83,7 @@ def test_an_exit_because_of_a_closed_pipe_is_an_error() -> None:
         guarded_output(),
     ):
         exit_as_rich_does()
+    output.close()
 
 
 @pytest.mark.parametrize("stream", [Full(), None])

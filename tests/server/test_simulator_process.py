@@ -10,7 +10,7 @@ import time
 import pytest
 
 from bela_module.errors import ConnectError
-from bela_module.server.simulator_process import SimulatorProcess
+from bela_module.server.simulator_process import SimulatorProcess, own_group
 from tests.support.paths import ROOT
 
 SLEEPER = "import time, sys\nprint('a board at ws://127.0.0.1:4711', flush=True)\ntime.sleep(60)"
@@ -78,3 +78,15 @@ def test_it_ends_with_a_process_that_is_killed() -> None:
             return
         time.sleep(0.05)
     pytest.fail("the simulated board outlived the process that started it")
+
+
+def test_ctrl_c_does_not_reach_it() -> None:
+    assert own_group("linux") == {"start_new_session": True}
+    assert own_group("win32") == {"creationflags": 0x200}  # CREATE_NEW_PROCESS_GROUP
+    script = "import os\nprint(f'a board of group {os.getpgid(0)} at 127.0.0.1:4711', flush=True)"
+    if sys.platform == "win32":
+        pytest.skip("the rest is about process groups of POSIX")
+    with subprocess.Popen(
+        [sys.executable, "-c", script], stdout=subprocess.PIPE, text=True, **own_group(sys.platform)
+    ) as process:
+        assert process.communicate(timeout=30)[0].split()[4] == str(process.pid)

@@ -8,9 +8,10 @@ from typing import Any, cast
 
 import pytest
 
+from bela_module.asking_client import asked_by
 from bela_module.connection.board_client import BoardClient
 from bela_module.errors import BelaError, DisconnectedError, RequestError
-from bela_module.session.job_queue import JobQueue
+from bela_module.session.job_queue import MAX_JOBS, JobQueue
 
 GONE = DisconnectedError("gone")
 
@@ -54,6 +55,64 @@ def test_there_are_only_so_many() -> None:
             queue.add(job, waits=True)
         with pytest.raises(RequestError, match="64 commands are waiting"):
             queue.add(job, waits=True)
+        queue.add(job, waits=True, internal=True)  # a STOP always has room
+        with asked_by("another"):
+            queue.add(job, waits=True)
+
+    run(scenario)
+
+
+def test_there_are_only_so_many_of_all_clients() -> None:
+    async def scenario(queue: JobQueue) -> None:
+        for number in range(MAX_JOBS):
+            with asked_by(f"client {number // 10}"):
+                queue.add(job, waits=True)
+        with asked_by("another"), pytest.raises(RequestError, match="1024 commands of all clients"):
+            queue.add(job, waits=True)
+
+    run(scenario)
+
+
+def test_clients_take_turns() -> None:
+    async def scenario(queue: JobQueue) -> None:
+        for _ in range(20):
+            with asked_by("flood"):
+                queue.add(job, waits=False)
+        for name in ("a", "b", "a", "b"):
+            with asked_by(name):
+                queue.add(job, waits=False)
+        order = [queue.take() for _ in range(8)]
+        names = [pending.client for pending in order if pending is not None]
+        assert names == ["flood", "a", "b", "flood", "a", "b", "flood", "flood"]
+
+    run(scenario)
+
+
+def test_clients_that_ask_one_thing_at_a_time_do_not_keep_another_from_its_turn() -> None:
+    async def scenario(queue: JobQueue) -> None:
+        for _ in range(3):
+            with asked_by("patient"):
+                queue.add(job, waits=False)
+        names = []
+        for number in range(9):
+            with asked_by("ab"[number % 2]):
+                queue.add(job, waits=False)
+            pending = queue.take()
+            assert pending is not None
+            names.append(pending.client)
+        assert names.count("patient") == 3
+
+    run(scenario)
+
+
+def test_what_was_asked_for_before_a_stop_comes_before_it() -> None:
+    async def scenario(queue: JobQueue) -> None:
+        connection = a_client()
+        first, before = queue.add(job, waits=False), queue.add(job, waits=False)
+        stop = queue.add(job, waits=False, only_on=connection)
+        with asked_by("another"):
+            after = queue.add(job, waits=False)
+        assert [queue.take() for _ in range(4)] == [first, before, stop, after]
 
     run(scenario)
 

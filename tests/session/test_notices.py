@@ -100,3 +100,11 @@ def test_who_listens_cannot_break_what_is_listened_to(
         scene.notices.mark("started", 1.0)
     assert "the event 'started' could not be published" in caplog.text
     assert "no LSL any more" in caplog.text
+
+
+def test_long_words_are_cut_everywhere(scene: Scene) -> None:
+    scene.notices.tell("x" * 1_000_000)
+    (kept,) = scene.notices.recent
+    assert len(kept) == 1000
+    assert scene.notices.last_error == kept
+    assert scene.sink.marks == [(f"error {kept}", 7.5)]

@@ -228,6 +228,23 @@ def test_attempts_become_rarer_but_never_end(wait_until: WaitUntil) -> None:
             assert one.stop() == "stopped waiting"
 
 
+def test_a_board_that_gives_data_each_time_is_reached_again_at_once(
+    board: SimulatedBoard, one: Running, wait_until: WaitUntil
+) -> None:
+    one.start("a")
+    flow(one, wait_until)
+    away_s = []
+    for _ in range(7):
+        kicked_s = time.monotonic()
+        board.disconnect()
+        wait_until(lambda: one.state == "reconnecting", "disconnected")
+        flow(one, wait_until, 1)
+        away_s.append(time.monotonic() - kicked_s)
+    one.stop()
+    # Were each pause twice the one before, as for a board that gives nothing: 1.6, 3.2, 5 s.
+    assert min(away_s[-3:]) < 1.0
+
+
 def test_what_is_known_already_is_answered_while_the_board_is_away(
     board: SimulatedBoard, one: Running, wait_until: WaitUntil
 ) -> None:

@@ -88,25 +88,42 @@ def _same(variable: Variable, value: float) -> bool:
 
 
 async def release(runtime: Runtime, client: BoardClient, names: Sequence[str] | None) -> str:
-    """Give control back to the sketch: of some variables, or of all that we control."""
+    """Give control back to the sketch: of some variables, or of all that the board lists so.
+
+    Those may be of a module that was killed, or of another client.
+    """
+    if names is None:
+        await runtime.prober.probe(client)  # what is controlled now
+        listed = {variable.name for variable in runtime.board.variables if variable.controlled}
+        return await _release(runtime, client, sorted(runtime.changes.controlled | listed))
     known = {variable.name for variable in runtime.board.variables}
-    chosen = list(runtime.changes.controlled if names is None else names)
-    missing = [name for name in chosen if name not in known]
-    if missing and names is not None:
+    missing = [name for name in names if name not in known]
+    if missing:
         raise UnknownVariableError(missing, sorted(known))
+    return await _release(runtime, client, names)
+
+
+async def release_ours(runtime: Runtime, client: BoardClient) -> str:
+    """Give back what this session has taken, and leave alone what others have."""
+    return await _release(runtime, client, sorted(runtime.changes.controlled))
+
+
+async def _release(runtime: Runtime, client: BoardClient, names: Sequence[str]) -> str:
+    known = {variable.name for variable in runtime.board.variables}
     runtime.changes.forget_missing(known)  # what is gone cannot be released
-    chosen = [name for name in chosen if name in known]
+    chosen = frozenset(names) & known
     if not chosen:
         return "nothing was controlled"
+    words = ", ".join(name for name in names if name in chosen)
     runtime.changes.ask_release(chosen)
-    await client.send(uncontrol_command(chosen))
+    await client.send(uncontrol_command([name for name in names if name in chosen]))
     await client.confirm(
         lambda listed: not any(v.controlled for v in listed.variables if v.name in chosen),
-        f"uncontrol of {', '.join(chosen)}",
+        f"uncontrol of {words}",
         COMMAND_CONFIRM_S,
     )
     runtime.changes.released(chosen)
-    return f"released {', '.join(chosen)}"
+    return f"released {words}"
 
 
 async def send(client: BoardClient, request: SendRequest) -> str:
@@ -118,4 +135,7 @@ async def send(client: BoardClient, request: SendRequest) -> str:
     buffer = SketchBuffer(request.buffer_id, value_type, data)
     encode_buffer(buffer)
     await client.send_buffer(buffer)
-    return f"sent {data.size} values to buffer {request.buffer_id}"
+    return (
+        f"sent {data.size} values to buffer {request.buffer_id}; the board does not confirm them, "
+        "nor that the sketch has such a buffer of this type"
+    )

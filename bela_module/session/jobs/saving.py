@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 
 from bela_module.errors import RequestError
 from bela_module.recording.file_recorder import FileRecorder
+from bela_module.recording.recording_files import file_name_of
 from bela_module.recording.recording_sink import RecordingSink
 from bela_module.requests import StartRequest, saving_folder
 from bela_module.session.runtime import Runtime
@@ -25,12 +26,15 @@ async def open_recording(
 ) -> Sink:
     """Open the files of a START and give the sink that feeds them beside the session's own."""
     settings = runtime.settings.recording
-    folder = saving_folder(settings.dir, request.saving_dir)
-    filename = request.saving_filename or runtime.board.project or "bela"
+    filename = request.saving_filename or file_name_of(runtime.board.project)
     recording = runtime.running.recording or RecordingSink()
     recorder = await _in_time(
         lambda: recording.make(
-            plans, folder, filename, settings.format, runtime.notices.tell_from_thread
+            plans,
+            saving_folder(settings.dir, request.saving_dir),  # which looks at the disk, too
+            filename,
+            settings.format,
+            runtime.note_failure_from_thread,
         )
     )
     recording.start(recorder)

@@ -120,6 +120,16 @@ def test_what_could_not_be_released_is_released_later(closes: bool, wait_until: 
         assert board.controlled_values() == {}
 
 
+def test_release_covers_what_a_killed_module_has_left(
+    board: SimulatedBoard, one: Running, wait_until: WaitUntil
+) -> None:
+    board.inject(OtherClient(cmd="control", variables="byte"))
+    wait_until(lambda: "byte" in board.controlled_values(), "control")
+    one.set(whole=1)
+    assert one.release() == "released byte, whole"
+    assert board.controlled_values() == {}
+
+
 def test_control_that_another_client_ended_is_told_and_can_be_taken_again(
     board: SimulatedBoard, one: Running, wait_until: WaitUntil
 ) -> None:
@@ -147,7 +157,10 @@ def test_control_that_another_client_ended_is_told_and_can_be_taken_again(
 def test_buffers_reach_the_sketch(
     code: str, data: list[float], board: SimulatedBoard, one: Running, wait_until: WaitUntil
 ) -> None:
-    assert one.send(buffer_id=3, type=code, data=data) == f"sent {len(data)} values to buffer 3"
+    assert one.send(buffer_id=3, type=code, data=data) == (
+        f"sent {len(data)} values to buffer 3; the board does not confirm them, "
+        "nor that the sketch has such a buffer of this type"
+    )
     wait_until(lambda: board.received_buffers, "a buffer")
     (buffer,) = board.received_buffers
     assert (buffer.buffer_id, buffer.value_type) == (3, ValueType(code))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -19,7 +20,8 @@ from bela_module import Streamer
 from bela_module.errors import RequestError
 from bela_module.recording import file_recorder as recorder
 from bela_module.recording.recording_files import load_buffers
-from bela_module.requests import StartRequest
+from bela_module.requests import MonitorRequest, StartRequest
+from bela_module.session.jobs import saving
 from bela_module.simulator.faults.timed_faults import Disconnect
 from bela_module.simulator.simulated_board import SimulatedBoard
 from tests.support.fault_cases import SKETCH
@@ -115,6 +117,47 @@ def test_files_of_a_disk_that_was_too_slow_are_not_written_any_more(
         one.session.close()
         saved = np.load(tmp_path / "fast" / "bela_ramp_x.npy")
         np.testing.assert_array_equal(saved["tick"], one.sink["bela_ramp"].ticks)
+
+
+def test_a_folder_on_a_disk_that_hangs_holds_up_nothing_that_streams(
+    tmp_path: Path, wait_until: WaitUntil, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    goes_on, saving_folder = threading.Event(), saving.saving_folder
+
+    def hang(*arguments: Any) -> Path:
+        goes_on.wait(20.0)
+        return saving_folder(*arguments)
+
+    monkeypatch.setattr(saving, "saving_folder", hang)
+    tables = {"recording": {"dir": str(tmp_path)}}
+    both = variable("ramp"), variable("other")
+    with board_of(*both) as board, session_on(board, **tables) as one:
+        answer(one.session.monitor(MonitorRequest(variables=("other",), periods=(50,))))
+        wait_until(lambda: one.samples("bela_other") > 10, "samples")
+        request = StartRequest(variables=("ramp",), saving_enabled=True, saving_filename="x")
+        starting = one.session.start(request)
+        already = one.samples("bela_other")
+        wait_until(lambda: one.samples("bela_other") > already + 100, "samples meanwhile")
+        assert not starting.done()
+        goes_on.set()
+        answer(starting)
+        one.stop()
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows removes no file that is open")
+def test_a_recording_that_is_removed_is_a_shortfall(tmp_path: Path, wait_until: WaitUntil) -> None:
+    tables = {"recording": {"dir": str(tmp_path / "all"), "format": "compact"}}
+    with board_of(variable("ramp")) as board, session_on(board, **tables) as one:
+        answer(one.session.start(StartRequest(saving_enabled=True, saving_filename="x")))
+        wait_until(lambda: one.samples("bela_ramp") > 2000, "samples")
+        shutil.rmtree(tmp_path / "all")
+        told = f"{tmp_path / 'all' / 'bela_ramp_x.npy'} was removed, and is written anew"
+        wait_until(lambda: told in str(one.session.status()["shortfalls"]), "that it is told")
+        assert told in str(one.session.status()["last_error"])
+        one.stop()
+        one.session.close()
+    saved = np.load(tmp_path / "all" / "bela_ramp_x.npy")
+    np.testing.assert_array_equal(saved["tick"], one.sink["bela_ramp"].ticks)
 
 
 @pytest.mark.parametrize("saving_format", ["text", "compact"])

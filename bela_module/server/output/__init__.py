@@ -1,0 +1,1 @@
+"""Standard output and error of programs, which no reader can stop."""

@@ -1,0 +1,83 @@
+"""What is printed is readable in any encoding, on a terminal and in a pipe, never a traceback."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+
+import pytest
+from rich.console import Console
+
+from bela_module.cli.list_command import variable_table
+from bela_module.cli.live_view import render
+from tests.cli.test_screen import STATUS
+from tests.support.paths import ROOT
+
+STREAM = {
+    "name": "bela_[/red]", "mode": "dense", "format": "float32", "nominal_rate_hz": 100.0,
+    "effective_rate_hz": None, "samples": 1, "lost": 0, "gaps": 0, "delay_s": None,
+}  # fmt: skip
+VARIABLE = {
+    "name": "[/red]", "type": "float", "mode": "dense", "value": 0.0, "watched": False,
+    "controlled": False, "logged": False, "monitor_period_ticks": 0,
+}  # fmt: skip
+
+
+def environment(encoding: str) -> dict[str, str]:
+    return {**os.environ, "PYTHONIOENCODING": encoding, "COLUMNS": "200"}
+
+
+def test_names_are_no_markup() -> None:
+    console = Console(width=200)
+    with console.capture() as shown:
+        console.print(render({**STATUS, "streams": [STREAM]}))
+        console.print(variable_table([VARIABLE]))
+    assert "bela_[/red] " in shown.get()
+    assert shown.get().count("[/red]") == 2
+
+
+@pytest.mark.parametrize("encoding", ["ascii", "gbk", "cp437", "utf-16", "utf-8"])
+def test_a_run_in_a_pipe(encoding: str) -> None:
+    done = subprocess.run(
+        [sys.executable, "main.py", "--simulate", "--port", "0", "--duration", "2"],
+        check=False,
+        cwd=ROOT,
+        capture_output=True,
+        timeout=50,
+        env=environment(encoding),
+    )
+    assert done.returncode == 0
+    assert b"Traceback" not in done.stderr
+    text = done.stdout.decode(encoding)
+    unit = "µs" if encoding in ("cp437", "utf-16", "utf-8") else "us"
+    assert f" {unit}, drift " in text
+    assert "bela_pot1" in text
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no pseudo-terminals of this kind")
+@pytest.mark.parametrize("encoding", ["ascii", "gbk"])
+def test_a_run_on_a_terminal(encoding: str) -> None:
+    ours, theirs = os.openpty()
+    process = subprocess.Popen(
+        [sys.executable, "main.py", "--simulate", "--port", "0", "--duration", "3"],
+        cwd=ROOT,
+        stdout=theirs,
+        stderr=theirs,
+        env=environment(encoding) | {"TERM": "xterm"},
+    )
+    os.close(theirs)
+    shown = b""
+    while True:
+        try:
+            data = os.read(ours, 4096)
+        except OSError:  # Linux: the other end is closed
+            break
+        if not data:
+            break
+        shown += data
+    os.close(ours)
+    assert process.wait(40) == 0
+    text = shown.decode(encoding)
+    assert "Traceback" not in text
+    assert text.count(" us, drift ") > 1  # the live table was drawn
