@@ -5,7 +5,7 @@ behind every line. Either they paused, or the reply was to another client's requ
 on its way. A *lead* is claimed by a reply or a block: its tick was over before any line allows.
 Either ticks were skipped, or lags that were believed before were none.
 
-Whatever arrives proves that its tick was over, whoever asked for it. Ticks that have paused stay
+Whatever arrives proves that its tick was over, whichever client asked. Ticks that have paused stay
 behind, so a later tick that arrives in time refutes a lag; nothing refutes a lead.
 """
 

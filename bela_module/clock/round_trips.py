@@ -40,7 +40,7 @@ class FastReplyFilter:
     """Refuses replies that came in half the time of the fastest one before, or less.
 
     A reply on its way when our request left is no answer to it. Where both ways take the same
-    time, any other reply proves what it should, whoever asked for it.
+    time, any other reply proves what it should, whichever client asked.
     """
 
     def __init__(self) -> None:

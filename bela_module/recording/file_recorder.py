@@ -35,7 +35,7 @@ class FileRecorder:
     The files are created at once, so that a wrong folder or name is an error at the start. What
     a slow or full disk does not take is counted in `missing`, reported at the end, and part of
     the ``lost`` of the next buffer that is written. On a full disk the recording goes on as soon
-    as there is room. A file that is removed meanwhile is written anew, with all that it had.
+    as there is room. A file that is removed meanwhile is written again, with all that it had.
 
     Parameters
     ----------

@@ -85,7 +85,7 @@ class FileWriter(ABC):
         return os.fstat(self._file.fileno()).st_nlink == 0
 
     def restore(self) -> None:
-        """Write a file that was removed anew, at its path, from what is still open of it.
+        """Write a removed file again, at its path, from what is still open of it.
 
         Raises
         ------
@@ -93,17 +93,17 @@ class FileWriter(ABC):
             When it cannot be made; what is open stays as it is.
         """
         self.path.parent.mkdir(parents=True, exist_ok=True)
-        anew = self.path.open("x+b", buffering=0)
+        reopened = self.path.open("x+b", buffering=0)
         try:
             self._file.seek(0)
             while data := self._file.read(_COPY_BYTES):
-                _write_all(anew, data)
+                _write_all(reopened, data)
         except OSError:
-            anew.close()
+            reopened.close()
             self.path.unlink(missing_ok=True)
             raise
         self._file.close()
-        self._file = anew
+        self._file = reopened
 
     @property
     def is_full(self) -> bool:

@@ -81,7 +81,7 @@ class BackgroundWriter:
                 except (OSError, ValueError) as error:
                     self._fail(error if isinstance(error, OSError) else OSError(str(error)))
                     break
-                if n_written is None:  # the descriptor was made non-blocking by whoever opened it
+                if n_written is None:  # the descriptor was made non-blocking by another program
                     time.sleep(OUTPUT_RETRY_S)
                     continue
                 data = data[n_written:]

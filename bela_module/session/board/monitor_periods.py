@@ -23,7 +23,7 @@ class MonitorUse(Enum):
 class MonitorPeriods:
     """Decides which period the board is told, where a variable is wanted at two of them.
 
-    Every value serves both uses: whoever wants fewer leaves some out.
+    Every value serves both uses: a use that wants fewer leaves some out.
     """
 
     _wanted: dict[str, dict[MonitorUse, int]] = field(default_factory=dict)

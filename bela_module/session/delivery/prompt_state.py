@@ -18,7 +18,7 @@ class FlushStep(Enum):
     BLOCK = auto()
     """The board was told to end its watch, and sends the block with the next value."""
     BEGUN = auto()
-    """The board was told to watch it anew a moment ago; until then no block has its values."""
+    """The board was told to watch it again a moment ago; until then no block has its values."""
 
 
 @dataclass(slots=True)

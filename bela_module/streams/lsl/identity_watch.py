@@ -1,7 +1,7 @@
 """Search of the network for streams of others that have the identity of ours.
 
 An inlet that finds its stream again by its identity silently moves to another board's data when
-there are two of one identity. So whoever comes second is refused.
+there are two of one identity. So the second one is refused.
 """
 
 from __future__ import annotations

@@ -107,7 +107,7 @@ class OutletChannel:
             return
         try:
             self._outlet = self._create()
-        except Exception as error:  # noqa: BLE001 - it is told to whoever pushes
+        except Exception as error:  # noqa: BLE001 - it is raised at the next push
             self._fail(error)
             return
         self._machine.move_to(_C.HOLDING)
@@ -186,7 +186,7 @@ class OutletChannel:
             return
         try:
             item.push_into(self._outlet)
-        except Exception as error:  # noqa: BLE001 - it is told to whoever pushes
+        except Exception as error:  # noqa: BLE001 - it is raised at the next push
             self._fail(error)
 
     def _fail(self, error: Exception) -> None:
