@@ -104,6 +104,38 @@ def native_values(variable: Variable, column: Array) -> Array:
     return np.array(column, dtype=dtype)
 
 
+def insert_late(buffers: list[BufferData], late: BufferData) -> None:
+    """Put values that became known late in their place among buffers.
+
+    Buffers whose times overlap with theirs become one.
+
+    Parameters
+    ----------
+    buffers : list of BufferData
+        In the order of their times; changed in place.
+    late : BufferData
+        Values of the same variable, or rows of the same stream.
+    """
+    first_s, last_s = late["lsl_timestamps"][0], late["lsl_timestamps"][-1]
+    stop = len(buffers)
+    while stop and buffers[stop - 1]["lsl_timestamps"][0] > last_s:
+        stop -= 1
+    start = stop
+    while start and buffers[start - 1]["lsl_timestamps"][-1] > first_s:
+        start -= 1
+    parts = [*buffers[start:stop], late]
+    whole = _join(parts)
+    order = np.argsort(whole["lsl_timestamps"], kind="stable")
+    buffers[start:stop] = [
+        make_buffer(
+            (whole["rel_timestamps"] + whole["ref_timestamp"])[order],
+            whole["data"][order],
+            whole["lsl_timestamps"][order],
+            sum(part["lost"] for part in parts),
+        )
+    ]
+
+
 @dataclass(slots=True)
 class _Lane:
     """Buffers of one variable that wait, and the last tick up to which it is known."""
@@ -121,6 +153,13 @@ class _Lane:
         self.lost += buffer["lost"]
         self.last_tick = _last_tick(buffer)
         self.known_tick = max(self.known_tick, self.last_tick)
+
+    def put_late(self, buffer: BufferData) -> None:
+        """Put values that became known late where they belong."""
+        parts = list(self.parts)
+        insert_late(parts, buffer)
+        self.parts = deque(parts)
+        self.n_values += buffer["data"].size
 
     def take(self, last_tick: int, empty: BufferData) -> BufferData:
         """Remove what waits up to a tick, inclusive, as one buffer."""
@@ -193,6 +232,14 @@ class BlockAligner:
         blocks = self._restart_ticks() if buffer["ref_timestamp"] < lane.last_tick else []
         lane.put(buffer)
         return blocks + self._give_known(lane)
+
+    def add_late(self, name: str, buffer: BufferData) -> None:
+        """Take values that became known after later ones.
+
+        They are part of the block of their ticks or, when that was given already, begin the
+        variable's buffer in the next one.
+        """
+        self._lanes[name].put_late(buffer)
 
     def lose(self, name: str, last_tick: int) -> list[AlignedBlock]:
         """Learn that of a variable nothing more comes up to a tick.

@@ -4,11 +4,16 @@
 ``lsl_timestamps``, ``lost``. *Compact* is NumPy's own format, ``.npy``: one record for each
 sample, of the tick, the LSL time and the value. It is opened by ``numpy.load``, even while it
 grows, and ``pandas.DataFrame(numpy.load(path))`` is the table.
+
+Values that became known after later ones are put in their place in a compact file. In a text file
+they are a line of their own at the place where they came, which ``load_buffers`` puts in order.
 """
 
 from __future__ import annotations
 
 import json
+import logging
+import math
 import os
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
@@ -23,6 +28,8 @@ from numpy.lib import format as npy
 
 from bela_module.recording.buffers import BufferData
 
+logger = logging.getLogger(__name__)
+
 FileFormat = Literal["text", "compact"]
 
 SUFFIXES: Final[dict[FileFormat, str]] = {"text": ".txt", "compact": ".npy"}
@@ -30,6 +37,7 @@ SUFFIXES: Final[dict[FileFormat, str]] = {"text": ".txt", "compact": ".npy"}
 
 _BATCH_BYTES: Final = 2**18
 _COPY_BYTES: Final = 2**20
+_SORTED_AT_ONCE: Final = 4096
 _RESERVED_FIELDS: Final = ("tick", "lsl_s")
 
 
@@ -152,6 +160,13 @@ def _write_all(file: FileIO, data: bytes) -> None:
         data = data[file.write(data) :]
 
 
+def _read_all(file: FileIO) -> bytes:
+    data = bytearray()
+    while part := file.read(_COPY_BYTES):
+        data += part
+    return bytes(data)
+
+
 class TextWriter(FileWriter):
     """Writes buffers as lines of JSON."""
 
@@ -183,6 +198,9 @@ class CompactWriter(FileWriter):
         fields += [(name, track.dtype.str) for name in self._channels]
         self._dtype = np.dtype(fields)
         self._n_samples = 0
+        self._header_bytes = 0
+        self._newest_s = -math.inf
+        self._late_s = math.inf  # the earliest sample that is not in its place yet
         self._write_header()
 
     def _encode(self, buffer: BufferData) -> bytes:
@@ -193,12 +211,35 @@ class CompactWriter(FileWriter):
         for column, name in enumerate(self._channels):
             records[name] = values[:, column]
         self._n_samples += len(records)
+        if len(records):
+            if records["lsl_s"][0] < self._newest_s:
+                self._late_s = min(self._late_s, records["lsl_s"][0])
+            self._newest_s = max(self._newest_s, records["lsl_s"][-1])
         return records.tobytes()
 
     def _append(self) -> None:
         """Write the samples before their number, so that a reader meanwhile finds all it names."""
         super()._append()
         self._write_header()
+        if self._late_s < math.inf:
+            try:
+                self._sort_end()
+            except OSError as error:  # all samples are in the file
+                logger.warning("%s is not in order: %s", self.path, error)
+            self._late_s = math.inf
+
+    def _sort_end(self) -> None:
+        """Put late samples in their place, among the last of the file."""
+        n_sorted = _SORTED_AT_ONCE
+        while True:
+            start = max(0, self._n_samples - n_sorted)
+            self._file.seek(self._header_bytes + start * self._dtype.itemsize)
+            records = np.frombuffer(_read_all(self._file), self._dtype)
+            if start == 0 or records["lsl_s"][0] <= self._late_s:
+                break
+            n_sorted *= 4
+        self._file.seek(self._header_bytes + start * self._dtype.itemsize)
+        self._write(records[np.argsort(records["lsl_s"], kind="stable")].tobytes())
 
     def _write_header(self) -> None:
         header = BytesIO()
@@ -210,6 +251,7 @@ class CompactWriter(FileWriter):
                 "shape": (self._n_samples,),
             },
         )
+        self._header_bytes = header.tell()
         self._file.seek(0)
         self._write(header.getvalue())
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import json
 import logging
+import math
 import re
 from collections.abc import Sequence
 from pathlib import Path
@@ -13,6 +14,7 @@ from typing import Any, Final
 import numpy as np
 
 from bela_module.errors import RequestError
+from bela_module.recording.buffers import BufferData, insert_late, make_buffer
 from bela_module.validation import MAX_FILENAME_BYTES, checked_filename, shown
 
 logger = logging.getLogger(__name__)
@@ -20,7 +22,14 @@ logger = logging.getLogger(__name__)
 _KEYS: Final = frozenset({"data", "ref_timestamp"})
 _MAX_NAME_BYTES: Final = 240
 _NUMBER_DIGITS: Final = 6
-_UNREADABLE: Final = (ValueError, EOFError, MemoryError, RecursionError)
+_UNREADABLE: Final = (
+    ValueError,
+    TypeError,
+    LookupError,
+    EOFError,
+    MemoryError,
+    RecursionError,
+)
 
 # Not allowed in a file name on some system on which recordings are opened.
 _NOT_IN_NAMES: Final = re.compile(r'[<>:"/\\|?*\x00-\x1f]')
@@ -104,8 +113,9 @@ def load_buffers(path: str | Path) -> list[dict[str, Any]]:
     Returns
     -------
     list of dict
-        Its buffers, as they were streamed (text, as lists), or all as one (compact, as arrays). A
-        last line that was cut when the writing process was killed is left out.
+        Its buffers, as they were streamed (text, as lists), or all as one (compact, as arrays);
+        text buffers whose values became known late are joined with those among which they
+        belong. A last line that was cut when the writing process was killed is left out.
 
     Raises
     ------
@@ -134,7 +144,46 @@ def _load_text(file: Path) -> list[dict[str, Any]]:
     buffers = [json.loads(line) for line in lines[:-1]]
     if not all(isinstance(buffer, dict) and buffer.keys() >= _KEYS for buffer in buffers):
         raise ValueError(f"its lines do not all have {' and '.join(sorted(_KEYS))}")
-    return buffers
+    return _in_order(buffers)
+
+
+def _in_order(buffers: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Put buffers that begin before the end of an earlier line in their place."""
+    ordered: list[dict[str, Any]] = []
+    newest_s = -math.inf
+    for buffer in buffers:
+        stamps_s = buffer.get("lsl_timestamps")
+        if not isinstance(stamps_s, list) or not stamps_s:
+            return list(buffers)  # of other programs
+        if stamps_s[0] < newest_s:
+            _insert(ordered, buffer)
+        else:
+            ordered.append(buffer)
+        newest_s = max(newest_s, stamps_s[-1])
+    return ordered
+
+
+def _insert(ordered: list[dict[str, Any]], late: dict[str, Any]) -> None:
+    """Insert a buffer of lists among others: see ``insert_late``."""
+    at = len(ordered)
+    while at and ordered[at - 1]["lsl_timestamps"][-1] > late["lsl_timestamps"][0]:
+        at -= 1
+    arrays = [_as_arrays(buffer) for buffer in ordered[at:]]
+    insert_late(arrays, _as_arrays(late))
+    ordered[at:] = [
+        {
+            key: value.tolist() if isinstance(value, np.ndarray) else value
+            for key, value in buffer.items()
+        }
+        for buffer in arrays
+    ]
+
+
+def _as_arrays(buffer: dict[str, Any]) -> BufferData:
+    first_tick = int(buffer["ref_timestamp"])
+    ticks = np.asarray(buffer["rel_timestamps"], np.int64) + first_tick
+    stamps_s = np.asarray(buffer["lsl_timestamps"], np.float64)
+    return make_buffer(ticks, np.asarray(buffer["data"]), stamps_s, int(buffer["lost"]))
 
 
 def _load_compact(file: Path) -> list[dict[str, Any]]:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+import numpy as np
+
 from bela_module.protocol.variables import Array, Ticks, Variable
 from bela_module.recording.buffers import make_buffer, native_values
 from bela_module.recording.file_recorder import FileRecorder
@@ -118,6 +120,20 @@ class RecordingSink:
         """Count values of a variable that were lost; the next that are recorded say so."""
         if plan.name in self._lost and gap.reason is not GapReason.UNKNOWN_END:
             self._lost[plan.name] += gap.n_values
+
+    def late(
+        self, plan: StreamPlan, variable: Variable, ticks: Ticks, values: Array, stamps_s: Stamps
+    ) -> None:
+        """Record values after all, in rows of their own where variables share the stream."""
+        if self._recorder is None or plan.name not in self._lost:
+            return
+        self._lost[plan.name] -= ticks.size
+        if len(plan.variables) == 1:
+            data = native_values(variable, values)
+        else:  # irregular streams of several variables have floats, so that a value can be missing
+            data = np.full((ticks.size, len(plan.variables)), np.nan, plan.sample_format.dtype)
+            data[:, plan.variables.index(variable)] = values
+        self._recorder.take(plan.name, make_buffer(ticks, data, stamps_s))
 
     def mark(self, text: str, lsl_s: float) -> None:
         """Do nothing: events are not recorded."""

@@ -14,6 +14,7 @@ from bela_module.recording.buffers import (
     BlockAligner,
     BufferData,
     StreamBuffer,
+    insert_late,
     make_buffer,
     native_values,
 )
@@ -33,6 +34,9 @@ class Output(Protocol):
 
     def take(self, name: str, buffer: BufferData) -> None:
         """Take a variable's next buffer."""
+
+    def take_late(self, name: str, buffer: BufferData) -> None:
+        """Take values that became known after later ones."""
 
     def lose(self, name: str, last_tick: int) -> None:
         """Learn that of a variable nothing more comes up to a tick."""
@@ -66,6 +70,8 @@ class BufferCallback(_Callback):
         """Take a variable's next buffer."""
         self._dispatcher.put(StreamBuffer(name=name, buffer=buffer))
 
+    take_late = take
+
     def lose(self, name: str, last_tick: int) -> None:
         """Do nothing: the next buffer tells how many were lost."""
 
@@ -80,6 +86,10 @@ class BlockCallback(_Callback):
     def take(self, name: str, buffer: BufferData) -> None:
         """Take a variable's next buffer."""
         self._put(self._aligner.add(name, buffer))
+
+    def take_late(self, name: str, buffer: BufferData) -> None:
+        """Take values that became known after later ones."""
+        self._aligner.add_late(name, buffer)
 
     def lose(self, name: str, last_tick: int) -> None:
         """Learn that of a variable nothing more comes up to a tick."""
@@ -104,6 +114,8 @@ class FileOutput:
     def take(self, name: str, buffer: BufferData) -> None:
         """Take a variable's next buffer."""
         self._recorder.take(name, buffer)
+
+    take_late = take
 
     def lose(self, name: str, last_tick: int) -> None:
         """Do nothing: the next buffer tells how many were lost."""
@@ -191,6 +203,23 @@ class StreamingRun:
         self._pending_lost[name] += gap.n_values
         for output in self._outputs:
             output.lose(name, gap.last_tick)
+
+    def take_late(self, variable: Variable, ticks: Ticks, column: Array, stamps_s: Stamps) -> None:
+        """Take values that were told as lost, but became known: they take their place."""
+        name = variable.name
+        if self.ended or name not in self.counts or self._has_enough(name):
+            return
+        self.lost[name] -= ticks.size
+        self._pending_lost[name] -= ticks.size
+        buffer = make_buffer(ticks, native_values(variable, column), stamps_s)
+        with self._changed:
+            buffers = list(self._queues[name])
+            insert_late(buffers, buffer)
+            self._queues[name] = deque(buffers, maxlen=self._queues[name].maxlen)
+            self.counts[name] += ticks.size
+            self._changed.notify_all()
+        for output in self._outputs:
+            output.take_late(name, buffer)
 
     def mark(self, text: str) -> None:
         """Learn of an event."""
@@ -330,6 +359,13 @@ class RunSink:
         """Learn that values of a variable were lost."""
         if self.run is not None:
             self.run.lose(variable, gap)
+
+    def late(
+        self, plan: StreamPlan, variable: Variable, ticks: Ticks, values: Array, stamps_s: Stamps
+    ) -> None:
+        """Take values that became known after later ones."""
+        if self.run is not None:
+            self.run.take_late(variable, ticks, values, stamps_s)
 
     def mark(self, text: str, lsl_s: float) -> None:
         """Learn of an event."""

@@ -315,7 +315,7 @@ class LiveStream:
                 oldest = Gap(first_tick, last_tick, n_values, GapReason.LOST)
                 self._on_gap(self.plan.variables[member], oldest)
             if oldest.last_tick != _NEVER:
-                self._tell_gap(member, oldest)
+                self._tell_gap(member, replace(oldest, late=None))
 
     def _fail(self, error: Exception) -> None:
         """Deliver nothing more: what waits is lost, and so is what comes."""
@@ -342,7 +342,12 @@ class LiveStream:
         if self.state is StreamState.FAILED:
             return
         try:
-            self._sink.gap(self.plan, self.plan.variables[member], gap)
+            variable = self.plan.variables[member]
+            self._sink.gap(self.plan, variable, gap)
+            if gap.late is not None:
+                values = to_format(gap.late.values, self.plan.sample_format)
+                ticks = gap.late.ticks
+                self._sink.late(self.plan, variable, ticks, values, self._stamps(ticks))
         except Exception as error:  # noqa: BLE001 - what a sink raises concerns this stream alone
             self._fail(error)
 

@@ -69,6 +69,15 @@ class Sink(Protocol):
     def gap(self, plan: StreamPlan, variable: Variable, gap: Gap) -> None:
         """Learn that values of a variable were lost."""
 
+    def late(
+        self, plan: StreamPlan, variable: Variable, ticks: Ticks, values: Array, stamps_s: Stamps
+    ) -> None:
+        """Take values of the gap just told, which became known after later ones were pushed.
+
+        ``values`` of shape (n_values,), in the stream's format. They were counted as lost, since
+        LSL takes no earlier stamp afterwards; a sink that can keep them need not count them so.
+        """
+
     def mark(self, text: str, lsl_s: float) -> None:
         """Learn of an event, and when it happened."""
 

@@ -57,6 +57,12 @@ class SinkTee:
         """Tell every sink that values of a variable were lost."""
         self._call_all(lambda sink: sink.gap(plan, variable, gap))
 
+    def late(
+        self, plan: StreamPlan, variable: Variable, ticks: Ticks, values: Array, stamps_s: Stamps
+    ) -> None:
+        """Give values that became known late to every sink."""
+        self._call_all(lambda sink: sink.late(plan, variable, ticks, values, stamps_s))
+
     def mark(self, text: str, lsl_s: float) -> None:
         """Tell every sink of an event."""
         self._call_all(lambda sink: sink.mark(text, lsl_s))

@@ -121,6 +121,10 @@ class CheckingSink:
         assert gap.first_tick <= gap.last_tick
         self.reasons[gap.reason.name] += 1
 
+    def late(
+        self, plan: StreamPlan, variable: Variable, ticks: Ticks, values: Array, stamps_s: Stamps
+    ) -> None: ...
+
     def identify(self, origin: Origin) -> None: ...
 
     def mark(self, text: str, lsl_s: float) -> None: ...

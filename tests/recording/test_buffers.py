@@ -14,6 +14,7 @@ from bela_module.recording.buffers import (
     AlignedBlock,
     BlockAligner,
     BufferData,
+    insert_late,
     make_buffer,
     native_values,
 )
@@ -163,3 +164,33 @@ def test_nothing_is_lost_doubled_or_out_of_its_span(
         for name, part in ticks.items():
             given_[name] += part
     assert given_ == sent
+
+
+# ---- late values -------------------------------------------------------------------------------
+
+
+def test_late_values_take_their_place_among_buffers() -> None:
+    buffers = [buffer_of([10]), buffer_of([20, 22], lost=3), buffer_of([30]), buffer_of([40])]
+    insert_late(buffers, buffer_of([21, 31]))
+    assert [ticks_of(b) for b in buffers] == [[10], [20, 21, 22, 30, 31], [40]]
+    assert [b["lost"] for b in buffers] == [0, 3, 0]
+
+
+def test_late_values_between_two_buffers_or_at_an_end_are_a_buffer_of_their_own() -> None:
+    for at, late in enumerate((5, 15, 25)):
+        buffers = [buffer_of([10]), buffer_of([20])]
+        insert_late(buffers, buffer_of([late]))
+        assert len(buffers) == 3
+        assert buffers[at]["ref_timestamp"] == late
+
+
+def test_late_values_are_in_the_block_of_their_ticks_or_begin_the_next() -> None:
+    aligner = BlockAligner([A, S])
+    assert aligner.add("s", buffer_of([10, 30])) == []
+    aligner.add_late("s", buffer_of([20]))
+    assert spans(aligner.add("a", buffer_of(range(31)))) == [[(0, 30, 31), (10, 30, 3)]]
+    aligner.add_late("s", buffer_of([29]))
+    aligner.add("a", buffer_of(range(31, 51)))
+    (block,) = aligner.add("s", buffer_of([50]))
+    assert spans([block]) == [[(31, 50, 20), (29, 50, 2)]]
+    assert aligner.finish() == []

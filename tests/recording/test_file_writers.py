@@ -96,3 +96,80 @@ def test_when_one_file_exists_the_others_are_closed(tmp_path: Path) -> None:
     paths["b"].touch()
     with pytest.raises(FileExistsError):
         open_writers(paths, [Track("a", F4), Track("b", F4)], "text")  # no ResourceWarning either
+
+
+def read_ticks(path: Path) -> list[int]:
+    found: list[int] = []
+    for buffer in load_buffers(path):
+        ticks = np.asarray(buffer["rel_timestamps"]) + buffer["ref_timestamp"]
+        np.testing.assert_array_equal(np.asarray(buffer["data"], F4), (ticks / 3).astype(F4))
+        np.testing.assert_array_equal(buffer["lsl_timestamps"], ticks / 7)
+        found += ticks.tolist()
+    return found
+
+
+def at_ticks(*ticks: int) -> BufferData:
+    known = np.array(ticks)
+    return make_buffer(known, (known / 3).astype(F4), known / 7)
+
+
+@pytest.mark.parametrize("file_format", FORMATS)
+@pytest.mark.parametrize("is_flushed", [True, False])
+@pytest.mark.parametrize("n_before", [0, 3, 20_000])
+def test_late_values_are_read_in_order(
+    tmp_path: Path, file_format: FileFormat, *, is_flushed: bool, n_before: int
+) -> None:
+    path = tmp_path / f"a{SUFFIXES[file_format]}"
+    writer = open_one(path, Track("a", F4), file_format)
+    if n_before:
+        writer.write(at_ticks(*range(n_before)))
+    for tick in (30_000, 30_010, 30_020):
+        writer.write(at_ticks(tick))
+        if is_flushed:
+            writer.flush()
+    writer.write(at_ticks(30_001, 30_011))
+    writer.write(at_ticks(30_030, 30_031))
+    writer.close()
+    late = [30_000, 30_001, 30_010, 30_011, 30_020, 30_030, 30_031]
+    assert read_ticks(path) == [*range(n_before), *late]
+    if file_format == "compact":
+        assert np.load(path)["tick"].tolist() == [*range(n_before), *late]
+
+
+def test_late_values_far_back_in_a_compact_file_are_put_in_order(tmp_path: Path) -> None:
+    path = tmp_path / "a.npy"
+    writer = open_one(path, Track("a", F4), "compact")
+    writer.write(at_ticks(*range(0, 60_000, 2)))
+    writer.flush()
+    writer.write(at_ticks(*range(1, 60_000, 2)))
+    writer.close()
+    assert read_ticks(path) == list(range(60_000))
+
+
+def test_a_file_that_cannot_be_put_in_order_has_all_the_same(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "a.npy"
+    writer = open_one(path, Track("a", F4), "compact")
+
+    def fail(*_arguments: object) -> None:
+        raise OSError(28, "no space left")
+
+    monkeypatch.setattr(writer, "_sort_end", fail)
+    for tick in (30, 10, 40):
+        writer.write(at_ticks(tick))
+        writer.flush()
+    writer.close()
+    assert read_ticks(path) == [30, 10, 40]
+
+
+def test_ticks_that_begin_anew_stay_where_they_are(tmp_path: Path) -> None:
+    for file_format in FORMATS:
+        path = tmp_path / f"a{SUFFIXES[file_format]}"
+        writer = open_one(path, Track("a", F4), file_format)
+        for ticks, stamps_s in (([100, 101], [1.0, 1.1]), ([5, 6], [2.0, 2.1])):
+            values = np.array(ticks, F4)
+            writer.write(make_buffer(np.array(ticks), values, np.array(stamps_s)))
+        writer.close()
+        read = [t for b in load_buffers(path) for t in np.asarray(b["data"]).tolist()]
+        assert read == [100, 101, 5, 6]

@@ -170,3 +170,31 @@ def test_what_cannot_be_recorded_is_refused(tmp_path: Path) -> None:
     push(sink, SINGLE, 0)
     sink.close()
     assert list(tmp_path.iterdir()) == []
+
+
+SPARSE = StreamPlan("bela_count", (COUNT,), StreamMode.SPARSE, SampleFormat.DOUBLE64)
+SPARSE_GROUP = StreamPlan("bela_pots", (POT1, POT2), StreamMode.SPARSE, SampleFormat.FLOAT32)
+
+
+@pytest.mark.parametrize("file_format", ["text", "compact"])
+def test_values_that_became_known_late_are_kept_and_not_lost(
+    tmp_path: Path, file_format: FileFormat
+) -> None:
+    sink = RecordingSink()
+    paths = start(sink, [SPARSE, SPARSE_GROUP], tmp_path, file_format)
+    for plan in (SPARSE, SPARSE_GROUP):
+        push(sink, plan, 10)
+        ticks = np.array([11, 12])
+        sink.gap(plan, plan.variables[-1], Gap(11, 12, 2, GapReason.TOO_CLOSE))
+        late = ticks.astype(plan.sample_format.dtype)
+        sink.late(plan, plan.variables[-1], ticks, late, ticks / 10 - 0.05)
+        push(sink, plan, 20)
+    sink.close()
+    (whole,) = load_buffers(paths["bela_count"])[:1]
+    assert sum(buffer.get("lost", 0) for buffer in load_buffers(paths["bela_count"])) == 0
+    assert np.asarray(whole["data"]).tolist()[:5] == [10, 11, 11, 12, 12]
+    rows = np.array(load_buffers(paths["bela_pots"])[0]["data"])
+    assert rows[:3].tolist()[0] == [10, 10.25]
+    assert np.isnan(rows[[1, 3], 0]).all()
+    assert rows[[1, 3], 1].tolist() == [11, 12]
+    sink.late(SPARSE, COUNT, np.array([1]), np.array([1.0]), np.array([0.1]))  # of no recording

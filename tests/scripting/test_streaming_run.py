@@ -30,6 +30,9 @@ class Notes:
     def take(self, name: str, buffer: BufferData) -> None:
         self.told.append(("take", name, buffer["ref_timestamp"]))
 
+    def take_late(self, name: str, buffer: BufferData) -> None:
+        self.told.append(("take_late", name, buffer["ref_timestamp"]))
+
     def lose(self, name: str, last_tick: int) -> None:
         self.told.append(("lose", name, last_tick))
 
@@ -189,3 +192,33 @@ def test_the_sink_feeds_the_run_of_the_moment() -> None:
     assert run.queues()["pot"][0]["data"].tolist() == [1.5, 2.5]
     assert run.lost == {"pot": 1}
     assert run.ended
+
+
+def test_values_that_became_known_late_take_their_place_and_are_not_lost() -> None:
+    notes = Notes()
+    run = StreamingRun([POT], queue_length=3, outputs=[notes])
+    for tick in (10, 20, 30):
+        give(run, POT, tick, 1)
+    sink = RunSink()
+    plan = StreamPlan("bela_pot", (POT,), StreamMode.SPARSE, SampleFormat.FLOAT32)
+    late = np.array([21, 31])
+    arguments = plan, POT, late, late.astype(np.float32), late / 10
+    sink.late(*arguments)  # to nobody
+    sink.run = run
+    sink.gap(plan, POT, Gap(21, 31, 2, GapReason.TOO_CLOSE))
+    sink.late(*arguments)
+    give(run, POT, 40, 1)
+    queue = run.queues()["pot"]
+    assert [buffer["data"].tolist() for buffer in queue] == [[20], [21, 30, 31], [40]]
+    assert [buffer["lost"] for buffer in queue] == [0, 0, 0]
+    assert (run.counts, run.lost) == ({"pot": 6}, {"pot": 0})
+    assert ("take_late", "pot", 21) in notes.told
+
+
+def test_late_values_older_than_a_full_queue_leave_it_as_it_is() -> None:
+    run = StreamingRun([POT], queue_length=2)
+    for tick in (10, 20, 30):
+        give(run, POT, tick, 1)
+    late = np.array([11])
+    run.take_late(POT, late, late.astype(np.float64), late / 10)
+    assert [buffer["ref_timestamp"] for buffer in run.queues()["pot"]] == [20, 30]

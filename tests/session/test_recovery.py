@@ -376,6 +376,7 @@ class Sink:
         assert (values[:, 0] == ticks).all()
         self.n += ticks.size
     def gap(self, plan, variable, gap): pass
+    def late(self, plan, variable, ticks, values, stamps_s): pass
     def mark(self, text, lsl_s): print(text, flush=True)
     def close(self): pass
 

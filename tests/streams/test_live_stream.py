@@ -140,6 +140,27 @@ def test_a_gap_is_told_counted_and_leaves_the_other_times_alone(scene: Scene) ->
     assert (status["samples"], status["lost"], status["gaps"]) == (3 * COUNT, 2 * COUNT, 1)
 
 
+def test_values_that_became_known_late_are_given_with_their_stamps() -> None:
+    scene = Scene(plan_of(doubles("event", sparse=True)))
+    (variable,) = scene.stream.plan.variables
+    scene.stream.tracker_of(variable).take_singles(from_start=True)
+    scene.stream.open(StreamFacts(ORIGIN, 0.0))
+    ticks = FIRST + np.arange(341) * 10 // 2 * 2
+    ticks[1::2] = ticks[::2][: ticks[1::2].size] + 1
+    for tick in ticks[::2]:
+        values = np.array([tick], np.float64)
+        scene.stream.add(Block(variable, int(tick), values, monitor=True), tick, 0.0)
+    block = Block(variable, FIRST, ticks.astype(np.float64), (ticks - FIRST).astype(np.uint32))
+    scene.stream.add(block, int(ticks[-1]), 0.0)
+    ((name, late, values, stamps_s),) = scene.sink.late_values
+    assert name == "event"
+    np.testing.assert_array_equal(late, ticks[1::2])
+    np.testing.assert_array_equal(values, late)
+    np.testing.assert_array_equal(stamps_s, late / RATE_HZ)
+    assert scene.stream.lost == late.size
+    assert scene.stream.samples == ticks[::2].size
+
+
 def test_rows_of_a_group_wait_for_all_members() -> None:
     scene = Scene(plan_of(doubles("a", "b")))
     scene.stream.open(FACTS)

@@ -24,6 +24,7 @@ def test_the_methods_are_found() -> None:
         "search_identities",
         "push",
         "gap",
+        "late",
         "mark",
         "close",
     }

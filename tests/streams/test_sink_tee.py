@@ -27,6 +27,7 @@ ARGUMENTS: dict[str, tuple[Any, ...]] = {
     "search_identities": (),
     "push": (PLAN, TICKS, np.zeros((3, 1), np.float32), TICKS / 44100.0),
     "gap": (PLAN, POT, Gap(3, 5, 3, GapReason.LOST)),
+    "late": (PLAN, POT, TICKS, np.zeros(3, np.float32), TICKS / 44100.0),
     "mark": ("stopped", 1.0),
     "close": (),
 }

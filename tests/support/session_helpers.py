@@ -100,6 +100,7 @@ class Recorder:
         self.plans: dict[str, StreamPlan] = {}
         self.kept: dict[str, KeptStream] = {}
         self.gaps: list[tuple[str, Gap]] = []
+        self.late_values: list[tuple[str, Ticks, Array, Stamps]] = []
         self.marks: list[tuple[str, float]] = []
         self.uncertainties_s: list[float] = []
         self.kept_variables: tuple[Variable, ...] = ()
@@ -156,6 +157,11 @@ class Recorder:
 
     def gap(self, plan: StreamPlan, variable: Variable, gap: Gap) -> None:
         self.gaps.append((variable.name, gap))
+
+    def late(
+        self, plan: StreamPlan, variable: Variable, ticks: Ticks, values: Array, stamps_s: Stamps
+    ) -> None:
+        self.late_values.append((variable.name, ticks.copy(), values.copy(), stamps_s.copy()))
 
     def mark(self, text: str, lsl_s: float) -> None:
         self.marks.append((text, lsl_s))

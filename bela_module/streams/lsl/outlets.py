@@ -184,6 +184,11 @@ class LslOutlets:
     def gap(self, plan: StreamPlan, variable: Variable, gap: Gap) -> None:
         """Do nothing: a gap of an LSL stream is a gap in its stamps."""
 
+    def late(
+        self, plan: StreamPlan, variable: Variable, ticks: Ticks, values: Array, stamps_s: Stamps
+    ) -> None:
+        """Do nothing: LSL takes no stamp that is earlier than one before."""
+
     def mark(self, text: str, lsl_s: float) -> None:
         """Publish a marker, stamped with the time at which it happened."""
         if self._events is not None:
