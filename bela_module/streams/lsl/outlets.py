@@ -22,7 +22,7 @@ from bela_module.streams.lsl.outlet_worker import OutletWorker
 from bela_module.streams.lsl.stream_info import markers_info, samples_info, source_id
 from bela_module.streams.lsl_clock import local_clock
 from bela_module.streams.sink import Origin, Stamps, StreamFacts
-from bela_module.streams.stream_plans import StreamMode, StreamPlan
+from bela_module.streams.stream_plans import StreamPlan
 from bela_module.tracking.runs import Gap
 
 _IRREGULAR_BUFFER_HUNDREDS: Final = 100  # of samples, LSL's unit for irregular streams
@@ -49,7 +49,7 @@ class LslOutlets:
     events_stream : str
         Name of the marker stream.
     max_buffered_s : float
-        How much of a dense stream is kept for a slow consumer, unless it is configured for it.
+        How much of a stream is kept for a slow consumer, unless it is configured for it.
         LSL's own default of 360 s takes hundreds of megabytes for one audio-rate channel.
     now : callable
         LSL seconds.
@@ -142,13 +142,12 @@ class LslOutlets:
 
     def _max_buffered(self, plan: StreamPlan, facts: StreamFacts) -> int:
         """Return the size of a stream's buffer in LSL's units: seconds, or hundreds of samples."""
-        if plan.mode is not StreamMode.DENSE:
-            return _IRREGULAR_BUFFER_HUNDREDS
         configured_s = plan.settings.max_buffered_s if plan.settings is not None else None
         length_s = configured_s or self._max_buffered_s
         if facts.nominal_rate_hz:
             return max(1, round(length_s))
-        # Irregular, for its rate is not known: it is at most that of the ticks.
+        # Irregular: its rate is at most that of the ticks. That costs memory only where a consumer
+        # asks for so much; by itself it asks for 36 000 samples.
         return max(_IRREGULAR_BUFFER_HUNDREDS, round(length_s * facts.origin.tick_rate_hz / 100))
 
     # ---- samples and markers --------------------------------------------------------------
