@@ -25,6 +25,7 @@ from collections.abc import Iterable
 from typing import Final
 
 _MAX_SHOWN_NAMES: Final = 20
+_MAX_SHOWN_CHARS: Final = 100
 
 
 class BelaError(Exception):
@@ -62,7 +63,7 @@ class UnknownVariableError(RequestError):
 
 
 def _shortened(names: tuple[str, ...]) -> str:
-    text = ", ".join(repr(name) for name in names[:_MAX_SHOWN_NAMES])
+    text = ", ".join(repr(name[:_MAX_SHOWN_CHARS]) for name in names[:_MAX_SHOWN_NAMES])
     more = len(names) - _MAX_SHOWN_NAMES
     return f"{text} and {more} more" if more > 0 else text
 

@@ -11,7 +11,7 @@ import difflib
 import hashlib
 import reprlib
 from collections import Counter
-from collections.abc import Callable, Sequence, Sized
+from collections.abc import Callable, Iterable, Sequence, Sized
 from typing import Annotated, Any, Final, Literal, TypeVar, get_args
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, FailFast, Field, ValidationError
@@ -26,6 +26,9 @@ MAX_NAME_CHARS: Final = 200
 
 MAX_NAMES: Final = 2000
 """Most variables that one request may name: more than any sketch has."""
+
+MAX_LISTED_NAMES: Final = 20
+"""Most names that one message lists."""
 
 MAX_FILENAME_BYTES: Final = 200
 """Longest file name that is accepted: more comes before and behind it, and systems allow 255."""
@@ -95,6 +98,13 @@ def printable_name(name: str) -> str:
 def shorten(name: str) -> str:
     """Bound the length of a name for people: at most ``MAX_NAME_CHARS`` characters."""
     return name if len(name) <= MAX_NAME_CHARS else f"{name[: MAX_NAME_CHARS - 3]}..."
+
+
+def named(names: Iterable[str], most: int = MAX_LISTED_NAMES) -> str:
+    """Join names of variables or streams for a message: printable and bounded, at most so many."""
+    every = list(names)
+    text = ", ".join(printable_name(name) for name in every[:most])
+    return f"{text} and {len(every) - most} more" if len(every) > most else text
 
 
 def host_in_url(host: str) -> str:

@@ -19,6 +19,7 @@ from bela_module.session.time_limits import (
     QUIET_BOARD_S,
     STATUS_REFRESH_S,
 )
+from bela_module.validation import named
 
 logger = logging.getLogger(__name__)
 
@@ -52,7 +53,7 @@ class HealthMonitor:
         """Log what others have left on the board, once for each connection."""
         for what, names in others_on_board(self.runtime).items():
             if names:
-                logger.warning("%s already, and left as it is: %s", what, ", ".join(names))
+                logger.warning("%s already, and left as it is: %s", what, named(names))
 
     # ---- with each reply ------------------------------------------------------------------
 

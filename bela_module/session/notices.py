@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from bela_module.streams.sink import Sink
-from bela_module.validation import shorten
+from bela_module.validation import printable_name
 
 logger = logging.getLogger(__name__)
 
@@ -77,13 +77,13 @@ class Notices:
         cause : BaseException, optional
             The error behind it, for the log.
         """
-        if len(text) > _MAX_CHARS:
-            text = f"{text[: _MAX_CHARS - 3]}..."
+        text = _bounded(text)
         self._keep(text, text)
         self._publish(text, event or f"error {text}", cause)
 
     def inform(self, text: str) -> None:
         """Tell of something that is as it should be, but worth knowing; no error."""
+        text = _bounded(text)
         self._keep(text, text)
         logger.info("%s", text)
 
@@ -108,7 +108,7 @@ class Notices:
 
         When it was may not be known (NaN); the event is then one of now.
         """
-        text = f"gap {shorten(name)} {n_values}"
+        text = f"gap {printable_name(name)} {n_values}"
         self.mark(text, self.now() if math.isnan(lsl_s) else lsl_s)
         self._n_gaps += 1
         if len(self._gaps) < _MAX_NAMED:
@@ -147,6 +147,10 @@ class Notices:
         self._kept[kind] = text, n_before + 1
         if len(self._kept) > _MAX_KEPT:
             del self._kept[next(iter(self._kept))]
+
+
+def _bounded(text: str) -> str:
+    return text if len(text) <= _MAX_CHARS else f"{text[: _MAX_CHARS - 3]}..."
 
 
 def _counted(n: int, name: str) -> str:

@@ -13,6 +13,7 @@ from bela_module.session.delivery.beginning import resume_on_board
 from bela_module.session.delivery.delivery import Delivery, DeliveryKind
 from bela_module.session.runtime import Runtime
 from bela_module.session.time_limits import DEFECT_CLEANING_S
+from bela_module.validation import named
 
 logger = logging.getLogger(__name__)
 
@@ -116,7 +117,7 @@ def check_control(runtime: Runtime) -> None:
     controlled = {variable.name for variable in runtime.board.variables if variable.controlled}
     if lost := runtime.changes.compare_control(controlled):
         runtime.refresh_status()
-        runtime.notices.tell(f"{', '.join(sorted(lost))}: no longer controlled; SET again")
+        runtime.notices.tell(f"{named(sorted(lost))}: no longer controlled; SET again")
 
 
 def abandon_all(runtime: Runtime, why: str = "the board was not there") -> None:

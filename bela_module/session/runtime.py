@@ -19,7 +19,7 @@ from bela_module.session.states import SessionState
 from bela_module.session.time_limits import CLEANING_S
 from bela_module.state_machine import StateMachine
 from bela_module.streams.sink import Sink
-from bela_module.validation import shorten
+from bela_module.validation import printable_name
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,8 +157,8 @@ class Runtime:
             self.running.note_shortfall(problem)
         for name, n_values in delivery.withheld.items():
             self.running.note_shortfall(
-                f"{shorten(name)}: {n_values} values withheld: its blocks do not tell when they "
-                "were assigned; declare it with kTimestampSample in the sketch"
+                f"{printable_name(name)}: {n_values} values withheld: its blocks do not tell when "
+                "they were assigned; declare it with kTimestampSample in the sketch"
             )
         self.running.drop(delivery)
         if not self.running:

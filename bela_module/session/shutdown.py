@@ -21,6 +21,7 @@ from bela_module.session.time_limits import (
     SHUTDOWN_S,
     SHUTDOWN_STEP_S,
 )
+from bela_module.validation import named
 
 logger = logging.getLogger(__name__)
 
@@ -119,7 +120,7 @@ async def clean_up(
             await recovery.end_what_is_left(runtime, client)
             await control.release_ours(runtime, client)
     except Exception as error:  # noqa: BLE001 - the shutdown goes on, whatever fails here
-        names = ", ".join(sorted(changes.left | changes.controlled))
+        names = named(sorted(changes.left | changes.controlled))
         reason = str(error) or f"it took over {limit_s:.1f} s"
         logger.warning("the board could not be left clean (%s): %s", names, reason)
         runtime.running.note_shortfall(f"the board could not be left clean ({names}): {reason}")

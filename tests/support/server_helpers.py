@@ -260,13 +260,13 @@ class ControlRoom:
 class Launched:
     """The module's process, as the control room starts it."""
 
-    def __init__(self, *arguments: str) -> None:
+    def __init__(self, *arguments: str, stderr: int = subprocess.DEVNULL) -> None:
         began_s = time.monotonic()
         self.process = subprocess.Popen(
             [sys.executable, "-m", "api.server", *arguments, "--ip=127.0.0.1", "--port=0"],
             cwd=ROOT,
             stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
+            stderr=stderr,
             text=True,
             env={**os.environ, "PYTHONUNBUFFERED": "1"},
         )

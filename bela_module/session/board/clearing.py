@@ -11,6 +11,7 @@ from bela_module.protocol.control_commands import monitor_command
 from bela_module.session.board.board_state import BoardState
 from bela_module.session.time_limits import COMMAND_CONFIRM_S
 from bela_module.streams.stream_plans import reachable
+from bela_module.validation import named
 
 logger = logging.getLogger(__name__)
 
@@ -50,4 +51,4 @@ async def clear(
         if error.request == "list":
             raise
         # A sparse variable ends only with its next value, which may never come.
-        logger.warning("still watched by an earlier client: %s", ", ".join(stale))
+        logger.warning("still watched by an earlier client: %s", named(stale))

@@ -22,6 +22,7 @@ from bela_module.session.delivery.time_limits import (
 )
 from bela_module.session.delivery.transport import adjust_transport, begin_singles
 from bela_module.streams.stream_plans import StreamMode
+from bela_module.validation import named
 
 logger = logging.getLogger(__name__)
 
@@ -114,7 +115,7 @@ async def _free_watched(delivery: Delivery, client: BoardClient) -> None:
         return
     await client.send(unwatch_command(stale))
     for name in await client.still_watched(stale, UNWATCH_BEFORE_START_S):
-        logger.warning("%s: still watched by an earlier client till its next value", name)
+        logger.warning("%s: still watched by an earlier client till its next value", named([name]))
 
 
 async def _watch(delivery: Delivery, client: BoardClient, *, resumed: bool) -> None:

@@ -17,7 +17,7 @@ from bela_module.streams.live_stream import LiveStream
 from bela_module.streams.stream_plans import StreamMode, reachable
 from bela_module.tracking.prompt_dense import PromptDenseTracker
 from bela_module.tracking.single_values import Transport
-from bela_module.validation import shorten
+from bela_module.validation import printable_name
 
 _RESTARTS_OF_UNEVEN: Final = 4
 """Blocks that began where none should, after which pauses of the variable are the likely cause."""
@@ -60,7 +60,9 @@ def _note_unassigned(delivery: Delivery) -> None:
         stream.is_assigned = stream.samples > 0 or not names <= unassigned
         if stream.plan.mode is StreamMode.DENSE and not stream.is_assigned and late:
             for name in sorted(names - told):
-                delivery.notices.inform(f"{shorten(name)}: not assigned by the sketch since START")
+                delivery.notices.inform(
+                    f"{printable_name(name)}: not assigned by the sketch since START"
+                )
             told |= names
 
 

@@ -23,7 +23,7 @@ from bela_module.streams.live_stream import LiveStream
 from bela_module.streams.stream_plans import StreamMode, may_come_singly
 from bela_module.tracking.prompt_dense import PromptDenseTracker
 from bela_module.tracking.single_values import Transport
-from bela_module.validation import shorten
+from bela_module.validation import named
 
 logger = logging.getLogger(__name__)
 
@@ -119,8 +119,8 @@ def _may_be_single(delivery: Delivery, stream: LiveStream) -> bool:
         if period and variable.name not in prompt.told:
             prompt.told.add(variable.name)
             delivery.notices.inform(
-                f"{variable.name}: another client monitors it every {period} ticks; its values "
-                "come in blocks"
+                f"{named([variable.name])}: another client monitors it every {period} ticks; its "
+                "values come in blocks"
             )
         if period:
             prompt.fixed.add(name)
@@ -205,7 +205,7 @@ def _note_close(delivery: Delivery, stream: LiveStream) -> None:
     if names:
         board.too_close.update(names)
         delivery.notices.inform(
-            f"{', '.join(names)}: assigned less than two ticks apart; values come in blocks"
+            f"{named(names)}: assigned less than two ticks apart; values come in blocks"
         )
 
 
@@ -252,7 +252,7 @@ def _to_blocks(delivery: Delivery, stream: LiveStream, rate_hz: float) -> list[J
         delivery.prompt.waiting.discard(name)
     commands = delivery.board.monitors.drop(names, MonitorUse.PROMPT)
     delivery.board.rates_hz.update(dict.fromkeys(names, rate_hz))
-    logger.info("%s: in blocks from now on, after %.0f values a second", ", ".join(names), rate_hz)
+    logger.info("%s: in blocks from now on, after %.0f values a second", named(names), rate_hz)
     return commands if dropped == names else _only(commands, dropped)
 
 
@@ -277,7 +277,7 @@ def _to_singles(delivery: Delivery, stream: LiveStream) -> list[Json]:
         if tracker.transport is not Transport.BLOCK:  # not while a change to blocks is under way
             names.append(variable.name)
             delivery.prompt.flushes[variable.name] = FlushStep.FIRST_VALUE
-    logger.info("%s: value by value from now on", ", ".join(names))
+    logger.info("%s: value by value from now on", named(names))
     return _ask(delivery, names)
 
 
@@ -339,16 +339,17 @@ def _tell_slow(delivery: Delivery) -> None:
         prompt.told.add(variable.name)
         every = _duration(tracker.spacing_ticks / tick_rate_hz)
         how = f"unevenly, the last time after {every}" if tracker.is_irregular else f"every {every}"
-        delivery.notices.inform(f"{variable.name}: assigned {how}; its values come one by one")
+        delivery.notices.inform(
+            f"{named([variable.name])}: assigned {how}; its values come one by one"
+        )
 
 
 def tell_others(notices: Notices, others: Sequence[str]) -> None:
     """Tell that single values are left, and why."""
-    shown = ", ".join(shorten(name) for name in others[:8]) + (", ..." if len(others) > 8 else "")
     notices.inform(
-        f"{shown}: watched by another client, or left over from a crash, which nobody can tell; "
-        "all values come in blocks, for a pybela Streamer does not survive single values (START "
-        'with "exclusive": true ends what others watch)'
+        f"{named(others, 8)}: watched by another client, or left over from a crash, which nobody "
+        "can tell; all values come in blocks, for a pybela Streamer does not survive single values "
+        '(START with "exclusive": true ends what others watch)'
     )
 
 

@@ -21,7 +21,7 @@ from bela_module.session.delivery.time_limits import (
     TICKS_STAND_STILL_S,
     WATCH_IGNORED_S,
 )
-from bela_module.validation import shorten
+from bela_module.validation import named
 
 _UNWATCHED_PROBES: Final = 3
 _TRIES: Final = 2
@@ -66,10 +66,7 @@ class Finding:
         """Say it in words for people."""
         if not self.names:
             return self.cause.value
-        shown = ", ".join(shorten(name) for name in self.names[:8]) + (
-            ", ..." if len(self.names) > 8 else ""
-        )
-        return f"{shown}: {self.cause.value}"
+        return f"{named(self.names, 8)}: {self.cause.value}"
 
 
 @dataclass(frozen=True, slots=True)

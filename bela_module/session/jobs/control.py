@@ -17,6 +17,7 @@ from bela_module.requests import SendRequest, SetRequest
 from bela_module.session.runtime import Runtime
 from bela_module.session.time_limits import COMMAND_CONFIRM_S
 from bela_module.streams.stream_plans import choose_variables, reachable
+from bela_module.validation import named, printable_name
 
 
 async def set_values(runtime: Runtime, client: BoardClient, request: SetRequest) -> str:
@@ -33,19 +34,19 @@ async def set_values(runtime: Runtime, client: BoardClient, request: SetRequest)
     )
     await client.send(set_command(names, list(values.values())))
     await client.confirm(
-        lambda listed: _have(listed, values), f"set {', '.join(names)}", COMMAND_CONFIRM_S
+        lambda listed: _have(listed, values), f"set {named(names)}", COMMAND_CONFIRM_S
     )
     set_s = runtime.now()
     for name, value in values.items():
-        runtime.notices.mark(f"set {name}={value:.15g}", set_s)
-    return "set " + ", ".join(f"{name}={value:.15g}" for name, value in values.items())
+        runtime.notices.mark(f"set {printable_name(name)}={value:.15g}", set_s)
+    return "set " + ", ".join(f"{printable_name(n)}={value:.15g}" for n, value in values.items())
 
 
 async def control(runtime: Runtime, client: BoardClient, names: Sequence[str] | None) -> str:
     """Take control of some variables, or of all, which keep their values until they are set."""
     chosen = [v.name for v in choose_variables(runtime.board.variables, names, runtime.settings)]
     await _take_control(runtime, client, chosen)
-    return f"controlling {', '.join(chosen)}"
+    return f"controlling {named(chosen)}"
 
 
 async def _take_control(runtime: Runtime, client: BoardClient, names: Sequence[str]) -> None:
@@ -55,23 +56,23 @@ async def _take_control(runtime: Runtime, client: BoardClient, names: Sequence[s
     await client.send(control_command(names))
     await client.confirm(
         lambda listed: all(v.controlled for v in reachable(listed.variables) if v.name in names),
-        f"control of {', '.join(names)}",
+        f"control of {named(names)}",
         COMMAND_CONFIRM_S,
     )
 
 
 def _settable(variable: Variable, value: float) -> float:
-    dtype = variable.value_type.dtype
+    dtype, name = variable.value_type.dtype, printable_name(variable.name)
     if dtype.kind == "f":
         limits = np.finfo(dtype)
         if abs(value) > float(limits.max):
-            raise RequestError(f"{variable.name} = {value}: a float holds up to {limits.max}")
+            raise RequestError(f"{name} = {value}: a float holds up to {limits.max}")
         return value
     low, high = int(np.iinfo(dtype).min), int(np.iinfo(dtype).max)
     if not (low <= value <= high and float(value).is_integer()):
         raise RequestError(
-            f"{variable.name} = {value}: it is {variable.value_type.label}, "
-            f"which takes whole numbers from {low} to {high}"
+            f"{name} = {value}: it is {variable.value_type.label}, which "
+            f"takes whole numbers from {low} to {high}"
         )
     return value
 
@@ -114,7 +115,7 @@ async def _release(runtime: Runtime, client: BoardClient, names: Sequence[str]) 
     chosen = frozenset(names) & known
     if not chosen:
         return "nothing was controlled"
-    words = ", ".join(name for name in names if name in chosen)
+    words = named(name for name in names if name in chosen)
     runtime.changes.ask_release(chosen)
     await client.send(uncontrol_command([name for name in names if name in chosen]))
     await client.confirm(

@@ -11,6 +11,7 @@ from bela_module.session.delivery.delivery import Delivery
 from bela_module.session.delivery.ending import end_on_board
 from bela_module.session.runtime import Runtime
 from bela_module.session.states import SessionState
+from bela_module.validation import named
 
 logger = logging.getLogger(__name__)
 
@@ -33,7 +34,7 @@ async def end(
     if still_watched:
         logger.warning(
             "%s: the board ends it with its next value, and keeps up to one block till then",
-            ", ".join(still_watched),
+            named(still_watched),
         )
 
 

@@ -31,7 +31,7 @@ from bela_module.streams.stream_plans import (
     may_come_singly,
     plan_streams,
 )
-from bela_module.validation import Group, printable_name
+from bela_module.validation import Group, named, printable_name
 
 logger = logging.getLogger(__name__)
 
@@ -52,7 +52,7 @@ async def prepare(runtime: Runtime, client: BoardClient, request: PrepareRequest
         names = {v.name for v in (*running.main.watched, *running.main.monitored)}
         if {variable.name for variable in variables} == names:
             return "already streaming"
-        raise RequestError(f"{', '.join(sorted(names))} streams already; STOP first")
+        raise RequestError(f"{named(sorted(names))} streams already; STOP first")
     if running.prepared is not None and running.prepared.is_for(variables, group):
         return "already prepared"
     runtime.sink.search_identities()
@@ -64,7 +64,7 @@ async def prepare(runtime: Runtime, client: BoardClient, request: PrepareRequest
     prepared = await open_streams(runtime, client, variables, group, data_follow=False)
     running.prepare(prepared)
     runtime.enter(SessionState.STREAMING if running else SessionState.PREPARED)
-    return f"prepared {', '.join(plan.name for plan in prepared.plans)}"
+    return f"prepared {named(plan.name for plan in prepared.plans)}"
 
 
 def asked_streams(
@@ -167,7 +167,7 @@ async def open_streams(
             "%d variables share the streams %s, for they are more than %d; group = 'none' gives "
             "each its own",
             sum(len(plan.variables) for plan in plans if plan.membership),
-            ", ".join(shared),
+            named(shared),
             MAX_SINGLE_STREAMS,
         )
     facts: dict[str, StreamFacts] = {}

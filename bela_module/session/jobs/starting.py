@@ -24,6 +24,7 @@ from bela_module.session.runtime import Runtime
 from bela_module.session.time_limits import SCHEDULE_CLOCK_READY_S, SCHEDULE_LEAD_S
 from bela_module.streams.sink import Sink, StreamFacts
 from bela_module.streams.stream_plans import StreamMode, StreamPlan, choose_variables, plan_streams
+from bela_module.validation import named
 
 _DEFAULT_MONITOR_PERIOD_S: Final = 0.1
 _MIN_MONITOR_PERIOD_S: Final = 0.0005
@@ -101,7 +102,7 @@ def _already(running: Delivery, variables: Sequence[Variable]) -> str:
     if running.kind is DeliveryKind.START and names == there:
         return "already streaming"
     what = "streaming" if running.kind is DeliveryKind.START else "scheduled"
-    raise RequestError(f"{', '.join(sorted(there))} {what} already; STOP first")
+    raise RequestError(f"{named(sorted(there))} {what} already; STOP first")
 
 
 async def schedule(runtime: Runtime, client: BoardClient, request: ScheduleRequest) -> str:
@@ -116,7 +117,7 @@ async def schedule(runtime: Runtime, client: BoardClient, request: ScheduleReque
     plans = plan_streams(variables, runtime.settings)
     monitored = [plan.name for plan in plans if plan.mode is StreamMode.MONITOR]
     if monitored:
-        raise RequestError(f"{', '.join(monitored)} is monitored, which cannot be scheduled")
+        raise RequestError(f"{named(monitored)} is monitored, which cannot be scheduled")
     _windows(runtime, request, variables)  # is refused before anything is opened
     await _clear_if_exclusive(runtime, client)
     prompt = choose_prompt(runtime, variables)
@@ -174,7 +175,7 @@ async def monitor(runtime: Runtime, client: BoardClient, request: MonitorRequest
     if runtime.running.monitoring is not None:  # not before all is known to be right
         await end(runtime, client, runtime.running.monitoring)
     await _begin(runtime, client, _monitor_delivery(runtime, variables, periods))
-    return f"monitoring {', '.join(names)}"
+    return f"monitoring {named(names)}"
 
 
 def _refuse_shared(running: Delivery | None, variables: Iterable[Variable], by: str) -> None:
@@ -185,7 +186,7 @@ def _refuse_shared(running: Delivery | None, variables: Iterable[Variable], by: 
     there = {variable.name for variable in running.monitored} if running is not None else set()
     shared = sorted(there & {variable.name for variable in variables})
     if shared:
-        raise RequestError(f"{', '.join(shared)} is monitored by {by} already; STOP first")
+        raise RequestError(f"{named(shared)} is monitored by {by} already; STOP first")
 
 
 def _monitor_delivery(

@@ -233,4 +233,6 @@ def test_findings_in_words() -> None:
         "a, b: another client ended the watch; watched again"
     )
     many = Finding(Cause.UNASSIGNED, tuple(f"v{k}" for k in range(100)))
-    assert str(many).startswith("v0, v1, v2, v3, v4, v5, v6, v7, ...: asked for, but nothing comes")
+    assert str(many).startswith(
+        "v0, v1, v2, v3, v4, v5, v6, v7 and 92 more: asked for, but nothing comes"
+    )
