@@ -83,11 +83,10 @@ def serve_board(kind: str, connection: Connection) -> None:
 
 def run_module(port: int, prompt: str, prefix: str, connection: Connection) -> None:
     """Stream everything with a session and real outlets until told to end."""
-    from bela_module.streams.outlets import LslOutlets
-
     from bela_module.config import parse_settings
     from bela_module.requests import StartRequest
     from bela_module.session.session import Session
+    from bela_module.streams.lsl.outlets import LslOutlets
     from bela_module.streams.lsl_clock import local_clock
 
     settings = parse_settings(

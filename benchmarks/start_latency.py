@@ -2,7 +2,8 @@
 
 ``python benchmarks/start_latency.py --starts 50`` runs a simulated board and the PCOMM server in
 processes of their own and is their client over TCP and LSL, as a lab would be. Each START is of
-another variable, so that each opens an outlet.
+another variable, so that each opens an outlet. ``--demo 10`` launches the module as often with the
+default sketch, and measures from START until each of its streams, the slow ones too, has a sample.
 """
 
 from __future__ import annotations
@@ -28,6 +29,8 @@ LSL_CONFIG = """\
 level = -2
 [ports]
 IPv6 = disable
+BasePort = 23000
+PortRange = 100
 [multicast]
 ResolveScope = machine
 SessionID = start_latency
@@ -38,6 +41,7 @@ MulticastMinRTT = 0.1
 UnicastMinRTT = 0.2
 """
 TIMEOUT_S = 20.0
+N_DEMO_STREAMS = 7
 
 
 @contextmanager
@@ -98,8 +102,19 @@ def find(name: str) -> pylsl.StreamInfo:
     return found[0]
 
 
-def measure(client: PcommClient, starts: int) -> dict[str, list[float]]:
+def measure_starts(board: int, starts: int) -> dict[str, list[float]]:
     """Measure seconds; each variable is used once with START alone and once prepared."""
+    address = f"--board=127.0.0.1:{board}"
+    with started("api.server", "--ip=127.0.0.1", "--port=0", address) as port:
+        time.sleep(2.0)  # the module has been launched before the experiment
+        client = PcommClient(port)
+        times_s = measure(client, starts)
+        client.close()
+    return times_s
+
+
+def measure(client: PcommClient, starts: int) -> dict[str, list[float]]:
+    """Measure as :func:`measure_starts` says, as a client of the module."""
     times_s: dict[str, list[float]] = {
         "START until answered": [],
         "START until found by a resolver": [],
@@ -129,26 +144,69 @@ def measure(client: PcommClient, starts: int) -> dict[str, list[float]]:
     return times_s
 
 
+def measure_demo(board: int, launches: int) -> dict[str, list[float]]:
+    """Measure seconds from START to the first sample of the last of all streams of the demo."""
+    times_s: dict[str, list[float]] = {
+        "START until all streams are found and opened": [],
+        "START until each stream has a sample": [],
+        "prepared: START until each stream has a sample": [],
+    }
+    opened, unprepared, prepared = times_s.values()
+    server = ("api.server", "--ip=127.0.0.1", "--port=0", f"--board=127.0.0.1:{board}")
+    for _ in range(launches):
+        for figures in (unprepared, prepared):
+            with started(*server) as port:
+                time.sleep(2.0)  # the module has been launched before the experiment
+                client = PcommClient(port)
+                if figures is prepared:
+                    client.ask("PREPARE")
+                    inlets = open_all()
+                begun_s = time.perf_counter()
+                client.send("START")
+                if figures is unprepared:
+                    inlets = open_all()
+                    opened.append(time.perf_counter() - begun_s)
+                for inlet in inlets:
+                    if inlet.pull_sample(TIMEOUT_S)[0] is None:
+                        raise RuntimeError(f"{inlet.info().name()}: no sample in {TIMEOUT_S} s")
+                figures.append(time.perf_counter() - begun_s)
+                client.ask("STOP")
+                client.close()
+                del inlets
+    return times_s
+
+
+def open_all() -> list[pylsl.StreamInlet]:
+    """Open an inlet for each variable of the demo."""
+    predicate = "starts-with(name, 'bela_') and type='Bela'"
+    found = pylsl.resolve_bypred(predicate, N_DEMO_STREAMS, TIMEOUT_S)
+    if len(found) != N_DEMO_STREAMS:
+        raise RuntimeError(f"{len(found)} of {N_DEMO_STREAMS} streams were found")
+    inlets = [pylsl.StreamInlet(info) for info in found]
+    for inlet in inlets:
+        inlet.open_stream(TIMEOUT_S)
+    return inlets
+
+
 def main() -> int:
     """Measure, and print a table."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--starts", type=int, default=50, help="how many of each (50)")
+    parser.add_argument("--demo", type=int, default=0, help="launches with the demo instead (0)")
     parser.add_argument("--delay-ms", type=float, default=0.0, help="network delay each way (0)")
     parser.add_argument("--jitter-ms", type=float, default=0.0, help="mean jitter each way (0)")
     options = parser.parse_args()
     folder = Path(tempfile.mkdtemp())
     (folder / "lsl_api.cfg").write_text(LSL_CONFIG, encoding="ascii")
     os.environ["LSLAPICFG"] = str(folder / "lsl_api.cfg")
-    simulator = ("bela_module.simulator", "--port", "0", "--sketch", "many")
+    sketch = "simulation" if options.demo else "many"
+    simulator = ("bela_module.simulator", "--port", "0", "--sketch", sketch)
     network = ("--delay-ms", str(options.delay_ms), "--jitter-ms", str(options.jitter_ms))
-    with (
-        started(*simulator, *network) as board,
-        started("api.server", "--ip=127.0.0.1", "--port=0", f"--board=127.0.0.1:{board}") as port,
-    ):
-        time.sleep(2.0)  # the module has been launched before the experiment
-        client = PcommClient(port)
-        times_s = measure(client, options.starts)
-        client.close()
+    with started(*simulator, *network) as board:
+        if options.demo:
+            times_s = measure_demo(board, options.demo)
+        else:
+            times_s = measure_starts(board, options.starts)
     print(
         f"| {options.delay_ms:g} ms each way, jitter {options.jitter_ms:g} ms | p50 ms | p99 ms |"
     )

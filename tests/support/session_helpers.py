@@ -38,7 +38,7 @@ from bela_module.tracking.runs import Gap
 
 TIMEOUT_S = 20.0
 BUFFERED_S = 30  # LSL reserves memory for as long
-BUFFERED_HUNDREDS = 360  # of samples, of an irregular stream
+BUFFERED_HUNDREDS = 2000  # of samples, of an irregular or slow stream
 PULLED_SAMPLES = 16384
 DTYPES = {
     pylsl.cf_float32: np.float32,
@@ -343,7 +343,9 @@ class Listener:
 
     def __init__(self, info: pylsl.StreamInfo) -> None:
         self.info = info
-        buffered = BUFFERED_S if info.nominal_srate() else BUFFERED_HUNDREDS
+        rate_hz = info.nominal_srate()
+        slow_s = 100 * BUFFERED_HUNDREDS / rate_hz if rate_hz else 0.0  # it may become faster
+        buffered = round(max(BUFFERED_S, slow_s)) if rate_hz else BUFFERED_HUNDREDS
         self._inlet = pylsl.StreamInlet(info, buffered, processing_flags=pylsl.proc_none)
         self._inlet.open_stream(TIMEOUT_S)
         self._rows: list[Array] = []

@@ -26,6 +26,7 @@ from bela_module.streams.stream_plans import StreamPlan
 from bela_module.tracking.runs import Gap
 
 _IRREGULAR_BUFFER_HUNDREDS: Final = 100  # of samples, LSL's unit for irregular streams
+_LONGEST_S: Final = 1e6
 _HELD_BYTES: Final = 80 << 20
 _WAITING_BYTES: Final = 96 << 20  # with what waits for a nominal rate: 128 MiB in all
 
@@ -145,7 +146,9 @@ class LslOutlets:
         configured_s = plan.settings.max_buffered_s if plan.settings is not None else None
         length_s = configured_s or self._max_buffered_s
         if facts.nominal_rate_hz:
-            return max(1, round(length_s))
+            # A slow variable may become faster, while the nominal rate stays: as many as below.
+            least_s = min(100 * _IRREGULAR_BUFFER_HUNDREDS / facts.nominal_rate_hz, _LONGEST_S)
+            return max(1, round(max(length_s, least_s)))
         # Irregular: its rate is at most that of the ticks. That costs memory only where a consumer
         # asks for so much; by itself it asks for 36 000 samples.
         return max(_IRREGULAR_BUFFER_HUNDREDS, round(length_s * facts.origin.tick_rate_hz / 100))

@@ -6,11 +6,14 @@ import json
 import signal
 import subprocess
 import sys
+from contextlib import closing
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
 from bela_module.protocol.variables import ValueType
+from bela_module.streams.lsl.outlets import LslOutlets
 from bela_module.streams.stream_plans import StreamMode
 from tests.support.outlet_helpers import IRREGULAR, WaitUntil, opened, plan_of, push
 from tests.support.paths import ROOT
@@ -39,6 +42,23 @@ while n < n_samples:
     n += len(stamps_s)
 print(json.dumps([n, wrong]))
 """
+
+
+@pytest.mark.parametrize(
+    ("nominal_hz", "expected"),
+    [
+        (0.0, 2205),  # hundreds of samples: 10 s at the rate of the ticks
+        (22050.0, 10),  # seconds
+        (100.0, 100),  # as many samples as before
+        (0.001, 1_000_000),
+    ],
+)
+def test_sizes(nominal_hz: float, expected: int) -> None:
+    facts = replace(IRREGULAR, nominal_rate_hz=nominal_hz)
+    for sparse in (True, False):
+        plan = plan_of("sizes", ValueType.FLOAT, sparse=sparse)
+        with closing(LslOutlets()) as outlets:
+            assert outlets._max_buffered(plan, facts) == expected
 
 
 @pytest.mark.skipif(not hasattr(signal, "SIGSTOP"), reason="processes cannot be stopped here")
