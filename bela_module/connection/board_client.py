@@ -16,7 +16,13 @@ from typing import Any, Final, Protocol
 
 from websockets.exceptions import WebSocketException
 
-from bela_module.connection.board_socket import BoardSocket, Clock, close_socket, open_socket
+from bela_module.connection.board_socket import (
+    BoardSocket,
+    Clock,
+    SocketOptions,
+    close_socket,
+    open_socket,
+)
 from bela_module.connection.pending_list import PendingList
 from bela_module.connection.time_limits import CONFIRM_POLL_S, LATE_REPLY_S, LEAST_HANDSHAKE_S
 from bela_module.errors import ConnectError, DisconnectedError, FrameError, NoReplyError
@@ -144,9 +150,8 @@ class BoardClient:
         deadline_s = now() + reply_timeout_s
         if recorder is not None:
             recorder.begin_connection()
-        control_socket = await open_socket(
-            f"{address}/gui_control", _MAX_CONTROL_BYTES, now, reply_timeout_s
-        )
+        options = SocketOptions(_MAX_CONTROL_BYTES, now, reply_timeout_s)
+        control_socket = await open_socket(f"{address}/gui_control", options)
         client = cls(
             address,
             control_socket,
@@ -196,9 +201,10 @@ class BoardClient:
         url = f"{self.address}/gui_data"
         try:
             # At the same address: another one of that name may be another board's.
-            self._data = await open_socket(
-                url, _MAX_DATA_BYTES, self._now, self._reply_timeout_s, self._control.address
+            options = SocketOptions(
+                _MAX_DATA_BYTES, self._now, self._reply_timeout_s, self._take_at_once
             )
+            self._data = await open_socket(url, options, self._control.address)
         except ConnectError as error:
             raise DisconnectedError(f"{self.address} gives no data: {error}") from error
         self._data_reader = asyncio.create_task(self._read_data(self._data), name="bela-data")
@@ -211,6 +217,7 @@ class BoardClient:
             reader.cancel()
             await asyncio.gather(reader, return_exceptions=True)
         if socket is not None:
+            socket.on_message = None  # what still comes belongs to nobody
             await close_socket(socket)
         # Not before: when this is cancelled, close() has to find them.
         self._data = self._data_reader = None
@@ -400,12 +407,25 @@ class BoardClient:
                     self.unasked_s = min(self.unasked_s, received_s)
 
     async def _read_data(self, socket: BoardSocket) -> None:
+        """Take what the socket does not give at once, and wait for its end."""
         with self._reporting_the_end():
             async for message in socket:
-                arrived_s = socket.received_s
-                self.last_received_s, self.got_data = arrived_s, True
-                self._record("data", "in", message)
-                self._on_data(message, arrived_s)
+                self._take_data(message, socket.received_s)
+
+    def _take_data(self, message: bytes | str, arrived_s: float) -> None:
+        self.last_received_s, self.got_data = arrived_s, True
+        if self._recorder is not None:
+            self._recorder.record("data", "in", message)
+        self._on_data(message, arrived_s)
+
+    def _take_at_once(self, message: bytes, arrived_s: float) -> None:
+        """Take a message in the middle of a read, where no defect may reach the event loop."""
+        if self.failure is not None:
+            return
+        try:
+            self._take_data(message, arrived_s)
+        except Exception as error:  # noqa: BLE001 - it is reported as the reader's
+            self._fail(error)
 
     @contextlib.contextmanager
     def _reporting_the_end(self) -> Iterator[None]:
@@ -418,8 +438,11 @@ class BoardClient:
     def _reader_ended(self, reader: asyncio.Task[None]) -> None:
         # Only a defect of ours ends a reader with an exception; it must be reported.
         if not reader.cancelled() and (error := reader.exception()) is not None:
-            self.failure = error
-            self._mark_lost(f"the reader failed: {error!r}")
+            self._fail(error)
+
+    def _fail(self, error: BaseException) -> None:
+        self.failure = error
+        self._mark_lost(f"the reader failed: {error!r}")
 
     def _mark_lost(self, reason: str) -> None:
         if not self.lost.done():

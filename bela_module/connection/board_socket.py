@@ -7,11 +7,13 @@ import contextlib
 import socket
 import sys
 from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 from typing import Any, Final
 from urllib.parse import urlsplit
 
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import WebSocketException
+from websockets.frames import Frame, Opcode
 
 from bela_module.connection.host_resolver import resolve
 from bela_module.connection.time_limits import CLOSE_HANDSHAKE_S, NEXT_ADDRESS_S
@@ -19,6 +21,7 @@ from bela_module.connection.websocket import SteadyConnection
 from bela_module.errors import ConnectError
 
 Clock = Callable[[], float]
+OnMessage = Callable[[bytes, float], None]
 
 _QUICK_ACK: Final[int | None] = getattr(socket, "TCP_QUICKACK", None)
 
@@ -33,12 +36,29 @@ class BoardSocket(SteadyConnection, ClientConnection):
     address: str
     """Where it is connected to: one of the addresses of the board's name."""
     received_s: float = 0.0
+    on_message: OnMessage | None = None
+    """Called with each binary message and its time as it is parsed; it is not queued then."""
 
     def data_received(self, data: bytes) -> None:
         """Store the time, acknowledge, and parse the bytes."""
         self.received_s = self.now()
         self._acknowledge()
         super().data_received(data)
+
+    def process_event(self, event: Any) -> None:
+        """Give a binary message in one frame to ``on_message``; leave all else to the library.
+
+        The queue of the library costs a task switch a message, as much as all that is done with it.
+        """
+        if (
+            self.on_message is not None
+            and type(event) is Frame
+            and event.opcode is Opcode.BINARY
+            and event.fin
+        ):
+            self.on_message(bytes(event.data), self.received_s)
+        else:
+            super().process_event(event)
 
     def _acknowledge(self) -> None:
         """Have the system acknowledge at once, once: it goes back to delays by itself.
@@ -52,9 +72,22 @@ class BoardSocket(SteadyConnection, ClientConnection):
                 connected.setsockopt(socket.IPPROTO_TCP, _QUICK_ACK, 1)
 
 
-async def open_socket(
-    url: str, max_bytes: int, now: Clock, timeout_s: float, address: str | None = None
-) -> BoardSocket:
+@dataclass(frozen=True, slots=True)
+class SocketOptions:
+    """How a websocket is opened and read."""
+
+    max_bytes: int
+    """Longest message."""
+    now: Clock
+    """The clock of all stamps, LSL seconds."""
+    timeout_s: float
+    """Longest time for all of opening."""
+    on_message: OnMessage | None = None
+    """Called with each binary message and the time of its arrival, in the middle of reading; must
+    not wait or raise. Without it messages are queued, to be awaited."""
+
+
+async def open_socket(url: str, options: SocketOptions, address: str | None = None) -> BoardSocket:
     """Open one websocket of a board within a time limit.
 
     A name may have several addresses, of which some lead nowhere: each is tried a moment after the
@@ -64,12 +97,8 @@ async def open_socket(
     ----------
     url : str
         What is asked for.
-    max_bytes : int
-        Longest message.
-    now : callable
-        The clock.
-    timeout_s : float
-        Longest time for all of it.
+    options : SocketOptions
+        How.
     address : str, optional
         The only address to try, instead of those of the host that `url` names.
 
@@ -79,12 +108,13 @@ async def open_socket(
         When nothing listens there, or it is no Watcher.
     """
     failures: dict[str, str] = {}
+    timeout_s = options.timeout_s
     try:
         async with asyncio.timeout(timeout_s):
             host = urlsplit(url).hostname or ""
             addresses = await resolve(host, timeout_s) if address is None else (address,)
             failures = dict.fromkeys(addresses, _no_answer(timeout_s))
-            found = await _first_to_answer(url, failures, max_bytes, now, timeout_s)
+            found = await _first_to_answer(url, failures, options)
     except TimeoutError:
         found = None
     except (OSError, ValueError) as error:  # of the lookup
@@ -102,7 +132,7 @@ def _no_answer(timeout_s: float) -> str:
 
 
 async def _first_to_answer(
-    url: str, failures: dict[str, str], max_bytes: int, now: Clock, timeout_s: float
+    url: str, failures: dict[str, str], options: SocketOptions
 ) -> BoardSocket | None:
     """Try all addresses, and note in `failures` what each one ended with; None: all did."""
     untried = list(failures)
@@ -111,7 +141,7 @@ async def _first_to_answer(
         while untried or attempts:
             if untried:
                 address = untried.pop(0)
-                opening = _open_at(url, address, max_bytes, now, timeout_s)
+                opening = _open_at(url, address, options)
                 attempts[asyncio.create_task(opening)] = address
             done, _ = await asyncio.wait(
                 attempts,
@@ -125,7 +155,7 @@ async def _first_to_answer(
                     return attempt.result()
                 if not isinstance(error, WebSocketException | OSError | ValueError):
                     raise error
-                failures[address] = str(error) or _no_answer(timeout_s)
+                failures[address] = str(error) or _no_answer(options.timeout_s)
         return None
     finally:
         await _end_others(attempts)
@@ -140,13 +170,12 @@ async def _end_others(attempts: Iterable[asyncio.Task[BoardSocket]]) -> None:
             await close_socket(ended)
 
 
-async def _open_at(
-    url: str, address: str, max_bytes: int, now: Clock, timeout_s: float
-) -> BoardSocket:
+async def _open_at(url: str, address: str, options: SocketOptions) -> BoardSocket:
     def stamped(*args: Any, **kwargs: Any) -> BoardSocket:
         connection = BoardSocket(*args, **kwargs)
-        connection.now = now
+        connection.now = options.now
         connection.address = address
+        connection.on_message = options.on_message
         return connection
 
     opened = await connect(
@@ -155,10 +184,10 @@ async def _open_at(
         create_connection=stamped,  # type: ignore[arg-type]
         compression=None,  # the board negotiates no extension
         proxy=None,
-        open_timeout=timeout_s,
+        open_timeout=options.timeout_s,
         close_timeout=CLOSE_HANDSHAKE_S,
         ping_interval=None,  # regular list requests tell sooner that nobody answers
-        max_size=max_bytes,
+        max_size=options.max_bytes,
     )
     if not isinstance(opened, BoardSocket):
         raise ValueError("the websocket library made another kind of connection")

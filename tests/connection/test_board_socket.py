@@ -6,9 +6,11 @@ import asyncio
 import socket
 
 import pytest
+from websockets.asyncio.server import ServerConnection, serve
 
 from bela_module.connection.board_socket import (
     ACKNOWLEDGES_QUICKLY,
+    SocketOptions,
     close_socket,
     open_socket,
 )
@@ -22,7 +24,9 @@ MAX_BYTES = 2**16
 def test_a_message_has_the_time_of_its_arrival() -> None:
     async def scenario(port: int) -> tuple[float, float, float]:
         before_s = local_clock()
-        control = await open_socket(f"ws://127.0.0.1:{port}/gui_control", MAX_BYTES, local_clock, 9)
+        control = await open_socket(
+            f"ws://127.0.0.1:{port}/gui_control", SocketOptions(MAX_BYTES, local_clock, 9)
+        )
         try:
             async with asyncio.timeout(9):
                 await control.recv()
@@ -40,13 +44,15 @@ def test_a_server_that_says_nothing_is_not_waited_for_long() -> None:
     with socket.create_server(("127.0.0.1", 0)) as mute:
         url = f"ws://127.0.0.1:{mute.getsockname()[1]}/gui_data"
         with pytest.raises(ConnectError, match=f"{url}.*no answer in 0.1 s"):
-            asyncio.run(open_socket(url, MAX_BYTES, local_clock, 0.1))
+            asyncio.run(open_socket(url, SocketOptions(MAX_BYTES, local_clock, 0.1)))
 
 
 @pytest.mark.skipif(not ACKNOWLEDGES_QUICKLY, reason="only Linux acknowledges on demand")
 def test_what_arrives_is_acknowledged_at_once() -> None:
     async def scenario(port: int) -> int:
-        control = await open_socket(f"ws://127.0.0.1:{port}/gui_control", MAX_BYTES, local_clock, 9)
+        control = await open_socket(
+            f"ws://127.0.0.1:{port}/gui_control", SocketOptions(MAX_BYTES, local_clock, 9)
+        )
         try:
             async with asyncio.timeout(9):
                 await control.recv()
@@ -57,3 +63,38 @@ def test_what_arrives_is_acknowledged_at_once() -> None:
 
     with SimulatedBoard("potentiometers") as board:
         assert asyncio.run(scenario(board.port)) == 1
+
+
+def test_binary_messages_are_given_as_they_are_read_and_all_else_is_queued() -> None:
+    given: list[tuple[bytes, float]] = []
+
+    async def greet(connection: ServerConnection) -> None:
+        await connection.send(b"0/f")
+        await connection.send(b"\0" * 12)
+        await connection.send([b"in ", b"parts"])
+        await connection.send("text")
+        await connection.send(b"1/f")
+        await connection.wait_closed()
+
+    async def scenario() -> list[bytes | str]:
+        async with serve(greet, "127.0.0.1", 0, compression=None) as server:
+            port = server.sockets[0].getsockname()[1]
+            options = SocketOptions(
+                MAX_BYTES, local_clock, 9, lambda message, at_s: given.append((message, at_s))
+            )
+            data = await open_socket(f"ws://127.0.0.1:{port}/gui_data", options)
+            try:
+                async with asyncio.timeout(9):
+                    queued = [await data.recv(), await data.recv()]
+                    while len(given) < 3:
+                        await asyncio.sleep(0.01)
+                return queued
+            finally:
+                await close_socket(data)
+
+    before_s = local_clock()
+    assert asyncio.run(scenario()) == [b"in parts", "text"]
+    assert [message for message, _ in given] == [b"0/f", b"\0" * 12, b"1/f"]
+    assert all(type(message) is bytes for message, _ in given)
+    times_s = [at_s for _, at_s in given]
+    assert before_s < times_s[0] <= times_s[1] <= times_s[2] < local_clock()

@@ -14,7 +14,7 @@ import pytest
 from websockets.asyncio.server import ServerConnection, serve
 
 from bela_module.connection.board_client import BoardClient
-from bela_module.connection.board_socket import close_socket, open_socket
+from bela_module.connection.board_socket import SocketOptions, close_socket, open_socket
 from bela_module.errors import ConnectError
 from bela_module.simulator.simulated_board import SimulatedBoard
 from bela_module.streams.lsl_clock import local_clock
@@ -101,7 +101,11 @@ def test_when_none_answers_each_is_named(lookup: list[str]) -> None:
     with socket.create_server(("127.0.0.2", 0)) as server:
         port = server.getsockname()[1]
         with pytest.raises(ConnectError) as caught:
-            asyncio.run(open_socket(f"ws://board:{port}/gui_data", MAX_BYTES, local_clock, 1.0))
+            asyncio.run(
+                open_socket(
+                    f"ws://board:{port}/gui_data", SocketOptions(MAX_BYTES, local_clock, 1.0)
+                )
+            )
     assert "127.0.0.2: no answer in 1.0 s; 127.0.0.3: " in str(caught.value)
     assert "Connect call failed" in str(caught.value)
 
@@ -122,7 +126,9 @@ def test_of_two_that_answer_at_once_one_is_closed(
     async def scenario() -> None:
         async with serve(hold, "0.0.0.0", 0) as server:
             port = next(iter(server.sockets)).getsockname()[1]
-            found = await open_socket(f"ws://board:{port}/x", MAX_BYTES, local_clock, TIMEOUT_S)
+            found = await open_socket(
+                f"ws://board:{port}/x", SocketOptions(MAX_BYTES, local_clock, TIMEOUT_S)
+            )
             async with asyncio.timeout(TIMEOUT_S):
                 while counts["open"] - counts["ended"] > 1:
                     await asyncio.sleep(0.005)
