@@ -33,12 +33,14 @@ from bela_module.protocol.variables import (
     Variable,
 )
 
-_MAX_HEADER_BYTES: Final = 32
+MAX_HEADER_BYTES: Final = 32
+"""No header is longer."""
+
 _HEADER = re.compile(rb"(\d{1,9})/([cjifd])")
 _TICK = struct.Struct("<Q")
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(slots=True, eq=False)
 class Block:
     """A payload with the variable that its header names."""
 
@@ -67,7 +69,7 @@ class Block:
 
 def parse_header(message: bytes) -> tuple[int, ValueType] | None:
     """Parse a header: position of the variable and its type; ``None`` for another message."""
-    if len(message) > _MAX_HEADER_BYTES:
+    if len(message) > MAX_HEADER_BYTES:
         return None
     match = _HEADER.fullmatch(message)
     if match is None:

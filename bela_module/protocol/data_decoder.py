@@ -8,7 +8,12 @@ from enum import StrEnum
 from typing import Final
 
 from bela_module.errors import FrameError
-from bela_module.protocol.data_channel import Block, decode_payload, parse_header
+from bela_module.protocol.data_channel import (
+    MAX_HEADER_BYTES,
+    Block,
+    decode_payload,
+    parse_header,
+)
 from bela_module.protocol.variables import PAYLOAD_BYTES, TICK_BYTES, ValueType, Variable
 
 
@@ -53,6 +58,7 @@ class DataDecoder:
     """The board's variables in the order of its list; replace them with :meth:`describe`."""
     counters: DecoderCounters = field(default_factory=DecoderCounters)
     _pending: tuple[int, ValueType] | None = None
+    _headers: dict[bytes, tuple[int, ValueType]] = field(default_factory=dict)  # parsed before
 
     def describe(self, variables: Sequence[Variable]) -> None:
         """Use a newer list of the board's variables."""
@@ -66,7 +72,7 @@ class DataDecoder:
         """Decode the next websocket message; text is refused, since the board sends none here."""
         if isinstance(message, str):
             return self._refuse(RefusalReason.BAD_FRAME, f"text {message[:40]!r}")
-        header = parse_header(message)
+        header = self._parse_header(message)
         if header is not None:
             return self._open(header)
         if self._pending is None:
@@ -75,6 +81,16 @@ class DataDecoder:
             return self._refuse(RefusalReason.BAD_FRAME, f"{len(message)} bytes")
         (index, value_type), self._pending = self._pending, None
         return self._close(index, value_type, message)
+
+    def _parse_header(self, message: bytes) -> tuple[int, ValueType] | None:
+        if len(message) > MAX_HEADER_BYTES:
+            return None
+        header = self._headers.get(message)
+        if header is None:
+            header = parse_header(message)
+            if header is not None and len(self._headers) < _MAX_HEADERS:
+                self._headers[message] = header
+        return header
 
     def _open(self, header: tuple[int, ValueType]) -> Refusal | None:
         lost, self._pending = self._pending, header
@@ -106,6 +122,8 @@ class DataDecoder:
                 counters.bad_frames += 1
         return Refusal(reason, detail)
 
+
+_MAX_HEADERS: Final = 4096
 
 _PAYLOAD_SIZES: Final = frozenset(
     {PAYLOAD_BYTES, *(TICK_BYTES + kind.dtype.itemsize for kind in ValueType)}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import cached_property
 from typing import Any, Final
 
 import numpy as np
@@ -50,7 +51,7 @@ _DTYPES: Final[dict[ValueType, np.dtype[Any]]] = {
 }
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class BlockLayout:
     """Positions of values and relative ticks in a watch payload.
 
@@ -62,7 +63,7 @@ class BlockLayout:
     value_type: ValueType
     sparse: bool
 
-    @property
+    @cached_property
     def ticks_offset_bytes(self) -> int:
         """Offset at which the values end and, in a sparse payload, the relative ticks begin."""
         if not self.sparse:
@@ -71,15 +72,20 @@ class BlockLayout:
         room = (PAYLOAD_BYTES - TICK_BYTES) // (size + _RELATIVE_TICK_BYTES)
         return (TICK_BYTES + room * size) // 4 * 4
 
-    @property
+    @cached_property
     def value_count(self) -> int:
         """Number of values that a full payload holds."""
         return (self.ticks_offset_bytes - TICK_BYTES) // self.value_type.dtype.itemsize
 
-    @property
+    @cached_property
     def monitor_bytes(self) -> int:
         """Size of a monitor payload of this type."""
         return TICK_BYTES + self.value_type.dtype.itemsize
+
+
+_LAYOUTS: Final = {
+    (kind, sparse): BlockLayout(kind, sparse) for kind in ValueType for sparse in (False, True)
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,4 +120,4 @@ class Variable:
     @property
     def layout(self) -> BlockLayout:
         """Layout of its watch payloads."""
-        return BlockLayout(self.value_type, self.sparse)
+        return _LAYOUTS[self.value_type, self.sparse]

@@ -17,6 +17,7 @@ from bela_module.streams.sink import Sink, Stamps, StreamFacts
 from bela_module.streams.states import StreamState, stream_state_machine
 from bela_module.streams.stream_plans import StreamMode, StreamPlan
 from bela_module.streams.time_limits import RATE_WINDOW_S
+from bela_module.tracking.regular_ticks import RegularTicks
 from bela_module.tracking.row_alignment import RowAligner
 from bela_module.tracking.runs import Gap, GapReason, Tracker, ValueRun
 from bela_module.tracking.single_values import Transport
@@ -51,6 +52,8 @@ class LiveStream:
         Called with the first error of the sink, which ends no other stream.
     max_held_bytes : int
         How much may wait for :meth:`open`; the oldest values are counted as lost beyond it.
+    ticks : RegularTicks, optional
+        Gives the ticks of regular blocks; to be shared by the streams of one board.
     """
 
     def __init__(
@@ -62,11 +65,12 @@ class LiveStream:
         on_gap: Callable[[Variable, Gap], None],
         on_error: Callable[[StreamPlan, Exception], None],
         max_held_bytes: int = MAX_HELD_BYTES,
+        ticks: RegularTicks | None = None,
     ) -> None:
         self.plan = plan
+        monitored, ticks = plan.mode is StreamMode.MONITOR, ticks or RegularTicks()
         self.trackers: tuple[Tracker, ...] = tuple(
-            tracker_for(variable, monitor=plan.mode is StreamMode.MONITOR)
-            for variable in plan.variables
+            tracker_for(variable, monitor=monitored, ticks=ticks) for variable in plan.variables
         )
         self.facts: StreamFacts | None = None
         self.samples = 0

@@ -18,10 +18,9 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
 from itertools import pairwise
 from statistics import median
-from typing import Final
+from typing import Final, NamedTuple
 
 MAX_EVIDENCE: Final = 5
 """Blocks after which a step is decided, be it by the most frequent distance."""
@@ -30,8 +29,7 @@ DOUBTS_TO_DECIDE: Final = 4
 """Doubtful distances in a row after which a variable is taken to be assigned unevenly."""
 
 
-@dataclass(frozen=True, slots=True)
-class BlockEvidence:
+class BlockEvidence(NamedTuple):
     """What one block proves about the step.
 
     Attributes

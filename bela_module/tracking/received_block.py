@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
@@ -12,8 +12,7 @@ from bela_module.protocol.variables import Array
 from bela_module.tracking.dense_steps import BlockEvidence
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class ReceivedBlock:
+class ReceivedBlock(NamedTuple):
     """The values of a dense block together with the evidence that it gives about the step."""
 
     values: Array

@@ -129,6 +129,8 @@ class RowAligner:
         self._max_held = max_held_rows
         self._members = tuple(_Member() for _ in range(n_members))
         self._released_tick = _BEFORE_ALL
+        self._complete_tick = _BEFORE_ALL  # up to which every member is known
+        self._n_slowest = n_members  # members that are known no further
 
     @property
     def dropped(self) -> int:
@@ -151,16 +153,28 @@ class RowAligner:
             The rows that are complete now, each given once, in the order of ticks.
         """
         state = self._members[member]
+        known_before = state.known_tick
         if isinstance(item, Gap):
             state.known_tick = max(state.known_tick, item.last_tick)
         else:
             n_late = self._count_late(item.ticks)
-            if n_late < item.ticks.size:
+            if n_late == 0:
+                state.hold(item.ticks, item.values)
+            elif n_late < item.ticks.size:
                 state.hold(item.ticks[n_late:], item.values[n_late:])
-        last_tick = min(other.known_tick for other in self._members)
+        if known_before <= self._complete_tick < state.known_tick:
+            self._n_slowest -= 1
+        if self._n_slowest == 0:
+            self._find_slowest()
+        last_tick = self._complete_tick
         if state.n_held > self._max_held:
             last_tick = max(last_tick, state.tick_to_keep(self._max_held))
         return self._release(last_tick)
+
+    def _find_slowest(self) -> None:
+        known = [member.known_tick for member in self._members]
+        self._complete_tick = min(known)
+        self._n_slowest = known.count(self._complete_tick)
 
     def finish(self) -> list[AlignedRows]:
         """Release everything: nothing more will come.
@@ -224,4 +238,6 @@ class RowAligner:
 
 
 def _same_ticks(ticks: Ticks, others: Ticks) -> bool:
+    if ticks is others:
+        return True
     return ticks.size == others.size and bool((ticks == others).all())

@@ -6,7 +6,7 @@ import math
 from collections.abc import Container
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Final, overload
+from typing import Final
 
 import numpy as np
 
@@ -48,6 +48,23 @@ class BoardCounters:
 
 
 @dataclass(slots=True)
+class _Read:
+    """What one read of the data websocket has told: all its blocks came at one time."""
+
+    arrived_s: float = math.nan
+    possible_tick: float = math.inf
+    proven_tick: int = -1
+    presumed_tick: int = -1
+
+    def takes(self, proven_tick: int, presumed_tick: int | None) -> bool:
+        """Note the last ticks of a block; tell whether any of them is later than those before."""
+        is_later = proven_tick > self.proven_tick or (presumed_tick or -1) > self.presumed_tick
+        self.proven_tick = max(self.proven_tick, proven_tick)
+        self.presumed_tick = max(self.presumed_tick, presumed_tick or -1)
+        return is_later
+
+
+@dataclass(slots=True)
 class BoardState:
     """What is known of the board; it outlives connections.
 
@@ -77,6 +94,7 @@ class BoardState:
     counters: BoardCounters = field(default_factory=BoardCounters)
     _rate_told: int = 0
     _stated_s: float = 0.0
+    _read: _Read = field(default_factory=_Read)
     steps: dict[str, float] = field(default_factory=dict)
     """Ticks between two values of a dense variable, by its name, as far as known."""
     surveyed: dict[str, int] = field(default_factory=dict)
@@ -105,6 +123,7 @@ class BoardState:
             Whether the board has restarted since the last reply.
         """
         listed = reply.variable_list
+        self._read = _Read()
         news = BoardNews.NOTHING
         clock, last_tick = self.clock, self.tick
         if clock is None or self._is_another(listed, project) or self._is_behind(reply, clock):
@@ -258,23 +277,32 @@ class BoardState:
 
     def possible_tick(self, lsl_s: float) -> float:
         """Return the latest tick that can have happened by an LSL time."""
-        if self.clock is None or not self.clock.ready:
-            return math.inf
-        return self.clock.latest_possible_tick(lsl_s)
+        if self._read.arrived_s != lsl_s:
+            ready = self.clock is not None and self.clock.ready
+            possible = self.clock.latest_possible_tick(lsl_s) if self.clock and ready else math.inf
+            self._read = _Read(lsl_s, possible)
+        return self._read.possible_tick
 
-    def is_from_the_future(self, block: Block, arrived_s: float) -> bool:
-        """Tell whether a block's tick cannot have happened yet: then it is corrupt."""
-        rate_hz = self.clock.tick_rate_hz if self.clock is not None else math.nan
-        return block.tick > self.possible_tick(arrived_s) + rate_hz * _FUTURE_S
+    def is_from_the_future(self, block: Block, possible_tick: float) -> bool:
+        """Tell whether a block's tick is beyond what is possible: then it is corrupt."""
+        if block.tick <= possible_tick or self.clock is None:
+            return False
+        return block.tick > possible_tick + self.clock.tick_rate_hz * _FUTURE_S
 
     def add_arrival(self, block: Block, step_ticks: float | None, arrived_s: float) -> None:
-        """Take in that the ticks of a block had happened by the time it arrived."""
+        """Take in that the ticks of a block had happened by the time it arrived.
+
+        Of the blocks of one read, which came at one time, only later ticks tell more.
+        """
         if self.clock is None:
             return
-        proven_tick = last_tick(block, step_ticks)
+        proven_tick, presumed_tick = last_ticks(block, step_ticks)
+        if self._read.arrived_s == arrived_s and not self._read.takes(proven_tick, presumed_tick):
+            return
         if self.clock.add_arrival(proven_tick, arrived_s) and self.clock.ready:
             self.timeline.steer(self.clock, proven_tick)
-        if (presumed_tick := last_tick(block, step_ticks, is_full=True)) is not None:
+            self._read = _Read()
+        if presumed_tick is not None:
             self.clock.note_delay(presumed_tick, arrived_s)
             if self.ready:
                 self.timeline.compare(self.clock, presumed_tick)
@@ -349,22 +377,18 @@ class BoardState:
         return tuple(variable for variable in self.variables if variable.name in names)
 
 
-@overload
-def last_tick(block: Block, step_ticks: float | None) -> int: ...
-@overload
-def last_tick(block: Block, step_ticks: float | None, *, is_full: bool) -> int | None: ...
-def last_tick(block: Block, step_ticks: float | None, *, is_full: bool = False) -> int | None:
-    """Return the latest tick that a block proves to be over.
+def last_ticks(block: Block, step_ticks: float | None) -> tuple[int, int | None]:
+    """Return the latest tick that a block proves to be over, and the one if it is full.
 
     A dense block may be padded, so its own end proves nothing before the step is known and its
-    last value is not zero; unless it is taken for full, and then nothing is known without a step.
+    last value is not zero. If it is taken for full, nothing is known without a step.
     """
     if block.monitor or block.relative_ticks is not None:
-        return int(block.ticks[-1])
+        tick = int(block.ticks[-1])
+        return tick, tick
     if step_ticks is None:
-        return None if is_full else block.tick
-    if not (is_full or np.any(block.values[-1:])):
-        return block.tick
+        return block.tick, None
     # A step that is no whole number is a mean: the values of this block may lie closer.
-    proven = step_ticks if float(step_ticks).is_integer() else min(1.0, step_ticks)
-    return block.tick + math.floor((block.values.size - 1) * proven)
+    whole = step_ticks if float(step_ticks).is_integer() else min(1.0, step_ticks)
+    presumed = block.tick + math.floor((block.values.size - 1) * whole)
+    return (presumed if block.values[-1] else block.tick), presumed

@@ -30,6 +30,7 @@ from bela_module.streams.live_stream import MAX_HELD_BYTES, LiveStream
 from bela_module.streams.sink import Sink, StreamFacts
 from bela_module.streams.states import StreamState
 from bela_module.streams.stream_plans import StreamMode, StreamPlan
+from bela_module.tracking.regular_ticks import RegularTicks
 from bela_module.tracking.runs import Gap, GapReason
 from bela_module.tracking.single_values import Transport
 from bela_module.tracking.sparse_tracker import MonitorTracker
@@ -90,6 +91,7 @@ class Delivery:
     def __post_init__(self) -> None:
         """Make the streams ready to take blocks."""
         self.now = self.prober.now
+        ticks = RegularTicks()
         self.streams = tuple(
             LiveStream(
                 plan,
@@ -99,6 +101,7 @@ class Delivery:
                 self._on_gap,
                 self._on_stream_error,
                 MAX_HELD_BYTES // len(self.plans),
+                ticks,
             )
             for plan in self.plans
         )
@@ -187,7 +190,8 @@ class Delivery:
                 stream.ignore_singles()
                 self.board.rates_hz[variable.name] = self.prompt.too_fast[stream.plan.name]
                 return True
-        if self.board.is_from_the_future(block, arrived_s):
+        possible_tick = self.board.possible_tick(arrived_s)
+        if self.board.is_from_the_future(block, possible_tick):
             self.board.counters.impossible_blocks += 1
             stream.missed_block(variable)
             return True
@@ -196,7 +200,7 @@ class Delivery:
             tracker.decimation_ticks = self.periods[variable.name] if prompt else 0
         self.router.note_block(block, arrived_s)
         repeated = tracker.repeated
-        stream.add(block, self.board.possible_tick(arrived_s), arrived_s)
+        stream.add(block, possible_tick, arrived_s)
         self.board.counters.repeated_values += tracker.repeated - repeated
         self.board.add_arrival(block, tracker.step_ticks, arrived_s)
         self.open_ready(stream)

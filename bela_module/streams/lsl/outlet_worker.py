@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import math
 import threading
@@ -19,6 +20,7 @@ logger = logging.getLogger(__name__)
 Job = Callable[[], None]
 
 _MAX_ENDING_AT_ONCE: Final = 32
+_MAX_JOBS_AT_ONCE: Final = 256  # until channels look for listeners again
 
 
 class OutletWorker:
@@ -57,13 +59,8 @@ class OutletWorker:
         check_s = math.inf  # when channels look for their listeners, if any waits for some
         while True:
             timeout_s = None if check_s == math.inf else max(0.0, check_s - time.monotonic())
-            try:
-                job = self._jobs.get(timeout=timeout_s)
-            except Empty:
-                job = _do_nothing
-            if job is None:
+            if not self._perform_waiting(timeout_s):
                 break
-            self._perform(job)
             if check_s == math.inf:  # the job may have left something that waits
                 check_s = time.monotonic() + LISTENER_CHECK_S
             elif time.monotonic() >= check_s:
@@ -72,6 +69,18 @@ class OutletWorker:
         with ThreadPoolExecutor(_MAX_ENDING_AT_ONCE, "bela-outlets-end") as pool:
             for channel in self._channels():
                 pool.submit(self._perform, channel.end)
+
+    def _perform_waiting(self, timeout_s: float | None) -> bool:
+        """Wait for a job and do it with those behind it; tell whether there will be more."""
+        with contextlib.suppress(Empty):
+            job = self._jobs.get(timeout=timeout_s)
+            for n_left in reversed(range(_MAX_JOBS_AT_ONCE)):
+                if job is None:
+                    return False
+                self._perform(job)
+                if n_left:
+                    job = self._jobs.get_nowait()
+        return True
 
     def _check(self) -> bool:
         """Let channels look for listeners; tell whether any still waits for some."""
@@ -85,7 +94,3 @@ class OutletWorker:
             job()
         except Exception:  # one stream's defect must not end the others
             logger.exception("a call of LSL failed")
-
-
-def _do_nothing() -> None:
-    """Stand for the job when there is none."""

@@ -16,7 +16,7 @@ from bela_module.protocol.block_encoder import encode_block, encode_header, enco
 from bela_module.protocol.control_channel import VariableList
 from bela_module.protocol.data_channel import Block, decode_payload
 from bela_module.protocol.variables import ValueType, Variable
-from bela_module.session.board.board_state import BoardNews, BoardState, last_tick
+from bela_module.session.board.board_state import BoardNews, BoardState, last_ticks
 from bela_module.streams.stream_plans import StreamPlan, plan_streams
 
 POT = Variable(0, "pot", ValueType.FLOAT)
@@ -126,7 +126,8 @@ def test_a_block_from_the_future_is_told_from_one_that_is_early(board: BoardStat
 
     def is_from_the_future(ahead_s: float) -> bool:
         payload = encode_monitor(POT, board.tick + round(ahead_s * RATE_HZ), 0.0)
-        return board.is_from_the_future(decode_payload(POT, payload), arrived_s)
+        possible_tick = board.possible_tick(arrived_s)
+        return board.is_from_the_future(decode_payload(POT, payload), possible_tick)
 
     assert [is_from_the_future(s) for s in (-0.5, 0.0, 0.5, 2.0, 1e9)] == [False] * 3 + [True] * 2
 
@@ -291,12 +292,12 @@ def dense(last_value: float) -> Block:
 def test_the_last_tick_that_a_block_proves(
     block: Block, step_ticks: float | None, expected: int
 ) -> None:
-    assert last_tick(block, step_ticks) == expected
+    assert last_ticks(block, step_ticks)[0] == expected
 
 
 def test_a_full_block_is_presumed_to_end_with_its_last_value() -> None:
-    assert last_tick(dense(0.0), 1.0, is_full=True) == 1123
-    assert last_tick(dense(0.0), None, is_full=True) is None
+    assert last_ticks(dense(0.0), 1.0)[1] == 1123
+    assert last_ticks(dense(0.0), None)[1] is None
 
 
 def test_a_late_block_is_stated_until_the_next_one(board: BoardState) -> None:
