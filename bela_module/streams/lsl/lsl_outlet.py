@@ -48,8 +48,9 @@ class LslOutlet:
 
     def push(self, values: Array, stamps_s: Stamps) -> None:
         """Publish samples of shape (n_samples, n_channels), in the stream's format."""
-        if self._outlet is not None:
-            push_array(self._outlet, values, stamps_s)
+        outlet = self._outlet  # another thread may end it meanwhile
+        if outlet is not None:
+            push_array(outlet, values, stamps_s)
 
     def push_text(self, text: str, stamp_s: float) -> None:
         """Publish a marker."""

@@ -1,7 +1,9 @@
 """One stream on its way into LSL: opens its outlet, holds first samples for a listener, pushes.
 
-All methods are called in the thread of the ``OutletWorker``, so that nothing which LSL does ever
-stops the session's loop. Only ``state`` and ``error`` are read by others.
+What can take time is done in the thread of the ``OutletWorker``: creating and ending the outlet,
+looking for listeners, pushing what was held. Once samples go out as they come, and nothing of the
+stream waits in that thread, the session's thread pushes them itself: LSL then only copies them
+into its own queues, which takes less than the hand-over to another thread.
 """
 
 from __future__ import annotations
@@ -10,6 +12,7 @@ import logging
 from collections import deque
 from collections.abc import Callable, Mapping
 from enum import Enum, auto
+from functools import partial
 from typing import Final
 
 from bela_module.errors import StreamError
@@ -84,6 +87,8 @@ class OutletChannel:
         self._held: deque[Held] = deque()
         self._held_until_s = 0.0
         self._unheard_since_s: float | None = None  # since when it may end
+        self._n_asked = 0  # jobs; counted in the session's thread
+        self._n_done = 0  # counted in the worker's
 
     @property
     def state(self) -> ChannelState:
@@ -101,6 +106,36 @@ class OutletChannel:
         """Whether :meth:`check` has something to wait for."""
         return bool(self._held) or self._unheard_since_s is not None
 
+    # ---- in the session's thread ------------------------------------------------------------
+
+    def job(self, call: Callable[[], None]) -> Callable[[], None]:
+        """Return a job for the worker: samples that come before it is done go behind it."""
+        self._n_asked += 1
+        return partial(self._perform, call)
+
+    def push_now(self, item: Held) -> bool:
+        """Push something at once, if it is nobody else's turn; tell whether that was so.
+
+        Raises
+        ------
+        Exception
+            What LSL raised; the channel is to :meth:`fail` then.
+        """
+        outlet = self._outlet
+        is_free = self._n_done == self._n_asked and not self._holds_each
+        if outlet is None or not is_free or self.state is not _C.DELIVERING:
+            return False
+        item.push_into(outlet)
+        return True
+
+    # ---- in the worker's thread ---------------------------------------------------------------
+
+    def _perform(self, call: Callable[[], None]) -> None:
+        try:
+            call()
+        finally:
+            self._n_done += 1
+
     def open(self) -> None:
         """Create the outlet."""
         if self.state is not _C.OPENING:
@@ -108,7 +143,7 @@ class OutletChannel:
         try:
             self._outlet = self._create()
         except Exception as error:  # noqa: BLE001 - it is raised at the next push
-            self._fail(error)
+            self.fail(error)
             return
         self._machine.move_to(_C.HOLDING)
         self.check()
@@ -187,9 +222,12 @@ class OutletChannel:
         try:
             item.push_into(self._outlet)
         except Exception as error:  # noqa: BLE001 - it is raised at the next push
-            self._fail(error)
+            self.fail(error)
 
-    def _fail(self, error: Exception) -> None:
+    def fail(self, error: Exception) -> None:
+        """End the outlet, and refuse what comes, since it took no samples or could not be created."""
+        if self.state in (_C.FAILED, _C.ENDED):
+            return
         known = isinstance(error, StreamError)
         self.error = error if known else StreamError(f"LSL did not take samples: {error!r}")
         self._machine.move_to(_C.FAILED)

@@ -1,6 +1,6 @@
 """LSL outlets: the ``Sink`` that publishes streams and markers.
 
-Nothing here waits for LSL: outlets are created, filled and ended by the ``OutletWorker``.
+Nothing here waits for LSL: outlets are created and ended by the ``OutletWorker``.
 """
 
 from __future__ import annotations
@@ -105,10 +105,10 @@ class LslOutlets:
             usable = before.channel.state not in (ChannelState.FAILED, ChannelState.ENDED)
             if usable and before.info_key == key:
                 before.plan = plan
-                self._worker.submit(before.channel.begin_run)
+                self._ask(before.channel, before.channel.begin_run)
                 return
             # Two outlets of one identity cannot be told apart: the old one goes first.
-            self._worker.submit(before.channel.end)
+            self._ask(before.channel, before.channel.end)
         create = partial(self._create, plan, facts, identity)
         channel = OutletChannel(plan.name, create, self._budget, self._now)
         last_stamp_s = before.last_stamp_s if before is not None else -np.inf
@@ -136,7 +136,7 @@ class LslOutlets:
         for stream in self._streams.values():
             gone = any(variable.identity not in there for variable in stream.plan.variables)
             channel = stream.channel
-            self._worker.submit(channel.may_end if gone else channel.must_stay)
+            self._ask(channel, channel.may_end if gone else channel.must_stay)
 
     def _create(self, plan: StreamPlan, facts: StreamFacts, identity: str) -> LslOutlet:
         self._identities.check(identity)
@@ -197,13 +197,22 @@ class LslOutlets:
         if self._events is not None:
             self._submit(self._events, HeldMarker(text, lsl_s), self._events_stream)
 
+    def _ask(self, channel: OutletChannel, job: Callable[[], None]) -> None:
+        self._worker.submit(channel.job(job))
+
     def _submit(self, channel: OutletChannel, item: Held, name: str) -> None:
+        try:
+            if channel.push_now(item):
+                return
+        except Exception as error:
+            self._ask(channel, partial(channel.fail, error))
+            raise StreamError(f"LSL did not take samples of {name}: {error!r}") from error
         if not self._budget.take(item.n_bytes):
             raise StreamError(
                 f"{name}: {self._budget.used_bytes >> 20} MiB of samples wait for LSL already; "
                 "is this computer too busy?"
             )
-        self._worker.submit(partial(channel.take, item))
+        self._ask(channel, partial(channel.take, item))
 
     def close(self) -> None:
         """Push what waits and end all outlets; safe to call more than once."""
