@@ -94,6 +94,7 @@ class BoardState:
     counters: BoardCounters = field(default_factory=BoardCounters)
     _rate_told: int = 0
     _stated_s: float = 0.0
+    _by_name: dict[str, Variable] = field(default_factory=dict)
     _read: _Read = field(default_factory=_Read)
     steps: dict[str, float] = field(default_factory=dict)
     """Ticks between two values of a dense variable, by its name, as far as known."""
@@ -140,6 +141,7 @@ class BoardState:
                 clock.generation = generation
         self.project = project
         self.variables = listed.variables
+        self._by_name = {variable.name: variable for variable in reversed(listed.variables)}
         self.declared_rate_hz = listed.sample_rate_hz
         self.tick = listed.tick
         self.decoder.describe(listed.variables)
@@ -371,6 +373,11 @@ class BoardState:
         if self.clock is None or not self.ready:
             return math.inf
         return self.timeline.correction_s + self.clock.uncertainty_s
+
+    def monitor_period_of(self, name: str) -> int:
+        """Return the period of a variable's monitor, in ticks, as last listed; 0 for none."""
+        variable = self._by_name.get(name)
+        return variable.monitor_period_ticks if variable is not None else 0
 
     def find(self, names: Container[str]) -> tuple[Variable, ...]:
         """Return the variables of some names that the board still has."""

@@ -39,6 +39,8 @@ SINGLE_AGAIN_S: Final = 5.0
 """Before a stream that was too fast may come singly again; doubled each time."""
 SINGLE_HEARD_S: Final = 0.5
 """Since the last message of the board, for a stream to change to single values."""
+SLOW_BLOCK_S: Final = 1.0
+"""Since the last block of a variable, for it to be looked at whether single values suit it."""
 SCHEDULED_SINGLE_LEAD_S: Final = 0.5
 """Before the start of a window, for the board to send its single values."""
 FOREIGN_PERIOD_S: Final = 0.5

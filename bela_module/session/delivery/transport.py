@@ -16,6 +16,7 @@ from bela_module.session.delivery.time_limits import (
     FOREIGN_PERIOD_S,
     SCHEDULED_SINGLE_LEAD_S,
     SINGLE_HEARD_S,
+    SLOW_BLOCK_S,
 )
 from bela_module.session.delivery.transport_chooser import LIMIT_HZ, Observed, choose_first
 from bela_module.session.notices import Notices
@@ -80,7 +81,11 @@ async def adjust_transport(delivery: Delivery, client: BoardClient) -> None:
         commands += _ask(delivery, sorted(prompt.waiting))
         prompt.waiting.clear()
     _watch_for_others(delivery)
-    observed = {stream.plan.name: _observe(delivery, stream) for stream in _streams(delivery)}
+    observed = {
+        stream.plan.name: _observe(delivery, stream)
+        for stream in _streams(delivery)
+        if not _comes_in_fast_blocks(delivery, stream)
+    }
     changes = prompt.chooser.look(observed, delivery.now(), prompt.too_fast)
     prompt.too_fast.clear()
     for stream in _streams(delivery):
@@ -131,7 +136,7 @@ def _may_be_single(delivery: Delivery, stream: LiveStream) -> bool:
 def _foreign_period(delivery: Delivery, name: str) -> int:
     """Return the period of a monitor that is not ours, 0 for none."""
     board = delivery.board
-    listed = next((v.monitor_period_ticks for v in board.find({name})), 0)
+    listed = board.monitor_period_of(name)
     told = board.monitors.period_of(name)
     if not listed or listed == told:
         return 0
@@ -157,6 +162,17 @@ def _known_rate_hz(delivery: Delivery, stream: LiveStream) -> float | None:
 
 def _has_step(delivery: Delivery, stream: LiveStream) -> bool:
     return all(variable.name in delivery.board.steps for variable in stream.plan.variables)
+
+
+def _comes_in_fast_blocks(delivery: Delivery, stream: LiveStream) -> bool:
+    """Tell whether a stream's blocks come too often for single values, which is soon told."""
+    since_s = delivery.now() - SLOW_BLOCK_S
+    return all(
+        delivery.router.last_block_s.get(variable.name, -math.inf) > since_s
+        and stream.tracker_of(variable).transport is Transport.BLOCK
+        and not stream.tracker_of(variable).too_close
+        for variable in stream.plan.variables
+    )
 
 
 def _observe(delivery: Delivery, stream: LiveStream) -> Observed:
@@ -217,8 +233,8 @@ def _is_assigned(delivery: Delivery, variable: Variable) -> bool:
 
 def _has_ended(delivery: Delivery, variable: Variable) -> bool:
     """Tell whether somebody else has ended our monitor."""
-    listed = next((v.monitor_period_ticks for v in delivery.board.find({variable.name})), 0)
     name = variable.name
+    listed = delivery.board.monitor_period_of(name)
     settled = delivery.prompt.asked_before(name, delivery.now() - FOREIGN_PERIOD_S)
     return settled and not listed and delivery.board.monitors.period_of(name) > 0
 
