@@ -1,14 +1,15 @@
 """Processor time, memory and standstills of the module beside the floor that sockets and LSL set.
 
 A simulated board runs in a process of its own, and so do, one after another, the readers of
-``readers.py``: a bare websocket reader, the same with one LSL push for each block (the *floor*), the module,
-and a model of scripts that unpack value by value. What counts is the processor time of a reader
-between two of its lines, divided by the values that it took meanwhile: neither the start nor what
-the board costs is in it. Rounds alternate, so that all readers see the same computer.
+``readers.py``: a bare websocket reader, the same with one LSL push for each block (the *floor*),
+the module, and a model of scripts that unpack value by value. What counts is the processor time of
+a reader between two of its lines, divided by the values that it took meanwhile: neither the start
+nor what the board costs is in it. Rounds alternate, so that all readers see the same computer.
 
 ``python benchmarks/performance.py [--seconds 12] [--rounds 3] [--only TEXT] [--kinds a,b]
-[--write docs/performance.md] [--plot PNG] [--tree PATH ...]`` prints a table in Markdown. ``--tree`` names
-a checkout whose module is measured instead of this one's; with several of them each is a column.
+[--write docs/performance.md] [--plot PNG] [--tree PATH ...]`` prints a table in Markdown.
+``--tree`` names a checkout whose module is measured instead of this one's; with several of them
+each is a column.
 """
 
 from __future__ import annotations
@@ -131,8 +132,7 @@ def measure(load: Load, kind: str, tree: Path, seconds: float) -> Figures:
             + ["--tree", str(tree), "--port", str(port), "--columns", str(load.columns)]
             + ["--streams", str(streams), "--seconds", str(seconds + _WARM_UP_LINES)],
             env={**os.environ, "LSLAPICFG": str(lsl)},
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
+            capture_output=True,
             text=True,
             check=False,
         )
@@ -185,8 +185,7 @@ def table(
     heads = [f"{title}", "M values/s", *(column.title for column in columns)]
     if has_floor:
         heads += [f"floor / {column.title}" for column in modules]
-    for column in modules:
-        heads += ["lost", "RSS MiB", "standstill ms"]
+    heads += ["lost", "RSS MiB", "standstill ms"] * len(modules)
     yield f"| {' | '.join(heads)} |"
     yield "|---" + "|---:" * (len(heads) - 1) + "|"
     for load, taken in rows(loads, columns, seconds, rounds):
@@ -257,7 +256,7 @@ def main() -> None:
             print(line, flush=True)
             lines.append(line)
         written += [*lines, ""]
-        if options.plot and loads is not None and title == "Cost":
+        if options.plot and lines and title == "Cost":
             plot(lines, options.plot)
     if options.write:
         write_between_marks(options.write, "benchmarks/performance.py", written)

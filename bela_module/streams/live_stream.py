@@ -300,7 +300,7 @@ class LiveStream:
             self._wait(member, item)
 
     def _wait(self, member: int, item: ValueRun | Gap) -> None:
-        if self.state is not StreamState.UNOPENED:
+        if self._machine.state is not StreamState.UNOPENED:
             self._give(member, item)
             return
         self._waiting.append((member, item))
@@ -356,7 +356,7 @@ class LiveStream:
             self._fail(error)
 
     def _push(self, ticks: Ticks, values: Array) -> None:
-        if self.state is StreamState.FAILED:
+        if self._machine.state is StreamState.FAILED:
             self.refused += _count_values(values)
             return
         try:

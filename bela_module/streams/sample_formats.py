@@ -61,4 +61,4 @@ def to_format(values: Array, target: SampleFormat) -> Array:
     """
     if target is SampleFormat.INT8 and values.dtype.itemsize == 1:
         return values.view(np.int8)
-    return values.astype(target.dtype, copy=False)
+    return values if values.dtype == target.dtype else values.astype(target.dtype)

@@ -196,3 +196,37 @@ def test_stamps_are_monotone_lasting_and_within_the_slew(
     np.testing.assert_array_equal(stamps, [given_s[tick] for tick in ticks.tolist()])
     slopes = np.diff(stamps) / np.diff(ticks) * 1000.0
     assert np.all(np.abs(slopes - 1.0) <= most + 101e-6)
+
+
+def test_shared_ticks_are_stamped_once_and_again_after_each_correction() -> None:
+    timeline, clock = Timeline(), FakeClock()
+    timeline.steer(clock, 50)
+    ticks = np.arange(60, 70)
+    own = timeline.stamps_s(ticks)
+    assert timeline.stamps_s(ticks) is not own  # somebody may have changed the ticks
+    ticks.flags.writeable = False
+    shared = timeline.stamps_s(ticks)
+    assert timeline.stamps_s(ticks) is shared
+    np.testing.assert_array_equal(shared, own)
+    with pytest.raises(ValueError, match="read-only"):
+        shared[0] = 0.0
+    clock.offset_s += 0.01
+    timeline.steer(clock, 70)
+    later = np.arange(80, 90)
+    later.flags.writeable = False
+    before = timeline.stamps_s(later).copy()
+    clock.offset_s += 0.01
+    timeline.steer(clock, 90)
+    again = timeline.stamps_s(later)
+    np.testing.assert_array_equal(again, before)  # settled, but found again and not remembered
+    np.testing.assert_array_equal(timeline.stamps_s(ticks), own)
+
+
+def test_ticks_around_a_bend_get_the_stamps_of_single_ticks() -> None:
+    timeline, clock = Timeline(), FakeClock()
+    timeline.steer(clock, 50)
+    timeline.stamps_s(np.array([100]))
+    clock.offset_s += 0.0001
+    timeline.steer(clock, 100)  # it bends at 100, and again where it meets the estimate
+    ticks = np.arange(40, 1400)
+    np.testing.assert_array_equal(timeline.stamps_s(ticks), [stamp(timeline, t) for t in ticks])

@@ -161,3 +161,19 @@ def test_any_order_of_blocks_gives_the_same_rows(
     np.testing.assert_array_equal(np.array(values).reshape(-1, len(cuts)), expected[known])
     assert (aligner.late, aligner.superseded) == (0, 0)
     assert aligner.finish() == []
+
+
+def test_the_slowest_of_many_members_decides_whoever_comes_last() -> None:
+    rng, aligner, known = Random(5), RowAligner(7, "f8"), [0] * 7
+    released = 0
+    for _ in range(600):
+        member = rng.randrange(7)
+        n_more = rng.randrange(1, 40)
+        item: ValueRun | Gap = run(known[member], known[member] + n_more)
+        if rng.random() < 0.1:
+            item = gap(known[member], known[member] + n_more - 1)
+        known[member] += n_more
+        released += sum(rows.ticks.size for rows in aligner.add(member, item))
+        assert released <= min(known)
+        if rng.random() < 0.5:
+            assert aligner._released_tick == min(known) - 1  # noqa: SLF001

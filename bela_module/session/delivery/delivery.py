@@ -38,6 +38,7 @@ from bela_module.tracking.sparse_tracker import MonitorTracker
 _STARTING = (DeliveryState.STARTING, DeliveryState.STARTING_INTERRUPTED)
 _STREAMING = (DeliveryState.STREAMING, DeliveryState.STREAMING_INTERRUPTED)
 _ENDING = (DeliveryState.ENDING, DeliveryState.ENDING_INTERRUPTED)
+_TAKING = frozenset({*_STREAMING, *_ENDING})
 
 
 class DeliveryKind(StrEnum):
@@ -127,7 +128,7 @@ class Delivery:
     @property
     def takes_blocks(self) -> bool:
         """Whether blocks belong to it."""
-        return self.is_streaming or self.is_ending
+        return self.machine.state in _TAKING
 
     # ---- what it streams ------------------------------------------------------------------
 
@@ -203,7 +204,8 @@ class Delivery:
         stream.add(block, possible_tick, arrived_s)
         self.board.counters.repeated_values += tracker.repeated - repeated
         self.board.add_arrival(block, tracker.step_ticks, arrived_s)
-        self.open_ready(stream)
+        if stream.state is StreamState.UNOPENED:
+            self.open_ready(stream)
         return True
 
     def missed_block(self, variable_index: int) -> None:

@@ -225,7 +225,7 @@ class OutletChannel:
             self.fail(error)
 
     def fail(self, error: Exception) -> None:
-        """End the outlet, and refuse what comes, since it took no samples or could not be created."""
+        """End the outlet and refuse what comes: it took no samples or could not be created."""
         if self.state in (_C.FAILED, _C.ENDED):
             return
         known = isinstance(error, StreamError)

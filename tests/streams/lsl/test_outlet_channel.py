@@ -216,3 +216,62 @@ def test_an_outlet_that_is_of_use_again_stays(scene: Scene, back: str) -> None:
     scene.channel.check()
     assert scene.outlet.ended == 0
     assert not scene.channel.needs_checks
+
+
+# ---- samples that go straight into the outlet ---------------------------------------------------
+
+
+def samples(number: float) -> HeldSamples:
+    return HeldSamples(np.full((100, 1), number), np.full(100, number + 1.0))
+
+
+def test_samples_go_straight_in_once_the_channel_delivers(scene: Scene) -> None:
+    assert not scene.channel.push_now(samples(0))
+    scene.outlet.consumers = True
+    scene.channel.open()
+    assert scene.channel.state is ChannelState.DELIVERING
+    assert scene.channel.push_now(samples(1))
+    assert scene.pushed == [1]
+    assert scene.budget.used_bytes == 0
+
+
+def test_samples_go_behind_jobs_that_wait(scene: Scene) -> None:
+    scene.outlet.consumers = True
+    scene.channel.open()
+    job = scene.channel.job(lambda: scene.take(1))
+    assert not scene.channel.push_now(samples(2))
+    job()
+    assert scene.channel.push_now(samples(2))
+    assert scene.pushed == [1, 2]
+
+
+def test_a_job_that_fails_is_done_too(scene: Scene) -> None:
+    scene.outlet.consumers = True
+    scene.channel.open()
+
+    def fail() -> None:
+        raise RuntimeError("a defect")
+
+    with pytest.raises(RuntimeError):
+        scene.channel.job(fail)()
+    assert scene.channel.push_now(samples(1))
+
+
+def test_samples_wait_while_nobody_listens_and_markers_always_go_through_the_worker() -> None:
+    scene = Scene()
+    scene.channel.open()
+    assert scene.channel.state is ChannelState.HOLDING
+    assert not scene.channel.push_now(samples(1))
+    markers = Scene(holds_each=True)
+    markers.outlet.consumers = True
+    markers.channel.open()
+    assert not markers.channel.push_now(HeldMarker("started", 1.0))
+
+
+def test_nothing_goes_into_an_outlet_that_has_ended(scene: Scene) -> None:
+    scene.outlet.consumers = True
+    scene.channel.open()
+    scene.channel.end()
+    assert not scene.channel.push_now(samples(1))
+    scene.channel.fail(RuntimeError("late"))
+    assert scene.channel.state is ChannelState.ENDED
