@@ -80,7 +80,9 @@ class Publisher:
         width = len(names) // n_streams
         self._width = width
         self._outlets = [
-            pylsl.StreamOutlet(pylsl.StreamInfo(f"floor{k}", "", width, 1000.0, "float32", f"f{k}"))
+            pylsl.StreamOutlet(
+                pylsl.StreamInfo(f"floor{k}", "", width, 1000.0, "float32", f"f{k}"), 0, 10
+            )
             for k in range(n_streams)
         ]
         self._rows = [np.empty((BLOCK_VALUES, width), np.float32) for _ in self._outlets]
@@ -170,9 +172,11 @@ def run_module(names: Sequence[str], n_streams: int, port: int, seconds: float) 
     from bela_module.config import parse_settings
     from bela_module.requests import StartRequest
     from bela_module.session.session import Session
+    from bela_module.streams.lsl.lsl_settings import prepare_lsl
     from bela_module.streams.lsl.outlets import LslOutlets
     from bela_module.streams.lsl_clock import local_clock
 
+    prepare_lsl()
     width = len(names) // n_streams
     settings: dict[str, Any] = {
         "board": {"host": "127.0.0.1", "port": port},
