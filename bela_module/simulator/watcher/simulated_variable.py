@@ -26,6 +26,7 @@ NEVER: Final = 2**64 - 1
 """The tick that stands for no end; the reply to ``log`` shows it as a number."""
 
 _MAX_RUNS: Final = 10_000
+_MAX_MONITORED_AT_ONCE: Final = 5000
 
 
 class _State(Enum):
@@ -205,6 +206,16 @@ class SimulatedVariable:
         self.find_due(to_tick + 1)
         return sent
 
+    def _overflow(self, end: int) -> None:
+        """Drop the oldest values of a monitor when too many have come together.
+
+        So does the board, whose queue is full then. It also keeps a host that stands still for a
+        while from never catching up.
+        """
+        if self._monitor_at != NEVER:
+            oldest = self.spec.assignments.tick(end - _MAX_MONITORED_AT_ONCE)
+            self._monitor_at = max(self._monitor_at, oldest)
+
     def skip(self, to_tick: int) -> None:
         """Skip all assignments before a tick."""
         self._next = max(self._next, self.spec.assignments.first_at_or_after(to_tick))
@@ -240,6 +251,8 @@ class SimulatedVariable:
         last = [self._change(stream, tick) for stream in (self.log, self.watch)]
         self._run_monitor(number, tick, sent)
         self._next = number + 1
+        if end - number > _MAX_MONITORED_AT_ONCE:
+            self._overflow(end)
         if not self._writing:
             self._next = min(end, max(self._next, self._next_event(self._next)))
             return

@@ -171,3 +171,13 @@ def test_not_being_assigned_is_over_with_one_call_and_begins_with_the_first() ->
     assert variable.describe(600).value_input == 99.0
     variable.set_assigned(True, 600)
     assert variable.describe(700).value_input == 700.0
+
+
+def test_a_monitor_overflows_when_the_host_stood_still_and_a_slow_one_does_not() -> None:
+    fast, slow = make(), make(assignments=Assignments(1000))
+    for variable in (fast, slow):
+        variable.monitor(2, now_tick=-1)
+    fast_ticks = [payload.tick for payload in fast.advance(1_000_000)]
+    assert fast_ticks[-1] in (999_999, 1_000_000)
+    assert len(fast_ticks) <= 2502
+    assert [payload.tick for payload in slow.advance(1_000_000)] == list(range(0, 1_000_001, 1000))
