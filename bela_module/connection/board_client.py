@@ -11,8 +11,7 @@ import asyncio
 import contextlib
 import math
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
-from typing import Any, Final, Protocol
+from typing import Any, Final
 
 from websockets.exceptions import WebSocketException
 
@@ -23,6 +22,7 @@ from bela_module.connection.board_socket import (
     close_socket,
     open_socket,
 )
+from bela_module.connection.client_records import ClientCounters, ListReply, WireRecorder
 from bela_module.connection.pending_list import PendingList
 from bela_module.connection.time_limits import CONFIRM_POLL_S, LATE_REPLY_S, LEAST_HANDSHAKE_S
 from bela_module.errors import ConnectError, DisconnectedError, FrameError, NoReplyError
@@ -35,37 +35,6 @@ _MAX_CONTROL_BYTES: Final = 2**24
 _MAX_DATA_BYTES: Final = 2**20
 _TIMEOUT_SLICES: Final = 8
 _LIST_ATTEMPTS: Final = 3
-
-
-class WireRecorder(Protocol):
-    """Recorder of every message of a connection."""
-
-    def begin_connection(self) -> None:
-        """Begin another connection, to which the following messages belong."""
-
-    def record(self, channel: str, direction: str, message: str | bytes) -> None:
-        """Record one message: channel "control" or "data", direction "in" or "out"."""
-
-
-@dataclass(frozen=True, slots=True)
-class ListReply:
-    """A reply to ``list``, with the LSL times before the request left and after it arrived."""
-
-    variable_list: control.VariableList
-    sent_s: float
-    received_s: float
-
-
-@dataclass(slots=True)
-class ClientCounters:
-    """Counts of messages on the control channel besides replies to our own requests."""
-
-    foreign_replies: int = 0
-    """Replies that this client did not ask for."""
-    bad_frames: int = 0
-    """Messages that could not be parsed."""
-    other_clients: int = 0
-    """Connections of other control clients."""
 
 
 class BoardClient:

@@ -12,7 +12,8 @@ from collections.abc import Callable
 from typing import Any
 
 from bela_module.config import Settings
-from bela_module.connection.board_client import BoardClient, WireRecorder
+from bela_module.connection.board_client import BoardClient
+from bela_module.connection.client_records import WireRecorder
 from bela_module.errors import BelaError, BoardError, DisconnectedError
 from bela_module.protocol.data_channel import Block
 from bela_module.protocol.data_decoder import Refusal, RefusalReason

@@ -14,7 +14,8 @@ from concurrent.futures import Future
 from typing import Any, TypeVar
 
 from bela_module.config import Settings
-from bela_module.connection.board_client import BoardClient, WireRecorder
+from bela_module.connection.board_client import BoardClient
+from bela_module.connection.client_records import WireRecorder
 from bela_module.errors import BelaError, RequestError
 from bela_module.requests import (
     MonitorRequest,

@@ -10,7 +10,7 @@ from typing import Any, cast
 import numpy as np
 
 from bela_module.config import parse_settings
-from bela_module.connection.board_client import ListReply
+from bela_module.connection.client_records import ListReply
 from bela_module.protocol.block_encoder import encode_block, encode_header
 from bela_module.protocol.control_channel import VariableList
 from bela_module.protocol.data_channel import Block

@@ -13,7 +13,7 @@ import numpy as np
 from bela_module.clock.announced_rate import simple_rate_hz
 from bela_module.clock.device_clock import DeviceClock, ProbeVerdict
 from bela_module.clock.timeline import Timeline
-from bela_module.connection.board_client import ListReply
+from bela_module.connection.client_records import ListReply
 from bela_module.protocol.control_channel import VariableList
 from bela_module.protocol.data_channel import Block
 from bela_module.protocol.data_decoder import DataDecoder, Refusal

@@ -9,8 +9,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
-from bela_module.connection.board_client import BoardClient, ListReply
+from bela_module.connection.board_client import BoardClient
 from bela_module.connection.board_socket import ACKNOWLEDGES_QUICKLY
+from bela_module.connection.client_records import ListReply
 from bela_module.session.board.board_state import BoardNews, BoardState
 from bela_module.session.notices import Notices
 from bela_module.session.time_limits import CLOCK_READY_S, DELAYED_ACKNOWLEDGEMENT_S

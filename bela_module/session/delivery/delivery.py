@@ -92,20 +92,9 @@ class Delivery:
     def __post_init__(self) -> None:
         """Make the streams ready to take blocks."""
         self.now = self.prober.now
-        ticks = RegularTicks()
-        self.streams = tuple(
-            LiveStream(
-                plan,
-                self.sink,
-                self.board.stamps,
-                self.now,
-                self._on_gap,
-                self._on_stream_error,
-                MAX_HELD_BYTES // len(self.plans),
-                ticks,
-            )
-            for plan in self.plans
-        )
+        shared = self.sink, self.board.stamps, self.now, self._on_gap, self._on_stream_error
+        limits = MAX_HELD_BYTES // len(self.plans), RegularTicks()
+        self.streams = tuple(LiveStream(plan, *shared, *limits) for plan in self.plans)
         self.router.find_variables(self.streams, self.board.variables)
 
     # ---- its state ------------------------------------------------------------------------

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from bela_module.config import parse_settings
-from bela_module.connection.board_client import ListReply
+from bela_module.connection.client_records import ListReply
 from bela_module.errors import StreamError
 from bela_module.protocol.block_encoder import encode_block, encode_header, encode_monitor
 from bela_module.protocol.control_channel import VariableList

@@ -10,7 +10,8 @@ from typing import cast
 
 import pytest
 
-from bela_module.connection.board_client import BoardClient, ListReply
+from bela_module.connection.board_client import BoardClient
+from bela_module.connection.client_records import ListReply
 from bela_module.protocol.control_channel import VariableList
 from bela_module.session.board.board_state import BoardState
 from bela_module.session.board.prober import Prober

@@ -1,0 +1,89 @@
+"""What of a dense variable is given, lost or withheld, up to which tick. Pure, no I/O."""
+
+from __future__ import annotations
+
+import math
+
+from bela_module.protocol.variables import Array, Variable
+from bela_module.tracking.received_block import ReceivedBlock
+from bela_module.tracking.regular_ticks import RegularTicks
+from bela_module.tracking.runs import GapReason, TrackedItem, Tracker
+
+
+class DenseAccount(Tracker):
+    """Keeps the tick up to which all values are accounted for, and what is held back.
+
+    ``_accounted`` is that tick; ``_n_zeros`` zeros at the end of the previous block may be values
+    or padding; ``_waiting`` blocks have no place yet, and ``_dropped`` ones never get one.
+    """
+
+    def __init__(self, variable: Variable, ticks: RegularTicks | None = None) -> None:
+        super().__init__(variable)
+        self._ticks = ticks if ticks is not None else RegularTicks()
+        self._size = variable.layout.value_count
+        self._forget_account()
+
+    def _forget_account(self) -> None:
+        self._waiting: list[ReceivedBlock] = []
+        self._dropped: list[ReceivedBlock] = []
+        self._previous: ReceivedBlock | None = None
+        self._accounted = 0
+        self._n_zeros = 0
+
+    def _lose_until(self, tick: int, step: float, reason: GapReason) -> list[TrackedItem]:
+        """Count what is missing before a tick (exclusive) as lost; it may be nothing."""
+        self._n_zeros = 0
+        first_tick = self._accounted + math.ceil(step)
+        n_lost = int((tick - first_tick) // step)
+        if self._end_tick is not None:
+            n_lost = min(n_lost, int((self._end_tick - first_tick) // step) + 1)
+        if n_lost <= 0:
+            return []
+        self._accounted = first_tick + int((n_lost - 1) * step)
+        return [self._gap(first_tick, self._accounted, n_lost, reason)]
+
+    def _withhold_zeros(self, step: float) -> list[TrackedItem]:
+        """Count the zeros that may be values, now that nothing will tell."""
+        previous, accounted = self._previous, self._accounted
+        n_zeros, self._n_zeros = self._n_zeros, 0
+        if previous is None or n_zeros == 0:
+            return []
+        last_tick = min(accounted + n_zeros * step, previous.evidence.possible_tick)
+        n_zeros = int((last_tick - accounted) // step)
+        if n_zeros <= 0:
+            return []
+        self._accounted = accounted + int(n_zeros * step)
+        first_tick = accounted + math.ceil(step)
+        return [self._gap(first_tick, self._accounted, n_zeros, GapReason.UNKNOWN_END)]
+
+    def _lose_dropped(self) -> list[TrackedItem]:
+        """Count the values of blocks whose step never became known."""
+        dropped, self._dropped = self._dropped, []
+        n_values = sum(arrival.n_certain for arrival in dropped)
+        if n_values == 0:
+            return []
+        return [self._gap(dropped[0].tick, dropped[-1].tick, n_values, GapReason.RECONNECTED)]
+
+    def _withhold_waiting(self) -> list[TrackedItem]:
+        """Count the values of blocks whose step is not known, as nobody can tell their ticks."""
+        waiting, self._waiting = self._waiting, []
+        n_values = sum(arrival.n_certain for arrival in waiting)
+        if n_values == 0:
+            return []
+        last_tick = waiting[-1].tick if self._end_tick is None else self._end_tick
+        first_tick = waiting[0].tick
+        reason = GapReason.UNKNOWN_STEP
+        return [self._gap(first_tick, max(first_tick, last_tick), n_values, reason)]
+
+    def _give(self, values: Array, first_tick: int, step: int) -> TrackedItem:
+        ticks = self._ticks.get(first_tick, values.size, step)
+        self._accounted = first_tick + (values.size - 1) * step
+        return self._run(ticks, values)
+
+    def _give_zeros(self, previous: ReceivedBlock, step: int) -> TrackedItem:
+        """Give the zeros at the end of the block before, which are values after all."""
+        first_tick = self._accounted + step
+        at = (first_tick - previous.tick) // step
+        values = previous.values[at : at + self._n_zeros]
+        self._n_zeros = 0
+        return self._give(values, first_tick, step)
