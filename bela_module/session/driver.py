@@ -63,7 +63,7 @@ class Driver:
     now : callable
         LSL seconds.
     notify : callable
-        Is told events: name and text. It must return at once.
+        Is told events, name and text; must return at once.
     recorder : WireRecorder, optional
         Is told every message.
     options : Options
@@ -422,8 +422,7 @@ class Driver:
             if runtime.surveyor.take(result, arrived_s):
                 return
             # A single value can be wanted by a START and by a MONITOR.
-            taken = [delivery.take(result, arrived_s) for delivery in runtime.running]
-            if not any(taken):
+            if not any([delivery.take(result, arrived_s) for delivery in runtime.running]):
                 runtime.board.counters.foreign_blocks += 1
         elif isinstance(result, Refusal) and result.reason is RefusalReason.ORPHAN_HEADER:
             index = int(result.detail.split("/", 1)[0])
