@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Final
 
 from bela_module.connection.board_client import BoardClient
 from bela_module.errors import NoReplyError
@@ -22,6 +24,15 @@ from bela_module.session.time_limits import (
 from bela_module.validation import named
 
 logger = logging.getLogger(__name__)
+
+_ADVICE: Final[Mapping[str, str]] = MappingProxyType(
+    {
+        "watched": "START takes over what it streams",
+        "monitored": "START takes over what it streams value by value",
+        "controlled": "RELEASE gives it back to the sketch",
+    }
+)
+"""What is done about variables that are watched, monitored and controlled by others."""
 
 _MAX_UNANSWERED = 3  # while data still comes
 
@@ -53,7 +64,8 @@ class HealthMonitor:
         """Log what others have left on the board, once for each connection."""
         for what, names in others_on_board(self.runtime).items():
             if names:
-                logger.warning("%s already, and left as it is: %s", what, named(names))
+                text = f"{what} already, and left as it is: {named(names)}; {_ADVICE[what]}"
+                logger.warning("%s", text)
 
     # ---- with each reply ------------------------------------------------------------------
 

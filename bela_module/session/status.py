@@ -83,12 +83,7 @@ def others_on_board(runtime: Runtime) -> dict[str, list[str]]:
     variables = board.variables
     names = {
         "watched": list(board.watched_by_others(watched)),
-        "monitored": [
-            v.name
-            for v in variables
-            if v.monitor_period_ticks not in (0, board.monitors.period_of(v.name))
-            and v.name not in monitored | board.ended_monitors
-        ],
+        "monitored": list(board.monitored_by_others(monitored)),
         "controlled": [
             v.name for v in variables if v.controlled and v.name not in runtime.changes.controlled
         ],

@@ -213,6 +213,19 @@ class BoardState:
             if variable.watched and variable.name not in ours and variable.name not in self.ending
         )
 
+    def monitored_by_others(self, ours: Container[str]) -> tuple[str, ...]:
+        """Return the names of variables that are monitored, and not by us.
+
+        Their single values go to every client of the board.
+        """
+        return tuple(
+            variable.name
+            for variable in self.variables
+            if variable.monitor_period_ticks not in (0, self.monitors.period_of(variable.name))
+            and variable.name not in ours
+            and variable.name not in self.ended_monitors
+        )
+
     def receive(self, message: bytes | str) -> Block | Refusal | None:
         """Decode one message of the data channel."""
         return self.decoder.receive(message)

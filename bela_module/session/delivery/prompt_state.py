@@ -33,6 +33,9 @@ class PromptState:
         Whether another client watched a variable that this delivery streams: for its whole course.
     follows_others : bool
         Whether single values are left while other clients watch something.
+    accepted : frozenset of str
+        Variables that others watch, though single values come to them already: no program is there
+        that does not survive them, or they are left over from a module that was killed.
     only_unknown : bool
         Whether only dense variables of which the step is not known come singly.
     fixed : set of str
@@ -56,6 +59,7 @@ class PromptState:
     is_allowed: bool = False
     takes_over: bool = False
     follows_others: bool = False
+    accepted: frozenset[str] = frozenset()
     only_unknown: bool = False
     fixed: set[str] = field(default_factory=set)
     n_singles: dict[str, int] = field(default_factory=dict)

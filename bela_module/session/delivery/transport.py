@@ -23,7 +23,7 @@ from bela_module.session.notices import Notices
 from bela_module.streams.live_stream import LiveStream
 from bela_module.streams.stream_plans import StreamMode, may_come_singly
 from bela_module.tracking.prompt_dense import PromptDenseTracker
-from bela_module.tracking.single_values import Transport
+from bela_module.tracking.single_values import PROMPT_PERIOD_TICKS, Transport
 from bela_module.validation import named
 
 logger = logging.getLogger(__name__)
@@ -138,7 +138,7 @@ def _foreign_period(delivery: Delivery, name: str) -> int:
     board = delivery.board
     listed = board.monitor_period_of(name)
     told = board.monitors.period_of(name)
-    if not listed or listed == told:
+    if listed in (0, told, PROMPT_PERIOD_TICKS):  # the last has every value, as ours would
         return 0
     if told and not delivery.prompt.asked_before(name, delivery.now() - FOREIGN_PERIOD_S):
         return 0
@@ -331,7 +331,8 @@ def _watch_for_others(delivery: Delivery) -> None:
     prompt, board = delivery.prompt, delivery.board
     if not prompt.follows_others:
         return
-    others = board.watched_by_others({variable.name for variable in delivery.watched})
+    ours = prompt.accepted | {variable.name for variable in delivery.watched}
+    others = board.watched_by_others(ours)
     if others and prompt.is_allowed:
         tell_others(delivery.notices, others)
     prompt.is_allowed = not others

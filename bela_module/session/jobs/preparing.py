@@ -103,7 +103,11 @@ def choose_prompt(runtime: Runtime, variables: Sequence[Variable]) -> PromptStat
         )
     wanted = runtime.settings.streaming.prompt == "auto" and runtime.options.obeys_ticks
     streaming = {v.name for delivery in runtime.running for v in delivery.watched}
+    monitored = {v.name for delivery in runtime.running for v in delivery.monitored}
     others = runtime.board.watched_by_others(streaming) if wanted else ()
+    accepted: tuple[str, ...] = ()
+    if runtime.board.monitored_by_others(monitored):  # single values go to everybody already
+        accepted, others = others, accepted
     if others:
         tell_others(runtime.notices, others)
     runtime.surveyor.by_blocks = not wanted or bool(others)
@@ -112,6 +116,7 @@ def choose_prompt(runtime: Runtime, variables: Sequence[Variable]) -> PromptStat
         is_allowed=wanted and not others,
         takes_over=not names.isdisjoint(others),
         follows_others=wanted,
+        accepted=frozenset(accepted),
         only_unknown=runtime.options.prefers_blocks,
     )
 
