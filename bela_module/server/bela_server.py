@@ -74,7 +74,7 @@ class BelaServer(DefaultServer):  # type: ignore[misc]  # dareplane-utils has no
         )
         self.session: SessionApi | None = None
         self._make_session = make_session
-        self._session_close_s = session_close_s
+        self.session_close_s = session_close_s
         self._dispatcher = CommandDispatcher(self.pcommand_map, self._end_listening, self.logger)
         self._loop = ClientLoop(
             f"{BANNER_START}{name}\n".encode("ascii"),
@@ -142,7 +142,7 @@ class BelaServer(DefaultServer):  # type: ignore[misc]  # dareplane-utils has no
         try:
             session = self.open_session()
             if not self._live:  # shut down while the session was made
-                session.close(timeout_s=self._session_close_s)
+                session.close(timeout_s=self.session_close_s)
                 return
             self.is_listening = True
             self._loop.run(self.server_socket, self.listen_stop_event.is_set, self._callbacks.flush)
@@ -165,7 +165,7 @@ class BelaServer(DefaultServer):  # type: ignore[misc]  # dareplane-utils has no
             self.stop_soon()
             listening_thread.join(timeout=LISTENING_END_S)
         if self.session is not None:
-            self.session.close(timeout_s=self._session_close_s)
+            self.session.close(timeout_s=self.session_close_s)
         super().shutdown()
         self._callbacks.close()
         self._loop.close()

@@ -20,6 +20,7 @@ from bela_module.server.output.background_writer import BackgroundStream, backgr
 from bela_module.server.pcomms import pcomm_help
 from bela_module.server.process_io import end_on_signals, print_to, report_error
 from bela_module.server.simulator_process import SimulatorProcess
+from bela_module.server.time_limits import HANGING_BOARD_CLOSE_S
 from bela_module.validation import host_in_url
 
 _FLAGS: Final = {"1": True, "true": True, "yes": True, "0": False, "false": False, "no": False}
@@ -54,17 +55,18 @@ def main(arguments: Sequence[str], program: str = "python -m api.server") -> int
 
 
 def _serve(settings: Settings, *, simulate: bool) -> None:
+    simulator = SimulatorProcess()
     with ExitStack() as stack:  # ends what it holds in the opposite order: the session first
-        start_simulation = None
-        if simulate:
-            simulator = SimulatorProcess()
-            stack.callback(simulator.end)
-            start_simulation = simulator.start
+        stack.callback(simulator.end)
+        start_simulation = simulator.start if simulate else None
         server = stack.enter_context(compose_module(settings, start_simulation=start_simulation))
         server.init_server()
         end_on_signals(server.stop_soon)
         _tell_address(server)
         server.start_listening()
+        if not simulator.answers():
+            server.logger.warning("the simulated board hangs")
+            server.session_close_s = HANGING_BOARD_CLOSE_S
 
 
 def _tell_address(server: BelaServer) -> None:

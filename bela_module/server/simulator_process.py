@@ -12,11 +12,12 @@ import re
 import subprocess
 import sys
 import threading
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Final
 
 from bela_module.errors import ConnectError
-from bela_module.server.time_limits import SIMULATOR_START_S
+from bela_module.server.time_limits import SIMULATOR_ANSWER_S, SIMULATOR_START_S
 
 _ADDRESS: Final = re.compile(r"(\d+\.\d+\.\d+\.\d+|localhost):(\d+)")
 # It ends with its standard input, and so with this process even when that is killed.
@@ -39,6 +40,7 @@ class SimulatorProcess:
         self._command = command
         self._process: subprocess.Popen[str] | None = None
         self._reader: threading.Thread | None = None
+        self._answered = threading.Event()
         self._logger = logging.getLogger("bela_module.server.simulator_process")
 
     def start(self, timeout_s: float = SIMULATOR_START_S) -> tuple[str, int]:
@@ -76,6 +78,23 @@ class SimulatorProcess:
             raise ConnectError("the simulated board", "it printed no address")
         return address
 
+    def answers(self, timeout_s: float = SIMULATOR_ANSWER_S) -> bool:
+        """Ask the process, if there is one, for a line; False: it hangs.
+
+        Parameters
+        ----------
+        timeout_s : float
+            How long to wait for it.
+        """
+        process = self._process
+        if process is None or process.stdin is None or process.poll() is not None:
+            return True
+        self._answered.clear()
+        with suppress(OSError, ValueError):
+            process.stdin.write("\n")
+            process.stdin.flush()
+        return self._answered.wait(timeout_s)
+
     def end(self) -> None:
         """End the process; idempotent."""
         process, self._process = self._process, None
@@ -99,4 +118,6 @@ class SimulatorProcess:
                 found = _ADDRESS.search(line)
                 if found is not None:
                     addresses.put((found[1], int(found[2])))
+                else:
+                    self._answered.set()
         addresses.put(None)

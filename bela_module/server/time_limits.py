@@ -44,5 +44,9 @@ LOG_FLUSH_S: Final = 0.1
 """For each destination to take the last log records."""
 FAILURE_LOG_FLUSH_S: Final = 1.0
 """The same after a failure, when nobody waits for the end and the reason must arrive."""
+SIMULATOR_ANSWER_S: Final = 0.15
+"""For a simulated board to react, before it is taken to hang."""
+HANGING_BOARD_CLOSE_S: Final = 0.05
+"""For the session to end when its simulated board hangs: nothing can be left clean."""
 SIMULATOR_START_S: Final = 20.0
 """For the process of a simulated board to say where it listens, beside a virus scanner."""

@@ -125,7 +125,7 @@ def _serve(
     def wait_for_end_of_stdin() -> None:
         # Not sys.stdin's own reader, whose lock the end of the interpreter would wait for.
         while os.read(sys.stdin.fileno(), 1024):
-            pass
+            _print_line("alive")
         ended.set()
 
     if until_stdin_ends:
@@ -200,7 +200,9 @@ def _parser(program: str) -> argparse.ArgumentParser:
         help="list the faults, their parameters and ranges, and end",
     )
     parser.add_argument(
-        "--until-stdin-ends", action="store_true", help="end with the program that started it"
+        "--until-stdin-ends",
+        action="store_true",
+        help="end with the program that started it; print a line for each that is read",
     )
     parser.add_argument("--list-sketches", action="store_true", help="list the sketches and end")
     return parser

@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 
+import psutil
 import pytest
 
 from bela_module.errors import ConnectError
@@ -27,6 +28,24 @@ def test_the_simulated_board_answers_and_ends() -> None:
     with pytest.raises(ConnectionRefusedError):
         socket.create_connection((host, port), timeout=20).close()
     board.end()
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows cannot freeze a process so")
+def test_a_board_that_hangs_does_not_answer() -> None:
+    board = SimulatorProcess()
+    assert board.answers()  # there is none that could hang
+    try:
+        board.start(timeout_s=30)
+        assert board.answers(timeout_s=20)
+        assert board.answers(timeout_s=20)
+        (process,) = psutil.Process().children()
+        process.suspend()
+        assert not board.answers(timeout_s=0.2)
+        process.resume()
+        assert board.answers(timeout_s=20)
+    finally:
+        board.end()
+    assert board.answers()
 
 
 def test_the_address_is_read_from_the_output() -> None:
