@@ -6,14 +6,12 @@ command imports anything heavy before it runs, so that ``--help`` answers at onc
 
 from __future__ import annotations
 
-import signal
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
 from bela_module.cli import list_command, serve_command, simulate_command, stream_command
-from bela_module.server.output.standard_streams import run_program
 from bela_module.server.process_io import report_error
 
 
@@ -58,13 +56,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
             return command.main(rest)
     known = ", ".join(command.name for command in COMMANDS)
     return report_error(f"unknown command {first!r}; known: {known}", 2)
-
-
-def console_main() -> int:
-    """Run as the installed console command ``dp-bela``."""
-    # The imports to come take a while: Ctrl-C then ends them without a traceback.
-    signal.signal(signal.SIGINT, signal.SIG_DFL)
-    return run_program(main)
 
 
 def overview() -> str:

@@ -55,7 +55,7 @@ def _ask(host: str, port: int, reply_timeout_s: float) -> dict[str, Any]:
         client = await BoardClient.connect(
             host,
             port,
-            now=time.monotonic,
+            now=time.perf_counter,
             reply_timeout_s=reply_timeout_s,
             on_data=lambda _message, _arrived_s: None,
         )

@@ -219,8 +219,7 @@ class Driver:
             runtime.enter(SessionState.IDLE)
         elif runtime.state is not SessionState.WAITING:
             runtime.enter(SessionState.RECONNECTING if resuming else SessionState.CONNECTING)
-        limit_s = runtime.settings.board.reply_timeout_s
-        attempt = asyncio.ensure_future(self._open_client(limit_s))
+        attempt = asyncio.ensure_future(self._open_client(runtime.settings.board.reply_timeout_s))
         try:
             while not attempt.done() and not self.is_closing:
                 await runtime.jobs.wait(attempt)
@@ -254,7 +253,8 @@ class Driver:
         """Tell that the board cannot be reached, and keep the jobs that wait for it."""
         runtime = self.runtime
         if not self._told_absence or (self._is_needed and str(error) != self._absence):
-            logger.warning("%s", error)
+            is_missed = self._is_needed or not runtime.board.project  # it was never there
+            logger.log(logging.WARNING if is_missed else logging.INFO, "%s", error)
         self._told_absence, self._absence = True, str(error)
         if self._is_needed:
             runtime.notices.last_error = str(error)

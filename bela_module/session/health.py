@@ -27,12 +27,12 @@ logger = logging.getLogger(__name__)
 
 _ADVICE: Final[Mapping[str, str]] = MappingProxyType(
     {
-        "watched": "START takes over what it streams",
-        "monitored": "START takes over what it streams value by value",
-        "controlled": "RELEASE gives it back to the sketch",
+        "controlled": (
+            "; RELEASE, or in Python Controller.stop_controlling, gives it back to the sketch"
+        ),
     }
 )
-"""What is done about variables that are watched, monitored and controlled by others."""
+"""What to do about it: START itself takes over what it streams."""
 
 _MAX_UNANSWERED = 3  # while data still comes
 
@@ -64,7 +64,7 @@ class HealthMonitor:
         """Log what others have left on the board, once for each connection."""
         for what, names in others_on_board(self.runtime).items():
             if names:
-                text = f"{what} already, and left as it is: {named(names)}; {_ADVICE[what]}"
+                text = f"{what} already, and left as it is: {named(names)}{_ADVICE.get(what, '')}"
                 logger.warning("%s", text)
 
     # ---- with each reply ------------------------------------------------------------------

@@ -55,6 +55,7 @@ async def take_over(runtime: Runtime, client: BoardClient, *, fresh: bool = Fals
         await end_what_is_left(runtime, client)
     if waiting:
         await runtime.prober.measure(client)
+        await runtime.prober.settle(client)
     for delivery in waiting:
         if delivery in runtime.running:  # it may have been given up meanwhile
             await resume_on_board(delivery, client)

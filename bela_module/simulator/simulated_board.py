@@ -66,8 +66,9 @@ class SimulatedBoard(BoardServer):
     seed : int
         Seed of everything random.
     clock : callable
-        The host's clock in seconds. ``time.monotonic`` is what LSL uses on Linux; give
-        ``pylsl.local_clock`` to be sure.
+        The host's clock in seconds. ``time.perf_counter`` is what LSL uses on Linux and Windows
+        (where ``time.monotonic`` steps by 16 ms before Python 3.13); give ``pylsl.local_clock`` to
+        be sure.
 
     Raises
     ------
@@ -89,7 +90,7 @@ class SimulatedBoard(BoardServer):
         host: str = "127.0.0.1",
         port: int = 0,
         seed: int = 0,
-        clock: Callable[[], float] = time.monotonic,
+        clock: Callable[[], float] = time.perf_counter,
     ) -> None:
         both_ways = LinkDelay(delay_s, jitter_s)
         super().__init__(

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 import shutil
-import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -14,7 +13,7 @@ import pytest
 from bela_module.cli import command_line
 from bela_module.cli.command_line import COMMANDS, CliCommand
 from tests.support.paths import ROOT
-from tests.support.server_helpers import Client, default_signals
+from tests.support.server_helpers import Client
 
 HEAVY = {"asyncio", "dareplane_utils", "numpy", "pydantic", "pylsl", "rich", "websockets"}
 
@@ -81,24 +80,13 @@ def test_without_a_word_it_is_stream(words: list[str], capsys: pytest.CaptureFix
     assert "--variables names none" in capsys.readouterr().err
 
 
-@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no such signals")
-def test_the_console_command_leaves_ctrl_c_to_the_system(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    monkeypatch.setattr(sys, "argv", ["dp-bela", "nonsense"])
-    with default_signals():
-        assert command_line.console_main() == 2
-        assert signal.getsignal(signal.SIGINT) == signal.SIG_DFL
-    assert "unknown command 'nonsense'" in capsys.readouterr().err
-
-
 def test_it_serves_from_an_empty_folder_where_the_package_is_installed(tmp_path: Path) -> None:
     site, empty = tmp_path / "site-packages", tmp_path / "empty"
     shutil.copytree(ROOT / "bela_module", site / "bela_module")
     empty.mkdir()
     program = (
         f"import sys; sys.path.insert(0, {str(site)!r})\n"
-        "from bela_module.cli.command_line import console_main\n"
+        "from bela_module.cli.console import console_main\n"
         "sys.exit(console_main())"
     )
     arguments = ["serve", "--simulate", "--port=0", "--loglevel=ERROR"]

@@ -105,11 +105,21 @@ def test_start_waits_for_a_board_that_is_not_there(
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has no such signals")
-def test_ctrl_c_during_the_imports_ends_it_without_a_word(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    "program",
+    [
+        ["-m", "api.server", "--port=0"],
+        ["main.py", "--simulate", "--port=0"],
+        ["-m", "bela_module.simulator", "--port=0"],
+    ],
+)
+def test_ctrl_c_during_the_imports_ends_it_without_a_word(
+    program: list[str], tmp_path: Path
+) -> None:
     slow = "import time\nprint('importing', flush=True)\ntime.sleep(60)\n"
-    (tmp_path / "ipaddress.py").write_text(slow, encoding="utf-8")
+    (tmp_path / "argparse.py").write_text(slow, encoding="utf-8")
     with subprocess.Popen(
-        [sys.executable, "-m", "api.server", "--port=0"],
+        [sys.executable, *program],
         cwd=ROOT,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import socket
 import threading
 import time
@@ -73,6 +74,19 @@ def test_start_waits_for_the_board_and_then_streams(free_port: int, wait_until: 
             )
             one.session.close()
             assert left_on(board) == ([], {}, {})
+
+
+def test_a_board_that_nobody_needs_goes_without_a_warning(
+    wait_until: WaitUntil, caplog: pytest.LogCaptureFixture
+) -> None:
+    with SimulatedBoard("ramps", clock=local_clock) as board, session_at(board.port) as one:
+        caplog.set_level(logging.INFO)
+        wait_until(lambda: one.session.status()["board"]["connected"], "the board")
+        board.close()
+        wait_until(lambda: not one.session.status()["board"]["connected"], "the end")
+        wait_until(lambda: "cannot connect" in caplog.text, "an attempt")
+    told = [record for record in caplog.records if "cannot connect" in record.getMessage()]
+    assert [record.levelno for record in told] == [logging.INFO]
 
 
 def test_a_schedule_waits_as_well(free_port: int, wait_until: WaitUntil) -> None:

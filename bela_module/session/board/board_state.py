@@ -26,6 +26,7 @@ from bela_module.streams.stream_plans import StreamMode, StreamPlan
 _FUTURE_S: Final = 1.0  # beyond all doubt of the clock
 _RATE_DOUBT: Final = 0.03  # as long as the rate is not settled
 _BEHIND_S: Final = 1.0  # after a reconnect: no clock drifts so far
+_FASTER: Final = 2.1  # a rebuilt sketch may tick audio frames instead of analog ones
 
 
 class BoardNews(StrEnum):
@@ -86,6 +87,8 @@ class BoardState:
     """The last tick that is known to have happened before the latest restart."""
     began_tick: int = 0
     """The first tick that is known since."""
+    _asked_s: float = -math.inf
+    """When the list was asked for to which the latest reply came."""
     reconnecting: bool = False
     """Whether the connection was lost since the last reply."""
     clock: DeviceClock | None = None
@@ -139,6 +142,7 @@ class BoardState:
             clock = self._new_clock(listed)
             if news is BoardNews.NOTHING:
                 clock.generation = generation
+        self._asked_s = reply.sent_s
         self.project = project
         self.variables = listed.variables
         self._by_name = {variable.name: variable for variable in reversed(listed.variables)}
@@ -180,12 +184,15 @@ class BoardState:
     def _is_behind(self, reply: ListReply, clock: DeviceClock) -> bool:
         """Tell whether ticks are missing after a connection was lost: the board has restarted.
 
-        Its ticks may by then be later than the last one that was seen.
+        Its ticks may by then be later than the last one that was seen. A board that has counted
+        further than it could have since the last reply has not: its ticks stood still meanwhile.
         """
         if not (self.reconnecting and clock.ready):
             return False
-        behind = clock.tick_at(reply.sent_s) - reply.variable_list.tick
-        return behind > _BEHIND_S * clock.tick_rate_hz
+        tick = reply.variable_list.tick
+        most = _FASTER * clock.tick_rate_hz * (reply.received_s - self._asked_s)
+        behind = clock.tick_at(reply.sent_s) - tick
+        return behind > _BEHIND_S * clock.tick_rate_hz and tick <= most
 
     def _new_clock(self, listed: VariableList) -> DeviceClock:
         generation = self.clock.generation if self.clock is not None else 0
@@ -391,6 +398,11 @@ class BoardState:
         """Return the period of a variable's monitor, in ticks, as last listed; 0 for none."""
         variable = self._by_name.get(name)
         return variable.monitor_period_ticks if variable is not None else 0
+
+    @property
+    def is_off(self) -> bool:
+        """Whether the latest replies contradict the clock by more than it could drift."""
+        return self.ready and self.uncertainty_s > _BEHIND_S
 
     def find(self, names: Container[str]) -> tuple[Variable, ...]:
         """Return the variables of some names that the board still has."""

@@ -107,6 +107,21 @@ class Prober:
             await asyncio.sleep(self.board.next_probe_in_s)
             await self.probe(client)
 
+    async def settle(self, client: BoardClient, limit_s: float = CLOCK_READY_S) -> None:
+        """Probe quickly as long as the ticks seem to be elsewhere than the clock has them.
+
+        So it is when they stood still while the connection was lost.
+
+        Raises
+        ------
+        BoardError
+            When the board does not answer.
+        """
+        deadline_s = self.now() + limit_s
+        while self.board.is_off and self.now() < deadline_s and not self.is_urgent():
+            await asyncio.sleep(self.board.next_probe_in_s)
+            await self.probe(client)
+
     def take_restart(self) -> bool:
         """Tell whether the board has restarted since the last call."""
         restarted, self.restart_pending = self.restart_pending, False

@@ -16,6 +16,9 @@ from bela_module.simulator.time_limits import CLOSE_HANDSHAKE_S
 
 logger = logging.getLogger(__name__)
 
+_REUSES_ADDRESS = os.name == "posix"
+"""On Windows SO_REUSEADDR would let two boards listen at one port."""
+
 
 class Listener:
     """Listens on a port for websockets, or keeps the port and refuses connections.
@@ -66,7 +69,7 @@ class Listener:
                 open_timeout=None,
                 max_queue=None,
                 server_header=None,
-                reuse_address=True,
+                reuse_address=_REUSES_ADDRESS,
             )
             self.port = next(iter(self._server.sockets)).getsockname()[1]
 
@@ -122,6 +125,6 @@ def _bound(host: str, port: int) -> socket.socket:
 
 
 def _share_port(bound: socket.socket, *, shares: bool) -> None:
-    """Set whether other sockets may use the port, where SO_REUSEADDR means that."""
-    if os.name == "posix":
+    """Set whether sockets of ours may use the port beside this one."""
+    if _REUSES_ADDRESS:
         bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, int(shares))

@@ -73,7 +73,7 @@ class ReplayedBoard(BoardServer):
         host: str = "127.0.0.1",
         port: int = 0,
         seed: int = 0,
-        clock: Callable[[], float] = time.monotonic,
+        clock: Callable[[], float] = time.perf_counter,
     ) -> None:
         if not speed > 0:
             raise RequestError(f"a speed of {speed}; it must be above 0")

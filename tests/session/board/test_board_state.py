@@ -178,6 +178,19 @@ def test_times_are_those_of_the_boot_before_until_it_is_accounted_for(board: Boa
     assert board.time_at(board.tick) == pytest.approx(truth_s, abs=board.uncertainty_s)
 
 
+def test_ticks_further_than_a_restarted_board_could_be_have_stood_still(board: BoardState) -> None:
+    told(board, 520.0)
+    generation = board.clock.generation if board.clock is not None else 0
+    board.reconnecting = True
+    news = told(board, 523.5, booted_s=502.5)  # 2.5 s less than it should have counted
+    assert set(news) == {BoardNews.NOTHING}
+    assert board.counters.restarts == 0
+    assert board.clock is not None
+    assert (board.clock.generation, board.clock.discontinuities) == (generation, 1)
+    assert board.clock.last_jump_s == pytest.approx(2.5, abs=0.01)
+    assert not board.is_off
+
+
 @pytest.mark.parametrize("booted_s", [500.0, 500.3])
 def test_what_was_hardly_known_of_a_clock_is_forgotten_with_the_connection(booted_s: float) -> None:
     board = BoardState("lab")

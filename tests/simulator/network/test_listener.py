@@ -50,6 +50,22 @@ def test_it_serves_the_paths_that_there_are() -> None:
     run(body)
 
 
+def test_on_windows_no_second_board_can_share_the_port(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("bela_module.simulator.network.listener._REUSES_ADDRESS", False)
+    before = socket.socket.listen
+    options: list[int] = []
+
+    def note(self: socket.socket, *arguments: int) -> None:
+        options.append(self.getsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR))
+        before(self, *arguments)
+
+    async def body(_listener: Listener) -> None:
+        assert options == [0]
+
+    monkeypatch.setattr(socket.socket, "listen", note)
+    run(body)
+
+
 def test_while_it_refuses_its_port_is_nobody_elses() -> None:
     async def body(listener: Listener) -> None:
         port = listener.port
