@@ -1,4 +1,4 @@
-"""A board, or its process, that stands still for some seconds: nothing is uncounted, or invented."""
+"""A board, or its process, that stands still for some seconds: what it took is accounted for."""
 
 from __future__ import annotations
 

@@ -3,24 +3,45 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
-from benchmarks.soak import CheckedOutlets, Minute, report
+from benchmarks.soak import Found, Minute, Tally, report
+from tests.support.accounts import Truth
 
-FIRST = Minute(minute=1, rss_mib=90.0, n_threads=25, reconnects=0, lost=0)
-
-
-def verdict(*, rss_mib: float = 94.0, n_threads: int = 25, lost: int = 40, wrong: int = 0) -> bool:
-    """Judge two minutes, in which the sketch took 100 values and 60 were delivered."""
-    taken = [FIRST, replace(FIRST, minute=2, rss_mib=rss_mib, n_threads=n_threads)]
-    sink = CheckedOutlets.__new__(CheckedOutlets)  # without making outlets
-    sink.delivered, sink.wrong = {"v0": 60}, wrong
-    return report(taken, [{"lost": lost}], sink, {"v0": 1}, {"v0": 100}, 3)
+FIRST = Minute(
+    1, rss_mib=90.0, n_threads=25, n_descriptors=120, load=0.5, up_s=[0.001], reconnects=1
+)
+EXACT = Truth(100, 100)
+SLOW_UP = {"up_s": [0.001, 0.08]}
 
 
-def test_all_is_right(capsys: pytest.CaptureFixture[str]) -> None:
-    assert verdict()
+def verdict(
+    *,
+    truth: Truth = EXACT,
+    wrong: int = 0,
+    not_rising: int = 0,
+    **last: Any,
+) -> bool:
+    """Judge two minutes, in which 60 of 100 values were delivered and 40 counted as lost."""
+    tally = Tally()
+    tally.add(truth, 60, 40)
+    found = Found(tally, wrong, 7, 1000, (5, 60, not_rising), is_real_time=True)
+    return report([FIRST, replace(FIRST, minute=2, **last)], found)
+
+
+@pytest.mark.parametrize(
+    "fine",
+    [
+        {},
+        {"rss_mib": 94.0},
+        {"truth": Truth(90, 100)},  # after a restart, within bounds
+        {**SLOW_UP, "slow_ups_s": [(0.08, 0.07)]},  # the module had no processor meanwhile
+    ],
+)
+def test_all_is_right(fine: dict[str, Any], capsys: pytest.CaptureFixture[str]) -> None:
+    assert verdict(**fine)
     assert "Verdict: all is right" in capsys.readouterr().out
 
 
@@ -29,12 +50,16 @@ def test_all_is_right(capsys: pytest.CaptureFixture[str]) -> None:
     [
         ({"rss_mib": 94.8}, "memory grows"),
         ({"n_threads": 26}, "threads grow"),
-        ({"lost": 39}, "values are unaccounted for"),
+        ({"n_descriptors": 121}, "descriptors grow"),
+        ({"truth": Truth(101, 101)}, "values are unaccounted for"),
+        ({"truth": Truth(90, 99)}, "values are unaccounted for"),
         ({"wrong": 1}, "values are wrong"),
+        ({"not_rising": 1}, "values are wrong"),
+        ({**SLOW_UP, "slow_ups_s": [(0.08, 0.01)]}, "UP takes too long"),
     ],
 )
 def test_each_fault_fails(
-    fault: dict[str, float], words: str, capsys: pytest.CaptureFixture[str]
+    fault: dict[str, Any], words: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert not verdict(**fault)  # type: ignore[arg-type]
+    assert not verdict(**fault)
     assert f"Verdict: {words}\n" in capsys.readouterr().out
