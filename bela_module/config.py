@@ -33,7 +33,9 @@ from bela_module.validation import (
     Name,
     Names,
     as_list,
+    checked_folder,
     describe_errors,
+    describe_toml_error,
     host_in_url,
     refuse_bool,
     shown,
@@ -63,7 +65,6 @@ def _checked_host(host: str) -> str:
 
 
 def _checked_stream_name(name: str) -> str:
-    # LSL finds streams by a query in quotes: such a name could never be resolved.
     if "'" in name or '"' in name:
         raise ValueError("must not contain quotes: LSL could not find such a stream")
     return name
@@ -207,7 +208,7 @@ class StreamSettings(_Section):
 class RecordingSettings(_Section):
     """``[recording]``: where and how ``START`` records to files."""
 
-    dir: Path = Path("recordings")
+    dir: Annotated[Path, AfterValidator(checked_folder)] = Path("recordings")
     """Made absolute on loading: relative to the folder of the configuration file."""
     format: Literal["text", "compact"] = "text"
 
@@ -321,8 +322,7 @@ def load_settings(path: str | Path | None = None) -> Settings:
     except OSError as error:
         raise ConfigError(f"cannot read the configuration {file}: {error.strerror}") from error
     except (UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        advice = "save it as UTF-8: " if isinstance(error, UnicodeDecodeError) else ""
-        raise ConfigError(f"{file} is no TOML: {advice}{error}") from error
+        raise ConfigError(f"{file} is no TOML: {describe_toml_error(error)}") from error
     return _anchored(parse_settings(table, str(file)), file.parent)
 
 

@@ -12,6 +12,7 @@ import hashlib
 import reprlib
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence, Sized
+from pathlib import Path
 from typing import Annotated, Any, Final, Literal, TypeVar, get_args
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, FailFast, Field, ValidationError
@@ -64,6 +65,10 @@ _RULES: Final = {
     "string_type": "must be a text",
     "path_type": "must be a path",
 }
+
+
+_BACKSLASH_ADVICE: Final = r"in double quotes a \ begins an escape: write 'C:\temp', or C:/temp"
+"""About paths of Windows in a TOML file."""
 
 
 def shown(value: object) -> str:
@@ -193,6 +198,13 @@ def checked_filename(name: str) -> str:
     return name
 
 
+def checked_folder(folder: Path) -> Path:
+    """Refuse a folder with a control character, as a tab is that was meant to begin a name."""
+    if not all(char.isprintable() for char in str(folder)):
+        raise ValueError(f"must have no control characters; {_BACKSLASH_ADVICE}")
+    return folder
+
+
 def checked_names(names: tuple[str, ...]) -> tuple[str, ...]:
     """Refuse a list that names something twice."""
     twice = [name for name, count in Counter(names).items() if count > 1]
@@ -218,6 +230,14 @@ Group = Literal["auto", "none", "all"]
 
 Wait = Annotated[float, Field(ge=0), BeforeValidator(refuse_bool), BeforeValidator(to_python)]
 """How long to wait at most, in seconds; infinity is allowed."""
+
+
+def describe_toml_error(error: Exception) -> str:
+    """Say why a file cannot be read as TOML, and what to do."""
+    if isinstance(error, UnicodeDecodeError):
+        return f"save it as UTF-8: {error}"
+    is_escape = "\\" in str(error) or "hex value" in str(error)
+    return f"{error}; {_BACKSLASH_ADVICE}" if is_escape else f"{error}"
 
 
 def describe_errors(error: ValidationError, model: type[BaseModel]) -> list[str]:

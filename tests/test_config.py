@@ -250,6 +250,26 @@ def test_a_folder_that_cannot_be_followed_is_refused(tmp_path: Path) -> None:
         load_settings(file)
 
 
+@pytest.mark.parametrize(
+    ("folder", "words"),
+    [
+        (r'"C:\temp"', r"recording.dir = 'C:\\temp': must have no control characters"),
+        (r'"C:\data"', r"lab\.toml is no TOML: .*"),
+        (r'"C:\Users\x"', r"lab\.toml is no TOML: .*"),
+    ],
+)
+def test_a_backslash_in_double_quotes_is_refused_with_advice(
+    folder: str, words: str, tmp_path: Path
+) -> None:
+    file = tmp_path / "lab.toml"
+    file.write_text(f"[recording]\ndir = {folder}\n", encoding="utf-8")
+    with pytest.raises(ConfigError, match=words) as caught:
+        load_settings(file)
+    assert r"a \ begins an escape: write 'C:\temp', or C:/temp" in str(caught.value)
+    file.write_text("[recording]\ndir = 'C:\\temp'\n", encoding="utf-8")
+    assert load_settings(file).recording.dir.name.endswith("temp")
+
+
 def test_a_byte_order_mark_is_no_part_of_the_file(tmp_path: Path) -> None:
     file = tmp_path / "lab.toml"
     file.write_text("[board]\nname = 'left'\n", encoding="utf-8-sig")

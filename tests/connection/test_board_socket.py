@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import socket
+import sys
 
 import pytest
 from websockets.asyncio.server import ServerConnection, serve
 
+from bela_module.connection import board_socket
 from bela_module.connection.board_socket import (
     ACKNOWLEDGES_QUICKLY,
     SocketOptions,
@@ -45,6 +47,21 @@ def test_a_server_that_says_nothing_is_not_waited_for_long() -> None:
         url = f"ws://127.0.0.1:{mute.getsockname()[1]}/gui_data"
         with pytest.raises(ConnectError, match=f"{url}.*no answer in 0.1 s"):
             asyncio.run(open_socket(url, SocketOptions(MAX_BYTES, local_clock, 0.1)))
+
+
+@pytest.mark.parametrize(
+    ("platform", "words"),
+    [
+        ("linux", "no answer in 2.0 s"),
+        ("win32", "no answer in 2.0 s, or a refusal, which takes as long on Windows"),
+    ],
+)
+def test_on_windows_silence_may_be_a_refusal(
+    platform: str, words: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as patch:
+        patch.setattr(sys, "platform", platform)
+        assert board_socket._no_answer(2.0) == words
 
 
 @pytest.mark.skipif(not ACKNOWLEDGES_QUICKLY, reason="only Linux acknowledges on demand")

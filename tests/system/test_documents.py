@@ -45,3 +45,15 @@ def test_the_ci_runs_the_command_of_the_readme() -> None:
     workflow = (ROOT / ".github" / "workflows" / "ci.yml").read_text(encoding="utf-8")
     (command,) = re.findall(r"^python3 -m venv .* -m pytest$", readme, re.MULTILINE)
     assert command in workflow
+
+
+def test_what_a_shell_reads_has_its_line_ends_on_windows_too() -> None:
+    rules = (ROOT / ".gitattributes").read_text(encoding="utf-8").splitlines()
+    assert {"*.sh text eol=lf", ".ci/run text eol=lf"} <= set(rules)
+    assert b"\r" not in (ROOT / ".ci" / "run").read_bytes()
+
+
+def test_the_ci_tests_the_oldest_allowed_versions_and_the_newest_python() -> None:
+    workflow = (ROOT / ".github" / "workflows" / "ci.yml").read_text(encoding="utf-8")
+    assert "--resolution lowest-direct '.[test]'" in workflow
+    assert 'python: ["3.11", "3.x"]' in workflow
