@@ -30,7 +30,7 @@ from bela_module.simulator.sketches.built_in import find_sketch
 from bela_module.simulator.sketches.received_values import BufferEcho
 from bela_module.simulator.sketches.signals import Times
 from bela_module.simulator.sketches.sketch import Sketch
-from bela_module.simulator.time_limits import CATCH_UP_S, CATCH_UP_SLICE_S, LONGEST_SLEEP_S
+from bela_module.simulator.time_limits import LONGEST_SLEEP_S
 from bela_module.simulator.watcher.simulated_variable import NEVER
 from bela_module.simulator.watcher.simulated_watcher import ControlReply, DataPair, SimulatedWatcher
 from bela_module.simulator.watcher.written_values import Account, WrittenRun
@@ -386,19 +386,9 @@ class SimulatedBoard(BoardServer):
         self._wake.set()
 
     def _advance_to_now(self) -> SimulatedWatcher:
-        """Run the ticks up to the present time, and send what they give.
-
-        When that takes too much processor time, as single values of every tick do, the ticks lag
-        from now on, as on a board that is too slow: what piles up would take longer and longer.
-        """
-        watcher, until_s = self._watcher, time.thread_time() + CATCH_UP_S
-        slice_ticks = max(1, round(CATCH_UP_SLICE_S * self._clock.true_rate_hz))
-        while watcher.tick < (now := self.tick_now()):
-            self._emit(watcher.advance(min(now, watcher.tick + slice_ticks)))
-            if time.thread_time() > until_s and watcher.tick < now and self._echo is None:
-                late_s = self._host_clock() - self._clock.time_of(watcher.tick)
-                watcher.skip(self._clock.step(watcher.tick, -late_s))
-        return watcher
+        """Run the ticks up to the present time, and send what they give."""
+        self._emit(self._watcher.advance(self.tick_now()))
+        return self._watcher
 
     def _emit(self, messages: list[DataPair | ControlReply]) -> None:
         for message in messages:

@@ -10,10 +10,6 @@ CLOSE_HANDSHAKE_S: Final = 0.2
 """For a client to answer a close frame."""
 LONGEST_SLEEP_S: Final = 0.25
 """Longest wait of a simulated board for its next due tick."""
-CATCH_UP_S: Final = 2.0
-"""Processor time for a simulated board to run the ticks up to the present, before they lag."""
-CATCH_UP_SLICE_S: Final = 0.25
-"""Ticks that are run before it looks at that time."""
 LOG_REPLY_S: Final = 0.01
 """Delay of the reply to ``log``; 10 to 60 ms were measured on a board."""
 DELAYED_ACK_S: Final = 0.04

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Callable
 
 import numpy as np
@@ -19,7 +18,6 @@ from bela_module.protocol.control_commands import (
 from bela_module.protocol.sketch_buffer import SketchBuffer, encode_buffer
 from bela_module.protocol.variables import ValueType
 from bela_module.simulator.simulated_board import SimulatedBoard
-from bela_module.simulator.time_limits import CATCH_UP_SLICE_S
 from tests.support.raw_client import raw_client
 
 WaitUntil = Callable[..., None]
@@ -193,22 +191,3 @@ def test_a_drift_that_is_none_is_refused(drift_ppm: float) -> None:
 def test_an_unknown_sketch_is_refused() -> None:
     with pytest.raises(RequestError, match="no sketch 'nope'; there are simulation"):
         SimulatedBoard("nope")
-
-
-def test_a_board_that_cannot_keep_up_lags_and_goes_on(monkeypatch: pytest.MonkeyPatch) -> None:
-    clock = HandClock()
-    with SimulatedBoard("ramps", clock=clock) as board:
-        board.inject_command('{"watcher": [{"cmd": "watch", "watchers": ["ramp_d"]}]}')
-        clock.now_s += 1.0
-        board.account("ramp_d")
-        n_caught_up = board.tick_now()
-        assert n_caught_up == pytest.approx(44_100, abs=100)
-        with monkeypatch.context() as patch:
-            patch.setattr("time.thread_time", itertools.count(0, 10).__next__)  # all takes long
-            clock.now_s += 10.0
-            board.account("ramp_d")
-        n_late = board.tick_now() - n_caught_up
-        assert n_late == pytest.approx(44_100 * CATCH_UP_SLICE_S, abs=100)
-        clock.now_s += 1.0
-        board.account("ramp_d")
-        assert board.tick_now() - n_caught_up - n_late == pytest.approx(44_100, abs=100)
