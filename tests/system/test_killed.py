@@ -68,7 +68,8 @@ def test_the_next_module_tells_it_and_frees_what_it_streams(
         assert others(one)["controlled"] == ["sine"]
         assert others(one)["monitored"] == ["touch", "temperature"]
         assert {"pot1", "temperature"} <= set(others(one)["watched"])
-        assert "controlled already, and left as it is: sine; RELEASE, or in Python" in caplog.text
+        words = "controlled already, and left as it is: sine; RELEASE, or in Python"
+        wait_until(lambda: words in caplog.text, "the warning")  # STATUS may be a moment ahead
         one.start()
         flow(one, wait_until, 30)
         wait_until(lambda: one.samples("bela_temperature") > 3, "single values")
