@@ -207,10 +207,10 @@ class BoardClient:
             When no reply came in time, or the connection ended.
         """
         async with self._one_request:
-            pending = self._pending = PendingList(repeats)
             (message,) = commands.encode_commands([commands.list_command()] * repeats)
             self.unasked_s = math.inf
             sent_s = self._now()
+            pending = self._pending = PendingList(repeats, sent_s)
             try:
                 for _ in range(_LIST_ATTEMPTS):
                     await self._send_text(message)

@@ -16,6 +16,7 @@ from websockets.exceptions import WebSocketException
 from websockets.frames import Frame, Opcode
 
 from bela_module.connection.host_resolver import resolve
+from bela_module.connection.stamped_socket import StampedSocket, connect_socket
 from bela_module.connection.time_limits import CLOSE_HANDSHAKE_S, NEXT_ADDRESS_S
 from bela_module.connection.websocket import SteadyConnection
 from bela_module.errors import ConnectError
@@ -25,23 +26,30 @@ OnMessage = Callable[[bytes, float], None]
 
 _QUICK_ACK: Final[int | None] = getattr(socket, "TCP_QUICKACK", None)
 
+_HTTP_PORT: Final = 80
+
 ACKNOWLEDGES_QUICKLY: Final = _QUICK_ACK is not None
 """Whether what arrives is acknowledged at once, as Linux can."""
 
 
 class BoardSocket(SteadyConnection, ClientConnection):
-    """A websocket that stores the time at which bytes arrive, before they are parsed."""
+    """A websocket that stores the time at which bytes arrive, before they are parsed.
+
+    It is when the kernel received them, where that is known, or when they were read.
+    """
 
     now: Clock
     address: str
     """Where it is connected to: one of the addresses of the board's name."""
+    endpoint: StampedSocket
     received_s: float = 0.0
     on_message: OnMessage | None = None
     """Called with each binary message and its time as it is parsed; it is not queued then."""
 
     def data_received(self, data: bytes) -> None:
         """Store the time, acknowledge, and parse the bytes."""
-        self.received_s = self.now()
+        kernel_s = self.endpoint.kernel_s
+        self.received_s = max(self.received_s, self.now() if kernel_s is None else kernel_s)
         self._acknowledge()
         super().data_received(data)
 
@@ -66,10 +74,9 @@ class BoardSocket(SteadyConnection, ClientConnection):
         The board holds back a small message while an earlier one is not acknowledged (Nagle's
         algorithm). A late acknowledgement would make replies to others arrive with ours, and old.
         """
-        connected: socket.socket | None = self.transport.get_extra_info("socket")
-        if _QUICK_ACK is not None and connected is not None:
+        if _QUICK_ACK is not None:
             with contextlib.suppress(OSError):  # it was closed meanwhile
-                connected.setsockopt(socket.IPPROTO_TCP, _QUICK_ACK, 1)
+                self.endpoint.setsockopt(socket.IPPROTO_TCP, _QUICK_ACK, 1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,24 +178,34 @@ async def _end_others(attempts: Iterable[asyncio.Task[BoardSocket]]) -> None:
 
 
 async def _open_at(url: str, address: str, options: SocketOptions) -> BoardSocket:
+    endpoint = await connect_socket(address, urlsplit(url).port or _HTTP_PORT, options.now)
+    is_taken = False
+
     def stamped(*args: Any, **kwargs: Any) -> BoardSocket:
+        nonlocal is_taken
+        is_taken = True  # from now on its transport closes the socket
         connection = BoardSocket(*args, **kwargs)
         connection.now = options.now
         connection.address = address
         connection.on_message = options.on_message
+        connection.endpoint = endpoint
         return connection
 
-    opened = await connect(
-        url,
-        host=address,
-        create_connection=stamped,  # type: ignore[arg-type]
-        compression=None,  # the board negotiates no extension
-        proxy=None,
-        open_timeout=options.timeout_s,
-        close_timeout=CLOSE_HANDSHAKE_S,
-        ping_interval=None,  # regular list requests tell sooner that nobody answers
-        max_size=options.max_bytes,
-    )
+    try:
+        opened = await connect(
+            url,
+            sock=endpoint,
+            create_connection=stamped,  # type: ignore[arg-type]
+            compression=None,  # the board negotiates no extension
+            proxy=None,
+            open_timeout=options.timeout_s,
+            close_timeout=CLOSE_HANDSHAKE_S,
+            ping_interval=None,  # regular list requests tell sooner that nobody answers
+            max_size=options.max_bytes,
+        )
+    finally:
+        if not is_taken:
+            endpoint.close()
     if not isinstance(opened, BoardSocket):
         raise ValueError("the websocket library made another kind of connection")
     return opened

@@ -14,13 +14,16 @@ _ALIKE_S: Final = 0.001  # the board answers all of one message at once
 class PendingList:
     """Waits for as many replies in a row with one tick, or nearly, as were asked for.
 
-    Replies to other clients have ticks of their own. Where no two are alike, the newest is taken
-    after a while. To be used in an event loop.
+    What had arrived before the request was made is no answer to it. Replies to other clients have
+    ticks of their own. Where no two are alike, the newest is taken after a while. To be used in an
+    event loop.
 
     Parameters
     ----------
     repeats : int
         How often the message asks.
+    sent_s : float
+        LSL time just before it is sent.
 
     Attributes
     ----------
@@ -28,16 +31,17 @@ class PendingList:
         The reply and the LSL time of its arrival.
     """
 
-    def __init__(self, repeats: int) -> None:
+    def __init__(self, repeats: int, sent_s: float) -> None:
         self._loop = asyncio.get_running_loop()
         self.answer: asyncio.Future[tuple[VariableList, float]] = self._loop.create_future()
         self._repeats = repeats
+        self._sent_s = sent_s
         self._tick = 0
         self._n_alike = 0
 
     def take(self, reply: VariableList, received_s: float) -> bool:
-        """Take in a reply, unless there is an answer already; return whether it was taken."""
-        if self.answer.done():
+        """Take in a reply, unless it cannot be the answer; return whether it was taken."""
+        if self.answer.done() or received_s < self._sent_s:
             return False
         near_ticks = max(_ALIKE_S * reply.sample_rate_hz, reply.tick_granularity)
         is_alike = self._n_alike > 0 and abs(reply.tick - self._tick) <= near_ticks

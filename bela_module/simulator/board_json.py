@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 from collections.abc import Mapping
 from typing import Any, Final
 
@@ -27,6 +28,8 @@ _ESCAPES: Final = {
     "\r": "\\r",
     "\t": "\\t",
 }
+
+_PLAIN: Final = re.compile(r"[ !#-.0-\[\]-~]*")  # what needs no escape: replies are soon written
 
 
 def parse_message(text: str) -> dict[str, Any] | None:
@@ -69,24 +72,26 @@ def connection_event(project: str) -> str:
 
 
 def list_reply(declared_rate_hz: float, tick: int, variables: list[Variable]) -> str:
-    """Write the reply to ``list``."""
-    watchers = [
-        {
-            "controlled": variable.controlled,
-            "logFileName": variable.log_file_name,
-            "logged": variable.logged,
-            "monitor": variable.monitor_period_ticks,
-            "name": variable.name,
-            "timestampMode": int(variable.sparse),
-            "type": variable.value_type.value,
-            "value": variable.value,
-            "valueInput": variable.value_input,
-            "watched": variable.watched,
-        }
-        for variable in variables
-    ]
-    return _write(
-        {"watcher": {"sampleRate": declared_rate_hz, "timestamp": tick, "watchers": watchers}}
+    """Write the reply to ``list``; quickly, since the tick in it becomes older meanwhile."""
+    watchers = ",".join(_write_variable(variable) for variable in variables)
+    return (
+        f'{{"watcher":{{"sampleRate":{_write_number(declared_rate_hz)},'
+        f'"timestamp":{_write_number(tick)},"watchers":[{watchers}]}}}}'
+    )
+
+
+def _write_variable(variable: Variable) -> str:
+    return (
+        f'{{"controlled":{_write_flag(variable.controlled)},'
+        f'"logFileName":{_write_text(variable.log_file_name)},'
+        f'"logged":{_write_flag(variable.logged)},'
+        f'"monitor":{_write_number(variable.monitor_period_ticks)},'
+        f'"name":{_write_text(variable.name)},'
+        f'"timestampMode":{int(variable.sparse)},'
+        f'"type":"{variable.value_type.value}",'
+        f'"value":{_write_number(variable.value)},'
+        f'"valueInput":{_write_number(variable.value_input)},'
+        f'"watched":{_write_flag(variable.watched)}}}'
     )
 
 
@@ -106,10 +111,8 @@ def log_reply(name: str, file_name: str, first_tick: int, last_tick: int) -> str
 
 def _write(value: Any) -> str:
     match value:
-        case bool():
-            return "true" if value else "false"
         case int() | float():
-            return format(float(value), ".15g") if math.isfinite(value) else "null"
+            return _write_number(value)
         case str():
             return _write_text(value)
         case Mapping():
@@ -119,7 +122,17 @@ def _write(value: Any) -> str:
             return "[" + ",".join(_write(item) for item in value) + "]"
 
 
+def _write_flag(value: bool) -> str:
+    return "true" if value else "false"
+
+
+def _write_number(value: float) -> str:
+    return format(float(value), ".15g") if math.isfinite(value) else "null"
+
+
 def _write_text(text: str) -> str:
+    if _PLAIN.fullmatch(text):
+        return f'"{text}"'
     return '"' + "".join(_escape(character) for character in text) + '"'
 
 

@@ -30,7 +30,7 @@ def test_as_many_as_asked_for_must_be_alike(
     repeats: int, ticks: tuple[int, ...], taken: int | None
 ) -> None:
     async def scenario() -> int | None:
-        pending = PendingList(repeats)
+        pending = PendingList(repeats, 0.0)
         for number, tick in enumerate(ticks, 1):
             assert pending.take(listed(tick), float(number))
             if pending.answer.done():
@@ -44,10 +44,21 @@ def test_as_many_as_asked_for_must_be_alike(
 
 def test_where_none_are_alike_the_newest_is_taken() -> None:
     async def scenario() -> tuple[VariableList, float]:
-        pending = PendingList(2)
+        pending = PendingList(2, 0.0)
         pending.take(listed(500), 1.0)
         await asyncio.sleep(0.05)
         pending.take(listed(1000), 2.0)
+        return await pending.answer
+
+    assert asyncio.run(scenario()) == (listed(1000), 2.0)
+
+
+def test_what_had_arrived_before_the_request_is_no_answer() -> None:
+    async def scenario() -> tuple[VariableList, float]:
+        pending = PendingList(1, sent_s=2.0)
+        assert not pending.take(listed(500), 1.999)
+        assert not pending.answer.done()
+        assert pending.take(listed(1000), 2.0)
         return await pending.answer
 
     assert asyncio.run(scenario()) == (listed(1000), 2.0)
