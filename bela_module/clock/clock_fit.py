@@ -9,7 +9,12 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from bela_module.clock.announced_rate import CRYSTAL_TOLERANCE, simple_rate_hz
+from bela_module.clock.announced_rate import (
+    CRYSTAL_TOLERANCE,
+    AnnouncedRate,
+    announced_rate,
+    simple_rate_hz,
+)
 from bela_module.clock.arrival_filter import MinimumDelayFilter
 from bela_module.clock.feasible_region import FeasibleLines, feasible_lines
 from bela_module.clock.likelihood import likeliest_line
@@ -22,12 +27,16 @@ _RATIO_KNOWN_WITHIN = 0.05  # the bounds must tell the rate this well before a r
 
 
 class Probe(NamedTuple):
-    """One ``list`` exchange: LSL times of sending and receiving, the tick and its rounding."""
+    """One ``list`` exchange: LSL times of sending and receiving, the tick and its rounding.
+
+    `is_proven` tells that no other client can have been meant.
+    """
 
     sent_s: float
     received_s: float
     tick: int
     granularity: int
+    is_proven: bool = False
 
 
 class FitConstraints(NamedTuple):
@@ -60,6 +69,7 @@ class ClockFit:
     s_per_tick: float
     burst: int
     ageing_per_s: float
+    declared_rate_hz: float
 
     @property
     def is_consistent(self) -> bool:
@@ -76,6 +86,17 @@ class ClockFit:
         """The lowest and the highest tick rate that the bounds alone allow."""
         low_s, high_s = self.free_lines.slope_range
         return 1.0 / high_s, 1.0 / low_s
+
+    @property
+    def announced(self) -> AnnouncedRate:
+        """The tick rate to announce."""
+        return announced_rate(self.declared_rate_hz, 1.0 / self.s_per_tick, self.rate_range_hz)
+
+    @property
+    def rate_uncertainty_ppm(self) -> float:
+        """How far the tick rate may be from the truth, in parts per million."""
+        low_s, high_s = self.lines.slope_range
+        return max(high_s - self.s_per_tick, self.s_per_tick - low_s) / self.s_per_tick * 1e6
 
     def time_at(self, ticks: int | float | NDArray[Any]) -> Any:
         """Return the estimate of when ticks happened, in LSL seconds."""
@@ -159,8 +180,9 @@ def fit_clock(
                 lines = simple_lines
     offset_s, s_per_tick = likeliest_line(likely_lines, since, sent_s, received_s, burst, arrived)
     return ClockFit(
-        tick, base_s, lines, free_lines, offset_s, s_per_tick, burst, constraints.ageing_per_s
-    )
+        tick, base_s, lines, free_lines, offset_s, s_per_tick, burst,
+        constraints.ageing_per_s, constraints.declared_rate_hz,
+    )  # fmt: skip
 
 
 def ticks_since(ticks: int | float | NDArray[Any], origin: int) -> Any:

@@ -22,24 +22,33 @@ from __future__ import annotations
 import math
 from collections import deque
 from collections.abc import Sequence
-from enum import StrEnum
 from typing import Any, overload
 
 import numpy as np
 from numpy.typing import NDArray
 
-from bela_module.clock.announced_rate import announced_rate
 from bela_module.clock.arrival_filter import MinimumDelayFilter
 from bela_module.clock.clock_fit import ClockFit, FitConstraints, Probe, fit_clock
 from bela_module.clock.feasible_region import Floats
-from bela_module.clock.misfits import MISFITS_TO_RELEARN, Misfit, MisfitRecord, Relearnings
+from bela_module.clock.misfits import (
+    MISFITS_TO_RELEARN,
+    Misfit,
+    MisfitRecord,
+    ProbeVerdict,
+    Relearnings,
+)
 from bela_module.clock.probe_schedule import (
     QUICK_PROBES,
     next_probe_in_s,
     next_reply_within_s,
     suffice,
 )
-from bela_module.clock.round_trips import FastReplyFilter, round_trip_s, suspiciously_fast
+from bela_module.clock.round_trips import (
+    FastReplyFilter,
+    round_trip_s,
+    suspiciously_fast,
+    without_others,
+)
 from bela_module.clock.stated_uncertainty import StatedUncertainty
 
 _MAX_PROBES = 512
@@ -47,17 +56,8 @@ _REFUSED_TO_START_OVER = 16
 _RATE_KEPT = 1e-4  # how much a rate may change, relative, when the ticks pause or skip
 _BURST_KNOWN_AFTER = 16  # probes; from then on an estimate may only become smaller
 _FIRST_PROBES = 40  # later ones were compared with those before
+_BLOCKS_TELL_FOR_S = 1.0  # as long as blocks come, they refute what stale replies claim
 _LEAST_SKIP_S = 0.01  # a smaller lead corrects what replies to others told
-
-
-class ProbeVerdict(StrEnum):
-    """What was done with a probe."""
-
-    ACCEPTED = "accepted"
-    TOO_FAST = "too fast to be the answer to this request"
-    MISFIT = "tick outside what all earlier bounds allow"
-    RELEARNED = "several did not fit: the older bounds were dropped"
-    RESTARTED = "ticks went back: the board restarted"
 
 
 class DeviceClock:
@@ -112,25 +112,28 @@ class DeviceClock:
     def reset(self) -> None:
         """Forget everything and start a new generation."""
         self.generation += 1
-        self.discontinuities = self.n_probes = 0
-        self.last_jump_s = 0.0
+        self.discontinuities, self.n_probes, self.last_jump_s = 0, 0, 0.0
         self.ready = self.uneven = False
         self._probes: deque[Probe] = deque(maxlen=_MAX_PROBES)
         self._last: Probe | None = None
-        self._arrivals = MinimumDelayFilter()
+        self._arrivals, self._stated = MinimumDelayFilter(), StatedUncertainty()
         self._fit: ClockFit | None = None
         self._fit_before: ClockFit | None = None  # of bounds that were dropped
-        self._stated = StatedUncertainty()
         self._constraints = self._known
-        self._newest_tick = 0
+        self._newest_tick, self._block_s = 0, -math.inf
         self._fast_replies, self._refused_in_a_row = FastReplyFilter(), 0
-        self._misfits = MisfitRecord()
-        self._relearnings = Relearnings()
+        self._misfits, self._relearnings = MisfitRecord(), Relearnings()
 
     # ---- input ----------------------------------------------------------------------------
 
     def add_probe(
-        self, sent_s: float, received_s: float, tick: int, tick_granularity: int = 1
+        self,
+        sent_s: float,
+        received_s: float,
+        tick: int,
+        tick_granularity: int = 1,
+        *,
+        is_proven: bool = False,
     ) -> ProbeVerdict:
         """Add one ``list`` exchange; a refused one changes no estimate.
 
@@ -142,8 +145,10 @@ class DeviceClock:
             The reply's tick.
         tick_granularity : int
             What the tick may have been rounded to: replies have 15 significant digits.
+        is_proven : bool
+            Whether it is certain that the reply is to this request, no other client's.
         """
-        self._last = probe = Probe(sent_s, received_s, tick, tick_granularity)
+        self._last = probe = Probe(sent_s, received_s, tick, tick_granularity, is_proven)
         if self._fast_replies.refuses(probe, self._probes):
             self.n_refused += 1
             return ProbeVerdict.TOO_FAST
@@ -163,11 +168,13 @@ class DeviceClock:
         self._accept(probe)
         return ProbeVerdict.ACCEPTED
 
-    def withdraw_last_lower_bound(self) -> None:
+    def withdraw_last_lower_bound(self, held_s: float = 0.0) -> None:
         """Keep only the upper bound of the last probe.
 
         To be called when a second reply comes for one request: then either of the two may have
-        been the answer to another client, its tick read before our request left.
+        been the answer to another client, its tick read before our request left. Where that may
+        be so of all the latest ones, or the board held them back for `held_s` seconds, what they
+        prove is loosened.
         """
         if self._last is None:
             return
@@ -177,10 +184,14 @@ class DeviceClock:
         if not self._misfits.withdraw(last) and last not in doubtful:
             doubtful.append(last)
         kept = [probe for probe in self._probes if probe not in doubtful]
-        if kept and len(kept) < len(self._probes):
+        blocks_tell = last.received_s < self._block_s + _BLOCKS_TELL_FOR_S or not self.ready
+        loosened = without_others(kept, held_s, blocks_tell=blocks_tell)
+        if loosened != kept:
+            self._misfits.doubt()
+        if kept and loosened != list(self._probes):
             self.n_probes -= len(self._probes)
             self._probes.clear()
-            self._accept(*kept)
+            self._accept(*loosened)
         self.add_arrival(last.tick - last.granularity // 2, last.received_s)
 
     def add_arrival(self, tick: int, received_s: float) -> bool:
@@ -218,6 +229,7 @@ class DeviceClock:
 
     def note_delay(self, tick: int, received_s: float) -> None:
         """Note when a block arrived, given its last tick, for what is stated of its time."""
+        self._block_s = received_s
         if self._fit is not None:
             self._stated.note_block(self._fit, tick, received_s)
 
@@ -240,10 +252,10 @@ class DeviceClock:
     def repeats(self) -> int:
         """How often the next probe should ask, so that its replies prove that they are ours.
 
-        While it is in doubt whose replies came, so many with one tick must follow each other; not
-        always the same number, or those to the probe before could pass for them.
+        In doubt so many with one tick must follow each other: more than are alike by chance, and
+        not always the same number, or those to the probe before could pass for them.
         """
-        return 2 + self._misfits.n_doubted % 2 if self._misfits.in_doubt else 1
+        return 3 + self._misfits.n_doubted % 2 if self._misfits.in_doubt else 1
 
     @property
     def tick_rate_hz(self) -> float:
@@ -253,20 +265,13 @@ class DeviceClock:
     @property
     def snapped_rate_hz(self) -> float:
         """The rate to announce: a simple ratio of the declared one, or as measured, rounded."""
-        if self._fit is None:
-            return math.nan
-        return announced_rate(
-            self._known.declared_rate_hz, self.tick_rate_hz, self._fit.rate_range_hz
-        ).rate_hz
+        return self._fit.announced.rate_hz if self._fit else math.nan
 
     @property
     def rate_settled(self) -> bool:
         """Whether `snapped_rate_hz` can be trusted to 0.05 %."""
-        if self._fit is None or not self.ready or not self._fit.is_consistent:
-            return False
-        return announced_rate(
-            self._known.declared_rate_hz, self.tick_rate_hz, self._fit.rate_range_hz
-        ).is_settled
+        fit = self._fit
+        return bool(fit and self.ready and fit.is_consistent and fit.announced.is_settled)
 
     @property
     def drift_ppm(self) -> float:
@@ -276,11 +281,7 @@ class DeviceClock:
     @property
     def rate_uncertainty_ppm(self) -> float:
         """How far `tick_rate_hz` may be from the truth, in parts per million; at first infinite."""
-        if self._fit is None:
-            return math.inf
-        low_s, high_s = self._fit.lines.slope_range
-        s_per_tick = self._fit.s_per_tick
-        return max(high_s - s_per_tick, s_per_tick - low_s) / s_per_tick * 1e6
+        return self._fit.rate_uncertainty_ppm if self._fit else math.inf
 
     @property
     def rtt_s(self) -> float:
@@ -419,7 +420,7 @@ class DeviceClock:
         if before is None or fit is None or len(self._probes) < MISFITS_TO_RELEARN:
             return
         self._fit_before = None
-        step_s = float(fit.time_at(fit.tick)) - float(before.time_at(fit.tick))
+        step_s = float(fit.time_at(fit.tick) - before.time_at(fit.tick))
         if step_s > self._discontinuity_s or step_s < -_LEAST_SKIP_S:
             self.discontinuities += 1
             self.last_jump_s = step_s

@@ -14,6 +14,7 @@ from __future__ import annotations
 import math
 from collections import deque
 from collections.abc import Sequence
+from enum import StrEnum
 from typing import Final, NamedTuple
 
 from bela_module.clock.clock_fit import MARGIN_S, Probe
@@ -24,6 +25,16 @@ _PROBES_IN_DOUBT: Final = 20
 _PROBES_AFTER_OTHERS, _WEIGHT_OF_WITHDRAWN, _WITHDRAWN_TO_DOUBT = 5, 2, 6
 _RELEARNINGS_WHEN_UNEVEN, _UNEVEN_WITHIN_PROBES = 3, 40
 _RATE_TOLERANCE: Final = 1e-3  # of a line by which two ticks are compared
+
+
+class ProbeVerdict(StrEnum):
+    """What was done with a probe."""
+
+    ACCEPTED = "accepted"
+    TOO_FAST = "too fast to be the answer to this request"
+    MISFIT = "tick outside what all earlier bounds allow"
+    RELEARNED = "several did not fit: the older bounds were dropped"
+    RESTARTED = "ticks went back: the board restarted"
 
 
 class Misfit(NamedTuple):
@@ -95,6 +106,10 @@ class MisfitRecord:
         if self._withdrawn >= _WITHDRAWN_TO_DOUBT:
             self._withdrawn = _WITHDRAWN_TO_DOUBT
             self._probes_in_doubt = max(self._probes_in_doubt, _PROBES_AFTER_OTHERS)
+
+    def doubt(self) -> None:
+        """Doubt the replies that follow."""
+        self._probes_in_doubt = _PROBES_IN_DOUBT
 
     def add_fit(self) -> None:
         """Count a reply that fits; some in a row clear the record."""

@@ -14,6 +14,9 @@ _TOO_FAST: Final = 0.5
 _ALIKE: Final = 0.3  # difference of the quartiles, relative to the median
 _KNOWN_AFTER: Final = 8  # probes
 _FAST_TO_BELIEVE: Final = 3
+_DOUBTED: Final = 20  # as many as follow each other quickly: others can have answered all of them
+_AGE_IN_ROUND_TRIPS: Final = 4.0  # of those that seem the longest
+_SHORT_ROUND_TRIP_S: Final = 0.008  # less than the pauses between quick requests
 
 
 def round_trip_s(probes: Sequence[Probe]) -> float:
@@ -34,6 +37,45 @@ def suspiciously_fast(known: Sequence[Probe]) -> list[Probe]:
     return [
         probe for probe, s in zip(known, took_s.tolist(), strict=True) if s < _TOO_FAST * usual_s
     ]
+
+
+def without_others(known: Sequence[Probe], held_s: float, *, blocks_tell: bool) -> list[Probe]:
+    """Loosen what the latest replies prove, as far as they may have been to another client.
+
+    Such a reply may have been read a way back earlier than it came, a round trip more where it
+    waited on the board until one before it was acknowledged, and `held_s` more where that is late.
+    How long a round trip takes is not known from replies that may have been to others: they seem
+    faster.
+
+    Parameters
+    ----------
+    known : sequence of Probe
+        All of them, in order of time.
+    held_s : float
+        For how long acknowledgements may be held back, in seconds.
+    blocks_tell : bool
+        Whether blocks come, which refute what replies claim that had waited on the board.
+
+    Returns
+    -------
+    list of Probe
+        All of them. The same, where round trips are shorter than the pauses between requests.
+    """
+    latest = known[-_DOUBTED:]
+    took_s = [probe.received_s - probe.sent_s for probe in latest] or [0.0]
+    longest_s = max(took_s)
+    # where blocks come, replies that had waited do not matter, unless all round trips are slow
+    decisive_s = float(np.percentile(took_s, 25)) if blocks_tell else longest_s + held_s
+    if decisive_s < _SHORT_ROUND_TRIP_S:
+        return list(known)
+    age_s = _AGE_IN_ROUND_TRIPS * longest_s + held_s
+    loosened = [
+        probe
+        if probe.is_proven
+        else probe._replace(sent_s=min(probe.sent_s, probe.received_s - age_s))
+        for probe in latest
+    ]
+    return [*known[: -len(latest)], *loosened]
 
 
 class FastReplyFilter:

@@ -220,7 +220,7 @@ class BoardClient:
                 self._pending = None
             if pending.answer.done():
                 variable_list, received_s = pending.answer.result()
-                return ListReply(variable_list, sent_s, received_s)
+                return ListReply(variable_list, sent_s, received_s, pending.is_proven)
             if self.lost.done():
                 raise DisconnectedError(f"{self.address} is gone: {self.lost.result()}")
             raise NoReplyError("list", self._control_url, self._reply_timeout_s)

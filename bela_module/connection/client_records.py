@@ -25,6 +25,8 @@ class ListReply:
     variable_list: VariableList
     sent_s: float
     received_s: float
+    is_proven: bool = False
+    """Whether it is certain that no other client's request was answered."""
 
 
 @dataclass(slots=True)

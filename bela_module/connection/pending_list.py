@@ -28,7 +28,9 @@ class PendingList:
     Attributes
     ----------
     answer : Future
-        The reply and the LSL time of its arrival.
+        The reply, and the LSL time at which the first one with its tick arrived.
+    is_proven : bool
+        Whether as many as were asked for, and more than one, were alike.
     """
 
     def __init__(self, repeats: int, sent_s: float) -> None:
@@ -38,6 +40,8 @@ class PendingList:
         self._sent_s = sent_s
         self._tick = 0
         self._n_alike = 0
+        self._first_s = 0.0
+        self.is_proven = False
 
     def take(self, reply: VariableList, received_s: float) -> bool:
         """Take in a reply, unless it cannot be the answer; return whether it was taken."""
@@ -46,9 +50,13 @@ class PendingList:
         near_ticks = max(_ALIKE_S * reply.sample_rate_hz, reply.tick_granularity)
         is_alike = self._n_alike > 0 and abs(reply.tick - self._tick) <= near_ticks
         self._n_alike = self._n_alike + 1 if is_alike else 1
+        if not is_alike or reply.tick != self._tick:
+            # The board may hold back the others until this one is acknowledged.
+            self._first_s = received_s
         self._tick = reply.tick
         if self._n_alike >= self._repeats:
-            self.answer.set_result((reply, received_s))
+            self.is_proven = self._repeats > 1
+            self.answer.set_result((reply, self._first_s))
         else:
             self._loop.call_later(UNPROVEN_REPLY_S, self._settle, reply, received_s)
         return True

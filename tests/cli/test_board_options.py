@@ -6,11 +6,18 @@ import argparse
 import socket
 from collections.abc import Callable
 from pathlib import Path
+from unittest import mock
 
 import pytest
 
-from bela_module.cli.board_options import add_board_options, settings_of, simulated_board
-from bela_module.errors import CaptureError
+from bela_module.cli.board_options import (
+    NETWORK_NAMES,
+    add_board_options,
+    settings_of,
+    simulated_board,
+)
+from bela_module.errors import CaptureError, RequestError
+from bela_module.simulator.network.delays import NETWORKS
 
 
 def options(*arguments: str) -> argparse.Namespace:
@@ -42,6 +49,24 @@ def test_a_simulated_board_listens_until_the_end() -> None:
         socket.create_connection(address, timeout=20).close()
     with pytest.raises(ConnectionRefusedError):
         socket.create_connection(address, timeout=20)
+
+
+def test_a_simulated_board_can_be_far_away() -> None:
+    assert set(NETWORK_NAMES) == set(NETWORKS)
+    given = options("--simulate", "--network", "loaded")
+    with (
+        mock.patch("bela_module.simulator.simulated_board.SimulatedBoard") as board,
+        simulated_board(given),
+    ):
+        board.assert_called_once_with(network=NETWORKS["loaded"])
+
+
+def test_no_other_board_is_delayed() -> None:
+    with (
+        pytest.raises(RequestError, match="--network delays a simulated board"),
+        simulated_board(options("--network", "usb")),
+    ):
+        pytest.fail("there is nothing to delay")
 
 
 def test_a_replayed_board_plays_the_capture(capture_path: Callable[[str], Path]) -> None:

@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bela_module.clock.device_clock import DeviceClock, ProbeVerdict
+from bela_module.clock.device_clock import DeviceClock
+from bela_module.clock.misfits import ProbeVerdict
 from tests.support.synthetic_clock import Event, SyntheticLink, record
 
 JITTERS = {

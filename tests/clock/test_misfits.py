@@ -143,3 +143,12 @@ def test_what_irregular_ticks_missed_is_stated_while_in_doubt() -> None:
     assert record.extra_uncertainty_s == 0.0
     record.add_lag(lag(1, 0.1))
     assert record.extra_uncertainty_s == 0.5
+
+
+def test_replies_can_be_doubted_without_a_misfit() -> None:
+    record = MisfitRecord()
+    record.doubt()
+    assert record.in_doubt
+    for _ in range(20):
+        record.add_fit()
+    assert not record.in_doubt

@@ -34,7 +34,9 @@ def test_as_many_as_asked_for_must_be_alike(
         for number, tick in enumerate(ticks, 1):
             assert pending.take(listed(tick), float(number))
             if pending.answer.done():
-                assert pending.answer.result() == (listed(tick), float(number))
+                first = number - repeats + 1 if tick == ticks[number - repeats] else number
+                assert pending.answer.result() == (listed(tick), float(first))
+                assert pending.is_proven == (repeats > 1)
                 assert not pending.take(listed(tick), 0.0)
                 return number
         return None

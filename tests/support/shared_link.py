@@ -117,6 +117,7 @@ class _Play:
     was_proven = False
     last_sent_s = -np.inf
     previous: int | None = None  # tick of the last reply to this request
+    first_s = 0.0  # when the first of them with this very tick came
     alike = 0  # how many had this tick
 
     def reply(self, now_s: float) -> None:
@@ -153,8 +154,10 @@ class _Play:
             sent_s, due = self.pending
             alike = self.previous is not None and abs(tick - self.previous) <= link.burst
             self.alike = self.alike + 1 if alike else 1
+            if tick != self.previous or not alike:
+                self.first_s = now_s
             self.previous = tick
             if self.alike == due:
                 self.pending = self.previous = None
-                yield Event(now_s, sent_s, tick)
+                yield Event(self.first_s, sent_s, tick, is_proven=due > 1)
                 self.send_at(now_s + self.next_probe_in_s())

@@ -9,7 +9,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from bela_module.clock.device_clock import DeviceClock, ProbeVerdict
+from bela_module.clock.device_clock import DeviceClock
+from bela_module.clock.misfits import ProbeVerdict
 from bela_module.clock.timeline import Timeline
 
 _LONGEST_RUN_S = 1000.0
@@ -23,6 +24,7 @@ class Event(NamedTuple):
     at_s: float
     sent_s: float  # NaN for a block
     tick: int
+    is_proven: bool = False
 
     @property
     def is_probe(self) -> bool:
@@ -166,7 +168,10 @@ class SyntheticLink:
 
 @dataclass
 class Record:
-    """What a clock and a timeline made of a link: one entry per block that arrived."""
+    """What a clock and a timeline made of a link: one entry per block that arrived.
+
+    Without blocks there is one for each reply.
+    """
 
     clock: DeviceClock
     timeline: Timeline
@@ -205,7 +210,9 @@ def record(
     zero_s = link.start_s + 1.0
     for event in link.play(duration_s, lambda: clock.next_probe_in_s):
         if event.is_probe:
-            verdict = clock.add_probe(event.sent_s, event.at_s, event.tick, granularity)
+            verdict = clock.add_probe(
+                event.sent_s, event.at_s, event.tick, granularity, is_proven=event.is_proven
+            )
             verdicts[verdict] += 1
             if clock.ready:
                 timeline.steer(clock, event.tick)
@@ -213,16 +220,19 @@ def record(
                     ready_s, stated_at_ready_s = event.at_s - zero_s, clock.uncertainty_s
             if clock.rate_settled:
                 settled_s = min(settled_s, event.at_s - zero_s)
-        else:
+        if event.is_probe and link.block_ticks:
+            continue
+        if not event.is_probe:
             if clock.add_arrival(event.tick, event.at_s) and clock.ready:
                 timeline.steer(clock, event.tick)
             if timeline.started:
-                truth_s = float(link.true_time_s(event.tick))
-                stamp_s = float(timeline.stamps_s(np.array([event.tick]))[0])
-                error_s = clock.time_at(event.tick) - truth_s
                 clock.note_delay(event.tick, event.at_s)
-                timeline.compare(clock, event.tick)
-                stated_s = timeline.correction_s + clock.uncertainty_s
-                rows.append((event.at_s - zero_s, stamp_s - truth_s, error_s, stated_s))
+        if timeline.started:
+            truth_s = float(link.true_time_s(event.tick))
+            stamp_s = float(timeline.stamps_s(np.array([event.tick]))[0])
+            error_s = clock.time_at(event.tick) - truth_s
+            timeline.compare(clock, event.tick)
+            stated_s = timeline.correction_s + clock.uncertainty_s
+            rows.append((event.at_s - zero_s, stamp_s - truth_s, error_s, stated_s))
     table = np.reshape(np.array(rows), (-1, 4))
     return Record(clock, timeline, verdicts, *table.T, settled_s, ready_s, stated_at_ready_s)

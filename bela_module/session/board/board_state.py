@@ -11,7 +11,8 @@ from typing import Final
 import numpy as np
 
 from bela_module.clock.announced_rate import simple_rate_hz
-from bela_module.clock.device_clock import DeviceClock, ProbeVerdict
+from bela_module.clock.device_clock import DeviceClock
+from bela_module.clock.misfits import ProbeVerdict
 from bela_module.clock.timeline import Timeline
 from bela_module.connection.client_records import ListReply
 from bela_module.protocol.control_channel import VariableList
@@ -152,7 +153,11 @@ class BoardState:
         self.ended_monitors.clear()
         self.ending.intersection_update(v.name for v in listed.variables if v.watched)
         verdict = clock.add_probe(
-            reply.sent_s, reply.received_s, listed.tick, listed.tick_granularity
+            reply.sent_s,
+            reply.received_s,
+            listed.tick,
+            listed.tick_granularity,
+            is_proven=reply.is_proven,
         )
         if verdict is ProbeVerdict.RESTARTED:
             news = BoardNews.RESTARTED

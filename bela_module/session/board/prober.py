@@ -19,7 +19,8 @@ from bela_module.streams.sink import Sink
 
 logger = logging.getLogger(__name__)
 
-_ROUND_TRIPS_IN_DOUBT: Final = 2.0
+_ROUND_TRIPS_IN_DOUBT: Final = 4.0
+"""Replies to others seem faster than round trips are, and may wait on the board for one more."""
 
 
 @dataclass(slots=True)
@@ -89,7 +90,7 @@ class Prober:
         if last is not None and last.sent_s < client.unasked_s < math.inf:
             held_s = 0.0 if ACKNOWLEDGES_QUICKLY else DELAYED_ACKNOWLEDGEMENT_S
             if client.unasked_s - last.sent_s <= _ROUND_TRIPS_IN_DOUBT * clock.rtt_s + held_s:
-                clock.withdraw_last_lower_bound()
+                clock.withdraw_last_lower_bound(held_s)
         return clock.repeats
 
     async def measure(self, client: BoardClient, limit_s: float = CLOCK_READY_S) -> None:
