@@ -4,6 +4,10 @@
 processes of their own and is their client over TCP and LSL, as a lab would be. Each START is of
 another variable, so that each opens an outlet. ``--demo 10`` launches the module as often with the
 default sketch, and measures from START until each of its streams, the slow ones too, has a sample.
+
+``--round-trips`` measures instead how long the first sample takes from a START to an inlet that is
+found and opened meanwhile, on networks from 0 to 500 ms there and back: by a module that was just
+launched, and by one that has been connected for a while.
 """
 
 from __future__ import annotations
@@ -42,6 +46,8 @@ UnicastMinRTT = 0.2
 """
 TIMEOUT_S = 20.0
 N_DEMO_STREAMS = 7
+ROUND_TRIPS_MS = (0, 10, 50, 100, 500)
+CONNECTED_S = 8.0
 
 
 @contextmanager
@@ -188,6 +194,40 @@ def open_all() -> list[pylsl.StreamInlet]:
     return inlets
 
 
+def first_sample_s(delay_ms: float, connected_s: float) -> float:
+    """Launch a board and a module; return the seconds from START to the first sample pulled."""
+    simulator = ("bela_module.simulator", "--port", "0", "--sketch", "many")
+    with (
+        started(*simulator, "--delay-ms", str(delay_ms)) as board,
+        started("api.server", "--ip=127.0.0.1", "--port=0", f"--board=127.0.0.1:{board}") as port,
+    ):
+        client = PcommClient(port)
+        time.sleep(connected_s)
+        begun_s = time.perf_counter()
+        client.send('START|{"variables": "v0"}')
+        inlet = pylsl.StreamInlet(find("bela_v0"))
+        sample, _ = inlet.pull_sample(TIMEOUT_S)
+        took_s = time.perf_counter() - begun_s
+        if sample is None:
+            raise RuntimeError(f"no sample in {TIMEOUT_S} s")
+        client.ask("STOP")
+        inlet.close_stream()
+        client.close()
+    return took_s
+
+
+def round_trip_table(starts: int) -> None:
+    """Print the time to the first sample for each network, just launched and connected."""
+    print("| round trip ms | just launched: p50 s | max s | connected: p50 s | max s |")
+    print("|---|---|---|---|---|")
+    for round_trip_ms in ROUND_TRIPS_MS:
+        cells = []
+        for connected_s in (0.0, CONNECTED_S):
+            took_s = [first_sample_s(round_trip_ms / 2, connected_s) for _ in range(starts)]
+            cells += [f"{np.median(took_s):.2f}", f"{max(took_s):.2f}"]
+        print(f"| {round_trip_ms} | " + " | ".join(cells) + " |", flush=True)
+
+
 def main() -> int:
     """Measure, and print a table."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
@@ -195,10 +235,16 @@ def main() -> int:
     parser.add_argument("--demo", type=int, default=0, help="launches with the demo instead (0)")
     parser.add_argument("--delay-ms", type=float, default=0.0, help="network delay each way (0)")
     parser.add_argument("--jitter-ms", type=float, default=0.0, help="mean jitter each way (0)")
+    parser.add_argument(
+        "--round-trips", action="store_true", help="the first sample, on networks of 0 to 500 ms"
+    )
     options = parser.parse_args()
     folder = Path(tempfile.mkdtemp())
     (folder / "lsl_api.cfg").write_text(LSL_CONFIG, encoding="ascii")
     os.environ["LSLAPICFG"] = str(folder / "lsl_api.cfg")
+    if options.round_trips:
+        round_trip_table(options.starts)
+        return 0
     sketch = "simulation" if options.demo else "many"
     simulator = ("bela_module.simulator", "--port", "0", "--sketch", sketch)
     network = ("--delay-ms", str(options.delay_ms), "--jitter-ms", str(options.jitter_ms))
