@@ -152,12 +152,9 @@ class BoardState:
         self.decoder.describe(listed.variables)
         self.ended_monitors.clear()
         self.ending.intersection_update(v.name for v in listed.variables if v.watched)
+        times_s = reply.sent_s, reply.received_s
         verdict = clock.add_probe(
-            reply.sent_s,
-            reply.received_s,
-            listed.tick,
-            listed.tick_granularity,
-            is_proven=reply.is_proven,
+            *times_s, listed.tick, listed.tick_granularity, is_proven=reply.is_proven
         )
         if verdict is ProbeVerdict.RESTARTED:
             news = BoardNews.RESTARTED
