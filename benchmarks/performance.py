@@ -259,7 +259,8 @@ def main() -> None:
         if options.plot and lines and title == "Cost":
             plot(lines, options.plot)
     if options.write:
-        write_between_marks(options.write, "benchmarks/performance.py", written)
+        text = "\n".join(written).strip()
+        write_between_marks(options.write, text, "benchmarks/performance.py")
 
 
 if __name__ == "__main__":
