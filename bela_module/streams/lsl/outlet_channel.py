@@ -31,6 +31,8 @@ class ChannelState(Enum):
     """The outlet is being created: samples wait."""
     HOLDING = auto()
     """Nobody listens: the first samples of a run wait for a moment."""
+    RELEASING = auto()
+    """What was held is being pushed: what comes meanwhile goes behind it."""
     DELIVERING = auto()
     """Samples go into the outlet as they come."""
     FAILED = auto()
@@ -43,7 +45,8 @@ _C = ChannelState
 
 CHANNEL_TRANSITIONS: Final[Mapping[ChannelState, frozenset[ChannelState]]] = {
     _C.OPENING: frozenset({_C.HOLDING, _C.FAILED, _C.ENDED}),
-    _C.HOLDING: frozenset({_C.DELIVERING, _C.FAILED, _C.ENDED}),
+    _C.HOLDING: frozenset({_C.RELEASING, _C.FAILED, _C.ENDED}),
+    _C.RELEASING: frozenset({_C.DELIVERING, _C.FAILED, _C.ENDED}),
     _C.DELIVERING: frozenset({_C.HOLDING, _C.FAILED, _C.ENDED}),
     _C.FAILED: frozenset({_C.ENDED}),
     _C.ENDED: frozenset(),
@@ -171,8 +174,7 @@ class OutletChannel:
         now_s = self._now()
         if self.state is _C.HOLDING:
             if self._has_consumers() or (self._held and now_s > self._held_until_s):
-                self._machine.move_to(_C.DELIVERING)
-                self._push_held()
+                self._release()
             while self._held and not self._budget.allows_holding:
                 self._push(self._held.popleft())
         if self._unheard_since_s is not None:
@@ -180,6 +182,13 @@ class OutletChannel:
                 self._unheard_since_s = now_s
             elif now_s > self._unheard_since_s + UNHEARD_OUTLET_S:
                 self.end()
+
+    def _release(self) -> None:
+        """Push what is held, and only then let samples go straight in."""
+        self._machine.move_to(_C.RELEASING)
+        self._push_held()
+        if self.state is _C.RELEASING:
+            self._machine.move_to(_C.DELIVERING)
 
     def may_end(self) -> None:
         """Learn that its variables are gone: it ends when nobody has listened for a while."""

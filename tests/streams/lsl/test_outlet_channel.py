@@ -275,3 +275,25 @@ def test_nothing_goes_into_an_outlet_that_has_ended(scene: Scene) -> None:
     assert not scene.channel.push_now(samples(1))
     scene.channel.fail(RuntimeError("late"))
     assert scene.channel.state is ChannelState.ENDED
+
+
+def test_samples_do_not_overtake_what_was_held(scene: Scene) -> None:
+    """The session's thread may push while the worker's is in the middle of what was held."""
+    scene.channel.open()
+    scene.take(1)
+    scene.take(2)
+    overtaken: list[bool] = []
+    push = scene.outlet.push
+
+    def push_slowly(values: Array, stamps_s: Stamps) -> None:
+        overtaken.append(scene.channel.push_now(samples(3)))
+        push(values, stamps_s)
+
+    scene.outlet.push = push_slowly  # type: ignore[method-assign]
+    scene.outlet.consumers = True
+    scene.channel.check()
+    assert overtaken == [False, False]
+    assert scene.pushed == [1, 2]
+    scene.outlet.push = push  # type: ignore[method-assign]
+    assert scene.channel.push_now(samples(3))
+    assert scene.pushed == [1, 2, 3]
