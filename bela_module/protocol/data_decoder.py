@@ -62,6 +62,8 @@ class DataDecoder:
 
     def describe(self, variables: Sequence[Variable]) -> None:
         """Use a newer list of the board's variables."""
+        if len(variables) != len(self.variables):
+            self._headers.clear()
         self.variables = variables
 
     def restart(self) -> None:
@@ -88,7 +90,7 @@ class DataDecoder:
         header = self._headers.get(message)
         if header is None:
             header = parse_header(message)
-            if header is not None and len(self._headers) < _MAX_HEADERS:
+            if header is not None and header[0] < len(self.variables):
                 self._headers[message] = header
         return header
 
@@ -122,8 +124,6 @@ class DataDecoder:
                 counters.bad_frames += 1
         return Refusal(reason, detail)
 
-
-_MAX_HEADERS: Final = 4096
 
 _PAYLOAD_SIZES: Final = frozenset(
     {PAYLOAD_BYTES, *(TICK_BYTES + kind.dtype.itemsize for kind in ValueType)}
