@@ -235,7 +235,8 @@ class PromptDenseTracker(DenseTracker):
             return []
         n_lost = 0
         if isinstance(self._step, int) and not self._is_irregular:
-            n_lost = max((tick - self._given_tick - 1) // self._step, 0)
+            n_steps, off_grid = divmod(tick - self._given_tick, self._step)
+            n_lost = max(n_steps - 1, 0) if not off_grid else 0  # it was assigned otherwise
         first_tick = self._given_tick + 1
         return [self._gap(first_tick, max(first_tick, tick - 1), n_lost, GapReason.RECONNECTED)]
 

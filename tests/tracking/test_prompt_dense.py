@@ -106,6 +106,33 @@ def test_lost_single_values_are_counted_by_the_block(seed: int) -> None:
 
 @settings(max_examples=60, deadline=None, phases=PHASES)
 @given(seed=SEEDS)
+def test_disconnects_at_any_rates(seed: int) -> None:
+    """What comes singly keeps its tick over a disconnect; nothing comes twice or is invented."""
+    rng = Random(seed)
+    board = PromptBoard(spaced(rng, 2), sparse=False)
+    last = board.ticks[-1]
+    board.start(0, singly=True)
+    for _ in range(rng.randint(1, 3)):
+        board.advance(rng.randint(board.tick, last))
+        board.items += board.made.interrupted()
+        board.made.resume(2**62)
+        board.is_connected = False
+        board.advance(rng.randint(board.tick, last))
+        board.is_connected = True
+        board.monitor(0)
+        board.unwatch()
+        board.advance(rng.randint(board.tick, last))
+        start = board.tick + 1
+        board.made.resume(start)
+        board.watch(start)
+        board.monitor(2)
+        board.made.take_singles(from_start=True)
+    board.stop(max(board.tick, last - 1))
+    board.check(0, max(board.tick, last - 1), complete=False)
+
+
+@settings(max_examples=60, deadline=None, phases=PHASES)
+@given(seed=SEEDS)
 def test_disconnects_of_a_regular_variable_are_counted(seed: int) -> None:
     rng = Random(seed)
     step = rng.choice([9, 441, 16_000])
@@ -134,6 +161,31 @@ def test_disconnects_of_a_regular_variable_are_counted(seed: int) -> None:
     board.stop(end)
     board.check(7, end, complete=False)
     assert board.made.delivered + board.made.lost == len(board.assigned(7, end))
+
+
+def test_what_was_assigned_otherwise_meanwhile_is_not_counted_by_its_old_step() -> None:
+    """Nobody knows how many values a variable had that came back off its grid."""
+    ticks = [*range(0, 4400, 44), *range(5000, 400_001, 20_000)]
+    board = PromptBoard(ticks, sparse=False)
+    board.start(0, singly=True)
+    board.advance(4400)
+    assert board.made.step_ticks == 44
+    board.items += board.made.interrupted()
+    board.made.resume(2**62)
+    board.is_connected = False
+    board.advance(200_000)
+    board.is_connected = True
+    board.monitor(0)
+    board.unwatch()
+    start = board.tick + 1
+    board.made.resume(start)
+    board.watch(start)
+    board.monitor(2)
+    board.made.take_singles(from_start=True)
+    board.advance(300_000)
+    assert board.given[-1][0] > 200_000
+    assert board.made.lost == 0
+    assert [gap.reason for gap in board.gaps] == [GapReason.RECONNECTED]
 
 
 class TestPrompt:

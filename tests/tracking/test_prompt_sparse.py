@@ -111,6 +111,36 @@ def test_disconnects(seed: int) -> None:
     assert board.made.delivered + board.made.lost <= len(board.assigned(0, last))
 
 
+@pytest.mark.parametrize("sparse", [True, False])
+@settings(max_examples=60, deadline=None, phases=PHASES)
+@given(seed=SEEDS)
+def test_restarts_of_the_board(seed: int, *, sparse: bool) -> None:
+    """Ticks begin anew with each boot: of each the values are all there, once and in order."""
+    rng = Random(seed)
+    made, n_before = None, 0
+    for _ in range(rng.randint(2, 4)):
+        board = PromptBoard(spaced(rng, 2), sparse=sparse)
+        if made is not None:
+            board.made = made
+        made = board.made
+        last = board.ticks[-1]
+        first = rng.randint(0, min(500, last - 1))
+        board.start(first, singly=True)
+        board.advance(rng.randint(first, last))
+        if rng.random() < 0.5:  # the board ends without a word, and so does this boot
+            board.items += made.finish()
+            given, assigned = board.given, board.assigned(first, last)
+            assert given == assigned[: len(given)]
+            assert len(given) >= len(board.assigned(first, board.tick)) - 1
+        else:
+            end = rng.randint(board.tick, last)
+            board.stop(end)
+            given = board.given
+            assert given == board.assigned(first, end)
+        n_before += len(given)
+        assert (made.delivered, made.lost) == (n_before, 0)
+
+
 class TestPrompt:
     def test_each_value_comes_at_its_own_tick(self) -> None:
         board = PromptBoard(EVERY_10, sparse=True)
