@@ -153,11 +153,12 @@ def measure(client: PcommClient, starts: int) -> dict[str, list[float]]:
 def measure_demo(board: int, launches: int) -> dict[str, list[float]]:
     """Measure seconds from START to the first sample of the last of all streams of the demo."""
     times_s: dict[str, list[float]] = {
+        "START until answered": [],
         "START until all streams are found and opened": [],
         "START until each stream has a sample": [],
         "prepared: START until each stream has a sample": [],
     }
-    opened, unprepared, prepared = times_s.values()
+    answered, opened, unprepared, prepared = times_s.values()
     server = ("api.server", "--ip=127.0.0.1", "--port=0", f"--board=127.0.0.1:{board}")
     for _ in range(launches):
         for figures in (unprepared, prepared):
@@ -168,8 +169,9 @@ def measure_demo(board: int, launches: int) -> dict[str, list[float]]:
                     client.ask("PREPARE")
                     inlets = open_all()
                 begun_s = time.perf_counter()
-                client.send("START")
+                client.ask("START")
                 if figures is unprepared:
+                    answered.append(time.perf_counter() - begun_s)
                     inlets = open_all()
                     opened.append(time.perf_counter() - begun_s)
                 for inlet in inlets:
