@@ -10,6 +10,8 @@
     │   ├── ``NoReplyError``: it is connected but did not answer in time
     │   └── ``DisconnectedError``: the connection ended while it was needed
     ├── ``LibraryError``: a library that this package needs cannot be loaded
+    ├── ``ExtraMissingError``: a library of an extra, as of recordings, is not installed
+    ├── ``RecordingError``: an XDF file cannot be read, or has not what is asked for
     ├── ``CaptureError``: a recording of websocket traffic cannot be read
     └── ``StreamError``: samples, stamps or metadata that LSL must not be given
         └── ``IdentityTakenError``: another process publishes a stream of the same identity
@@ -154,6 +156,31 @@ class LibraryError(BelaError, ImportError):
             f"a library cannot be loaded: {self.cause}; install this package with pip again. On "
             "Windows LSL needs Microsoft's Visual C++ Redistributable and, on ARM, Python for x64"
         )
+
+
+class ExtraMissingError(BelaError, ImportError):
+    """A library that only some commands need is not installed.
+
+    Parameters
+    ----------
+    what : str
+        The library, and what it is for.
+    extra : str
+        The extra of this package that brings it.
+    """
+
+    def __init__(self, what: str, extra: str) -> None:
+        self.what = what
+        self.extra = extra
+        super().__init__(what, extra)
+
+    def __str__(self) -> str:
+        """Name the library and how to install it."""
+        return f"{self.what}, is not installed: pip install 'dp-bela[{self.extra}]'"
+
+
+class RecordingError(BelaError):
+    """An XDF recording that cannot be read, or has not what is asked for; names the file."""
 
 
 class CaptureError(BelaError):

@@ -11,7 +11,13 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from bela_module.cli import list_command, serve_command, simulate_command, stream_command
+from bela_module.cli import (
+    list_command,
+    report_command,
+    serve_command,
+    simulate_command,
+    stream_command,
+)
 from bela_module.server.process_io import report_error
 
 
@@ -27,6 +33,7 @@ class CliCommand:
 
 COMMANDS: Final = (
     CliCommand("stream", stream_command.main, "publish variables as LSL streams; the default"),
+    CliCommand("report", report_command.main, "say what an XDF recording proves"),
     CliCommand("list", list_command.main, "show the board's variables"),
     CliCommand("simulate", simulate_command.main, "run a simulated board for any Watcher client"),
     CliCommand("serve", serve_command.main, "wait for a control room's commands (PCOMMs)"),

@@ -1,0 +1,159 @@
+"""Recordings are read: whole ones, damaged ones, and those that are none."""
+
+from __future__ import annotations
+
+import gzip
+import logging
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from bela_module.errors import ExtraMissingError, RecordingError
+from bela_module.reports.recorded_stream import StreamRole
+from bela_module.reports.xdf_reader import read_recording
+from tests.support.recordings import BEGIN_S, MadeRecording, healthy, regular
+
+
+def test_all_of_it(tmp_path: Path) -> None:
+    made = healthy()
+    made.streams[0].input_delay_s = 0.003
+    recording = read_recording(made.write(tmp_path / "x.xdf"))
+    pot, touch, clock, events = recording.streams
+    assert recording.warnings == ()
+    assert (pot.name, pot.labels, pot.mode, pot.nominal_rate_hz) == (
+        "bela_pot1", ("pot1",), "dense", 1000.0,
+    )  # fmt: skip
+    assert pot.input_delay_s == 0.003
+    np.testing.assert_allclose(pot.stamps_s, regular(10_000), rtol=0, atol=1e-9)
+    assert pot.kept == touch.kept == ()
+    assert clock.role is StreamRole.CLOCK
+    assert clock.column(1).tolist() == [0.0004] * 10
+    assert events.texts == (("started",), ("stopped",))
+
+
+def test_columns_that_are_asked_for(tmp_path: Path) -> None:
+    made = MadeRecording()
+    rows = np.arange(30.0).reshape(10, 3)
+    rows[4, 2] = np.nan
+    made.samples("eeg", regular(10), rows=rows, labels=("a", "b", "c"))
+    path = made.write(tmp_path / "x.xdf")
+    asked: list[tuple[str, tuple[str, ...]]] = []
+
+    def keep(name: str, labels: tuple[str, ...]) -> tuple[int, ...]:
+        asked.append((name, labels))
+        return (2, 0)
+
+    (stream,) = read_recording(path, keep).streams
+    assert asked[0] == ("eeg", ("a", "b", "c"))
+    np.testing.assert_array_equal(stream.column(0), rows[:, 0])
+    np.testing.assert_array_equal(stream.column(2), rows[:, 2])
+    assert stream.n_not_numbers is not None
+    assert stream.n_not_numbers.tolist() == [0, 0, 1]
+
+
+def test_times_are_those_of_the_recording_computer(tmp_path: Path) -> None:
+    made = MadeRecording()
+    made.samples("elsewhere", regular(10), offset_s=100.0)
+    (stream,) = read_recording(made.write(tmp_path / "x.xdf")).streams
+    assert stream.stamps_s[0] == pytest.approx(BEGIN_S + 100)
+
+
+def test_stamps_are_not_smoothed(tmp_path: Path) -> None:
+    made = MadeRecording()
+    stamps_s = np.delete(regular(5000), np.arange(2000, 2100))
+    made.samples("bela_pot1", stamps_s)
+    (stream,) = read_recording(made.write(tmp_path / "x.xdf")).streams
+    np.testing.assert_allclose(stream.stamps_s, stamps_s, rtol=0, atol=1e-9)
+
+
+def test_a_stream_without_samples(tmp_path: Path) -> None:
+    made = MadeRecording()
+    made.samples("bela_pot1", regular(0), labels=("a", "b"))
+    made.events([])
+    pot, events = read_recording(made.write(tmp_path / "x.xdf"), lambda *_: (1,)).streams
+    assert pot.column(1).size == pot.stamps_s.size == 0
+    assert events.texts == ()
+
+
+def test_cut_short_what_is_whole_is_read(tmp_path: Path) -> None:
+    path = healthy().write(tmp_path / "x.xdf")
+    content = path.read_bytes()
+    path.write_bytes(content[: len(content) // 2])
+    recording = read_recording(path)
+    assert recording.streams[0].stamps_s.size == 2500
+    cut, killed = recording.warnings
+    assert "cut short or damaged" in cut
+    assert "did not end 4 of 4 streams properly" in killed
+
+
+@pytest.mark.parametrize("cut", [0, 100])
+def test_a_compressed_file(tmp_path: Path, cut: int) -> None:
+    content = gzip.compress(healthy().write(tmp_path / "x.xdf").read_bytes())
+    path = tmp_path / "x.xdfz"
+    path.write_bytes(content[: len(content) - cut])
+    recording = read_recording(path)
+    assert len(recording.streams) == 4
+    assert bool(recording.warnings) == bool(cut)
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        (None, "No such file"),
+        (b"", "is empty: nothing was recorded"),
+        (b"RIFF....", "is no XDF file"),
+        (b"XDF:", "no stream is in this file"),
+    ],
+)
+def test_what_is_no_recording(tmp_path: Path, content: bytes | None, words: str) -> None:
+    path = tmp_path / "x.xdf"
+    if content is not None:
+        path.write_bytes(content)
+    with pytest.raises(RecordingError, match=words) as raised:
+        read_recording(path)
+    assert str(path) in str(raised.value)
+
+
+def test_a_folder_is_no_recording(tmp_path: Path) -> None:
+    with pytest.raises(RecordingError, match="it is a folder"):
+        read_recording(tmp_path)
+
+
+def test_a_header_that_makes_no_sense_is_told(tmp_path: Path) -> None:
+    path = healthy().write(tmp_path / "x.xdf")
+    path.write_bytes(path.read_bytes().replace(b"float32", b"float99"))
+    with pytest.raises(RecordingError, match="cannot be read: "):
+        read_recording(path)
+
+
+def test_damaged_bytes_never_raise_anything_else(tmp_path: Path) -> None:
+    content = healthy(400).write(tmp_path / "x.xdf").read_bytes()
+    random = np.random.default_rng(7)
+    path = tmp_path / "damaged.xdf"
+    n_read = 0
+    for _ in range(150):
+        damaged = bytearray(content)
+        for at in random.integers(4, len(content), 3):
+            damaged[at] = random.integers(256)
+        path.write_bytes(damaged)
+        try:
+            read_recording(path)
+            n_read += 1
+        except RecordingError:
+            pass
+    assert n_read > 50
+
+
+def test_without_pyxdf(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "pyxdf", None)
+    with pytest.raises(ExtraMissingError, match=r"pip install 'dp-bela\[record\]'"):
+        read_recording(tmp_path / "x.xdf")
+
+
+def test_the_logger_is_left_as_it_was(tmp_path: Path) -> None:
+    logger = logging.getLogger("pyxdf")
+    before = logger.propagate, list(logger.handlers)
+    read_recording(healthy(400).write(tmp_path / "x.xdf"))
+    assert (logger.propagate, logger.handlers) == before
