@@ -4,21 +4,30 @@ from __future__ import annotations
 
 import argparse
 import json
+import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from bela_module.errors import BelaError
 from bela_module.server.process_io import guarded_output, print_out, report_error
 
 # All else is imported where it is used: --help answers at once.
 if TYPE_CHECKING:
+    from bela_module.reports.pulse_report import PulseReport
+    from bela_module.reports.recorded_stream import LoadedRecording
     from bela_module.reports.recording_report import RecordingReport
+
+_EDGES: Final = ("auto", "rising", "falling")
+_PIPE_COLUMNS: Final = 240  # where no terminal bounds the width, nothing is wrapped
 
 
 def main(arguments: Sequence[str]) -> int:
     """Report on a recording; return the exit status: 1 when it failed or cannot be read."""
-    options = _parser().parse_args(arguments)
+    parser = _parser()
+    options = parser.parse_args(arguments)
+    if bool(options.pulse) != bool(options.against):
+        parser.error("--pulse and --against belong together: two channels that saw the same pulse")
     try:
         report = _report(options)
         if options.json:
@@ -33,18 +42,39 @@ def main(arguments: Sequence[str]) -> int:
 
 
 def _report(options: argparse.Namespace) -> RecordingReport:
+    from bela_module.reports.channel_choice import channels_meant
     from bela_module.reports.recording_report import report_on, require_ours
     from bela_module.reports.xdf_reader import read_recording
 
-    report = report_on(read_recording(options.file))
+    choices = [choice for choice in (options.pulse, options.against) if choice]
+
+    def keep(name: str, source_id: str, labels: tuple[str, ...]) -> tuple[int, ...]:
+        meant = (channels_meant(choice, name, source_id, labels) for choice in choices)
+        return tuple(sorted({channel for channels in meant for channel in channels}))
+
+    recording = read_recording(options.file, keep)
+    report = report_on(recording, _pulses(recording, options) if choices else None)
     require_ours(report)
     return report
 
 
-def _print_text(report: RecordingReport) -> None:
-    """Print tables; where no terminal bounds the width, nothing is wrapped."""
-    import sys
+def _pulses(recording: LoadedRecording, options: argparse.Namespace) -> PulseReport:
+    from bela_module.reports.channel_choice import choose_channel
+    from bela_module.reports.pulse_edges import find_edges
+    from bela_module.reports.pulse_levels import EdgeDirection
+    from bela_module.reports.pulse_report import report_on_pulses
 
+    pulse = choose_channel(options.pulse, recording.streams)
+    against = choose_channel(options.against, recording.streams)
+    return report_on_pulses(
+        pulse,
+        against,
+        find_edges(pulse, EdgeDirection(options.pulse_edge)),
+        find_edges(against, EdgeDirection(options.against_edge)),
+    )
+
+
+def _print_text(report: RecordingReport) -> None:
     from rich.console import Console
 
     from bela_module.reports.text_report import render_report
@@ -56,15 +86,22 @@ def _print_text(report: RecordingReport) -> None:
         console.print(render_report(report))
 
 
-_PIPE_COLUMNS = 240
-
-
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="dp-bela report",
-        description="What an XDF recording proves: samples, gaps, stated uncertainty, events.",
-        epilog="The exit status is 1 when the verdict is fail, or when the file cannot be read.",
+        description="What an XDF recording proves: samples, gaps, stated uncertainty, events; and "
+        "the lag and jitter between two channels that saw the same pulses.",
+        epilog="CHANNEL is a label or a number from 0, as in --pulse bela_sync/0 --against "
+        "EEG/TRIG; STREAM/CHANNEL=TEXT takes only markers of that text. The exit status is 1 when "
+        "the verdict is fail, or when the file cannot be read.",
     )
     parser.add_argument("file", type=Path, metavar="FILE.xdf", help="what a recorder wrote")
+    channel = "STREAM/CHANNEL"
+    parser.add_argument("--pulse", metavar=channel, help="a channel that has pulses")
+    parser.add_argument("--against", metavar=channel, help="another one that has the same pulses")
+    parser.add_argument(
+        "--pulse-edge", choices=_EDGES, default="auto", help="which edge counts; default: the first"
+    )
+    parser.add_argument("--against-edge", choices=_EDGES, default="auto", help="the same there")
     parser.add_argument("--json", action="store_true", help="one JSON object, no table")
     return parser

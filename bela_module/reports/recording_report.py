@@ -13,6 +13,7 @@ from typing import Any
 from bela_module.errors import RecordingError
 from bela_module.reports.clock_account import ClockAccount, clock_account
 from bela_module.reports.event_markers import EventMarker, event_markers
+from bela_module.reports.pulse_report import PulseReport, judge_pulses, pulses_json
 from bela_module.reports.recorded_stream import LoadedRecording, RecordedStream, StreamRole
 from bela_module.reports.stream_account import StreamAccount, account_for
 from bela_module.reports.verdicts import (
@@ -43,6 +44,8 @@ class RecordingReport:
         Streams of other programs.
     findings : tuple of ReportFinding
         Reasons for the verdict.
+    pulses : PulseReport, optional
+        Of two channels that saw the same pulses, when they were asked for.
     """
 
     recording: LoadedRecording
@@ -51,6 +54,7 @@ class RecordingReport:
     events: tuple[EventMarker, ...]
     others: tuple[RecordedStream, ...]
     findings: tuple[ReportFinding, ...]
+    pulses: PulseReport | None = None
 
     @property
     def verdict(self) -> ReportVerdict:
@@ -73,13 +77,15 @@ class RecordingReport:
         return worst(one.verdict for one in self.findings if one.about == about)
 
 
-def report_on(recording: LoadedRecording) -> RecordingReport:
+def report_on(recording: LoadedRecording, pulses: PulseReport | None = None) -> RecordingReport:
     """Account for all streams of a recording.
 
     Parameters
     ----------
     recording : LoadedRecording
         As read by :func:`bela_module.reports.xdf_reader.read_recording`.
+    pulses : PulseReport, optional
+        The lag between two of its channels, if it is to be in the report.
     """
     findings = [ReportFinding(ReportVerdict.WARN, "the file", text) for text in recording.warnings]
     accounts: list[StreamAccount] = []
@@ -102,6 +108,7 @@ def report_on(recording: LoadedRecording) -> RecordingReport:
         findings.append(judge_events(board, bool(told_by), markers))
         clocks += [] if clock is None else [clock]
         events += markers
+    findings += [] if pulses is None else judge_pulses(pulses)
     return RecordingReport(
         recording=recording,
         streams=tuple(accounts),
@@ -109,18 +116,19 @@ def report_on(recording: LoadedRecording) -> RecordingReport:
         events=tuple(sorted(events, key=lambda marker: marker.stamp_s)),
         others=tuple(s for s in recording.streams if s.role is StreamRole.OTHER),
         findings=tuple(findings),
+        pulses=pulses,
     )
 
 
 def require_ours(report: RecordingReport) -> None:
-    """Refuse a recording that has no stream of this module.
+    """Refuse a recording that has no stream of this module, unless pulses were asked for.
 
     Raises
     ------
     RecordingError
         There is none; the message names what is there.
     """
-    if len(report.others) < len(report.recording.streams):
+    if report.pulses is not None or len(report.others) < len(report.recording.streams):
         return
     names = ", ".join(stream.name for stream in report.others[:8])
     raise RecordingError(
@@ -149,6 +157,7 @@ def as_json(report: RecordingReport) -> dict[str, Any]:
             {"name": one.name, "source_id": one.source_id, "samples": one.stamps_s.size}
             for one in report.others
         ],
+        "pulses": None if report.pulses is None else pulses_json(report.pulses, begins_s),
     }
 
 

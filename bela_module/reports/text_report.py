@@ -11,6 +11,8 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from bela_module.reports.pulse_report import PulseReport
+from bela_module.reports.recorded_stream import Floats
 from bela_module.reports.recording_report import RecordingReport
 from bela_module.reports.verdicts import ReportVerdict
 
@@ -21,6 +23,7 @@ _STYLES: Final = {
 }
 _MAX_BREAKS: Final = 10
 _MAX_EVENTS: Final = 30
+_MAX_TIMES: Final = 8
 
 
 def render_report(report: RecordingReport) -> RenderableType:
@@ -34,6 +37,8 @@ def render_report(report: RecordingReport) -> RenderableType:
     if report.others:
         named = ", ".join(f"{one.name} ({one.stamps_s.size})" for one in report.others)
         parts += [Text(), Text(f"other streams: {named}")]
+    if report.pulses is not None:
+        parts += [Text(), *_pulses(report.pulses, report.begins_s)]
     parts += [Text(), finding_table(report)]
     return Group(*parts)
 
@@ -130,6 +135,50 @@ def _events(report: RecordingReport) -> list[RenderableType]:
     if len(report.events) > _MAX_EVENTS:
         parts.append(Text(f"the first {_MAX_EVENTS} of {len(report.events)}; --json has all"))
     return parts
+
+
+def _pulses(pulses: PulseReport, begins_s: float) -> list[RenderableType]:
+    """Draw the lag between two channels."""
+    table = Table(box=None, pad_edge=False, show_header=False)
+    n_outliers = int(pulses.is_outlier.sum())
+    for what, text in (
+        (
+            "lag",
+            f"{1e3 * pulses.lag_s:+.3f} ms in the median: {pulses.against.title} is "
+            f"{'later' if pulses.lag_s >= 0 else 'earlier'} than {pulses.pulse.title}",
+        ),
+        ("drift", f"{pulses.drift_ppm:+.2f} ppm, {1e3 * pulses.change_s:+.3f} ms in all"),
+        (
+            "jitter",
+            f"{1e3 * pulses.jitter_s:.3f} ms (robust SD), 95 % within {1e3 * pulses.p95_s:.3f} ms, "
+            f"at most {1e3 * pulses.max_s:.3f} ms",
+        ),
+        ("resolution", f"{1e3 * pulses.resolution_s:.3f} ms, a sample of the slower channel"),
+        ("pulses", f"{pulses.match.first.size} matched, {n_outliers} of them outliers"),
+        *(
+            (
+                "unmatched",
+                f"{times_s.size} of {edges.times_s.size} of {chosen.title}{_at(times_s, begins_s)}",
+            )
+            for chosen, edges, times_s in zip(
+                (pulses.pulse, pulses.against),
+                (pulses.pulse_edges, pulses.against_edges),
+                pulses.unmatched_s,
+                strict=True,
+            )
+        ),
+        ("to do", pulses.advice),
+    ):
+        table.add_row(what, Text(text))
+    return [Text(f"pulses of {pulses.pulse.title} against {pulses.against.title}"), table]
+
+
+def _at(times_s: Floats, begins_s: float) -> str:
+    """List some times."""
+    if times_s.size == 0:
+        return ""
+    shown = ", ".join(f"{time_s - begins_s:.3f}" for time_s in times_s[:_MAX_TIMES])
+    return f", at {shown}{', ...' if times_s.size > _MAX_TIMES else ''} s"
 
 
 def finding_table(report: RecordingReport) -> Table:

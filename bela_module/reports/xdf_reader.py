@@ -28,14 +28,18 @@ from bela_module.errors import ExtraMissingError, RecordingError
 from bela_module.reports.recorded_stream import LoadedRecording, RecordedStream
 from bela_module.reports.xdf_chunks import MAGIC, PartsOfFile, WholeChunks, find_whole_chunks
 
-ChannelsToKeep: TypeAlias = Callable[[str, tuple[str, ...]], tuple[int, ...]]
-"""Takes a stream's name and the labels of its channels; gives the numbers of those to keep."""
+ChannelsToKeep: TypeAlias = Callable[[str, str, tuple[str, ...]], tuple[int, ...]]
+"""Takes a stream's name, identity and labels; gives the numbers of the channels to keep."""
 
 _KEPT_TYPE: Final = "Clock"
 _COMPRESSED: Final = (".xdfz", ".gz")
 
 
-def read_recording(path: Path, keep: ChannelsToKeep = lambda _name, _labels: ()) -> LoadedRecording:
+def _keep_none(_name: str, _source_id: str, _labels: tuple[str, ...]) -> tuple[int, ...]:
+    return ()
+
+
+def read_recording(path: Path, keep: ChannelsToKeep = _keep_none) -> LoadedRecording:
     """Read a recording; of a damaged one what can be read, with warnings.
 
     Parameters
@@ -198,7 +202,7 @@ def _kept(header: Any, keep: ChannelsToKeep) -> tuple[int, ...]:
     labels = _labels(header)
     if _text(header, "info", "type") == _KEPT_TYPE:
         return tuple(range(len(labels)))
-    return keep(_text(header, "info", "name"), labels)
+    return keep(_text(header, "info", "name"), _text(header, "info", "source_id"), labels)
 
 
 def _stream(raw: Any, taken: dict[int, _Taken], keep: ChannelsToKeep) -> RecordedStream:

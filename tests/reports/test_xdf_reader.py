@@ -39,14 +39,14 @@ def test_columns_that_are_asked_for(tmp_path: Path) -> None:
     rows[4, 2] = np.nan
     made.samples("eeg", regular(10), rows=rows, labels=("a", "b", "c"))
     path = made.write(tmp_path / "x.xdf")
-    asked: list[tuple[str, tuple[str, ...]]] = []
+    asked: list[tuple[str, str, tuple[str, ...]]] = []
 
-    def keep(name: str, labels: tuple[str, ...]) -> tuple[int, ...]:
-        asked.append((name, labels))
+    def keep(name: str, source_id: str, labels: tuple[str, ...]) -> tuple[int, ...]:
+        asked.append((name, source_id, labels))
         return (2, 0)
 
     (stream,) = read_recording(path, keep).streams
-    assert asked[0] == ("eeg", ("a", "b", "c"))
+    assert asked[0] == ("eeg", "bela:bela:simulation:eeg", ("a", "b", "c"))
     np.testing.assert_array_equal(stream.column(0), rows[:, 0])
     np.testing.assert_array_equal(stream.column(2), rows[:, 2])
     assert stream.n_not_numbers is not None

@@ -1,0 +1,248 @@
+"""Lag and jitter between two channels that saw the same pulses, and the delay to set. Pure.
+
+``lag = time in the second channel - time in the first one``: positive when the second channel,
+that of ``--against``, has the pulse later.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Any, Final
+
+import numpy as np
+
+from bela_module.errors import RecordingError
+from bela_module.reports.channel_choice import ChosenChannel
+from bela_module.reports.pulse_edges import PulseEdges
+from bela_module.reports.pulse_matching import PulseMatch, match_pulses
+from bela_module.reports.recorded_stream import Floats
+from bela_module.reports.verdicts import ReportFinding, ReportVerdict
+
+MIN_PULSES: Final = 3
+MATCHED_WARN_SHARE: Final = 0.9
+"""Share of the pulses of the shorter channel that have to be matched."""
+
+JITTER_WARN_S: Final = 0.002
+"""95 % of the lags have to be nearer to their line than this, or than two samples."""
+
+DRIFT_WARN_S: Final = 0.001
+"""Change of the lag over the recording from which on it is worth a warning."""
+
+MAX_INPUT_DELAY_S: Final = 1.0
+_OUTLIER_SPREADS: Final = 6.0
+_N_BINS: Final = 41
+_SIGMA: Final = 1.4826
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class PulseReport:
+    """Pulses of two channels, compared.
+
+    Attributes
+    ----------
+    pulse, against : ChosenChannel
+        Both channels.
+    pulse_edges, against_edges : PulseEdges
+        Their pulses.
+    match : PulseMatch
+        Which belong together.
+    """
+
+    pulse: ChosenChannel
+    against: ChosenChannel
+    pulse_edges: PulseEdges
+    against_edges: PulseEdges
+    match: PulseMatch
+
+    @property
+    def times_s(self) -> Floats:
+        """Times of the matched pulses in the first channel, shape (n_pairs,)."""
+        return self.pulse_edges.times_s[self.match.first]
+
+    @property
+    def lags_s(self) -> Floats:
+        """Lag of each matched pulse, shape (n_pairs,)."""
+        return self.against_edges.times_s[self.match.second] - self.times_s
+
+    @property
+    def residuals_s(self) -> Floats:
+        """How far each lag is from the line that they follow, shape (n_pairs,)."""
+        return self.lags_s - self.match.lag_at_s(self.times_s)
+
+    @property
+    def lag_s(self) -> float:
+        """Median of all lags."""
+        return float(np.median(self.lags_s))
+
+    @property
+    def drift_ppm(self) -> float:
+        """Change of the lag, in microseconds per second."""
+        return self.match.drift * 1e6
+
+    @property
+    def change_s(self) -> float:
+        """Change of the lag from the first matched pulse to the last."""
+        return self.match.drift * float(np.ptp(self.times_s))
+
+    @property
+    def jitter_s(self) -> float:
+        """Robust standard deviation of the lags around their line."""
+        return _SIGMA * float(np.median(np.abs(self.residuals_s)))
+
+    @property
+    def p95_s(self) -> float:
+        """95 % of the lags are nearer to their line than this."""
+        return float(np.quantile(np.abs(self.residuals_s), 0.95))
+
+    @property
+    def max_s(self) -> float:
+        """Largest distance of a lag from the line."""
+        return float(np.max(np.abs(self.residuals_s)))
+
+    @property
+    def resolution_s(self) -> float:
+        """Time between two samples of the slower channel."""
+        return max(self.pulse_edges.resolution_s, self.against_edges.resolution_s)
+
+    @property
+    def is_outlier(self) -> Any:
+        """Which pairs are far from the line, shape (n_pairs,) of bool."""
+        usual_s = max(_OUTLIER_SPREADS * self.jitter_s, self.resolution_s, 1e-4)
+        return np.abs(self.residuals_s) > usual_s
+
+    @property
+    def unmatched_s(self) -> tuple[Floats, Floats]:
+        """Times of the pulses of both channels that have no counterpart."""
+        return (
+            np.delete(self.pulse_edges.times_s, self.match.first),
+            np.delete(self.against_edges.times_s, self.match.second),
+        )
+
+    def histogram(self) -> tuple[Floats, Floats]:
+        """Count the lags: counts of shape (n_bins,) and borders in seconds of (n_bins + 1,)."""
+        counts, borders_s = np.histogram(self.lags_s, _N_BINS)
+        return counts.astype(np.float64), borders_s
+
+    @property
+    def input_delay_s(self) -> float | None:
+        """The ``board.input_delay_s`` that makes the lag zero, ``None`` when none does.
+
+        That of the board of the first channel, else of the second. It is subtracted from all
+        stamps of the board and can only make them earlier.
+        """
+        if self.pulse.stream.is_ours:
+            delay_s = self.pulse.stream.input_delay_s - self.lag_s
+        elif self.against.stream.is_ours:
+            delay_s = self.against.stream.input_delay_s + self.lag_s
+        else:
+            return None
+        return delay_s if 0 <= delay_s <= MAX_INPUT_DELAY_S else None
+
+    @property
+    def advice(self) -> str:
+        """What to do about the lag, in words."""
+        ours = self.pulse if self.pulse.stream.is_ours else self.against
+        other = self.against if ours is self.pulse else self.pulse
+        if not ours.stream.is_ours:
+            return "neither channel is a board's: nothing to set here"
+        board = ours.stream.board.split(":")[0]
+        if self.input_delay_s is None:
+            late_s = abs(self.lag_s)
+            return (
+                f"{other.title} is {1e3 * late_s:.3f} ms later than {ours.title}. No input_delay_s "
+                f"of the board {board!r} makes them equal, since it cannot make stamps later: "
+                f"subtract the delay from {other.stream.name}"
+            )
+        return (
+            f"to have the lag zero, set [board] input_delay_s = {self.input_delay_s:.6f} in the "
+            f"configuration of the board {board!r} (it was {ours.stream.input_delay_s:.6f}), if it "
+            f"is this board's converters that are late and not {other.stream.name} that is early"
+        )
+
+
+def report_on_pulses(
+    pulse: ChosenChannel, against: ChosenChannel, edges: PulseEdges, against_edges: PulseEdges
+) -> PulseReport:
+    """Compare the pulses of two channels.
+
+    Raises
+    ------
+    RecordingError
+        Too few pulses, or no lag under which they match.
+    """
+    for chosen, found in ((pulse, edges), (against, against_edges)):
+        if found.times_s.size < MIN_PULSES:
+            raise RecordingError(
+                f"{chosen.title} has {found.times_s.size} pulses; at least {MIN_PULSES} are needed"
+            )
+    match = match_pulses(edges.times_s, against_edges.times_s)
+    if match.first.size < MIN_PULSES:
+        raise RecordingError(
+            f"the {edges.times_s.size} pulses of {pulse.title} and the "
+            f"{against_edges.times_s.size} of {against.title} do not match: at most "
+            f"{match.first.size} have the same lag. Is it the right channel, and the right edge?"
+        )
+    return PulseReport(pulse, against, edges, against_edges, match)
+
+
+def judge_pulses(report: PulseReport) -> list[ReportFinding]:
+    """Judge the lag: whether it is one, constant, and of enough pulses."""
+    about = f"{report.pulse.title} and {report.against.title}"
+    n_pairs = report.match.first.size
+    n_least = min(report.pulse_edges.times_s.size, report.against_edges.times_s.size)
+    faults = []
+    if n_pairs < MATCHED_WARN_SHARE * n_least:
+        faults.append(f"only {n_pairs} of {n_least} pulses have a counterpart")
+    if report.p95_s > max(JITTER_WARN_S, 2 * report.resolution_s):
+        faults.append(f"the lag is uneven: 95 % within {1e3 * report.p95_s:.3f} ms of its line")
+    if abs(report.change_s) > max(DRIFT_WARN_S, report.resolution_s):
+        faults.append(
+            f"the lag drifts by {report.drift_ppm:+.2f} ppm, {1e3 * report.change_s:+.3f} ms in all"
+        )
+    if report.match.other_lags_s:
+        lags = ", ".join(f"{lag_s:g}" for lag_s in report.match.other_lags_s[:4])
+        faults.append(f"lags of {lags} s fit nearly as many pulses: send them at uneven intervals")
+    if faults:
+        return [ReportFinding(ReportVerdict.WARN, about, text) for text in faults]
+    text = f"{n_pairs} pulses, lag {1e3 * report.lag_s:.3f} ms, 95 % within "
+    text += f"{1e3 * report.p95_s:.3f} ms of it"
+    return [ReportFinding(ReportVerdict.OK, about, text)]
+
+
+def pulses_json(report: PulseReport, begins_s: float) -> dict[str, Any]:
+    """Give the comparison as an object for JSON; times are since ``begins_s``."""
+    counts, borders_s = report.histogram()
+    unmatched_s, unmatched_against_s = report.unmatched_s
+    return {
+        "pulse": _channel_json(report.pulse, report.pulse_edges),
+        "against": _channel_json(report.against, report.against_edges),
+        "matched": report.match.first.size,
+        "lag_s": report.lag_s,
+        "drift_ppm": report.drift_ppm,
+        "change_s": report.change_s,
+        "jitter_s": report.jitter_s,
+        "p95_s": report.p95_s,
+        "max_s": report.max_s,
+        "resolution_s": report.resolution_s,
+        "outliers": int(np.count_nonzero(report.is_outlier)),
+        "other_lags_s": list(report.match.other_lags_s),
+        "input_delay_s": report.input_delay_s,
+        "advice": report.advice,
+        "unmatched_at_s": (unmatched_s - begins_s).tolist(),
+        "unmatched_against_at_s": (unmatched_against_s - begins_s).tolist(),
+        "at_s": (report.times_s - begins_s).tolist(),
+        "lags_s": report.lags_s.tolist(),
+        "histogram": {"counts": counts.tolist(), "borders_s": borders_s.tolist()},
+    }
+
+
+def _channel_json(chosen: ChosenChannel, edges: PulseEdges) -> dict[str, Any]:
+    return {
+        "channel": chosen.title,
+        "pulses": edges.times_s.size,
+        "bounces": edges.n_bounces,
+        "method": edges.method.value,
+        "edges": edges.direction.value,
+        "resolution_s": edges.resolution_s if math.isfinite(edges.resolution_s) else None,
+    }
