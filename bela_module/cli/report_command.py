@@ -14,7 +14,7 @@ from bela_module.server.process_io import guarded_output, print_out, report_erro
 
 # All else is imported where it is used: --help answers at once.
 if TYPE_CHECKING:
-    from bela_module.reports.pulse_report import PulseReport
+    from bela_module.reports.pulses.pulse_report import PulseReport
     from bela_module.reports.recorded_stream import LoadedRecording
     from bela_module.reports.recording_report import RecordingReport
 
@@ -30,6 +30,10 @@ def main(arguments: Sequence[str]) -> int:
         parser.error("--pulse and --against belong together: two channels that saw the same pulse")
     try:
         report = _report(options)
+        if options.html is not None:
+            from bela_module.reports.html_report import write_html
+
+            write_html(report, options.html)
         if options.json:
             from bela_module.reports.recording_report import as_json, without_nan
 
@@ -42,7 +46,7 @@ def main(arguments: Sequence[str]) -> int:
 
 
 def _report(options: argparse.Namespace) -> RecordingReport:
-    from bela_module.reports.channel_choice import channels_meant
+    from bela_module.reports.pulses.channel_choice import channels_meant
     from bela_module.reports.recording_report import report_on, require_ours
     from bela_module.reports.xdf_reader import read_recording
 
@@ -59,10 +63,10 @@ def _report(options: argparse.Namespace) -> RecordingReport:
 
 
 def _pulses(recording: LoadedRecording, options: argparse.Namespace) -> PulseReport:
-    from bela_module.reports.channel_choice import choose_channel
-    from bela_module.reports.pulse_edges import find_edges
-    from bela_module.reports.pulse_levels import EdgeDirection
-    from bela_module.reports.pulse_report import report_on_pulses
+    from bela_module.reports.pulses.channel_choice import choose_channel
+    from bela_module.reports.pulses.pulse_edges import find_edges
+    from bela_module.reports.pulses.pulse_levels import EdgeDirection
+    from bela_module.reports.pulses.pulse_report import report_on_pulses
 
     pulse = choose_channel(options.pulse, recording.streams)
     against = choose_channel(options.against, recording.streams)
@@ -103,5 +107,6 @@ def _parser() -> argparse.ArgumentParser:
         "--pulse-edge", choices=_EDGES, default="auto", help="which edge counts; default: the first"
     )
     parser.add_argument("--against-edge", choices=_EDGES, default="auto", help="the same there")
+    parser.add_argument("--html", type=Path, metavar="OUT", help="a page with pictures, as well")
     parser.add_argument("--json", action="store_true", help="one JSON object, no table")
     return parser

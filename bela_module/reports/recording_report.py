@@ -13,7 +13,7 @@ from typing import Any
 from bela_module.errors import RecordingError
 from bela_module.reports.clock_account import ClockAccount, clock_account
 from bela_module.reports.event_markers import EventMarker, event_markers
-from bela_module.reports.pulse_report import PulseReport, judge_pulses, pulses_json
+from bela_module.reports.pulses.pulse_report import PulseReport, judge_pulses, pulses_json
 from bela_module.reports.recorded_stream import LoadedRecording, RecordedStream, StreamRole
 from bela_module.reports.stream_account import StreamAccount, account_for
 from bela_module.reports.verdicts import (

@@ -12,7 +12,8 @@ import pytest
 
 from bela_module.cli.command_line import main
 from tests.support.paths import ROOT
-from tests.support.recordings import MadeRecording, healthy, regular
+from tests.support.pulse_signals import ONSETS_S
+from tests.support.recordings import MadeRecording, healthy, regular, with_pulses
 
 
 def test_text_of_a_healthy_recording(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -83,3 +84,71 @@ def test_wrong_arguments_have_status_2(capsys: pytest.CaptureFixture[str]) -> No
         main(["report"])
     assert ended.value.code == 2
     assert "FILE.xdf" in capsys.readouterr().err
+
+
+# ---- pulses and pictures -----------------------------------------------------------------------
+
+PULSES = ["--pulse", "bela_sync/0", "--against", "EEG/TRIG"]
+
+
+def test_the_lag_between_two_channels(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    made = with_pulses(lag_s=0.03)
+    pulses = ["--pulse", "bela_sync/1", "--against", "EEG/TRIG"]
+    assert main(["report", str(made.write(tmp_path / "x.xdf")), "--json", *pulses]) == 0
+    whole = json.loads(capsys.readouterr().out)["pulses"]
+    assert whole["matched"] == ONSETS_S.size
+    assert whole["lag_s"] == pytest.approx(0.03, abs=0.002)
+    assert whole["pulse"]["channel"] == "bela_sync/sync"
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (PULSES, "bela_sync/ramp: no pulses are in its"),
+        (["--pulse", "bela_sync/7", "--against", "EEG/1"], "bela_sync has no such channel; it has"),
+        (["--pulse", "x/7", "--against", "EEG/1"], "is no channel of this recording"),
+    ],
+)
+def test_channels_without_pulses_are_told_in_one_line(
+    words: list[str], told: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["report", str(with_pulses().write(tmp_path / "x.xdf")), *words]) == 1
+    shown = capsys.readouterr()
+    assert shown.out == ""
+    (line,) = shown.err.splitlines()
+    assert told in line
+
+
+def test_the_edge_can_be_chosen(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = str(with_pulses(lag_s=0.0).write(tmp_path / "x.xdf"))
+    words = ["--pulse", "bela_sync/1", "--against", "EEG/1", "--against-edge", "falling", "--json"]
+    assert main(["report", path, *words]) == 0
+    whole = json.loads(capsys.readouterr().out)["pulses"]
+    assert whole["lag_s"] == pytest.approx(0.02, abs=0.002)
+    assert whole["against"]["edges"] == "falling"
+
+
+def test_pulses_of_others_need_no_board(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    made = with_pulses()
+    for stream in made.streams:
+        stream.source_id = stream.name
+    path = str(made.write(tmp_path / "x.xdf"))
+    assert main(["report", path, "--pulse", "bela_sync/1", "--against", "EEG/1"]) == 0
+    assert "neither channel is a board's" in capsys.readouterr().out
+
+
+def test_one_channel_is_not_enough(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main(["report", "x.xdf", "--pulse", "bela_sync/0"])
+    assert ended.value.code == 2
+    assert "--pulse and --against belong together" in capsys.readouterr().err
+
+
+def test_a_page_with_pictures(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    page = tmp_path / "x.html"
+    path = healthy(1000).write(tmp_path / "x.xdf")
+    assert main(["report", str(path), "--html", str(page)]) == 0
+    assert "<svg" in page.read_text(encoding="utf-8")
+    assert main(["report", str(path), "--html", str(path)]) == 1
+    (line,) = capsys.readouterr().err.splitlines()
+    assert "is the recording itself" in line

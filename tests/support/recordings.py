@@ -11,8 +11,14 @@ from xml.sax.saxutils import escape
 import numpy as np
 from numpy.typing import NDArray
 
+from bela_module.reports.pulses.channel_choice import choose_channel
+from bela_module.reports.pulses.pulse_edges import find_edges
+from bela_module.reports.pulses.pulse_report import report_on_pulses
+from bela_module.reports.recording_report import RecordingReport, report_on
+from bela_module.reports.xdf_reader import read_recording
 from bela_module.streams.clock_plan import CLOCK_UNITS
 from benchmarks.xdf_file import XdfFile
+from tests.support.pulse_signals import ENDS_S, pulses
 
 BEGIN_S = 5000.0
 RATE_HZ = 1000.0
@@ -114,3 +120,31 @@ def healthy(n_samples: int = 10_000) -> MadeRecording:
     made.clock(regular(n_samples // 1000, 1.0), np.full(n_samples // 1000, 0.0004))
     made.events([(BEGIN_S - 0.01, "started"), (float(stamps_s[-1]) + 0.01, "stopped")])
     return made
+
+
+def with_pulses(lag_s: float = 0.03, eeg_rate_hz: float = 500.0) -> MadeRecording:
+    """Make a healthy recording with pulses that an EEG amplifier stamps later by a lag."""
+    made = healthy(1000)
+    for name, label, rate_hz, late_s in (
+        ("bela_sync", "sync", 2000.0, 0.0),
+        ("EEG", "TRIG", eeg_rate_hz, lag_s),
+    ):
+        true_s = np.arange(0, ENDS_S, 1 / rate_hz)
+        rows = np.zeros((true_s.size, 2))
+        rows[:, 1] = pulses(true_s)
+        more = {} if late_s == 0 else {"source_id": "eeg-1", "content_type": "EEG"}
+        labels = ("ramp", label)
+        stamps_s = BEGIN_S + true_s + late_s
+        made.samples(name, stamps_s, rows=rows, labels=labels, rate_hz=rate_hz, **more)
+    return made
+
+
+def pulses_of(
+    path: Path, pulse: str = "bela_sync/sync", against: str = "EEG/TRIG"
+) -> RecordingReport:
+    """Report on a recording and the pulses in it, as the command does."""
+    recording = read_recording(path, lambda _name, _source_id, labels: tuple(range(len(labels))))
+    first = choose_channel(pulse, recording.streams)
+    second = choose_channel(against, recording.streams)
+    pulses_found = report_on_pulses(first, second, find_edges(first), find_edges(second))
+    return report_on(recording, pulses_found)

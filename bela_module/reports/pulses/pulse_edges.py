@@ -15,8 +15,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bela_module.errors import RecordingError
-from bela_module.reports.channel_choice import ChosenChannel
-from bela_module.reports.pulse_levels import EdgeDirection, EdgeMethod, PulseLevels, find_levels
+from bela_module.reports.pulses.channel_choice import ChosenChannel
+from bela_module.reports.pulses.pulse_levels import (
+    EdgeDirection,
+    EdgeMethod,
+    PulseLevels,
+    find_levels,
+)
 from bela_module.reports.recorded_stream import Floats
 
 _HYSTERESIS: Final = 0.15

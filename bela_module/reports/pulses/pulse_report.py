@@ -13,9 +13,9 @@ from typing import Any, Final
 import numpy as np
 
 from bela_module.errors import RecordingError
-from bela_module.reports.channel_choice import ChosenChannel
-from bela_module.reports.pulse_edges import PulseEdges
-from bela_module.reports.pulse_matching import PulseMatch, match_pulses
+from bela_module.reports.pulses.channel_choice import ChosenChannel
+from bela_module.reports.pulses.pulse_edges import PulseEdges
+from bela_module.reports.pulses.pulse_matching import PulseMatch, match_pulses
 from bela_module.reports.recorded_stream import Floats
 from bela_module.reports.verdicts import ReportFinding, ReportVerdict
 

@@ -23,6 +23,7 @@ _SEPARATION: Final = 5.0
 _MIN_DUTY: Final = 0.05
 _NOISE_MARGIN: Final = 6.0
 _ROUNDS: Final = 50
+_MANY_VALUES: Final = 500_000
 _LIKE_EACH_OTHER: Final = 0.5
 
 
@@ -72,7 +73,16 @@ def find_levels(values: Floats) -> PulseLevels | None:
     """
     if values.size < 2:
         return None
-    return _two_levels(values) or _excursions(values, EdgeMethod.EXCURSIONS) or _steps(values)
+    return (
+        _two_levels(_thinned(values))
+        or _excursions(values, EdgeMethod.EXCURSIONS)
+        or _steps(values)
+    )
+
+
+def _thinned(values: Floats) -> Floats:
+    """Take some of very many values, for medians."""
+    return values[:: max(1, values.size // _MANY_VALUES)]
 
 
 def _spread(values: Floats) -> float:
@@ -100,8 +110,9 @@ def _two_levels(values: Floats) -> PulseLevels | None:
 
 def _excursions(values: Floats, method: EdgeMethod) -> PulseLevels | None:
     """Look at the height of each excursion from the median."""
-    rest = float(np.median(values))
-    margin = _NOISE_MARGIN * _spread(values)
+    some = _thinned(values)
+    rest = float(np.median(some))
+    margin = _NOISE_MARGIN * _spread(some)
     upward, downward = _heights(values - rest, margin), _heights(rest - values, margin)
     up, down = _typical(upward), _typical(downward)
     if up == down == 0:

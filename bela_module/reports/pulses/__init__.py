@@ -1,0 +1,1 @@
+"""Sync pulses in two channels of a recording: which belong together, lag and jitter. Pure."""

@@ -1,0 +1,99 @@
+"""Pulses are matched under any lag and drift, with missing, extra and displaced ones."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from bela_module.reports.pulses.pulse_matching import fit_line, match_pulses
+from tests.support.pulse_signals import Floats
+
+
+def spoiled(times_s: Floats, random: np.random.Generator, missing: float, extra: float) -> Floats:
+    kept = times_s[random.random(times_s.size) >= missing]
+    more = random.uniform(times_s[0], times_s[-1], int(extra * times_s.size))
+    return np.sort(np.concatenate([kept, more]))
+
+
+@given(
+    n=st.integers(12, 300),
+    lag_s=st.floats(-6, 6),
+    drift_ppm=st.floats(-500, 500),
+    jitter_s=st.sampled_from([0.0, 0.0001, 0.005]),
+    missing=st.floats(0, 0.15),
+    extra=st.floats(0, 0.15),
+    seed=st.integers(0, 2**31),
+)
+@settings(max_examples=80)
+def test_the_lag_is_found(
+    n: int, lag_s: float, drift_ppm: float, jitter_s: float, missing: float, extra: float, seed: int
+) -> None:
+    random = np.random.default_rng(seed)
+    true_s = 1000 + np.cumsum(random.uniform(0.6, 1.4, n))
+    middle_s = (true_s[0] + true_s[-1]) / 2
+    seen_s = true_s + lag_s + drift_ppm * 1e-6 * (true_s - middle_s)
+    seen_s = np.sort(seen_s + random.normal(0, jitter_s, n))
+    first_s = spoiled(true_s, random, missing, extra)
+    match = match_pulses(first_s, spoiled(seen_s, random, missing, extra))
+    (found_s,) = match.lag_at_s(np.array([middle_s]))
+    # the mean of so many pulses is known to this, five times over
+    assert abs(found_s - lag_s) < 1e-4 + 5 * jitter_s / np.sqrt(n * (1 - missing) ** 2)
+    assert match.first.size >= 0.9 * (1 - missing) ** 2 * n - 3 * np.sqrt(n * 0.3)
+    assert np.unique(match.first).size == np.unique(match.second).size == match.first.size
+    assert (np.diff(match.second) > 0).all()
+
+
+@pytest.mark.parametrize("lag_s", [-0.3, 0.0, 0.02, 0.4])
+def test_of_even_intervals_the_smallest_lag_is_taken_and_the_others_told(lag_s: float) -> None:
+    random = np.random.default_rng(4)
+    true_s = np.arange(120.0)
+    match = match_pulses(spoiled(true_s, random, 0.1, 0), spoiled(true_s + lag_s, random, 0.1, 0))
+    assert match.lag_s == pytest.approx(lag_s, abs=1e-9)
+    assert any(abs(other - lag_s - 1) < 0.02 for other in match.other_lags_s)
+    assert any(abs(other - lag_s + 1) < 0.02 for other in match.other_lags_s)
+
+
+def test_uneven_intervals_leave_no_other_lag() -> None:
+    true_s = np.cumsum(np.random.default_rng(5).uniform(0.6, 1.4, 100))
+    match = match_pulses(true_s, true_s + 3.21)
+    assert match.lag_s == pytest.approx(3.21)
+    assert match.other_lags_s == ()
+
+
+def test_pulses_far_apart_in_hours_with_a_drift() -> None:
+    random = np.random.default_rng(6)
+    true_s = np.cumsum(random.uniform(0.8, 1.2, 20_000))
+    seen_s = spoiled(true_s * (1 + 300e-6) + 2.345, random, 0.05, 0.02)
+    match = match_pulses(true_s, seen_s)
+    assert match.drift * 1e6 == pytest.approx(300, abs=0.01)
+    assert match.lag_s - match.drift * match.at_s == pytest.approx(2.345, abs=1e-4)
+    assert match.first.size > 18_800
+
+
+def test_some_pulses_displaced_do_not_move_the_rest() -> None:
+    true_s = np.cumsum(np.random.default_rng(7).uniform(0.6, 1.4, 100))
+    seen_s = true_s + 0.5
+    seen_s[::10] += 0.04
+    match = match_pulses(true_s, seen_s)
+    assert match.lag_at_s(true_s) == pytest.approx(np.full(100, 0.5), abs=1e-4)
+    assert match.first.size == 100
+
+
+def test_nothing_in_common() -> None:
+    assert match_pulses(np.arange(10.0), 1e6 + np.arange(10.0)).first.size == 0
+    assert match_pulses(np.array([1.0]), np.array([1.5])).first.size == 1
+
+
+def test_a_line_through_points_with_outliers() -> None:
+    since_s = np.linspace(-50, 50, 201)
+    lags_s = 0.2 + 1e-4 * since_s
+    lags_s[::4] += 0.5
+    lag_s, drift, spread_s = fit_line(since_s, lags_s)
+    assert (lag_s, drift) == pytest.approx((0.2, 1e-4), abs=1e-7)
+    assert spread_s < 1e-6
+
+
+def test_of_few_points_the_line_is_level() -> None:
+    assert fit_line(np.arange(3.0), np.array([1.0, 2.0, 4.0]))[:2] == (2.0, 0.0)

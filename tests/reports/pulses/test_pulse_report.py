@@ -1,0 +1,189 @@
+"""Lag, drift and jitter between two channels, and the input delay to set."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from bela_module.errors import RecordingError
+from bela_module.reports.pulses.channel_choice import ChosenChannel
+from bela_module.reports.pulses.pulse_edges import find_edges
+from bela_module.reports.pulses.pulse_report import (
+    PulseReport,
+    judge_pulses,
+    pulses_json,
+    report_on_pulses,
+)
+from bela_module.reports.recording_report import without_nan
+from bela_module.reports.verdicts import ReportVerdict
+from tests.support.pulse_signals import ENDS_S, ONSETS_S, channel, markers, pulses
+
+FAST_HZ = 5000.0
+BOARD = {"source_id": "bela:left:p:bela_sync"}
+
+
+def seen(rate_hz: float, lag_s: float = 0.0, drift_ppm: float = 0.0, **more: Any) -> ChosenChannel:
+    """Make a regular channel that has the pulses later by a lag, in stamps that drift."""
+    true_s = np.arange(0, ENDS_S, 1 / rate_hz)
+    middle_s = (ONSETS_S[0] + ONSETS_S[-1]) / 2
+    stamps_s = true_s + lag_s + drift_ppm * 1e-6 * (true_s - middle_s)
+    onsets_s = more.pop("onsets_s", ONSETS_S)
+    return channel(stamps_s, pulses(true_s, onsets_s=onsets_s), rate_hz, **more)
+
+
+def compared(pulse: ChosenChannel, against: ChosenChannel) -> PulseReport:
+    return report_on_pulses(pulse, against, find_edges(pulse), find_edges(against))
+
+
+@given(
+    rate_hz=st.sampled_from([250.0, 512.0, 1000.0, 2048.0]),
+    lag_s=st.floats(-4, 4),
+    drift_ppm=st.floats(-300, 300),
+    seed=st.integers(0, 2**31),
+)
+@settings(max_examples=25)
+def test_the_lag_is_right_to_a_sample_of_the_slower_channel(
+    rate_hz: float, lag_s: float, drift_ppm: float, seed: int
+) -> None:
+    random = np.random.default_rng(seed)
+    kept_s = ONSETS_S[random.random(ONSETS_S.size) > 0.1]
+    more_s = random.uniform(ONSETS_S[0], ONSETS_S[-1], 3)
+    others_s = np.sort(np.concatenate([kept_s, more_s]))
+    report = compared(seen(FAST_HZ), seen(rate_hz, lag_s, drift_ppm, onsets_s=others_s))
+    middle_s = np.array([(ONSETS_S[0] + ONSETS_S[-1]) / 2])
+    assert abs(float(report.match.lag_at_s(middle_s)[0]) - lag_s) < max(1e-4, 1 / rate_hz)
+    assert abs(report.drift_ppm - drift_ppm) < 3e6 / rate_hz / np.ptp(ONSETS_S)
+    assert report.p95_s < 1 / rate_hz
+    assert report.match.first.size >= kept_s.size - 4
+
+
+def test_two_fast_channels_to_a_tenth_of_a_millisecond() -> None:
+    report = compared(seen(22050.0, **BOARD), seen(44100.0, 0.0123))
+    assert report.lag_s == pytest.approx(0.0123, abs=5e-5)
+    assert report.max_s < 5e-5
+    assert abs(report.drift_ppm) < 2
+    assert [times_s.size for times_s in report.unmatched_s] == [0, 0]
+    (finding,) = judge_pulses(report)
+    assert finding.verdict is ReportVerdict.OK
+    assert finding.text.startswith("40 pulses, lag 12.3")
+
+
+def test_markers_against_a_channel() -> None:
+    flashes = markers(ONSETS_S + 0.03, ["flash"] * ONSETS_S.size)
+    report = compared(seen(1000.0, **BOARD), flashes)
+    assert report.lag_s == pytest.approx(0.03, abs=0.0005)
+    assert report.resolution_s == pytest.approx(0.001)
+
+
+def test_missing_extra_and_displaced_pulses_are_told_apart() -> None:
+    onsets_s = np.delete(ONSETS_S, [3, 20])
+    onsets_s[10] += 0.05
+    onsets_s = np.sort(np.append(onsets_s, ONSETS_S[5] + 0.3))
+    report = compared(seen(FAST_HZ), seen(FAST_HZ, 0.2, onsets_s=onsets_s))
+    missing_s, extra_s = report.unmatched_s
+    assert missing_s == pytest.approx(ONSETS_S[[3, 20]], abs=1e-4)
+    assert extra_s == pytest.approx([ONSETS_S[5] + 0.5], abs=1e-4)
+    assert report.is_outlier.sum() == 1
+    assert report.lag_s == pytest.approx(0.2, abs=1e-4)
+
+
+# ---- the input delay ---------------------------------------------------------------------------
+
+
+def test_a_board_that_is_late_gets_a_delay_to_subtract() -> None:
+    """The board's stamps are 5 ms late: 5 ms more are to be subtracted from them."""
+    late = seen(FAST_HZ, 0.005, **BOARD, input_delay_s=0.001)
+    report = compared(late, seen(FAST_HZ))
+    assert report.lag_s == pytest.approx(-0.005, abs=1e-4)
+    assert report.input_delay_s == pytest.approx(0.006, abs=1e-4)
+    assert "[board] input_delay_s = 0.00" in report.advice
+    assert "board 'left' (it was 0.001000)" in report.advice
+    other_way = compared(seen(FAST_HZ), late)
+    assert other_way.input_delay_s == pytest.approx(0.006, abs=1e-4)
+
+
+def test_with_the_delay_set_the_lag_is_zero() -> None:
+    before = compared(seen(FAST_HZ, 0.005, **BOARD), seen(FAST_HZ))
+    delay_s = before.input_delay_s
+    assert delay_s is not None
+    after = compared(seen(FAST_HZ, 0.005 - delay_s, **BOARD, input_delay_s=delay_s), seen(FAST_HZ))
+    assert after.lag_s == pytest.approx(0, abs=1e-5)
+    assert after.input_delay_s == pytest.approx(delay_s, abs=1e-5)
+
+
+def test_no_delay_makes_a_board_later() -> None:
+    report = compared(seen(FAST_HZ, **BOARD), seen(FAST_HZ, 0.02))
+    assert report.input_delay_s is None
+    assert "s/c is 20.0" in report.advice
+    assert "subtract the delay from s" in report.advice
+
+
+def test_without_a_board_there_is_nothing_to_set() -> None:
+    report = compared(seen(1000.0), seen(1000.0, 0.1))
+    assert report.input_delay_s is None
+    assert report.advice == "neither channel is a board's: nothing to set here"
+
+
+# ---- verdicts ----------------------------------------------------------------------------------
+
+
+def uneven(jitter_s: float) -> ChosenChannel:
+    random = np.random.default_rng(8)
+    return markers(ONSETS_S + random.normal(0, jitter_s, ONSETS_S.size), ["x"] * ONSETS_S.size)
+
+
+DISPLACED_S = ONSETS_S[::2] + 0.31 * (ONSETS_S[::2] > 40)
+EVEN = markers(np.arange(40.0), ["x"] * 40)
+
+
+@pytest.mark.parametrize(
+    ("pulse", "against", "words"),
+    [
+        (seen(FAST_HZ), uneven(0.01), "the lag is uneven: 95 % within"),
+        (seen(FAST_HZ), seen(FAST_HZ, 0, 100.0), "the lag drifts by +100.0"),
+        (seen(FAST_HZ), seen(FAST_HZ, onsets_s=DISPLACED_S), "only"),
+        (EVEN, EVEN, "uneven inter"),
+    ],
+)
+def test_faults(pulse: ChosenChannel, against: ChosenChannel, words: str) -> None:
+    found = judge_pulses(compared(pulse, against))
+    assert {one.verdict for one in found} == {ReportVerdict.WARN}
+    assert any(words in one.text for one in found), found
+
+
+def few(n: int, begin_s: float = 0.0) -> ChosenChannel:
+    return markers(begin_s + ONSETS_S[:n], ["x"] * n)
+
+
+def test_too_few_pulses() -> None:
+    with pytest.raises(RecordingError, match="m/text has 2 pulses; at least 3 are needed"):
+        compared(few(30), few(2))
+
+
+def test_pulses_that_do_not_match() -> None:
+    with pytest.raises(RecordingError, match="do not match: at most 0 have the same lag"):
+        compared(few(30), few(30, 1e5))
+
+
+def test_json() -> None:
+    report = compared(seen(FAST_HZ, **BOARD), seen(1000.0, -0.1))
+    whole = json.loads(json.dumps(without_nan(pulses_json(report, 5.0)), allow_nan=False))
+    assert whole["matched"] == len(whole["lags_s"]) == len(whole["at_s"]) == ONSETS_S.size
+    assert whole["at_s"][0] == pytest.approx(ONSETS_S[0] - 5, abs=1e-4)
+    assert sum(whole["histogram"]["counts"]) == ONSETS_S.size
+    assert whole["pulse"]["method"] == "excursions"
+    assert whole["input_delay_s"] == pytest.approx(0.1, abs=1e-3)
+
+
+def test_times_of_a_histogram_of_equal_lags() -> None:
+    report = compared(few(30), few(30))
+    counts, borders_s = report.histogram()
+    assert counts.sum() == 30
+    assert np.isfinite(borders_s).all()
+    assert replace(report).jitter_s == 0.0
