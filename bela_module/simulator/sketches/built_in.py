@@ -24,6 +24,7 @@ from bela_module.simulator.sketches.signals import (
     potentiometer,
     ramp,
     sine,
+    sync_pulse,
     thermometer,
     true_time,
 )
@@ -93,6 +94,14 @@ _SKETCHES: Final = (
         _POTS,
         tick_rate_hz=22050.0,
         burst_ticks=8,
+    ),
+    Sketch(
+        "sync-pulse",
+        "a pulse a second, as written to an output and as an input reads it two blocks later",
+        (
+            SketchVariable("sync", _C, sync_pulse()),
+            SketchVariable("sync_in", _C, sync_pulse(delay_ticks=32)),
+        ),
     ),
     Sketch(
         "alltypes",

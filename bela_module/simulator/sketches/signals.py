@@ -75,6 +75,26 @@ def potentiometer(seed: int) -> Signal:
     return signal
 
 
+def sync_pulse(delay_ticks: int = 0, rate_hz: float = 44100.0) -> Signal:
+    """Make pulses of 10 ms, one in each second, at uneven intervals of 0.6 s to 1.4 s.
+
+    Parameters
+    ----------
+    delay_ticks : int
+        How much later they are, as what an input reads back from an output.
+    rate_hz : float
+        Ticks a second.
+    """
+    slot_ticks, pulse_ticks = round(rate_hz), round(0.01 * rate_hz)
+
+    def signal(ticks: Ticks, _times_s: Times) -> NDArray[Any]:
+        slots, since = np.divmod(ticks - delay_ticks, slot_ticks)
+        onsets = (0.4 * slot_ticks * uniform_noise(slots, seed=11)).astype(np.int64)
+        return ((since >= onsets) & (since < onsets + pulse_ticks)).astype(np.int64)
+
+    return signal
+
+
 def thermometer(ticks: Ticks, times_s: Times) -> NDArray[Any]:
     """Return a slowly changing skin temperature in degrees Celsius."""
     return 33.0 + 0.4 * np.sin(2 * np.pi * times_s / 60) + 0.02 * uniform_noise(ticks, 7)
