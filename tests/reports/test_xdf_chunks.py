@@ -5,11 +5,10 @@ from __future__ import annotations
 import io
 import struct
 
-import numpy as np
 import pytest
 import pyxdf
 
-from bela_module.reports.xdf_chunks import PartsOfFile, find_whole_chunks
+from bela_module.reports.xdf_chunks import find_whole_chunks
 from tests.support.recordings import healthy
 
 BOUNDARY = bytes.fromhex("43A546DCCBF5410FB30ED5467383CBE4")
@@ -21,24 +20,27 @@ def content(tmp_path_factory: pytest.TempPathFactory) -> bytes:
 
 
 def readable(content: bytes) -> bytes:
-    file = io.BytesIO(content)
-    return io.BufferedReader(PartsOfFile(file, find_whole_chunks(file).parts)).read()
+    chunks = find_whole_chunks(io.BytesIO(content)).chunks
+    return b"XDF:" + b"".join(content[chunk.begin : chunk.end] for chunk in chunks)
 
 
 def test_a_whole_file(content: bytes) -> None:
     found = find_whole_chunks(io.BytesIO(content))
-    assert found.parts == [(0, len(content))]
     assert found.n_damaged_bytes == 0
-    assert found.streams == found.ended == {1, 2, 3, 4}
+    assert found.headers.keys() == found.ended == {1, 2, 3, 4}
+    assert "<name>bela_pot1</name>" in found.headers[1]
     assert readable(content) == content
+    for one in found.chunks:
+        assert content[one.begin] == 4
+        assert one.content - one.begin == (11 if one.stream else 7)
 
 
 def test_cut_at_any_byte_it_is_a_beginning_that_pyxdf_reads(content: bytes) -> None:
     ends = set()
     for size in range(4, len(content)):
         found = find_whole_chunks(io.BytesIO(content[:size]))
-        ((begin, end),) = found.parts
-        assert begin == 0
+        end = found.chunks[-1].end if found.chunks else 4
+        assert readable(content[:size]) == content[:end]
         assert end + found.n_damaged_bytes == size
         ends.add(end)
     for end in ends:
@@ -62,6 +64,7 @@ def test_behind_damage_it_goes_on_after_the_next_boundary(content: bytes) -> Non
 @pytest.mark.parametrize(
     "bad",
     [
+        chunk(1, b"<info>"),
         chunk(2, struct.pack("<I", 9) + b"<info><unfinished>"),
         chunk(6, struct.pack("<I", 1) + b"<info>"),
         chunk(4, struct.pack("<Id", 1, 5000.0)),
@@ -69,20 +72,8 @@ def test_behind_damage_it_goes_on_after_the_next_boundary(content: bytes) -> Non
         chunk(3, b"\x01"),
         chunk(99, b"12345678"),
     ],
-    ids=["header", "footer", "offset", "of no stream", "short", "tag"],
+    ids=["file header", "header", "footer", "offset", "of no stream", "short", "tag"],
 )
 def test_a_chunk_that_is_not_whole_in_itself_is_left_out(content: bytes, bad: bytes) -> None:
     assert readable(content + bad) == content
     assert find_whole_chunks(io.BytesIO(content + bad)).n_damaged_bytes == len(bad)
-
-
-def test_parts_are_read_as_one_file() -> None:
-    file = PartsOfFile(io.BytesIO(bytes(range(100))), [(0, 4), (10, 20), (50, 51)])
-    expected = bytes([*range(4), *range(10, 20), 50])
-    reader = io.BufferedReader(file)
-    assert reader.read() == expected
-    random = np.random.default_rng(1)
-    for at, n in random.integers(0, 20, (50, 2)):
-        reader.seek(int(at))
-        assert reader.read(int(n)) == expected[at : at + n]
-    assert reader.seek(-1, io.SEEK_END) == 14

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import gzip
 import logging
+import struct
 import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
+import pyxdf
 
 from bela_module.errors import ExtraMissingError, RecordingError
 from bela_module.reports.recorded_stream import StreamRole
@@ -58,6 +60,41 @@ def test_times_are_those_of_the_recording_computer(tmp_path: Path) -> None:
     made.samples("elsewhere", regular(10), offset_s=100.0)
     (stream,) = read_recording(made.write(tmp_path / "x.xdf")).streams
     assert stream.stamps_s[0] == pytest.approx(BEGIN_S + 100)
+
+
+def test_times_and_values_are_those_of_pyxdf(tmp_path: Path) -> None:
+    """With a clock that drifts against the recording one's, and samples without stamps."""
+    made = MadeRecording()
+    rows = np.random.default_rng(1).normal(size=(5000, 3)).astype(np.float32)
+    made.samples("eeg", regular(5000), rows=rows, labels=("a", "b", "c"))
+    path = made.write(tmp_path / "x.xdf")
+    with path.open("ab") as file:
+        for at_s in np.arange(BEGIN_S, BEGIN_S + 5, 0.5):
+            offset_s = 0.3 + 1e-4 * (at_s - BEGIN_S)
+            file.write(chunk(4, struct.pack("<Idd", 1, at_s, offset_s)))
+        for _ in range(3):  # the first sample has a stamp, the others are deduced
+            values = np.arange(30, dtype="<f4").reshape(10, 3)
+            samples = [b"\x08" + struct.pack("<d", BEGIN_S + 6)] + 9 * [b"\x00"]
+            body = b"".join(head + row.tobytes() for head, row in zip(samples, values, strict=True))
+            file.write(chunk(3, struct.pack("<I", 1) + b"\x01\x0a" + body))
+    (stream,) = read_recording(path, lambda *_: (0, 1, 2)).streams
+    (expected,), _ = pyxdf.load_xdf(path, dejitter_timestamps=False)
+    np.testing.assert_allclose(stream.stamps_s, expected["time_stamps"], rtol=0, atol=1e-9)
+    np.testing.assert_array_equal(stream.values, expected["time_series"])
+    assert abs(stream.stamps_s[0] - BEGIN_S) > 0.1
+
+
+def chunk(tag: int, content: bytes) -> bytes:
+    return b"\x04" + struct.pack("<IH", len(content) + 2, tag) + content
+
+
+def test_a_damaged_chunk_of_samples_is_left_out(tmp_path: Path) -> None:
+    path = healthy().write(tmp_path / "x.xdf")
+    with path.open("ab") as file:
+        file.write(chunk(3, struct.pack("<I", 1) + b"\x01\x05" + bytes(7)))
+    recording = read_recording(path)
+    assert recording.streams[0].stamps_s.size == 10_000
+    assert recording.warnings == ("chunks of samples that are damaged and left out: 1",)
 
 
 def test_stamps_are_not_smoothed(tmp_path: Path) -> None:
