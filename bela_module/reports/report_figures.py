@@ -43,7 +43,7 @@ def drawings(report: RecordingReport) -> list[Drawing]:
     """Give the pictures of a report, in their order."""
     drawn: list[Drawing] = []
     if report.streams:
-        height_in = 0.9 + 0.28 * len(report.streams)
+        height_in = 1.0 + 0.3 * len(report.streams)
         drawn.append(("Streams over time", height_in, lambda axes: _streams(axes, report)))
     if report.clocks:
         drawn.append(("Stated uncertainty", _HEIGHT_IN, lambda axes: _uncertainty(axes, report)))
@@ -143,7 +143,7 @@ def _streams(axes: Axes, report: RecordingReport) -> None:
                 _breaks(account, kind, begins_s, span_s), (row - 0.42, 0.84), color=colour
             )
     axes.set_yticks(range(len(report.streams)), [account.title for account in report.streams])
-    axes.set_ylim(len(report.streams) - 0.4, -0.9)
+    axes.set_ylim(len(report.streams) - 0.4, -1.1)
     axes.set_xlim(0, span_s)
     axes.set_xlabel("seconds since the first stamp")
     marked = {_GREY: (*BEGINNINGS, *ENDS), _ORANGE: TROUBLES}

@@ -128,7 +128,11 @@ def judge_clock(board: str, account: ClockAccount | None) -> ReportFinding:
         f"{1e3 * account.median_uncertainty_s:.3f} ms in the median, as stated"
     )
     if account.max_uncertainty_s > UNCERTAINTY_WARN_S:
-        text += f"; more than {1e3 * UNCERTAINTY_WARN_S:g} ms: a slow network, or rare ticks"
+        n_large = int((account.uncertainty_s > UNCERTAINTY_WARN_S).sum())
+        text += (
+            f"; more than {1e3 * UNCERTAINTY_WARN_S:g} ms in {n_large} of {account.stamps_s.size} "
+            "statements: a slow network, rare ticks, or a busy computer"
+        )
         return ReportFinding(ReportVerdict.WARN, board, text)
     return ReportFinding(ReportVerdict.OK, board, text)
 

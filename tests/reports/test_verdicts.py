@@ -65,6 +65,7 @@ def test_a_clock() -> None:
     bad = replace(good, uncertainty_s=np.array([0.001, 0.001, 0.02]))
     assert judge_clock("b:p", bad).verdict is WARN
     assert "20.000 ms" in judge_clock("b:p", bad).text
+    assert "more than 5 ms in 1 of 3 statements" in judge_clock("b:p", bad).text
     assert judge_clock("b:p", None).verdict is WARN
 
 
