@@ -219,7 +219,8 @@ def _load(pyxdf: Any, content: bytes, warnings: list[str], path: Path) -> list[d
     """Load a file; without the offsets between clocks when those cannot be used."""
     for synchronized in (True, False):
         try:
-            with _logged_errors() as errors:
+            # pyxdf divides by the duration of a single sample
+            with _logged_errors() as errors, np.errstate(all="ignore"):
                 streams, _ = pyxdf.load_xdf(
                     io.BytesIO(content),
                     synchronize_clocks=synchronized,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import struct
 
+import numpy as np
 import pytest
 import pyxdf
 
@@ -44,7 +45,8 @@ def test_cut_at_any_byte_it_is_a_beginning_that_pyxdf_reads(content: bytes) -> N
         assert end + found.n_damaged_bytes == size
         ends.add(end)
     for end in ends:
-        pyxdf.load_xdf(io.BufferedReader(io.BytesIO(content[:end])))
+        with np.errstate(all="ignore"):  # of few samples it computes a rate, too
+            pyxdf.load_xdf(io.BytesIO(content[:end]), synchronize_clocks=False)
 
 
 def chunk(tag: int, content: bytes) -> bytes:
