@@ -113,6 +113,13 @@ class Request(BaseModel):
 AnyRequest = TypeVar("AnyRequest", bound=Request)
 
 
+class CheckRequest(Request):
+    """Check board, network, clock, LSL and this computer."""
+
+    seconds: Annotated[Number, Field(ge=1, le=3600)] = 8.0
+    """How long to stream."""
+
+
 class PrepareRequest(Request):
     """Open the outlets, before any data."""
 

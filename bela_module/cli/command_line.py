@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from bela_module.cli import (
+    check_command,
     list_command,
     report_command,
     serve_command,
@@ -33,6 +34,7 @@ class CliCommand:
 
 COMMANDS: Final = (
     CliCommand("stream", stream_command.main, "publish variables as LSL streams; the default"),
+    CliCommand("check", check_command.main, "is everything ready for an experiment?"),
     CliCommand("report", report_command.main, "say what an XDF recording proves"),
     CliCommand("list", list_command.main, "show the board's variables"),
     CliCommand("simulate", simulate_command.main, "run a simulated board for any Watcher client"),

@@ -22,7 +22,7 @@ from bela_module.errors import StreamError
 _MIN_SLEW_SHARE = 0.2
 _LARGE_SETTLE_S, _DISPROVED_SETTLE_S = 10.0, 1.0
 _MAX_SLEW = 0.1
-_MAX_KNOWN = 16
+_MAX_KNOWN = 8
 
 
 class ReferenceClock(Protocol):

@@ -16,7 +16,8 @@ from functools import partial
 
 from dareplane_utils.default_server.server import DefaultServer
 
-from bela_module.config import Settings
+from bela_module.checking.check_runner import CheckRunner
+from bela_module.config import Settings, with_overrides
 from bela_module.errors import BelaError, ConfigError
 from bela_module.server.callbacks import CallbackSender
 from bela_module.server.client_loop import ClientLoop
@@ -86,6 +87,7 @@ class BelaServer(DefaultServer):  # type: ignore[misc]  # dareplane-utils has no
         self._dispatcher.loop = self._loop
         self._callbacks = CallbackSender(settings.callbacks, self._loop, self.logger)
         self._listening_thread: threading.Thread | None = None
+        self._checks: CheckRunner | None = None
         self._live = True
 
     def init_server(self, stop_event: threading.Event | None = None) -> None:
@@ -125,6 +127,8 @@ class BelaServer(DefaultServer):  # type: ignore[misc]  # dareplane-utils has no
             session.subscribe(self._on_event)
             for pcomm, handler in session_handlers(session).items():
                 self.pcommand_map.setdefault(pcomm, handler)
+            self._checks = CheckRunner(session, partial(self._settings_in_use, session))
+            self.pcommand_map.setdefault("CHECK", self._checks.begin)
             self.session = self._dispatcher.session = session
         return self.session
 
@@ -164,11 +168,16 @@ class BelaServer(DefaultServer):  # type: ignore[misc]  # dareplane-utils has no
         if listening_thread is not None and listening_thread is not threading.current_thread():
             self.stop_soon()
             listening_thread.join(timeout=LISTENING_END_S)
+        if self._checks is not None:
+            self._checks.close(self.session_close_s)
         if self.session is not None:
             self.session.close(timeout_s=self.session_close_s)
         super().shutdown()
         self._callbacks.close()
         self._loop.close()
+
+    def _settings_in_use(self, session: SessionApi) -> Settings:
+        return with_overrides(session.settings, server={"ip": self.ip, "port": self.port})
 
     def _end_listening(self) -> None:
         self.listen_stop_event.set()

@@ -14,6 +14,7 @@ from functools import partial
 from typing import Any, Final
 
 from bela_module.requests import (
+    CheckRequest,
     MonitorRequest,
     PrepareRequest,
     ReleaseRequest,
@@ -62,6 +63,7 @@ PCOMMS: Final = (
     Pcomm("SET", SetRequest, "set_values", False, "take control of variables and set them"),
     Pcomm("RELEASE", ReleaseRequest, "release", False, "give control back to the sketch"),
     Pcomm("SEND", SendRequest, "send", False, "send numbers to a buffer of the sketch"),
+    Pcomm("CHECK", CheckRequest, None, False, "is all ready? a line for each check in the log"),
     Pcomm("LIST", None, "list_variables", True, "the board's variables as a line of JSON"),
     Pcomm("STATUS", None, "status", True, "state, board, clock, streams as a line of JSON"),
     Pcomm("VERBOSE", VerboseRequest, None, False, "a reply line for each command, or not", False),

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from concurrent.futures import Future
 from typing import Any, Protocol
 
+from bela_module.config import Settings
 from bela_module.requests import (
     MonitorRequest,
     PrepareRequest,
@@ -25,6 +26,10 @@ class SessionApi(Protocol):
 
     The futures end with words on what was done, or with the `BelaError` that prevented it.
     """
+
+    @property
+    def settings(self) -> Settings:
+        """The settings that it uses."""
 
     @property
     def failure(self) -> BaseException | None:
@@ -65,6 +70,9 @@ class SessionApi(Protocol):
 
     def note_error(self, text: str) -> None:
         """Keep the words of a refused or failed command as the last error."""
+
+    def note_check(self, result: QueryReply) -> None:
+        """Keep the result of a check for STATUS."""
 
     def close(self, timeout_s: float = 5.0) -> None:
         """Leave the board clean and end; idempotent."""

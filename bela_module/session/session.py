@@ -83,6 +83,7 @@ class Session:
         self._failure: BaseException | None = None
         self._submitting = threading.Lock()
         self._is_over = False
+        self._last_check: dict[str, Any] | None = None
 
     # ---- life -----------------------------------------------------------------------------
 
@@ -236,7 +237,15 @@ class Session:
         error = driver.runtime.notices.last_error
         if self._failure is not None:
             error = f"the session has ended: {self._failure!r}"
-        return driver.status | {"clock": clock_status(driver.runtime), "last_error": error}
+        return driver.status | {
+            "clock": clock_status(driver.runtime),
+            "last_check": self._last_check,
+            "last_error": error,
+        }
+
+    def note_check(self, result: dict[str, Any]) -> None:
+        """Keep the result of a check for STATUS; from any thread."""
+        self._last_check = result
 
     def note_error(self, text: str) -> None:
         """Keep an error for STATUS and the event stream; from any thread."""

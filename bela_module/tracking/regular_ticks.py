@@ -9,7 +9,7 @@ import numpy as np
 
 from bela_module.protocol.variables import Ticks
 
-_MAX_KNOWN: Final = 16
+_MAX_KNOWN: Final = 8
 
 
 class RegularTicks:

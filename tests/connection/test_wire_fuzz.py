@@ -30,6 +30,7 @@ from bela_module.simulator.faults.message_faults import MessageFault
 from bela_module.streams.live_stream import LiveStream
 from bela_module.streams.sink import Origin, Stamps, StreamFacts
 from bela_module.streams.stream_plans import StreamMode, StreamPlan, plan_streams
+from bela_module.tracking.regular_ticks import RegularTicks
 from bela_module.tracking.runs import Gap, Tracker
 from tests.support.amount import N_FUZZED
 from tests.support.fault_cases import NAMES, check_values, make_board
@@ -138,8 +139,9 @@ class FuzzedChannel:
     def __init__(self, listed: VariableList, blocks: Sequence[Block]) -> None:
         self.sink = CheckingSink()
         self.decoder = DataDecoder(listed.variables)
+        ticks = RegularTicks()  # one for all, as a delivery has it
         self.streams = [
-            LiveStream(plan, self.sink, _stamps, _never, _ignore_gap, _fail)
+            LiveStream(plan, self.sink, _stamps, _never, _ignore_gap, _fail, ticks=ticks)
             for plan in _plans(blocks)
         ]
         self.sink.trackers = {stream.plan.name: stream.trackers for stream in self.streams}

@@ -49,6 +49,8 @@ class FakeSession:
         self.closed = 0
         self.answers_at_once = True
         self.failure: BaseException | None = None
+        self.settings = Settings()
+        self.checks: list[dict[str, Any]] = []
         self.listing: dict[str, Any] = {"variables": [{"name": "pot1", "value": float("nan")}]}
 
     def _begin(self, name: str, request: Request | None, result: Any = None) -> Future[Any]:
@@ -94,6 +96,9 @@ class FakeSession:
 
     def note_error(self, text: str) -> None:
         self.errors.append(text)
+
+    def note_check(self, result: dict[str, Any]) -> None:
+        self.checks.append(result)
 
     def close(self, timeout_s: float = 5.0) -> None:
         self.closed += 1

@@ -1,0 +1,140 @@
+"""Listens to what others watch, and measures round trips: nothing on the board is changed."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import time
+from collections import Counter
+from collections.abc import Callable, Sequence
+from typing import Final
+
+from bela_module.checking.facts import HeardVariable, RoundTrips
+from bela_module.config import BoardSettings
+from bela_module.connection.board_client import BoardClient
+from bela_module.errors import BelaError, NoReplyError
+from bela_module.protocol.data_channel import Block
+from bela_module.protocol.data_decoder import DataDecoder, Refusal, RefusalReason
+from bela_module.protocol.variables import Variable
+from bela_module.tracking.runs import Tracker
+from bela_module.tracking.trackers import tracker_for
+
+_ASK_PERIOD_S: Final = 0.25
+
+
+class BoardListener:
+    """A further client of the board, which only listens and asks for the list now and then.
+
+    Parameters
+    ----------
+    board : BoardSettings
+        Where it is.
+    watched : sequence of Variable
+        Variables that others watch; of each what comes is followed.
+    is_cancelled : callable
+        Tells whether to end early.
+    """
+
+    def __init__(
+        self,
+        board: BoardSettings,
+        watched: Sequence[Variable],
+        is_cancelled: Callable[[], bool] = lambda: False,
+    ) -> None:
+        self._board = board
+        self._is_cancelled = is_cancelled
+        self._decoder = DataDecoder()
+        self._trackers: dict[str, Tracker] = {v.name: tracker_for(v) for v in watched}
+        self._n_blocks: Counter[str] = Counter()
+        self._values: dict[str, float] = {}
+        self._taken_s: list[float] = []
+        self._n_unanswered = 0
+        self.changed: set[str] = set()
+        """Variables whose value changed in the list."""
+
+    async def run(self, seconds: float) -> None:
+        """Listen for a while.
+
+        Raises
+        ------
+        BoardError
+            When the board cannot be connected to.
+        """
+        client = await BoardClient.connect(
+            self._board.host,
+            self._board.port,
+            now=time.monotonic,
+            reply_timeout_s=self._board.reply_timeout_s,
+            on_data=self._take,
+        )
+        try:
+            self._note(await self._ask(client))
+            for tracker in self._trackers.values():
+                tracker.begin()
+            if self._trackers:
+                await client.open_data()
+            until_s = time.monotonic() + seconds
+            while time.monotonic() < until_s and not (client.lost.done() or self._is_cancelled()):
+                await asyncio.sleep(_ASK_PERIOD_S)
+                with contextlib.suppress(NoReplyError):
+                    self._note(await self._ask(client))
+        finally:
+            await client.close()
+
+    async def _ask(self, client: BoardClient) -> Sequence[Variable]:
+        try:
+            reply = await client.list()
+        except NoReplyError:
+            self._n_unanswered += 1
+            raise
+        self._taken_s.append(reply.received_s - reply.sent_s)
+        return reply.variable_list.variables
+
+    def _note(self, variables: Sequence[Variable]) -> None:
+        self._decoder.describe(variables)
+        for variable in variables:
+            before = self._values.setdefault(variable.name, variable.value_input)
+            if before != variable.value_input:
+                self.changed.add(variable.name)
+
+    def _take(self, message: bytes | str, _arrived_s: float) -> None:
+        result = self._decoder.receive(message)
+        if isinstance(result, Block) and not result.monitor:
+            tracker = self._trackers.get(result.variable.name)
+            if tracker is not None and tracker.variable.identity == result.variable.identity:
+                tracker.add(result)
+                self._n_blocks[result.variable.name] += 1
+        elif isinstance(result, Refusal) and result.reason is RefusalReason.ORPHAN_HEADER:
+            index = int(result.detail.split("/", 1)[0])
+            if index < len(self._decoder.variables):
+                tracker = self._trackers.get(self._decoder.variables[index].name)
+                if tracker is not None:
+                    tracker.missed_block()
+
+    @property
+    def heard(self) -> tuple[HeardVariable, ...]:
+        """What was heard of each variable."""
+        return tuple(
+            HeardVariable(
+                name,
+                tracker.delivered,
+                tracker.lost,
+                self._n_blocks[name],
+                tracker.variable.sparse,
+            )
+            for name, tracker in self._trackers.items()
+        )
+
+    @property
+    def round_trips(self) -> RoundTrips:
+        """The replies to the requests that were made."""
+        return RoundTrips(tuple(self._taken_s), self._n_unanswered)
+
+
+async def listen(listener: BoardListener, seconds: float) -> str:
+    """Listen for a while; return why it ended early, or an empty string."""
+    try:
+        await listener.run(seconds)
+    except BelaError as error:
+        return str(error)
+    return ""

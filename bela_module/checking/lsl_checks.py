@@ -1,0 +1,77 @@
+"""Judges LSL: found, received complete, identity unique, delay. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Final
+
+from bela_module.checking.board_checks import name_some
+from bela_module.checking.facts import Facts
+from bela_module.checking.verdicts import Check, Verdict
+
+_FOUND_WITHIN_S: Final = 1.5  # of a second, on a busy computer
+_DELAY_S: Final = 0.5
+
+
+def lsl_checks(facts: Facts) -> Iterator[Check]:
+    """Judge the check's own streams as a recorder would see them."""
+    lsl = facts.lsl
+    if lsl.error:
+        advice = "is another LSL library in the way? see the message; reinstall pylsl"
+        yield Check("LSL", Verdict.FAIL, lsl.error, advice)
+        return
+    yield _check_found(facts)
+    yield _check_received(facts)
+    yield _check_identity(facts)
+
+
+def _check_found(facts: Facts) -> Check:
+    lsl = facts.lsl
+    if not lsl.n_opened:
+        return Check("LSL found", Verdict.OK, "no stream of the check's own was needed")
+    n_missing = lsl.n_opened - len(lsl.found)
+    if n_missing > 0 or lsl.found_in_s is None:
+        advice = (
+            "recorders would not see them: allow Python in the firewall, and look at lsl_api.cfg"
+        )
+        measured = f"{len(lsl.found)} of {lsl.n_opened} streams"
+        return Check("LSL found", Verdict.FAIL, measured, advice)
+    measured = f"{len(lsl.found)} streams in {lsl.found_in_s:.2f} s"
+    if lsl.found_in_s > _FOUND_WITHIN_S:
+        advice = "start recorders some seconds after PREPARE or START"
+        return Check("LSL found", Verdict.WARN, measured, advice)
+    return Check("LSL found", Verdict.OK, measured)
+
+
+def _check_received(facts: Facts) -> Check:
+    streams = {stream["name"]: stream["samples"] for stream in facts.run.final.get("streams", ())}
+    received = facts.lsl.received
+    own = {name: n for name, n in streams.items() if name in received}
+    if not own:
+        return Check("LSL received", Verdict.OK, "nothing to receive")
+    short = [name for name, n in own.items() if received[name].n_samples != n]
+    n_got = sum(received[name].n_samples for name in own)
+    measured = f"{n_got} of {sum(own.values())} samples"
+    delays_s = [one.delay_s for one in received.values() if one.delay_s is not None]
+    if delays_s:
+        measured += f", newest {1e3 * max(delays_s):.0f} ms old"
+    if short:
+        advice = "this computer loses samples within LSL: close other programs, use fewer streams"
+        return Check("LSL received", Verdict.FAIL, f"{measured}: {name_some(short)}", advice)
+    if delays_s and max(delays_s) > _DELAY_S:
+        advice = "blocks of slow variables fill slowly; else: is this computer too busy?"
+        return Check("LSL received", Verdict.WARN, measured, advice)
+    return Check("LSL received", Verdict.OK, measured)
+
+
+def _check_identity(facts: Facts) -> Check:
+    hosts = facts.lsl.same_identity
+    if not hosts:
+        return Check("LSL identity", Verdict.OK, "no other streams of this board's name")
+    where = name_some(hosts)
+    computer, others = facts.computer, facts.run.status.get("others", {})
+    is_ours = computer.pcomm_port == "ours" and computer.pcomm_board_url == facts.board.url
+    if is_ours or facts.run.heard or others.get("watched"):
+        return Check("LSL identity", Verdict.OK, f"streamed already, on {where}")
+    advice = "give each board of a lab its own board.name, or its streams cannot be told apart"
+    return Check("LSL identity", Verdict.FAIL, f"its name is in use on {where}", advice)

@@ -1,0 +1,20 @@
+"""Time limits of checks, in seconds, named after what expires."""
+
+from __future__ import annotations
+
+from typing import Final
+
+CONNECT_S: Final = 2.0
+"""For the session of a check to connect, and for its clock to settle."""
+START_S: Final = 15.0
+"""For the board to begin the streams."""
+STOP_S: Final = 10.0
+"""For the board to end them."""
+FIND_STREAMS_S: Final = 3.0
+"""For a resolver to find all streams."""
+LAST_SAMPLES_S: Final = 3.0
+"""For the inlets to receive the last samples after STOP."""
+WATCH_SHOWS_S: Final = 0.3
+"""For what others have just begun to watch to be listed as watched."""
+LOOK_PERIOD_S: Final = 0.1
+"""Between two looks at STATUS."""

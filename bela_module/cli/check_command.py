@@ -1,0 +1,138 @@
+"""``dp-bela check``: one verdict before an experiment, with what to do, as a table or JSON.
+
+It streams for some seconds, receives its streams back through LSL, and judges board, network,
+clock, LSL and this computer. It may run beside a module that streams: nothing of others is touched.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import logging
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Final
+
+from bela_module.cli.board_options import add_board_options, settings_of, simulated_board
+from bela_module.errors import BelaError, LibraryError
+from bela_module.server.process_io import (
+    end_on_signals,
+    guarded_output,
+    print_err,
+    print_out,
+    report_error,
+)
+
+# All else is imported where it is used: --help answers at once.
+if TYPE_CHECKING:
+    from rich.console import RenderableType
+
+    from bela_module.checking.verdicts import CheckReport
+    from bela_module.config import Settings
+
+_MAX_SECONDS: Final = 3600.0
+_STYLES: Final = {"ok": "green", "warn": "yellow", "fail": "bold red"}
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Check everything; return 0 when nothing failed, 1 when something did, 2 for wrong options."""
+    options = _parser().parse_args(arguments)
+    try:
+        settings = settings_of(options)
+    except BelaError as error:
+        return report_error(error, 2)
+    try:
+        with simulated_board(options) as simulated:
+            if simulated is not None:
+                settings = _at(settings, *simulated.start())
+            report = _check(settings, options)
+    except BelaError as error:
+        return report_error(error, 1)
+    if options.json:
+        print_out(json.dumps(report.as_json()))
+    else:
+        _print_table(report)
+    return 1 if report.verdict.value == "fail" else 0
+
+
+def _at(settings: Settings, host: str, port: int) -> Settings:
+    from bela_module.config import with_overrides
+
+    return with_overrides(settings, board={"host": host, "port": port, "name": "simulated"})
+
+
+def _check(settings: Settings, options: argparse.Namespace) -> CheckReport:
+    try:
+        from bela_module.checking.checker import run_check
+        from bela_module.streams.lsl.lsl_settings import prepare_lsl
+    except (ImportError, OSError, RuntimeError) as error:  # pylsl raises any of them
+        raise LibraryError(f"{error}") from error
+    from bela_module.server.descriptor_limit import raise_descriptor_limit
+
+    # What goes wrong is a line of the result; a log line beside it would say it twice.
+    logging.getLogger("bela_module").addHandler(logging.NullHandler())
+    raise_descriptor_limit()
+    prepare_lsl(this_machine_only=options.simulate or options.replay is not None)
+    asked_to_end: list[int] = []
+    end_on_signals(lambda: asked_to_end.append(1))
+    return run_check(
+        settings,
+        options.seconds,
+        None if options.json else _tell,
+        is_cancelled=lambda: bool(asked_to_end),
+    )
+
+
+def _tell(text: str) -> None:
+    """Show what is being done; on standard error, so that the table alone can be kept."""
+    print_err(f"{text} ...")
+
+
+def _print_table(report: CheckReport) -> None:
+    from rich.console import Console
+
+    console = Console()
+    with guarded_output():
+        console.print(check_table(report))
+        style = _STYLES[report.verdict.value]
+        console.print(report.summary(), style=style, highlight=False, markup=False)
+
+
+def check_table(report: CheckReport) -> RenderableType:
+    """Draw the lines of a check as a table."""
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(box=None, pad_edge=False, header_style="bold", padding=(0, 2, 0, 0))
+    for column in ("", "check", "measured", "what to do"):
+        table.add_column(column, overflow="fold")
+    for check in report.checks:
+        verdict = check.verdict.value
+        table.add_row(
+            Text(verdict.upper(), style=_STYLES[verdict]),
+            Text(check.name),
+            Text(check.measured),  # whatever is in it is no markup
+            Text(check.advice),
+        )
+    return table
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="dp-bela check",
+        description="Check board, network, clock, LSL and this computer before an experiment. "
+        "It may run beside a module that streams: what others use is left alone.",
+        epilog="exit status: 0 when nothing failed, 1 when something did, 2 for wrong options",
+    )
+    add_board_options(parser)
+    parser.add_argument(
+        "--seconds", metavar="S", type=_seconds, default=8.0, help="how long to stream (8)"
+    )
+    parser.add_argument("--json", action="store_true", help="as one JSON object, no table")
+    return parser
+
+
+def _seconds(text: str) -> float:
+    value = float(text)
+    if not 1.0 <= value <= _MAX_SECONDS:
+        raise argparse.ArgumentTypeError(f"{text} is not between 1 and {_MAX_SECONDS:g} seconds")
+    return value

@@ -1,0 +1,52 @@
+"""This computer: disk, ports, open files: each fault turns its line."""
+
+from __future__ import annotations
+
+import pytest
+
+from bela_module.checking.checker import judge
+from bela_module.checking.verdicts import Verdict
+from tests.support.check_facts import (
+    Change,
+    assert_turns,
+    change_computer,
+    healthy_facts,
+)
+
+FAULTS: dict[str, tuple[Change, str, Verdict, str]] = {
+    "a folder that cannot be written": (
+        change_computer(folder_error="Permission denied"),
+        "disk",
+        Verdict.FAIL,
+        "Permission denied",
+    ),
+    "a disk that is nearly full": (
+        change_computer(free_bytes=10**8),
+        "disk",
+        Verdict.FAIL,
+        "0.1 GiB",
+    ),
+    "a port that is taken": (
+        change_computer(pcomm_port="taken"),
+        "PCOMM port",
+        Verdict.FAIL,
+        "127.0.0.1:8080 is taken",
+    ),
+    "too few open files": (
+        change_computer(open_file_limit=90),
+        "open files",
+        Verdict.WARN,
+        "20 of 90",
+    ),
+}
+
+
+@pytest.mark.parametrize(("change", "line", "verdict", "words"), FAULTS.values(), ids=FAULTS)
+def test_a_fault_turns_its_line_alone(
+    change: Change, line: str, verdict: Verdict, words: str
+) -> None:
+    assert_turns(change, line, verdict, words)
+
+
+def test_a_healthy_board_is_fine_on_every_line() -> None:
+    assert [check for check in judge(healthy_facts()) if check.verdict is not Verdict.OK] == []

@@ -1,0 +1,58 @@
+"""This computer: folders, ports and the module that may listen there."""
+
+from __future__ import annotations
+
+import socket
+from pathlib import Path
+
+import pytest
+
+from bela_module.checking.computer_probe import probe_computer
+from bela_module.config import Settings, parse_settings
+from tests.support.server_helpers import FakeSession, serving
+
+
+def settings(folder: Path, port: int = 0) -> Settings:
+    tables = {"recording": {"dir": str(folder)}, "server": {"port": port}}
+    return parse_settings({**tables, "log": {"port": _unused_port()}}, "test")
+
+
+def _unused_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as unused:
+        return int(unused.getsockname()[1])
+
+
+def test_a_folder_that_would_be_made_is_fine_and_not_made(tmp_path: Path) -> None:
+    computer = probe_computer(settings(tmp_path / "a" / "b"), 1e9)
+    assert (computer.folder_error, computer.bytes_per_hour) == ("", 1e9)
+    assert computer.free_bytes > 0
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_folder_beneath_a_file_is_told(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    assert probe_computer(settings(tmp_path / "file" / "b"), 0.0).folder_error
+
+
+def test_ports_are_told_apart(tmp_path: Path) -> None:
+    assert probe_computer(settings(tmp_path, _unused_port()), 0.0).pcomm_port == "free"
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        taken = probe_computer(settings(tmp_path, other.getsockname()[1]), 0.0)
+    assert taken.pcomm_port == "taken"
+
+
+def test_a_module_that_listens_is_ours(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    board = {"url": "ws://127.0.0.1:5555"}
+    status = {"module": "dp-bela", "state": "idle", "board": board}
+    monkeypatch.setattr(FakeSession, "status", lambda _self: status)
+    with serving() as running:
+        computer = probe_computer(settings(tmp_path, running.server.port), 0.0)
+    assert (computer.pcomm_port, computer.pcomm_state) == ("ours", "idle")
+    assert computer.pcomm_board_url == "ws://127.0.0.1:5555"
+
+
+def test_versions_and_open_files(tmp_path: Path) -> None:
+    computer = probe_computer(settings(tmp_path), 0.0)
+    assert {"dp-bela", "Python", "pylsl", "numpy"} <= set(computer.versions)
+    assert computer.open_file_limit is None or computer.open_file_limit > computer.open_files
+    assert not computer.has_log_server
