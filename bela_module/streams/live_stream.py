@@ -28,7 +28,6 @@ Stamper = Callable[[Ticks], Stamps]
 
 MAX_HELD_BYTES: Final = 32 << 20
 """How much of all streams of a delivery may wait for nominal rates and for the clock."""
-_SAME_RATE: Final = 1e-3
 _NEVER: Final = 2**62  # no tick is as late
 
 
@@ -250,20 +249,13 @@ class LiveStream:
         self._deliver_waiting()
 
     def _as_before(self, facts: StreamFacts) -> StreamFacts:
-        """Keep the identity of the stream, and its announced rate if that is still right.
-
-        An irregular stream stays so, though its rate is known by now: a new outlet in the middle
-        of a recording would take its recorder a second or more to find.
-        """
+        """Keep the identity of the stream, and its announced rate if that is still right."""
         before = self._facts_before
         if before is None:
             return facts
         # Inlets find a stream again by the project that it began with.
         facts = replace(facts, origin=replace(facts.origin, project=before.origin.project))
-        off_hz = abs(facts.nominal_rate_hz - before.nominal_rate_hz)
-        if before.nominal_rate_hz and off_hz > _SAME_RATE * facts.nominal_rate_hz:
-            return facts
-        return replace(facts, nominal_rate_hz=before.nominal_rate_hz)
+        return facts.keep_rate(before.nominal_rate_hz)
 
     def _deliver_waiting(self) -> None:
         while self._waiting:

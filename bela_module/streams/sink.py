@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Protocol
+from dataclasses import dataclass, replace
+from typing import Final, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,6 +14,8 @@ from bela_module.streams.stream_plans import StreamPlan
 from bela_module.tracking.runs import Gap
 
 Stamps = NDArray[np.float64]
+
+_SAME_RATE: Final = 1e-3
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +42,17 @@ class StreamFacts:
     origin: Origin
     nominal_rate_hz: float
     """Values per second of a dense stream; 0 for irregular ones."""
+
+    def keep_rate(self, announced_hz: float) -> StreamFacts:
+        """Keep the rate with which the stream was opened, if that is still right.
+
+        An irregular stream stays so, though its rate is known by now: another outlet would take
+        recorders a second or more to find, and files would have two streams.
+        """
+        off_hz = abs(self.nominal_rate_hz - announced_hz)
+        if announced_hz and off_hz > _SAME_RATE * self.nominal_rate_hz:
+            return self
+        return replace(self, nominal_rate_hz=announced_hz)
 
 
 class Sink(Protocol):

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import math
+from typing import Final
 
 from bela_module.protocol.variables import Array, Variable
 from bela_module.tracking.received_block import ReceivedBlock
 from bela_module.tracking.regular_ticks import RegularTicks
 from bela_module.tracking.runs import GapReason, TrackedItem, Tracker
+
+_PAUSES_TO_TELL: Final = 2
+"""Pauses after which a variable is taken to have them again and again."""
 
 
 class DenseAccount(Tracker):
@@ -29,12 +33,34 @@ class DenseAccount(Tracker):
         self._previous: ReceivedBlock | None = None
         self._accounted = 0
         self._n_zeros = 0
+        self._pauses = False
+        self._n_pauses = 0
+        self._silent_ticks = 0.0
+
+    def expect_pauses(self) -> None:
+        """Learn that the variable is not assigned all the time: see the base class."""
+        self._pauses = True
+
+    @property
+    def has_paused(self) -> bool:
+        """Whether the variable, which is regular, was again and again not assigned for a while."""
+        return self._n_pauses >= _PAUSES_TO_TELL
+
+    def note_silence(self, ticks: float) -> None:
+        """Learn that the board has sent nothing at all for a while: see the base class."""
+        self._silent_ticks = ticks
 
     def _lose_until(self, tick: int, step: float, reason: GapReason) -> list[TrackedItem]:
-        """Count what is missing before a tick (exclusive) as lost; it may be nothing."""
+        """Count what is missing before a tick (exclusive) as lost; it may be nothing.
+
+        Of a variable that pauses only whole blocks are missing for certain.
+        """
         self._n_zeros = 0
         first_tick = self._accounted + math.ceil(step)
         n_lost = int((tick - first_tick) // step)
+        if self._pauses and isinstance(step, int) and n_lost % self._size:
+            self._accounted += n_lost * step
+            return []
         if self._end_tick is not None:
             n_lost = min(n_lost, int((self._end_tick - first_tick) // step) + 1)
         if n_lost <= 0:
@@ -55,6 +81,21 @@ class DenseAccount(Tracker):
         self._accounted = accounted + int(n_zeros * step)
         first_tick = accounted + math.ceil(step)
         return [self._gap(first_tick, self._accounted, n_zeros, GapReason.UNKNOWN_END)]
+
+    def _close_end(self, end_tick: int, step: float) -> list[TrackedItem]:
+        """Account for everything up to the known end."""
+        items: list[TrackedItem] = []
+        previous, accounted = self._previous, self._accounted
+        reason = GapReason.RECONNECTED if self._interrupted else GapReason.LOST
+        if isinstance(step, float):
+            reason = GapReason.UNKNOWN_END if self._n_zeros else reason
+        elif previous is not None and self._n_zeros and not self._interrupted:
+            last_tick = accounted + self._n_zeros * step
+            if previous.evidence.possible_tick < last_tick:
+                reason = GapReason.CUT
+            elif last_tick + step > end_tick:
+                items.append(self._give_zeros(previous, step))
+        return items + self._lose_until(end_tick + math.ceil(step), step, reason)
 
     def _lose_dropped(self) -> list[TrackedItem]:
         """Count the values of blocks whose step never became known."""

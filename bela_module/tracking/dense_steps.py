@@ -40,11 +40,14 @@ class BlockEvidence(NamedTuple):
         Number of values that are no padding for certain: up to the last that is not zero.
     possible_tick : float
         The latest tick that the board can have reached when the block arrived.
+    silent_ticks : float
+        For how long the board had sent nothing at all just before.
     """
 
     tick: int
     n_certain: int
     possible_tick: float = math.inf
+    silent_ticks: float = 0.0
 
     @property
     def step_limit(self) -> float:
@@ -163,6 +166,37 @@ def is_doubtful(before: BlockEvidence, after: BlockEvidence, step: int, block_va
     return before.possible_tick >= before.tick + block_ticks - step + surplus / 2
 
 
+def has_paused(block: BlockEvidence, next_tick: int | None, step: int, block_values: int) -> bool:
+    """Tell whether a regular variable was not assigned for a while in the middle of a block.
+
+    Such a block was sent late, while the board sent others. It shows when the next one begins
+    later than it should, by more than another client's watch can take away, and had begun before
+    this one came.
+
+    Parameters
+    ----------
+    block : BlockEvidence
+        The block.
+    next_tick : int or None
+        First tick of the next block; ``None`` when it has not come: then whether it is possible.
+    step : int
+        Ticks from one value to the next.
+    block_values : int
+        Number of values that a full block holds.
+    """
+    block_ticks = block_values * step
+    if block.possible_tick == math.inf:
+        return False
+    late_ticks = block.possible_tick - block.tick - block_ticks
+    if late_ticks < 2 * block.silent_ticks:
+        return False  # the board, or the network, had paused
+    if next_tick is None:
+        return late_ticks > block_ticks
+    surplus = next_tick - block.tick - block_ticks
+    late = block.possible_tick >= next_tick - step
+    return late and surplus >= block_ticks and surplus % block_ticks != 0
+
+
 def count_doubts(evidence: Sequence[BlockEvidence], step: int, block_values: int) -> int:
     """Count the distances at the head of a row of blocks that are doubtful one after the other."""
     for count, (before, after) in enumerate(pairwise(evidence)):
@@ -195,6 +229,20 @@ def limit_by_end(newest: BlockEvidence, end_tick: int | None, *, next_too: bool)
         return math.inf
     n_steps = newest.n_certain - (2 if next_too else 1)
     return (end_tick - newest.tick) / n_steps if n_steps > 0 else math.inf
+
+
+def is_constant(step: float, spacing_ticks: float = 1) -> bool:
+    """Tell a constant distance of values from the mean of an uneven variable.
+
+    Parameters
+    ----------
+    step : float
+        Ticks from one value to the next.
+    spacing_ticks : float
+        Ticks from one tick with values to the next, where each of them has several.
+    """
+    n_at_each = max(spacing_ticks, 1) / step
+    return float(step).is_integer() or math.isclose(n_at_each, max(round(n_at_each), 1))
 
 
 def step_of_repeats(distance_ticks: int, size: int, step: float) -> int | float | None:

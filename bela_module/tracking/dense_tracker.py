@@ -22,7 +22,9 @@ from bela_module.tracking.dense_steps import (
     MAX_EVIDENCE,
     BlockEvidence,
     count_doubts,
+    has_paused,
     infer_step,
+    is_constant,
     limit_by_end,
     mean_step,
     steady_step,
@@ -59,7 +61,7 @@ class DenseTracker(DenseAccount):
         self._recent: deque[BlockEvidence] = deque(maxlen=_RELEARN_AFTER + 1)
         self._begun = False
         self._step_is_new = False
-        self._pauses = False
+        self._step_is_seen = False
 
     @property
     def step_ticks(self) -> int | float | None:
@@ -112,7 +114,7 @@ class DenseTracker(DenseAccount):
     @property
     def is_step_proven(self) -> bool:
         """Whether blocks have shown that the step is right."""
-        return self._begun and not self._step_is_doubtful
+        return self._step_is_seen
 
     def add(self, block: Block, possible_tick: float = math.inf) -> list[TrackedItem]:
         """Take the next block: see the base class."""
@@ -121,7 +123,10 @@ class DenseTracker(DenseAccount):
             return []
         if self._follows(block, possible_tick):
             return [self._give_next(block, possible_tick)]
-        arrival = ReceivedBlock.of(block, possible_tick)
+        # What is known to pause needs no other to show that it was not the board.
+        silent_ticks = 0.0 if self._pauses else self._silent_ticks
+        arrival = ReceivedBlock.of(block, possible_tick, silent_ticks)
+        self._silent_ticks = 0.0
         newest = self._newest
         if newest is not None and block.tick <= newest.tick:
             self.repeated += arrival.n_certain
@@ -143,10 +148,12 @@ class DenseTracker(DenseAccount):
             return False
         if self._interrupted or self._end_tick is not None or self._step_is_doubtful:
             return False
+        block_ticks = self._size * step
+        late_ticks = possible_tick - block.tick - block_ticks  # much where it has paused
         return bool(
             block.tick == self._accounted + step
-            and block.tick == previous.tick + self._size * step
-            and possible_tick >= block.tick + (self._size - 1) * step
+            and block.tick == previous.tick + block_ticks
+            and (-step <= late_ticks <= block_ticks or late_ticks == math.inf)
             and block.values[-1] != 0
         )
 
@@ -156,7 +163,7 @@ class DenseTracker(DenseAccount):
         self._recent.clear()
         self._recent.append(evidence)
         self._previous = ReceivedBlock(block.values, evidence)
-        self._step_is_new = False
+        self._step_is_new, self._step_is_seen, self._silent_ticks = False, True, 0.0
         return self._give(block.values, block.tick, int(self._step or 1))
 
     def end_at(self, last_tick: int, *, next_too: bool = False) -> list[TrackedItem]:
@@ -193,7 +200,8 @@ class DenseTracker(DenseAccount):
             if self._start_tick is None:
                 return items
             self._begin_after(self._start_tick - math.ceil(self._step))
-        if self._end_tick is None or (self._pauses and not self._interrupted):
+        pauses = self._pauses and (isinstance(self._step, int) or not self._interrupted)
+        if self._end_tick is None or pauses:
             return items + self._withhold_zeros(self._step)
         return items + self._close_end(self._end_tick, self._step)
 
@@ -209,7 +217,10 @@ class DenseTracker(DenseAccount):
         new: int | float | None = step
         if isinstance(step, float):
             if len(recent) > MAX_EVIDENCE:
-                self._step = steady_step(recent, self._size) or step
+                new = steady_step(recent, self._size) or step
+                # Blocks begin at whole ticks, which several values at each of them do not divide.
+                same = is_constant(step, self._spacing) and abs(new - step) * self._size < 1
+                self._step = step if same else new
             return
         if evidence.step_limit < 1 <= step:
             new = None  # several values a tick: how many, the next blocks tell
@@ -222,7 +233,7 @@ class DenseTracker(DenseAccount):
         elif len(recent) == recent.maxlen:
             new = steady_step(recent, self._size) or step
         if new != step:
-            self._step, self._step_is_new = new, self._begun
+            self._step, self._step_is_new, self._step_is_seen = new, self._begun, False
             self.step_changes += self._begun
             self._previous, self._n_zeros = None, 0
             recent.clear()
@@ -239,8 +250,9 @@ class DenseTracker(DenseAccount):
         """Tell whether one more block makes enough doubtful distances in a row."""
         if len(self._waiting) + 1 < DOUBTS_TO_DECIDE:
             return False
-        row = [*self._newest_row(), evidence]
-        return count_doubts(row, step, self._size) >= DOUBTS_TO_DECIDE
+        placed = self._newest_row()
+        rows = ([*placed, evidence], [*placed[-len(self._waiting) :], evidence])
+        return any(count_doubts(row, step, self._size) >= DOUBTS_TO_DECIDE for row in rows)
 
     # Placing blocks
 
@@ -259,17 +271,31 @@ class DenseTracker(DenseAccount):
                 break
             if isinstance(self._step, int) and not final and self._is_open(self._step):
                 break
+            self._see_step(self._waiting[0], self._step)
+            following = self._waiting[1].tick if len(self._waiting) > 1 else None
+            if isinstance(self._step, int) and self._may_have_paused(following, self._step):
+                if not final and (following is None or self._is_row_open(self._step)):
+                    break
+                if following is not None or self._pauses:
+                    items += self._withhold_pause(following, self._step)
+                    continue
             arrival = self._waiting.pop(0)
             if not self._begun:
                 self._begin_after(self._before_first(arrival.tick, self._step))
             if isinstance(self._step, int):
                 items += self._place(arrival, self._step)
             else:
-                following = self._waiting[0].tick if self._waiting else None
                 items += self._place_uneven(arrival, following, self._step)
             self._previous = arrival
             self._interrupted = self._step_is_new = False
         return items
+
+    def _see_step(self, arrival: ReceivedBlock, step: float) -> None:
+        """Learn whether a block begins just where the step has it, after the one before."""
+        previous = self._previous
+        if previous is not None and not self._interrupted and is_constant(step, self._spacing):
+            distance = arrival.tick - previous.tick
+            self._step_is_seen = self._step_is_seen or distance == self._size * step
 
     def _settle_step(self) -> bool:
         """Compare the first two blocks: at each tick there may be several values, all alike."""
@@ -285,6 +311,28 @@ class DenseTracker(DenseAccount):
         n_waiting = len(self._waiting)
         return count_doubts(self._newest_row(), step, self._size) == n_waiting
 
+    def _is_row_open(self, step: int) -> bool:
+        """Tell whether all distances after the block that waits longest may be an uneven one's."""
+        row = [arrival.evidence for arrival in self._waiting]
+        return count_doubts(row, step, self._size) == len(row) - 1 < DOUBTS_TO_DECIDE
+
+    def _may_have_paused(self, following: int | None, step: int) -> bool:
+        """Tell whether the variable, which is regular, was not assigned for a while in a block."""
+        evidence = self._waiting[0].evidence
+        return self._step_is_seen and has_paused(evidence, following, step, self._size)
+
+    def _withhold_pause(self, following: int | None, step: int) -> list[TrackedItem]:
+        """Count a block in which the variable has paused: nobody can tell when its values were."""
+        arrival, self._pauses = self._waiting.pop(0), True
+        self._n_pauses += 1
+        n_values = self._size if following is not None else arrival.n_certain
+        last_tick = int(arrival.evidence.possible_tick) if following is None else following - 1
+        if self._end_tick is not None:
+            last_tick = max(min(last_tick, self._end_tick), arrival.tick)
+        self._previous, self._n_zeros = None, 0
+        self._begun, self._accounted = True, last_tick + 1 - step
+        return [self._gap(arrival.tick, last_tick, n_values, GapReason.UNKNOWN_STEP)]
+
     def _newest_row(self) -> list[BlockEvidence]:
         """Give what is proved by the blocks that wait and by the one placed before them."""
         placed = [] if self._previous is None or self._interrupted else [self._previous]
@@ -299,7 +347,7 @@ class DenseTracker(DenseAccount):
         just_before = tick - math.ceil(step)
         if self._dropped:
             return self._dropped[0].tick - math.ceil(step)
-        if self._start_tick is None or self.uneven:
+        if self._start_tick is None or self.uneven or self._pauses:
             return just_before
         if tick - self._start_tick < self._spacing and not self._interrupted:
             return just_before
@@ -350,21 +398,6 @@ class DenseTracker(DenseAccount):
             elif (tick - previous.tick) % block_ticks:
                 reason = GapReason.RESTARTED
         return items + self._lose_until(tick, step, reason)
-
-    def _close_end(self, end_tick: int, step: float) -> list[TrackedItem]:
-        """Account for everything up to the known end."""
-        items: list[TrackedItem] = []
-        previous, accounted = self._previous, self._accounted
-        reason = GapReason.RECONNECTED if self._interrupted else GapReason.LOST
-        if isinstance(step, float):
-            reason = GapReason.UNKNOWN_END if self._n_zeros else reason
-        elif previous is not None and self._n_zeros and not self._interrupted:
-            last_tick = accounted + self._n_zeros * step
-            if previous.evidence.possible_tick < last_tick:
-                reason = GapReason.CUT
-            elif last_tick + step > end_tick:
-                items.append(self._give_zeros(previous, step))
-        return items + self._lose_until(end_tick + math.ceil(step), step, reason)
 
     def _place_uneven(
         self, arrival: ReceivedBlock, following: int | None, step: float

@@ -193,7 +193,7 @@ class PromptDenseTracker(DenseTracker):
         self.was_irregular = self.was_irregular or self._is_irregular
         # Values that come at every tick or more often look as if they were two ticks apart.
         many = len(self._spacings) == _EQUAL_SPACINGS and spacing > PROMPT_PERIOD_TICKS
-        if self._step is None and equal and many:
+        if equal and many:
             self._step = spacing
 
     def _forget_spacings(self) -> None:
@@ -287,6 +287,10 @@ class PromptDenseTracker(DenseTracker):
         n_came = sum(block.tick <= s.tick < until_tick for s in self._unproven)
         n_lost = block.n_certain - n_came
         if n_lost <= 0:
+            regular = next_tick is not None and next_tick - block.tick == self._size * (
+                self._step or math.nan
+            )
+            self._step_is_seen = self._step_is_seen or (regular and not self._is_irregular)
             return []
         last_tick = self._given_tick if next_tick is None else next_tick - 1
         close = last_tick - block.tick + 1 < 2 * block.n_certain

@@ -1,15 +1,25 @@
-"""Which sparse variables are assigned too often for single values, by a coarse monitor. Pure."""
+"""Which variables are assigned too often for single values, by a coarse monitor. Pure, no I/O."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
+from enum import Enum, auto
 from typing import Final
 
 from bela_module.protocol.data_channel import Block
 from bela_module.protocol.variables import Variable
+from bela_module.tracking.runs import Tracker
 
 _N_VALUES: Final = 4
 _NEARLY: Final = 1.3
+_APART_PERIODS: Final = 2
+"""Periods between two values of a slow variable."""
+
+_DECIDED_PERIODS: Final = 30
+"""Periods of which the board has told the end, after a value that no other followed."""
+
+_DECIDED_S: Final = 0.1
+"""Since that value arrived, for others that were sent meanwhile."""
 
 
 class RateSieve:
@@ -48,3 +58,70 @@ class RateSieve:
         if len(ticks) < _N_VALUES:
             return False
         return ticks[-1] - ticks[0] <= _NEARLY * self._period_ticks * (len(ticks) - 1)
+
+
+class Pace(Enum):
+    """How often a stream's values come."""
+
+    UNKNOWN = auto()
+    SLOW = auto()
+    FAST = auto()
+
+
+class StreamSieve:
+    """Tells slow streams from fast ones by a coarse monitor, and keeps their first values.
+
+    Parameters
+    ----------
+    variables : iterable of Variable
+        The members of the stream, of which nothing has come.
+    period_ticks : int
+        The monitor's period.
+    late_tick : float, optional
+        The tick up to which something comes of a variable that is assigned all the time, when
+        what is kept are the first values of the stream.
+    """
+
+    def __init__(
+        self, variables: Iterable[Variable], period_ticks: int, late_tick: float | None = None
+    ) -> None:
+        self.from_start = late_tick is not None
+        self._late_tick = late_tick
+        self.kept: list[tuple[Block, float]] = []
+        self._period_ticks = period_ticks
+        self._rates = RateSieve(variables, period_ticks)
+
+    def add(self, block: Block, arrived_s: float, tracker: Tracker) -> None:
+        """Take a single value; its tracker learns whether its variable was silent at first."""
+        if self._late_tick is not None and not self.kept and block.tick > self._late_tick:
+            tracker.expect_pauses()
+        self._rates.add(block)
+        self.kept.append((block, arrived_s))
+
+    def needs_tick(self, now_s: float) -> bool:
+        """Tell whether a later tick of the board would show that the stream is slow."""
+        return bool(self.kept) and now_s > self.kept[-1][1] + _DECIDED_S
+
+    def pace(self, now_s: float, board_tick: int, *, final: bool = False) -> Pace:
+        """Tell how often values come, as far as that has shown.
+
+        Parameters
+        ----------
+        now_s : float
+            The present time, LSL seconds.
+        board_tick : int
+            The latest tick that the board has told: while it tells none, it may be held up.
+        final : bool
+            Whether to decide on what has come, since no more will.
+        """
+        if self._rates.fast:
+            return Pace.FAST
+        if not self.kept:
+            return Pace.UNKNOWN
+        newest, arrived_s = self.kept[-1]
+        ticks = [block.tick for block, _ in self.kept if block.variable == newest.variable]
+        if len(ticks) > 1 and ticks[-1] - ticks[-2] > _APART_PERIODS * self._period_ticks:
+            return Pace.SLOW
+        silent = board_tick >= newest.tick + _DECIDED_PERIODS * self._period_ticks
+        decided = final or (silent and now_s > arrived_s + _DECIDED_S)
+        return Pace.SLOW if decided else Pace.UNKNOWN

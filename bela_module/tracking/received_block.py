@@ -19,10 +19,12 @@ class ReceivedBlock(NamedTuple):
     evidence: BlockEvidence
 
     @classmethod
-    def of(cls, block: Block, possible_tick: float = math.inf) -> ReceivedBlock:
-        """Make it from a block and the latest tick that was possible when the block arrived."""
+    def of(
+        cls, block: Block, possible_tick: float = math.inf, silent_ticks: float = 0.0
+    ) -> ReceivedBlock:
+        """Make it from a block, the latest tick that was possible then, and a silence before."""
         n_certain = _count_certain(_bits(block.values))
-        return cls(block.values, BlockEvidence(block.tick, n_certain, possible_tick))
+        return cls(block.values, BlockEvidence(block.tick, n_certain, possible_tick, silent_ticks))
 
     @property
     def tick(self) -> int:

@@ -207,6 +207,17 @@ class Tracker(ABC):
             Whether the step was never seen in blocks: then a second one is waited for.
         """
 
+    def expect_pauses(self) -> None:  # noqa: B027 - some have none
+        """Learn that the variable is not assigned all the time: what is missing may be pauses."""
+
+    @property
+    def has_paused(self) -> bool:
+        """Whether the variable, which is regular, was again and again not assigned for a while."""
+        return False
+
+    def note_silence(self, ticks: float) -> None:  # noqa: B027 - some do not mind
+        """Learn, before the next block, for how long the board had sent nothing at all."""
+
     @property
     def is_step_proven(self) -> bool:
         """Whether blocks have shown that the step is right."""

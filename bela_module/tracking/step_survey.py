@@ -58,8 +58,7 @@ class StepSurvey:
     def slow_spacings(self, first_tick: int, last_tick: int) -> dict[int, int]:
         """Give how far values are apart, on average or at least, of variables that are slow.
 
-        What sends nothing, while others are heard, has not been assigned for all that time. Of a
-        board that sends nothing at all nobody knows.
+        What sends nothing has not been assigned for all that time, if the board sends data at all.
 
         Parameters
         ----------
@@ -78,9 +77,14 @@ class StepSurvey:
                 spacing = (ticks[-1] - ticks[0]) // (len(ticks) - 1)
             else:
                 spacing = last_tick - (ticks[0] if ticks else first_tick)
-            if not asked.step_ticks and self.answered and spacing > 2 * self._period_ticks:
+            if not asked.step_ticks and spacing > 2 * self._period_ticks:
                 slow[index] = spacing
         return slow
+
+    @property
+    def silent(self) -> set[int]:
+        """Variables, by their index, of which no two values came: they may be fast at any time."""
+        return {index for index, asked in self._asked.items() if len(asked.ticks) < 2}
 
     @property
     def in_progress(self) -> bool:

@@ -64,7 +64,9 @@ def test_trouble_while_streaming(
         until_over(one, wait_until)
         flow(one, wait_until, 9)
         assert one.stop() == "stopped"
-        assert one.session.status()["shortfalls"] == []
+        withheld = "a: 512 values withheld" if finding.cause is Cause.UNASSIGNED else "none"
+        shortfalls = one.session.status()["shortfalls"]
+        assert [text for text in shortfalls if not text.startswith(withheld)] == []
 
 
 @pytest.mark.parametrize(

@@ -187,6 +187,8 @@ def asked_of(board: SimulatedBoard, name: str) -> Asked:
                 continue
             n = entry["watchers"].index(name)
             tick = entry["timestamps"][n]
+            if tick == 0 and "durations" in entry:
+                continue  # the survey counts values: that is no stream
             if entry["cmd"] == "unwatch":
                 last_tick = tick if last_tick is None else min(tick, last_tick)
             elif first_tick is None:

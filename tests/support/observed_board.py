@@ -106,7 +106,7 @@ class ObservedBoard(SimulatedBoard):
         port = client.connection.remote_address[1]
         came = [
             Command(
-                entry["cmd"],
+                _kind(entry),
                 tuple(entry.get("watchers", ())),
                 tuple(entry.get("timestamps", ())),
                 self.restarts,
@@ -134,3 +134,9 @@ class ObservedBoard(SimulatedBoard):
         if n_blocks:
             while self._on_block:
                 self.call_later(0.0, self._on_block.pop())
+
+
+def _kind(entry: dict[str, Any]) -> str:
+    """Give the name of a command; ``look`` for a survey's watch: from now on, for some ticks."""
+    is_look = "durations" in entry and not any(entry.get("timestamps", ()))
+    return "look" if is_look else str(entry["cmd"])

@@ -111,7 +111,7 @@ class Play:
 
     def connecting(self) -> None:
         if self.case.hole_s:  # ticks that are left out before the start are nobody's
-            self.board.with_next_block(self.strike)
+            self.board.with_next("watch", lambda: self.board.with_next_block(self.strike))
         else:
             self.board.with_next("watch", self.strike)
         self.one.start(*NAMES)

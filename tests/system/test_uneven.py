@@ -11,6 +11,7 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from bela_module.protocol.data_channel import Block
+from bela_module.tracking.dense_tracker import DenseTracker
 from bela_module.tracking.runs import GapReason, TrackedItem, ValueRun
 from tests.support.faulty_board import (
     RAMP,
@@ -181,3 +182,78 @@ def test_uneven_variable_loses_nothing(
     assert (made.delivered, gaps_of(items)) == (n_blocks * SIZE, [])
     given_ticks = ticks_of(items)
     assert given_ticks == sorted(given_ticks)
+
+
+class TestPauses:
+    """A regular variable that is not assigned all the time, as behind a gate."""
+
+    def _play(
+        self, n_open: int, n_closed: int, n_blocks: int, slack: int = 100
+    ) -> tuple[DenseTracker, list[TrackedItem]]:
+        numbers = np.arange(n_blocks * SIZE)
+        ticks = 5000 + numbers // n_open * (n_open + n_closed) + numbers % n_open
+        made = tracker(1)
+        items: list[TrackedItem] = []
+        for block in ticks.reshape(-1, SIZE):
+            items += made.add(Block(RAMP, int(block[0]), ramp(block)), float(block[-1] + slack))
+        return made, items
+
+    def test_what_was_assigned_around_a_pause_is_withheld_and_nothing_is_lost(self) -> None:
+        made, items = self._play(1000, 87_200, 9)
+        items += made.finish()
+        assert {gap.reason for gap in gaps_of(items)} == {GapReason.UNKNOWN_STEP}
+        assert [gap.n_values for gap in gaps_of(items)] == [SIZE] * 4
+        assert made.delivered + made.lost == 9 * SIZE
+        assert made.has_paused
+        check_own_ticks(items)
+
+    @settings(max_examples=60)
+    @given(
+        n_open=st.integers(2 * SIZE, 5000),
+        n_closed=st.integers(3 * SIZE, 200_000),
+        slack=st.integers(0, 400),
+    )
+    def test_no_tick_is_false_and_all_are_counted(
+        self, n_open: int, n_closed: int, slack: int
+    ) -> None:
+        assume(n_closed % SIZE)  # which looks like lost blocks
+        assume(all(n * n_open % SIZE for n in range(1, 24)))  # pauses in no block
+        made, items = self._play(n_open, n_closed, 24, slack)
+        items += made.finish()
+        check_own_ticks(items)
+        assert made.delivered + made.lost == 24 * SIZE
+        assert {gap.reason for gap in gaps_of(items)} <= {GapReason.UNKNOWN_STEP}
+
+    def test_the_next_run_knows_and_misses_nothing_before_the_first_value(self) -> None:
+        made, _ = self._play(1000, 87_200, 9)
+        made.finish()
+        made.begin(first_tick=1_000_000, step_ticks=1)
+        made.confirm_start()
+        made.expect_pauses()
+        items = made.add(block_of(1_050_000), 1_050_600.0) + made.finish()
+        assert ticks_of(items)[0] == 1_050_000
+        assert gaps_of(items) == []
+
+    def test_a_lost_block_is_counted_beside_pauses(self) -> None:
+        made = tracker(1)
+        made.expect_pauses()
+        for tick in (0, SIZE, 3 * SIZE, 100_000):
+            made.add(block_of(tick), tick + SIZE + 10.0)
+        assert made.lost == SIZE
+
+    def test_a_regular_variable_that_arrives_late_is_complete(self) -> None:
+        made = tracker(1)
+        items: list[TrackedItem] = []
+        for n in range(40):
+            late = 30_000.0 if 10 <= n < 30 else 10.0
+            items += made.add(block_of(n * SIZE), n * SIZE + SIZE + late)
+        items += made.finish()
+        assert ticks_of(items) == list(range(40 * SIZE))
+        assert not made.has_paused
+
+
+def check_own_ticks(items: Iterable[TrackedItem]) -> None:
+    """Check that each value, which is a ramp of its tick, has it."""
+    for run in items:
+        if isinstance(run, ValueRun):
+            np.testing.assert_array_equal(run.values, ramp(run.ticks))

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import pytest
+
 from bela_module.protocol.variables import ValueType, Variable
 from bela_module.tracking.dense_tracker import DenseTracker
 from bela_module.tracking.regular_ticks import RegularTicks
 from bela_module.tracking.runs import Gap, GapReason, ValueRun
-from tests.support.faulty_board import SIZE, block_of, tracker, zeros_at
+from tests.support.faulty_board import SIZE, block_of, gaps_of, ticks_of, tracker, zeros_at
 
 
 def test_variables_that_are_assigned_together_share_their_ticks() -> None:
@@ -24,3 +26,37 @@ def test_zeros_at_the_end_are_withheld_when_nothing_tells_of_the_end() -> None:
     made.add(zeros_at(100, 10))
     assert made.finish() == [Gap(110, 99 + SIZE, SIZE - 10, GapReason.UNKNOWN_END)]
     assert (made.delivered, made.lost, made.withheld) == (10, 0, SIZE - 10)
+
+
+def test_zeros_up_to_a_known_end_are_values() -> None:
+    made = tracker(1, last_tick=SIZE - 1)
+    items = made.add(zeros_at(0, 100), SIZE + 10.0) + made.finish()
+    assert ticks_of(items) == list(range(SIZE))
+    assert made.lost == made.withheld == 0
+
+
+def test_zeros_that_cannot_have_come_by_then_are_padding() -> None:
+    made = tracker(1, last_tick=SIZE - 1)
+    items = made.add(zeros_at(0, 100), 150.0) + made.finish()
+    assert ticks_of(items) == list(range(100))
+    assert [(gap.n_values, gap.reason) for gap in gaps_of(items)] == [(SIZE - 100, GapReason.CUT)]
+
+
+@pytest.mark.parametrize("possible", [SIZE + 10.0, 249.0])
+def test_without_an_end_they_are_withheld_as_far_as_they_are_possible(possible: float) -> None:
+    made = tracker(1)
+    items = made.add(zeros_at(0, 100), possible) + made.finish()
+    assert ticks_of(items) == list(range(100))
+    assert made.withheld == min(SIZE, possible + 1) - 100
+    assert made.lost == 0
+
+
+def test_blocks_without_a_step_are_counted_with_the_reason() -> None:
+    made = tracker(None)
+    made.add(block_of(0))
+    made.interrupted()
+    made.resume(2000)
+    made.add(zeros_at(3000, 7))
+    gaps = [(gap.n_values, gap.reason) for gap in gaps_of(made.finish())]
+    assert gaps == [(SIZE, GapReason.RECONNECTED), (7, GapReason.UNKNOWN_STEP)]
+    assert made.finish() == []

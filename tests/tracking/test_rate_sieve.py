@@ -7,7 +7,8 @@ import pytest
 
 from bela_module.protocol.data_channel import Block
 from bela_module.protocol.variables import ValueType, Variable
-from bela_module.tracking.rate_sieve import RateSieve
+from bela_module.tracking.dense_tracker import DenseTracker
+from bela_module.tracking.rate_sieve import Pace, RateSieve, StreamSieve
 
 PERIOD = 132
 NAMES = ("touch", "busy")
@@ -39,3 +40,54 @@ def test_only_what_is_monitored_for_it_belongs_to_it() -> None:
     assert 0 in sieve
     assert 1 not in sieve
     assert sieve.fast == []
+
+
+SLOW_TICKS = (1000, 9000, 17_000)
+
+
+def single(tick: int) -> Block:
+    return Block(VARIABLES[0], tick, np.zeros(1), monitor=True)
+
+
+def sieve_of(*ticks: int) -> StreamSieve:
+    made = StreamSieve(VARIABLES[:1], 66, 4410)
+    for tick in ticks:
+        made.add(single(tick), tick / 44_100, DenseTracker(VARIABLES[0]))
+    return made
+
+
+def test_nothing_is_decided_before_something_came() -> None:
+    assert sieve_of().pace(1000.0, 10**6) is Pace.UNKNOWN
+    assert sieve_of().pace(1000.0, 10**6, final=True) is Pace.UNKNOWN
+
+
+def test_a_stream_that_sends_one_value_and_then_none_is_slow() -> None:
+    made = sieve_of(1000)
+    assert made.pace(1000 / 44_100 + 0.05, 4000) is Pace.UNKNOWN
+    assert made.pace(1000 / 44_100 + 0.05, 4000, final=True) is Pace.SLOW
+    assert made.pace(1000 / 44_100 + 0.11, 4000) is Pace.SLOW
+    assert made.pace(1000 / 44_100 + 5.0, 1100) is Pace.UNKNOWN  # the board may be held up
+
+
+def test_its_values_are_kept() -> None:
+    made = sieve_of(*SLOW_TICKS)
+    assert made.pace(1.0, 40_000) is Pace.SLOW
+    assert [block.tick for block, _ in made.kept] == list(SLOW_TICKS)
+
+
+def test_a_value_whenever_the_period_is_over_is_fast() -> None:
+    made = sieve_of(*range(1000, 1000 + 66 * 4, 66))
+    assert made.pace(1000 / 44_100 + 0.02, 1300) is Pace.FAST
+
+
+@pytest.mark.parametrize(("late_tick", "misses"), [(4410, 0), (20_000, 7000), (None, 7000)])
+def test_what_was_silent_at_first_has_not_lost_what_came_before(
+    late_tick: int | None, misses: int
+) -> None:
+    tracker = DenseTracker(VARIABLES[0])
+    tracker.begin(first_tick=0, step_ticks=1)
+    tracker.confirm_start()
+    made = StreamSieve(VARIABLES[:1], 66, late_tick)
+    made.add(single(7000), 0.2, tracker)
+    tracker.add(Block(VARIABLES[0], 7000, np.ones(512)), 7600.0)
+    assert tracker.lost == misses

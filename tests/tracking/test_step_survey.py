@@ -190,7 +190,10 @@ def test_which_variables_are_slow() -> None:
     survey.add(value(2, 1500))  # once
     survey.add(value(3, 11_900))  # once, just before the end
     assert survey.slow_spacings(900, 12_000) == {1: 529, 2: 10_500, 4: 11_100}
+    assert survey.silent == {2, 3, 4}
 
 
-def test_of_a_board_that_sends_nothing_nothing_is_known() -> None:
-    assert StepSurvey(variables(2), 132).slow_spacings(900, 12_000) == {}
+def test_of_a_board_that_sends_nothing_all_are_silent() -> None:
+    survey = StepSurvey(variables(2), 132)
+    assert survey.slow_spacings(900, 12_000) == {0: 11_100, 1: 11_100}
+    assert survey.silent == {0, 1}

@@ -21,6 +21,7 @@ from bela_module.protocol.data_decoder import DataDecoder, Refusal
 from bela_module.protocol.variables import Ticks, Variable
 from bela_module.session.board.clock_sample import ClockSample
 from bela_module.session.board.monitor_periods import MonitorPeriods
+from bela_module.session.board.one_read import OneRead
 from bela_module.streams.sink import Origin, Stamps, StreamFacts
 from bela_module.streams.stream_plans import StreamMode, StreamPlan
 
@@ -47,23 +48,6 @@ class BoardCounters:
     bad_replies: int = 0
     reconnects: int = 0
     restarts: int = 0
-
-
-@dataclass(slots=True)
-class _Read:
-    """What one read of the data websocket has told: all its blocks came at one time."""
-
-    arrived_s: float = math.nan
-    possible_tick: float = math.inf
-    proven_tick: int = -1
-    presumed_tick: int = -1
-
-    def takes(self, proven_tick: int, presumed_tick: int | None) -> bool:
-        """Note the last ticks of a block; tell whether any of them is later than those before."""
-        is_later = proven_tick > self.proven_tick or (presumed_tick or -1) > self.presumed_tick
-        self.proven_tick = max(self.proven_tick, proven_tick)
-        self.presumed_tick = max(self.presumed_tick, presumed_tick or -1)
-        return is_later
 
 
 @dataclass(slots=True)
@@ -99,15 +83,21 @@ class BoardState:
     _rate_told: int = 0
     _stated_s: float = 0.0
     _by_name: dict[str, Variable] = field(default_factory=dict)
-    _read: _Read = field(default_factory=_Read)
+    _read: OneRead = field(default_factory=OneRead)
     steps: dict[str, float] = field(default_factory=dict)
     """Ticks between two values of a dense variable, by its name, as far as known."""
     surveyed: dict[str, int] = field(default_factory=dict)
     """Ticks between assignments by monitors, at each of which several values may come."""
     slow: dict[str, int] = field(default_factory=dict)
     """Ticks between values of dense variables whose step is not known, but which are slow."""
+    silent: set[str] = field(default_factory=set)
+    """Those of them of which no two values were seen: they may be fast at any time."""
+    pausing: set[str] = field(default_factory=set)
+    """Dense variables that are regular, but were not assigned all the time."""
     proven: set[str] = field(default_factory=set)
-    """Variables whose step was seen in blocks."""
+    """Variables of which blocks have shown that they have this step, and always."""
+    announced_hz: dict[tuple[str, ...], float] = field(default_factory=dict)
+    """Nominal rate with which the outlet of each stream was opened, by its name and labels."""
     rates_hz: dict[str, float] = field(default_factory=dict)
     """Values a second of variables that came singly and were too fast for it."""
     too_close: set[str] = field(default_factory=set)
@@ -119,6 +109,18 @@ class BoardState:
     ending: set[str] = field(default_factory=set)
     """Variables whose watch we have ended, as far as the board calls them watched still."""
 
+    def note_step(self, name: str, step_ticks: float, spacing_ticks: int, *, proven: bool) -> None:
+        """Keep what a survey has found: ticks from value to value, and from tick to tick with any.
+
+        `proven` tells whether blocks have shown the step.
+        """
+        self.steps[name] = step_ticks
+        self.surveyed[name] = spacing_ticks
+        if proven:
+            self.proven.add(name)
+        if step_ticks < spacing_ticks:
+            self.too_close.add(name)
+
     def take_reply(self, reply: ListReply, project: str) -> BoardNews:
         """Take in a reply to ``list``: variables, state and one more bound for the clock.
 
@@ -128,12 +130,14 @@ class BoardState:
             Whether the board has restarted since the last reply.
         """
         listed = reply.variable_list
-        self._read = _Read()
+        self._read = OneRead()
         news = BoardNews.NOTHING
         clock, last_tick = self.clock, self.tick
         if clock is None or self._is_another(listed, project) or self._is_behind(reply, clock):
             if clock is not None:
                 news = BoardNews.RESTARTED
+            if self._is_another(listed, project):
+                self.announced_hz.clear()
             clock = self._new_clock(listed)
         elif self.reconnecting and not clock.ready:
             # The little that was known before may be of another boot.
@@ -208,6 +212,8 @@ class BoardState:
         self.steps.clear()
         self.surveyed.clear()
         self.slow.clear()
+        self.silent.clear()
+        self.pausing.clear()
         self.proven.clear()
         self.rates_hz.clear()
         self.too_close.clear()
@@ -230,7 +236,7 @@ class BoardState:
         return tuple(
             variable.name
             for variable in self.variables
-            if variable.monitor_period_ticks not in (0, self.monitors.period_of(variable.name))
+            if not self.monitors.is_ours(variable.name, variable.monitor_period_ticks)
             and variable.name not in ours
             and variable.name not in self.ended_monitors
         )
@@ -285,6 +291,11 @@ class BoardState:
             return self.tick
         return max(0, math.ceil(self.clock.tick_at(lsl_s)))
 
+    def ticks_in(self, duration_s: float) -> float:
+        """Return how many ticks a time has, roughly."""
+        rate_hz = self.clock.tick_rate_hz if self.clock is not None else self.declared_rate_hz
+        return duration_s * rate_hz
+
     def time_at(self, tick: int) -> float:
         """Return the LSL time of a tick as it would be stamped, without settling it.
 
@@ -304,7 +315,7 @@ class BoardState:
         if self._read.arrived_s != lsl_s:
             ready = self.clock is not None and self.clock.ready
             possible = self.clock.latest_possible_tick(lsl_s) if self.clock and ready else math.inf
-            self._read = _Read(lsl_s, possible)
+            self._read = OneRead(lsl_s, possible)
         return self._read.possible_tick
 
     def is_from_the_future(self, block: Block, possible_tick: float) -> bool:
@@ -325,7 +336,7 @@ class BoardState:
             return
         if self.clock.add_arrival(proven_tick, arrived_s) and self.clock.ready:
             self.timeline.steer(self.clock, proven_tick)
-            self._read = _Read()
+            self._read = OneRead()
         if presumed_tick is not None:
             self.clock.note_delay(presumed_tick, arrived_s)
             if self.ready:
@@ -381,13 +392,26 @@ class BoardState:
         )
 
     def facts(self, plan: StreamPlan, step_ticks: float | None) -> StreamFacts:
-        """Collect what an outlet's metadata say."""
-        nominal_hz = 0.0
-        if plan.mode is StreamMode.DENSE:
-            configured = plan.settings.nominal_rate_hz if plan.settings is not None else None
-            measured_hz = self.nominal_rate_hz / step_ticks if step_ticks else 0.0
-            nominal_hz = configured or measured_hz
-        return StreamFacts(self.origin(), nominal_hz)
+        """Collect what an outlet's metadata say, for the outlet is about to be opened.
+
+        Parameters
+        ----------
+        plan : StreamPlan
+            The stream.
+        step_ticks : float or None
+            Ticks between two samples, if that is proven. A stream that was opened without knowing
+            stays irregular: another outlet would cost recorders their inlet.
+        """
+        if plan.mode is not StreamMode.DENSE:
+            return StreamFacts(self.origin(), 0.0)
+        configured_hz = plan.settings.nominal_rate_hz if plan.settings is not None else None
+        measured_hz = self.nominal_rate_hz / step_ticks if step_ticks else 0.0
+        facts = StreamFacts(self.origin(), configured_hz or measured_hz)
+        key = (plan.name, *plan.labels)
+        if not configured_hz and (before_hz := self.announced_hz.get(key)) is not None:
+            facts = facts.keep_rate(before_hz)
+        self.announced_hz[key] = facts.nominal_rate_hz
+        return facts
 
     @property
     def uncertainty_s(self) -> float:

@@ -27,19 +27,26 @@ class MonitorPeriods:
     """
 
     _wanted: dict[str, dict[MonitorUse, int]] = field(default_factory=dict)
+    _before: dict[str, int] = field(default_factory=dict)
 
     def period_of(self, name: str) -> int:
         """Return the period that the board was told, in ticks; 0 for none."""
         wanted = self._wanted.get(name, {})
         return wanted.get(MonitorUse.PROMPT, wanted.get(MonitorUse.MONITOR, 0))
 
+    def is_ours(self, name: str, listed_ticks: int) -> bool:
+        """Tell whether a period that the board lists is ours: the present one, or the last."""
+        return listed_ticks in (0, self.period_of(name), self._before.get(name, 0))
+
     def is_wanted(self, name: str, use: MonitorUse) -> bool:
         """Tell whether a variable is monitored for a use."""
         return use in self._wanted.get(name, {})
 
-    def ask_prompt(self, names: Iterable[str]) -> list[Json]:
-        """Want every value of some variables; return the commands for the board."""
-        return self._ask(dict.fromkeys(names, PROMPT_PERIOD_TICKS), MonitorUse.PROMPT)
+    def ask_prompt(
+        self, names: Iterable[str], period_ticks: int = PROMPT_PERIOD_TICKS
+    ) -> list[Json]:
+        """Want every value of some variables, or few at first; return the commands."""
+        return self._ask(dict.fromkeys(names, period_ticks), MonitorUse.PROMPT)
 
     def ask(self, periods: Mapping[str, int]) -> list[Json]:
         """Want values of some variables at a period, in ticks; return the commands."""
@@ -47,6 +54,7 @@ class MonitorPeriods:
 
     def _ask(self, periods: Mapping[str, int], use: MonitorUse) -> list[Json]:
         for name, period in periods.items():
+            self._before[name] = self.period_of(name)
             self._wanted.setdefault(name, {})[use] = period
         # Told again where nothing changed: the board may have been told otherwise meanwhile.
         return self._commands(name for name in periods)
@@ -63,6 +71,7 @@ class MonitorPeriods:
     def forget(self) -> None:
         """Forget everything: the board was cleared, or it restarted."""
         self._wanted.clear()
+        self._before.clear()
 
     def _commands(self, names: Iterable[str]) -> list[Json]:
         told = list(names)

@@ -5,12 +5,16 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from typing import Final
 
 from bela_module.protocol.data_channel import Block
 from bela_module.protocol.variables import Variable
 from bela_module.session.delivery.watchdog import Cause
 from bela_module.streams.live_stream import LiveStream
 from bela_module.streams.stream_plans import StreamMode, reachable
+
+_SILENCE_S: Final = 0.2
+"""Without a message, the board counts as silent; blocks may come as far apart after it."""
 
 Route = tuple[LiveStream, Variable]
 
@@ -32,6 +36,7 @@ class BlockRouter:
     missing: dict[str, Cause] = field(default_factory=dict)
     last_block_s: dict[str, float] = field(default_factory=dict)
     heard_s: float = -math.inf
+    _silence_s: tuple[float, float] = (-math.inf, -math.inf)
     _routes: dict[tuple[int, bool], Route] = field(default_factory=dict)
 
     def find_variables(self, streams: Iterable[LiveStream], listed: Sequence[Variable]) -> None:
@@ -63,12 +68,30 @@ class BlockRouter:
         """Return the stream and the variable of a number on the board, if there is one."""
         return self._routes.get((variable_index, monitor))
 
-    def note_block(self, block: Block, arrived_s: float) -> None:
-        """Note when a block of a variable came."""
-        self.last_block_s[block.variable.name] = self.heard_s = arrived_s
+    def note_block(self, block: Block, arrived_s: float) -> float:
+        """Note when a block of a variable came; tell for how long there had been none at all.
+
+        Returns
+        -------
+        float
+            Seconds of the silence that ended just before; 0 if there was none.
+        """
+        self.note_heard(arrived_s)
+        self.last_block_s[block.variable.name] = arrived_s
+        since_s, until_s = self._silence_s
+        if since_s == -math.inf or arrived_s > until_s + _SILENCE_S:
+            return 0.0
+        return until_s - since_s
+
+    def note_heard(self, arrived_s: float) -> None:
+        """Note that the board has sent something of a variable."""
+        if arrived_s > self.heard_s + _SILENCE_S:
+            self._silence_s = self.heard_s, arrived_s
+        self.heard_s = arrived_s
 
     def connection_lost(self) -> None:
         """Forget what holds for one connection only."""
         self.last_block_s.clear()
         self.heard_s = -math.inf
+        self._silence_s = -math.inf, -math.inf
         self._routes.clear()  # until it is known which numbers our variables have now

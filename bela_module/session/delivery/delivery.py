@@ -22,6 +22,7 @@ from bela_module.session.delivery.states import (
     delivery_state_machine,
 )
 from bela_module.session.delivery.step_surveyor import StepSurveyor
+from bela_module.session.delivery.steps import keep_steps, proven_step, tell_spacing
 from bela_module.session.delivery.time_limits import STEP_FROM_BLOCKS_S, STEP_FROM_RECORDED_BLOCKS_S
 from bela_module.session.delivery.watchdog import Watchdog
 from bela_module.session.notices import Notices
@@ -72,10 +73,8 @@ class Delivery:
     """Whether the board begins and ends where it is told; what a recording lacks is no loss."""
     prompt: PromptState = field(default_factory=PromptState)
     """Whether values may come one by one."""
-    problems: tuple[str, ...] = ()
-    """What is wrong with it now, in words."""
-    starts: dict[str, int] = field(default_factory=dict)
-    """The tick from which on each variable was asked for on this connection."""
+    problems: tuple[str, ...] = ()  # what is wrong with it now, in words
+    starts: dict[str, int] = field(default_factory=dict)  # the tick that each was asked from
     withheld: Counter[str] = field(default_factory=Counter)
     """Values of each variable that were not given, since nobody can tell when they were taken."""
     restarted: Counter[str] = field(default_factory=Counter)
@@ -174,7 +173,12 @@ class Delivery:
         tracker = stream.tracker_of(variable)
         if block.monitor and stream.plan.mode is not StreamMode.MONITOR:
             if tracker.transport is Transport.BLOCK:
-                return variable.name in self.board.rates_hz  # on its way when we ended them
+                sieve = self.prompt.sieves.get(stream.plan.name)
+                if sieve is None:
+                    return variable.name in self.board.rates_hz  # on its way when we ended them
+                sieve.add(block, arrived_s, tracker)
+                self.router.note_heard(arrived_s)
+                return True
             too_fast = self.prompt.count(stream.plan.name, arrived_s)
             if too_fast and not self.prompt.is_unwatched(variable.name):
                 stream.ignore_singles()
@@ -188,7 +192,8 @@ class Delivery:
         if isinstance(tracker, MonitorTracker):
             prompt = self.board.monitors.is_wanted(variable.name, MonitorUse.PROMPT)
             tracker.decimation_ticks = self.periods[variable.name] if prompt else 0
-        self.router.note_block(block, arrived_s)
+        if silent_s := self.router.note_block(block, arrived_s):
+            tracker.note_silence(self.board.ticks_in(silent_s))
         repeated = tracker.repeated
         stream.add(block, possible_tick, arrived_s)
         self.board.counters.repeated_values += tracker.repeated - repeated
@@ -216,8 +221,7 @@ class Delivery:
                 last_tick=window.last_tick if window is not None else None,
                 step_ticks=self.board.steps.get(variable.name),
             )
-            if (spacing := self.board.surveyed.get(variable.name)) is not None:
-                tracker.expect_spacing(spacing, doubtful=variable.name not in self.board.proven)
+            tell_spacing(self.board, variable, tracker)
             if starts is None:
                 tracker.resume(self.board.tick)
 
@@ -248,9 +252,9 @@ class Delivery:
         for stream in streams:
             if stream.state is not StreamState.UNOPENED:
                 continue
-            dense = stream.plan.mode is StreamMode.DENSE
-            if not dense or waited or stream.step_ticks is not None:
-                stream.open(self.board.facts(stream.plan, stream.step_ticks))
+            step_ticks = proven_step(self.board, stream)
+            if waited or step_ticks is not None or stream.plan.mode is not StreamMode.DENSE:
+                stream.open(self.board.facts(stream.plan, step_ticks))
 
     # ---- its course -----------------------------------------------------------------------
 
@@ -389,16 +393,12 @@ class Delivery:
         if not was_streaming:
             return
         if not self.schedule.is_void:
-            for stream, variable in self.members(StreamMode.DENSE):
-                if (step := stream.step_of(variable)) is not None:
-                    self.board.steps[variable.name] = step  # so that the next run has it at once
-                    if stream.tracker_of(variable).is_step_proven:
-                        self.board.proven.add(variable.name)
+            keep_steps(self.board, self.members(StreamMode.DENSE))
         for stream in self.streams:
             stream.settle()
             unopened = stream.state is StreamState.UNOPENED
             if unopened and stream.is_waiting and self.board.ready:
-                stream.open(self.board.facts(stream.plan, stream.step_ticks))
+                stream.open(self.board.facts(stream.plan, proven_step(self.board, stream)))
             stream.flush()
         ended_s = self.now()
         if completed:

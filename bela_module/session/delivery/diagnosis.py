@@ -78,7 +78,13 @@ def _uneven(delivery: Delivery) -> list[Finding]:
             or delivery.restarted.get(variable.name, 0) >= _RESTARTS_OF_UNEVEN
         )
     ]
-    return [Finding(Cause.UNEVEN, tuple(names))] if names else []
+    pausing = [
+        variable.name
+        for stream, variable in delivery.members(StreamMode.DENSE)
+        if stream.tracker_of(variable).has_paused and delivery.withheld[variable.name]
+    ]
+    found = {Cause.UNEVEN: names, Cause.PAUSES: pausing}
+    return [Finding(cause, tuple(names)) for cause, names in found.items() if names]
 
 
 def _came_unevenly(stream: LiveStream, variable: Variable) -> bool:
@@ -110,10 +116,14 @@ def _expected(delivery: Delivery) -> Iterator[Expected]:
             step, singly = stream.step_of(variable), variable.name in delivery.prompt.asked_s
             n_values = 1 if singly else variable.layout.value_count
             # Who knows when a variable without a step is assigned next? Its value tells.
-            unknown = variable.sparse or (step is None and singly)
-            block_s = None if unknown else n_values * (step or math.inf) / rate_hz
+            block_s = None if variable.sparse else n_values * (step or math.inf) / rate_hz
             yield Expected(
-                variable.name, listed.watched, block_s, listed.value_input, singly=singly
+                variable.name,
+                listed.watched,
+                block_s,
+                listed.value_input,
+                singly=singly,
+                asked_s=delivery.prompt.asked_s.get(variable.name, -math.inf),
             )
 
 

@@ -19,7 +19,7 @@ from bela_module.session.delivery.time_limits import (
     POLL_S,
     UNWATCH_AT_END_S,
 )
-from bela_module.session.delivery.transport import end_singles
+from bela_module.session.delivery.transport import end_singles, settle_sieves
 
 
 async def end_on_board(
@@ -51,6 +51,7 @@ async def end_on_board(
         When the connection does not last; the delivery has not ended then.
     """
     names = [variable.name for variable in delivery.watched]
+    await client.send(*settle_sieves(delivery, final=True))
     if names and not delivery.is_ending:
         await _stop_watching(delivery, client, names, hurried=hurried)
     monitored = [variable.name for variable in delivery.monitored]

@@ -8,6 +8,7 @@ from enum import Enum, auto
 
 from bela_module.session.delivery.time_limits import RATE_WINDOW_S
 from bela_module.session.delivery.transport_chooser import LIMIT_HZ, TransportChooser
+from bela_module.tracking.rate_sieve import StreamSieve
 
 
 class FlushStep(Enum):
@@ -44,8 +45,10 @@ class PromptState:
         Single values of each stream so far.
     asked_s : dict of str to float
         When the board was asked for each variable's single values, while it is.
+    sieves : dict of str to StreamSieve
+        Streams of which it is to show how often their values come.
     waiting : set of str
-        Streams whose single values are to be asked for shortly before their window.
+        Variables whose single values are to be asked for shortly before their window.
     flushes : dict of str to FlushStep
         Variables whose block is to come early.
     too_fast : dict of str to float
@@ -64,6 +67,7 @@ class PromptState:
     fixed: set[str] = field(default_factory=set)
     n_singles: dict[str, int] = field(default_factory=dict)
     asked_s: dict[str, float] = field(default_factory=dict)
+    sieves: dict[str, StreamSieve] = field(default_factory=dict)
     waiting: set[str] = field(default_factory=set)
     flushes: dict[str, FlushStep] = field(default_factory=dict)
     too_fast: dict[str, float] = field(default_factory=dict)
@@ -90,6 +94,7 @@ class PromptState:
     def connection_lost(self) -> None:
         """Forget what holds for one connection only."""
         self.asked_s.clear()
+        self.sieves.clear()
         self.waiting.clear()
         self.flushes.clear()
         self.too_fast.clear()

@@ -22,23 +22,25 @@ from bela_module.protocol.variables import Variable
 from bela_module.session.board.board_state import BoardState
 from bela_module.session.delivery.time_limits import (
     BLOCK_SURVEY_S,
+    COUNTED_S,
     FIRST_VALUE_S,
     HURRIED_SURVEY_S,
     LONGEST_SURVEY_S,
     POLL_S,
     SECOND_VALUE_S,
     SHARED_SURVEY_S,
+    SIEVE_PERIOD_S,
     SURVEYED_UNWATCH_S,
 )
-from bela_module.tracking.dense_steps import BlockEvidence, infer_step
+from bela_module.tracking.dense_steps import BlockEvidence, infer_step, is_constant
 from bela_module.tracking.rate_sieve import RateSieve
 from bela_module.tracking.received_block import ReceivedBlock
 from bela_module.tracking.step_survey import StepSurvey
+from bela_module.tracking.value_count import ValueCount
 
 _BLOCKS_FOR_STEP: Final = 4
 _N_SPACINGS: Final = 9
 _N_SIEVED: Final = 5
-_SIEVE_PERIOD_S: Final = 0.0015  # what is nearly as often comes more than 500 times a second
 _PERIOD_S: Final = 0.003
 _VALUES_PER_S: Final = 4000
 
@@ -63,13 +65,15 @@ class StepSurveyor:
     by_blocks: bool = False
     """Whether no monitor may be used: steps are found from blocks."""
     _survey: StepSurvey | None = None
+    _counts: dict[int, ValueCount] = field(default_factory=dict)
+    _counting_until_s: float = -math.inf
     _sieve: RateSieve | None = None
     _left: set[str] = field(default_factory=set)
     _blocks: dict[int, list[BlockEvidence]] | None = None
     _sends: list[Json] = field(default_factory=list)
 
     def take(self, block: Block, arrived_s: float) -> bool:
-        """Take a block when it is a monitor's of a variable that is being surveyed.
+        """Take a block when it is of a variable that is being surveyed.
 
         Returns
         -------
@@ -82,13 +86,27 @@ class StepSurveyor:
                 possible_tick = self.board.possible_tick(arrived_s)
                 evidence.append(ReceivedBlock.of(block, possible_tick).evidence)
                 return True
-        if self._sieve is not None and block.monitor and block.variable.index in self._sieve:
+        index = block.variable.index
+        if not block.monitor and (count := self._counts.get(index)) is not None:
+            count.add(block)
+            return True
+        if self._sieve is not None and block.monitor and index in self._sieve:
             self._sieve.add(block)
             return True
-        if self._survey is None or not block.monitor or block.variable.index not in self._survey:
+        if self._survey is None or not block.monitor or index not in self._survey:
             return False
         self._sends += self._survey.add(block)
+        if index in self._survey.steps and index not in self._counts:
+            self._begin_count(block.variable, self._survey.steps[index])
         return True
+
+    def _begin_count(self, variable: Variable, spacing_ticks: int) -> None:
+        """Watch a variable shortly, to count its values at each tick."""
+        rate_hz = self.board.declared_rate_hz
+        count = self._counts[variable.index] = ValueCount(variable, spacing_ticks, rate_hz)
+        self._sends.append(count.command)
+        until_s = self.now() + count.length_ticks / rate_hz + COUNTED_S
+        self._counting_until_s = max(self._counting_until_s, until_s)
 
     async def find_steps(
         self,
@@ -132,31 +150,37 @@ class StepSurveyor:
             return
         period_s = max(_PERIOD_S, len(unknown) / _VALUES_PER_S)
         survey = self._survey = StepSurvey(unknown, round(period_s * board.declared_rate_hz))
+        counts = self._counts = {}
         begun_s, begun_tick = self.now(), board.tick
         try:
             self._left.update(variable.name for variable in unknown)
             await client.send(*survey.first_commands())
-            while not survey.done and not client.lost.done():
+            while not client.lost.done():
                 sends, self._sends = self._sends, []
                 await client.send(*sends)
                 await asyncio.sleep(POLL_S)
                 await self.probe(client)
-                if self.now() > begun_s + self._limit_s(
-                    survey, period_s, hurried=hurried, share=share
-                ):
+                limit_s = self._limit_s(survey, period_s, hurried=hurried, share=share)
+                over = survey.done or self.now() > begun_s + limit_s
+                counted = all(count.done for count in counts.values())
+                if over and (counted or self.now() > self._counting_until_s) and not self._sends:
                     break
+            await self._end_counts(client, unknown)
             await self._end_monitors(client)
         finally:
-            self._survey = None
+            self._survey, self._counts = None, {}
             self._sends = []
             await self._end_left(client)
         slow = survey.slow_spacings(begun_tick, board.tick)
         for variable in unknown:
             if variable.index in survey.steps:
-                board.steps[variable.name] = survey.steps[variable.index]
-                board.surveyed[variable.name] = survey.steps[variable.index]
+                spacing = survey.steps[variable.index]
+                step = counts[variable.index].step_ticks
+                board.note_step(variable.name, step or spacing, spacing, proven=step is not None)
             elif variable.index in slow:
                 board.slow[variable.name] = slow[variable.index]
+                if variable.index in survey.silent:
+                    board.silent.add(variable.name)
 
     async def find_fast(self, client: BoardClient, variables: Iterable[Variable]) -> None:
         """Find sparse variables that are assigned too often to come as single values.
@@ -183,7 +207,7 @@ class StepSurveyor:
         ]
         if self.by_blocks or not unknown:
             return
-        period_s = max(_SIEVE_PERIOD_S, len(unknown) / _VALUES_PER_S)
+        period_s = max(SIEVE_PERIOD_S, len(unknown) / _VALUES_PER_S)
         known = board.ready and board.clock is not None
         rate_hz = board.clock.tick_rate_hz if known and board.clock else board.declared_rate_hz
         period_ticks = max(2, round(period_s * rate_hz))
@@ -199,6 +223,17 @@ class StepSurveyor:
             self._sieve = None
             await self._end_left(client)
         board.rates_hz.update(dict.fromkeys(sieve.fast, math.inf))
+
+    async def _end_counts(self, client: BoardClient, variables: Sequence[Variable]) -> None:
+        """End the watches of counts that have not come to their end."""
+        names = [
+            variable.name
+            for variable in variables
+            if variable.index in self._counts and not self._counts[variable.index].done
+        ]
+        if names:
+            await client.send(unwatch_command(names))
+            self.board.ending.update(names)
 
     async def _end_monitors(self, client: BoardClient) -> None:
         """End the monitors of a survey; the reply comes after the last of their messages."""
@@ -241,6 +276,8 @@ class StepSurveyor:
             step = infer_step(evidence, variable.layout.value_count, final=final)
             if step is not None and len(evidence) > 1:
                 board.steps[variable.name] = step
+                if is_constant(step):
+                    board.proven.add(variable.name)
 
     def _limit_s(self, survey: StepSurvey, period_s: float, *, hurried: bool, share: bool) -> float:
         """Tell how long the survey may take: longer where values are seen to come slowly."""

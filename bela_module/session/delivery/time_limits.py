@@ -35,12 +35,18 @@ POLL_S: Final = 0.005
 # ---- single values and blocks ----------------------------------------------------------------
 RATE_WINDOW_S: Final = 0.5
 """Over which the rate of single values is measured."""
+LATE_START_S: Final = 0.1
+"""After the start, for the first value of a variable that is assigned all the time."""
+SIEVE_PERIOD_S: Final = 0.0015
+"""Of a coarse monitor: what is nearly as often comes more than 500 times a second."""
 SINGLE_AGAIN_S: Final = 5.0
 """Before a stream that was too fast may come singly again; doubled each time."""
 SINGLE_HEARD_S: Final = 0.5
 """Since the last message of the board, for a stream to change to single values."""
 SLOW_BLOCK_S: Final = 1.0
 """Since the last block of a variable, for it to be looked at whether single values suit it."""
+UNHEARD_S: Final = 1.0
+"""Since the last message of the board, to ask for single values of what seems assigned."""
 SCHEDULED_SINGLE_LEAD_S: Final = 0.5
 """Before the start of a window, for the board to send its single values."""
 FOREIGN_PERIOD_S: Final = 0.5
@@ -56,6 +62,8 @@ SHARED_SURVEY_S: Final = 1.0
 """For steps that decide which variables share a stream, while values come."""
 LONGEST_SURVEY_S: Final = 2.0
 
+COUNTED_S: Final = 0.05
+"""For the blocks of a count of values to arrive."""
 BLOCK_SURVEY_S: Final = 0.3
 """For the steps that show in blocks, where no monitor may be used."""
 SURVEYED_UNWATCH_S: Final = 0.3
@@ -68,6 +76,8 @@ WATCH_IGNORED_S: Final = 2.0
 """For a watch to show in a list."""
 ASK_AGAIN_S: Final = 5.0
 """Between two times that something is asked for once more."""
+VALUE_OVERDUE_S: Final = 0.5
+"""After a list has shown a new value, for that value to come."""
 RECONNECT_IF_DEAF_S: Final = 3.0
 LOOK_STALL_S: Final = 1.0
 """Between two looks: longer means that this process or the network stood still."""

@@ -140,11 +140,19 @@ class TransportChooser:
                 to_blocks[name] = rate_hz
                 total_hz -= rate_hz
         for name in to_blocks:
-            history = self._histories[name]
-            history.n_demoted += 1
-            history.looks.clear()
-            history.since_s = now_s + SINGLE_AGAIN_S * 2.0 ** min(history.n_demoted - 1, 6)
+            self.note_fast(name, now_s)
         return Changes(to_blocks, self._to_singles(observed, total_hz, now_s))
+
+    def note_fast(self, name: str, now_s: float) -> None:
+        """Learn that a stream is too fast to come singly: it stays in blocks for a while."""
+        history = self._histories[name]
+        history.n_demoted += 1
+        history.looks.clear()
+        history.since_s = now_s + SINGLE_AGAIN_S * 2.0 ** min(history.n_demoted - 1, 6)
+
+    def may_try(self, name: str, now_s: float) -> bool:
+        """Tell whether a stream in blocks has been there for as long as it has to."""
+        return now_s > self._histories[name].since_s
 
     def _to_singles(
         self, observed: Mapping[str, Observed], total_hz: float, now_s: float

@@ -19,6 +19,7 @@ from bela_module.session.delivery.time_limits import (
     NO_DATA_S,
     RECONNECT_IF_DEAF_S,
     TICKS_STAND_STILL_S,
+    VALUE_OVERDUE_S,
     WATCH_IGNORED_S,
 )
 from bela_module.validation import named
@@ -43,6 +44,10 @@ class Cause(StrEnum):
     UNEVEN = (
         "assigned unevenly, while its blocks carry one tick each: its times are estimates; "
         "declare it with kTimestampSample in the sketch"
+    )
+    PAUSES = (
+        "not assigned all the time, while its blocks carry one tick each: what was assigned around "
+        "a pause is withheld; declare it with kTimestampSample in the sketch"
     )
     QUIET = "nothing has come from the board for a second"
 
@@ -88,6 +93,8 @@ class Expected:
         Whether it is monitored and not watched.
     singly : bool
         Whether each value comes at once, beside the watch.
+    asked_s : float
+        Since when it does.
     """
 
     name: str
@@ -96,6 +103,7 @@ class Expected:
     input_value: float = math.nan
     monitored: bool = False
     singly: bool = False
+    asked_s: float = -math.inf
 
 
 @dataclass(slots=True)
@@ -109,12 +117,19 @@ class _Watch:
     changed_s: float = -math.inf
     """The sketch has certainly assigned it after this time."""
     varies: bool = False
+    overdue_s: float = math.inf
+    """Since when a value is known that should have come."""
 
     def note_value(self, value: float, now_s: float) -> None:
         """Learn what the sketch last assigned; NaN says nothing."""
         if value != self.value and not math.isnan(value + self.value):
             self.changed_s, self.varies = self.noted_s, True
         self.value, self.noted_s = value, now_s
+
+    def is_overdue(self, due_s: float, now_s: float) -> bool:
+        """Tell whether the sketch has assigned it after a time, and nothing came for a while."""
+        self.overdue_s = min(self.overdue_s, now_s) if self.changed_s > due_s else math.inf
+        return now_s >= self.overdue_s + VALUE_OVERDUE_S
 
 
 @dataclass(slots=True)
@@ -236,19 +251,24 @@ class Watchdog:
                     found[cause].append(each.name)
                 continue
             watch.seen, watch.missing = True, 0
-            unknown = each.block_s == math.inf
-            if each.block_s is None or (unknown and heard_s > -math.inf):
+            if each.block_s is None:
                 continue
+            unknown = each.block_s == math.inf
             block_s = 0.0 if unknown else each.block_s
             since_s = max(last_block_s.get(each.name, -math.inf), watch.since_s)
+            if unknown:
+                since_s = max(since_s, each.asked_s)
+            # What was assigned soon after a block may wait for more, to fill the next one.
+            overdue = watch.is_overdue(since_s + block_s, now_s)
+            if unknown and not (overdue and (each.singly or heard_s == -math.inf)):
+                continue  # only its value tells when something should have come
             last_s = max(last_s, since_s)
             if now_s - since_s <= NO_DATA_S + 2 * block_s:
                 fine += 1
                 proved = proved or since_s > watch.since_s
                 continue
             silent.append(each.name)
-            # What was assigned soon after a block may wait for more, to fill the next one.
-            assigned = assigned or watch.changed_s > since_s + block_s
+            assigned = assigned or overdue
             stopped = stopped and watch.varies
         findings = [Finding(cause, tuple(names)) for cause, names in found.items() if names]
         if proved:

@@ -177,7 +177,7 @@ async def open_streams(
         )
     facts: dict[str, StreamFacts] = {}
     for plan in plans:
-        step_ticks = _step_ticks(runtime, plan)
+        step_ticks = _proven_step(runtime, plan)
         known = plan.mode is not StreamMode.DENSE or step_ticks is not None
         if board.ready and (known or not data_follow):
             facts[plan.name] = board.facts(plan, step_ticks)
@@ -190,8 +190,9 @@ async def open_streams(
     return Preparation(tuple(variables), group, plans, facts, problems)
 
 
-def _step_ticks(runtime: Runtime, plan: StreamPlan) -> float | None:
-    steps = [runtime.board.steps.get(variable.name) for variable in plan.variables]
+def _proven_step(runtime: Runtime, plan: StreamPlan) -> float | None:
+    board = runtime.board
+    steps = [board.steps.get(v.name) if v.name in board.proven else None for v in plan.variables]
     known = [step for step in steps if step is not None]
     return min(known) if len(known) == len(steps) else None
 

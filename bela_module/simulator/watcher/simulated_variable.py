@@ -81,6 +81,7 @@ class SimulatedVariable:
     _monitor_at: int = NEVER
     _runs: deque[tuple[int, int]] = field(default_factory=lambda: deque(maxlen=_MAX_RUNS))
     _new_run: bool = True
+    _is_look: bool = False
     _n_sent: int = 0
     _n_discarded: int = 0
     _n_pending: int = 0
@@ -100,6 +101,8 @@ class SimulatedVariable:
         stream.state = _State.STARTING
         stream.at_tick = max(tick, now_tick)
         stream.end_tick = stream.at_tick + duration_ticks if duration_ticks else NEVER
+        if stream is self.watch:
+            self._is_look = duration_ticks > 0 and tick == 0
         self.find_due(now_tick)
         return stream.at_tick
 
@@ -174,13 +177,16 @@ class SimulatedVariable:
 
     @property
     def written(self) -> tuple[WrittenRun, ...]:
-        """The last 10 000 runs written into blocks; every start and every hole begins one."""
+        """The last 10 000 runs written into blocks; every start and every hole begins one.
+
+        Looks are left out: watches from now on that end by themselves.
+        """
         tick = self.spec.assignments.tick
         return tuple(WrittenRun(tick(a), tick(b - 1), b - a) for a, b in self._runs)
 
     @property
     def account(self) -> Account:
-        """Counts of the values written into blocks."""
+        """Counts of the values written into blocks, but for looks."""
         parts = (self._n_sent, self._n_discarded, self._n_pending)
         return Account(sum(parts), *parts)
 
@@ -306,7 +312,7 @@ class SimulatedVariable:
         else:
             self._block.append((start, stop))
         self._fill += stop - start
-        if self.watch.streaming:
+        if self.watch.streaming and not self._is_look:
             self._n_pending += stop - start
             self._record(start, stop)
 

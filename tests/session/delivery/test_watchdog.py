@@ -28,6 +28,7 @@ class Scene:
     monitored: bool = False
     others_send: bool = False
     block_s: float = BLOCK_S
+    singly: bool = False
 
     def __post_init__(self) -> None:
         self.watchdog.asked(NAMES, self.now_s)
@@ -44,6 +45,7 @@ class Scene:
                 None if name == "touch" else self.block_s,
                 self.values.get(name, math.nan),
                 self.monitored,
+                self.singly,
             )
             for name in NAMES
         ]
@@ -236,3 +238,19 @@ def test_findings_in_words() -> None:
     assert str(many).startswith(
         "v0, v1, v2, v3, v4, v5, v6, v7 and 92 more: asked for, but nothing comes"
     )
+
+
+def test_a_single_value_is_waited_for_after_a_list_has_shown_it() -> None:
+    scene = Scene(sending=set(), block_s=math.inf, singly=True)
+    for n in range(8):  # every two seconds, and each comes just after the list that shows it
+        scene.values = {"pot1": float(n)}
+        assert scene.look() == []
+        scene.last_block_s["pot1"] = scene.now_s + 0.01
+        for _ in range(3):
+            assert scene.look() == []
+    found = []
+    for n in range(12):  # it does not come any more
+        scene.values = {"pot1": 100.0 + n}
+        found += scene.look()
+    assert Finding(Cause.SILENT) in found
+    assert Finding(Cause.DEAF) in found
