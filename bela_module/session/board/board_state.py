@@ -21,7 +21,7 @@ from bela_module.protocol.data_decoder import DataDecoder, Refusal
 from bela_module.protocol.variables import Ticks, Variable
 from bela_module.session.board.clock_sample import ClockSample
 from bela_module.session.board.monitor_periods import MonitorPeriods
-from bela_module.session.board.one_read import OneRead
+from bela_module.session.board.one_read import OneRead, last_ticks
 from bela_module.streams.sink import Origin, Stamps, StreamFacts
 from bela_module.streams.stream_plans import StreamMode, StreamPlan
 
@@ -392,15 +392,9 @@ class BoardState:
         )
 
     def facts(self, plan: StreamPlan, step_ticks: float | None) -> StreamFacts:
-        """Collect what an outlet's metadata say, for the outlet is about to be opened.
+        """Collect what an outlet's metadata say, with the step if it is proven, to open it.
 
-        Parameters
-        ----------
-        plan : StreamPlan
-            The stream.
-        step_ticks : float or None
-            Ticks between two samples, if that is proven. A stream that was opened without knowing
-            stays irregular: another outlet would cost recorders their inlet.
+        A stream that was opened without stays irregular: see ``StreamFacts.keep_rate``.
         """
         if plan.mode is not StreamMode.DENSE:
             return StreamFacts(self.origin(), 0.0)
@@ -433,20 +427,3 @@ class BoardState:
     def find(self, names: Container[str]) -> tuple[Variable, ...]:
         """Return the variables of some names that the board still has."""
         return tuple(variable for variable in self.variables if variable.name in names)
-
-
-def last_ticks(block: Block, step_ticks: float | None) -> tuple[int, int | None]:
-    """Return the latest tick that a block proves to be over, and the one if it is full.
-
-    A dense block may be padded, so its own end proves nothing before the step is known and its
-    last value is not zero. If it is taken for full, nothing is known without a step.
-    """
-    if block.monitor or block.relative_ticks is not None:
-        tick = int(block.ticks[-1])
-        return tick, tick
-    if step_ticks is None:
-        return block.tick, None
-    # A step that is no whole number is a mean: the values of this block may lie closer.
-    whole = step_ticks if float(step_ticks).is_integer() else min(1.0, step_ticks)
-    presumed = block.tick + math.floor((block.values.size - 1) * whole)
-    return (presumed if block.values[-1] else block.tick), presumed

@@ -5,6 +5,8 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
+from bela_module.protocol.data_channel import Block
+
 
 @dataclass(slots=True)
 class OneRead:
@@ -21,3 +23,20 @@ class OneRead:
         self.proven_tick = max(self.proven_tick, proven_tick)
         self.presumed_tick = max(self.presumed_tick, presumed_tick or -1)
         return is_later
+
+
+def last_ticks(block: Block, step_ticks: float | None) -> tuple[int, int | None]:
+    """Return the latest tick that a block proves to be over, and the one if it is full.
+
+    A dense block may be padded, so its own end proves nothing before the step is known and its
+    last value is not zero. If it is taken for full, nothing is known without a step.
+    """
+    if block.monitor or block.relative_ticks is not None:
+        tick = int(block.ticks[-1])
+        return tick, tick
+    if step_ticks is None:
+        return block.tick, None
+    # A step that is no whole number is a mean: the values of this block may lie closer.
+    whole = step_ticks if float(step_ticks).is_integer() else min(1.0, step_ticks)
+    presumed = block.tick + math.floor((block.values.size - 1) * whole)
+    return (presumed if block.values[-1] else block.tick), presumed

@@ -16,7 +16,8 @@ from bela_module.protocol.block_encoder import encode_block, encode_header, enco
 from bela_module.protocol.control_channel import VariableList
 from bela_module.protocol.data_channel import Block, decode_payload
 from bela_module.protocol.variables import ValueType, Variable
-from bela_module.session.board.board_state import BoardNews, BoardState, last_ticks
+from bela_module.session.board.board_state import BoardNews, BoardState
+from bela_module.session.board.one_read import last_ticks
 from bela_module.streams.stream_plans import StreamPlan, plan_streams
 
 POT = Variable(0, "pot", ValueType.FLOAT)
