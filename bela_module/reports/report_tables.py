@@ -91,33 +91,30 @@ def _findings(report: RecordingReport) -> ReportTable:
 
 def _streams(report: RecordingReport) -> ReportTable:
     columns = (
-        "verdict", "stream", "mode", "samples", "nominal Hz", "effective Hz", "ppm", "gaps",
-        "missing", "lost s", "told lost", "pauses",
+        "", "stream", "samples", "Hz", "ppm", "gaps", "missing", "lost s", "told lost",
     )  # fmt: skip
     rows = [
         (report.verdict_on(account.title).value, account.title, *_stream_cells(account))
         for account in report.streams
     ]
-    return ReportTable("Streams", columns, rows, frozenset(columns[3:]))
+    note = "ppm: off the nominal rate; told lost: values, by bela_events"
+    return ReportTable("Streams", columns, rows, frozenset(columns[2:]), note)
 
 
 def _stream_cells(account: StreamAccount) -> tuple[str, ...]:
     stream = account.stream
-    mode, n_samples = stream.mode or "-", str(account.n_samples)
+    n_samples = str(account.n_samples)
     effective, n_told = _number(account.effective_rate_hz, ".2f"), str(sum(account.told.values()))
     if stream.nominal_rate_hz <= 0:
-        return mode, n_samples, "-", effective, "-", "-", "-", "-", n_told, "-"
+        return n_samples, effective, *"----", n_told
     return (
-        mode,
         n_samples,
-        f"{stream.nominal_rate_hz:.2f}",
         effective,
         _number(account.rate_error_ppm, "+.1f"),
         str(len(account.losses)),
         str(account.n_missing),
         f"{account.missing_s:.3f}",
         n_told,
-        str(sum(one.kind is BreakKind.PAUSE for one in account.breaks)),
     )
 
 

@@ -34,10 +34,13 @@ def _verdict(verdict: ReportVerdict) -> Text:
 
 def _table(table: ReportTable) -> list[RenderableType]:
     has_head = any(table.columns)
-    drawn = Table(box=None, pad_edge=False, header_style="bold", show_header=has_head)
+    drawn = Table(
+        box=None, pad_edge=False, padding=(0, 1), header_style="bold", show_header=has_head
+    )
     for column in table.columns:
-        is_number = column in table.numbers
-        drawn.add_column(column, justify="right" if is_number else "left", no_wrap=has_head)
+        drawn.add_column(
+            column, justify="right" if column in table.numbers else "left", overflow="fold"
+        )
     for row in table.rows:
         drawn.add_row(*(Text(cell, _STYLES.get(cell, "")) for cell in row))  # names are no markup
     parts: list[RenderableType] = [] if has_head else [Text(table.title, "bold")]

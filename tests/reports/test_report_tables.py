@@ -34,9 +34,9 @@ def test_the_worst_finding_is_first(tmp_path: Path) -> None:
 
 def test_a_stream_in_a_row(tmp_path: Path) -> None:
     rows = tables(healthy(), tmp_path)["Streams"].rows
-    assert rows[0][:6] == ("ok", "bela_pot1", "dense", "10000", "1000.00", "1000.00")
-    assert rows[0][7:] == ("0", "0", "0.000", "0", "0")
-    assert rows[1] == ("ok", "bela_touch", "sparse", "10", "-", "1.00", *"----", "0", "-")
+    assert rows[0][:4] == ("ok", "bela_pot1", "10000", "1000.00")
+    assert rows[0][5:] == ("0", "0", "0.000", "0")
+    assert rows[1] == ("ok", "bela_touch", "10", "1.00", *"----", "0")
 
 
 def test_of_many_gaps_and_events_some_are_shown(tmp_path: Path) -> None:
