@@ -31,9 +31,15 @@ from numpy.typing import NDArray
 
 from bela_module.errors import ExtraMissingError, RecordingError
 from bela_module.reports.recorded_stream import Floats, LoadedRecording, RecordedStream
-from bela_module.reports.xdf_chunks import MAGIC, SAMPLES, WholeChunks, find_whole_chunks
+from bela_module.reports.xdf_chunks import (
+    MAGIC,
+    SAMPLES,
+    WholeChunks,
+    find_whole_chunks,
+)
 from bela_module.reports.xdf_samples import (
     SampleLayout,
+    are_whole_texts,
     decode_samples,
     encode_two,
     layout_of,
@@ -85,8 +91,9 @@ def read_recording(path: Path, keep: ChannelsToKeep = _keep_none) -> LoadedRecor
 class _Decoded:
     """Samples of a stream of numbers, as they are decoded."""
 
-    def __init__(self, layout: SampleLayout, kept: tuple[int, ...]) -> None:
+    def __init__(self, layout: SampleLayout, dtype: np.dtype[Any], kept: tuple[int, ...]) -> None:
         self.layout = layout
+        self.dtype = dtype
         self.kept = kept
         self.stamps_s: list[Floats] = []
         self.values: list[NDArray[Any]] = []
@@ -106,7 +113,7 @@ class _Decoded:
         self._last_s = float(stamps_s[-1])
         self.stamps_s.append(stamps_s)
         self.values.append(values[:, list(self.kept)])
-        if self.layout.dtype.kind == "f":
+        if self.dtype.kind == "f":
             self.n_not_numbers += np.isnan(values).sum(axis=0)
         return encode_two(stamps_s, self.layout)
 
@@ -122,20 +129,39 @@ class _Decoded:
 
     def columns(self) -> NDArray[Any]:
         """Give the values that were kept, shape (n_samples, n_kept)."""
-        nothing = np.empty((0, len(self.kept)), self.layout.dtype)
+        nothing = np.empty((0, len(self.kept)), self.dtype)
         return np.concatenate(self.values) if self.values else nothing
 
 
-def _decoders(path: Path, chunks: WholeChunks, keep: ChannelsToKeep) -> dict[int, _Decoded]:
-    """Prepare to decode each stream of numbers."""
-    decoded = {}
+class _Texts:
+    """Chunks of a stream of texts, which are left to pyxdf when they are whole."""
+
+    def __init__(self, n_channels: int) -> None:
+        self.n_channels = n_channels
+        self.n_damaged = 0
+
+    def take(self, content: bytes) -> bytes:
+        """Give a chunk as it is, nothing when it is damaged: pyxdf would read beyond its end."""
+        if are_whole_texts(content, self.n_channels):
+            return content
+        self.n_damaged += 1
+        return b""
+
+
+def _decoders(
+    path: Path, chunks: WholeChunks, keep: ChannelsToKeep
+) -> dict[int, _Decoded | _Texts]:
+    """Prepare to decode each stream."""
+    decoded: dict[int, _Decoded | _Texts] = {}
     for number, header in chunks.headers.items():
         try:
             layout = layout_of(header)
+            if layout.dtype is None:
+                decoded[number] = _Texts(layout.n_channels)
+            else:
+                decoded[number] = _Decoded(layout, layout.dtype, _kept(header, keep))
         except ValueError as error:
             raise RecordingError(f"{path} cannot be read: {error}") from error
-        if layout is not None:
-            decoded[number] = _Decoded(layout, _kept(header, keep))
     return decoded
 
 
@@ -149,13 +175,13 @@ def _kept(header: str, keep: ChannelsToKeep) -> tuple[int, ...]:
     return keep(info.findtext("name") or "", info.findtext("source_id") or "", filled)
 
 
-def _thinned(file: BinaryIO, chunks: WholeChunks, decoded: dict[int, _Decoded]) -> bytes:
+def _thinned(file: BinaryIO, chunks: WholeChunks, decoded: dict[int, _Decoded | _Texts]) -> bytes:
     """Decode all samples of numbers; give a file without them, but with the ends of each chunk."""
     parts = [MAGIC]
     for chunk in chunks.chunks:
         file.seek(chunk.begin)
         whole = file.read(chunk.end - chunk.begin)
-        if chunk.tag == SAMPLES and chunk.stream in decoded:
+        if chunk.tag == SAMPLES:
             short = decoded[chunk.stream].take(whole[chunk.content - chunk.begin :])
             if not short:
                 continue
@@ -261,10 +287,11 @@ def _logged_errors() -> Iterator[list[str]]:
         logger.propagate = propagates
 
 
-def _stream(raw: Any, decoded: dict[int, _Decoded]) -> RecordedStream:
+def _stream(raw: Any, decoded: dict[int, _Decoded | _Texts]) -> RecordedStream:
     number = int(raw["info"]["stream_id"])
     labels = _labels(raw)
-    numbers = decoded.get(number)
+    taken = decoded[number]
+    numbers = taken if isinstance(taken, _Decoded) else None
     stamps_s = np.asarray(raw["time_stamps"], np.float64)
     acquisition = ("info", "desc", "acquisition")
     return RecordedStream(

@@ -34,26 +34,26 @@ class SampleLayout:
 
     Parameters
     ----------
-    dtype : numpy.dtype
-        Type of a value.
+    dtype : numpy.dtype or None
+        Type of a value; ``None`` of texts.
     n_channels : int
         Values of a sample.
     interval_s : float
         Nominal time between two samples, 0 of an irregular stream.
     """
 
-    dtype: np.dtype[Any]
+    dtype: np.dtype[Any] | None
     n_channels: int
     interval_s: float
 
     @property
     def n_bytes(self) -> int:
-        """Bytes of the values of a sample."""
-        return self.dtype.itemsize * self.n_channels
+        """Bytes of the values of a sample; 0 of texts, which have any length."""
+        return 0 if self.dtype is None else self.dtype.itemsize * self.n_channels
 
 
-def layout_of(header: str) -> SampleLayout | None:
-    """Read how samples are written from a stream's header; ``None`` for texts.
+def layout_of(header: str) -> SampleLayout:
+    """Read from a stream's header how its samples are written.
 
     Parameters
     ----------
@@ -67,15 +67,14 @@ def layout_of(header: str) -> SampleLayout | None:
     """
     info = fromstring(header)  # noqa: S314 - pyxdf reads the same right after
     channel_format = _text(info, "channel_format")
-    if channel_format == "string":
-        return None
-    if channel_format not in _DTYPES:
+    if channel_format not in (*_DTYPES, "string"):
         raise ValueError(f"the channel format {channel_format!r} is unknown")
     n_channels, rate_hz = int(_text(info, "channel_count")), float(_text(info, "nominal_srate"))
     if n_channels < 1:
         raise ValueError(f"a stream of {n_channels} channels")
     interval_s = 1 / rate_hz if rate_hz > 0 else 0.0
-    return SampleLayout(np.dtype(_DTYPES[channel_format]), n_channels, interval_s)
+    dtype = np.dtype(_DTYPES[channel_format]) if channel_format in _DTYPES else None
+    return SampleLayout(dtype, n_channels, interval_s)
 
 
 def _text(info: Element, name: str) -> str:
@@ -103,13 +102,9 @@ def decode_samples(
     values : ndarray of shape (n_samples, n_channels)
         Their values.
     """
-    count_format = _COUNT_FORMATS.get(content[0]) if content else None
-    if count_format is None or len(content) < 1 + content[0]:
-        return None
-    begin = 1 + content[0]
-    (n_samples,) = struct.unpack_from(count_format, content, 1)
+    n_samples, begin = _count(content, 0)
     n_bytes = layout.n_bytes
-    if n_samples * (1 + n_bytes) > len(content) - begin:
+    if begin > len(content) or n_samples * (1 + n_bytes) > len(content) - begin:
         return None
     if n_samples * (9 + n_bytes) == len(content) - begin:
         fields: list[Any] = [("size", "u1"), ("stamp", "<f8")]
@@ -146,6 +141,41 @@ def _decode_mixed(
     )
     deduced_s = stamps_s[np.cumsum(stamped)] + since * layout.interval_s
     return deduced_s, values.reshape(n_samples, layout.n_channels)
+
+
+def are_whole_texts(content: bytes, n_channels: int) -> bool:
+    """Tell whether a chunk of texts is as long as it says, to the byte.
+
+    Parameters
+    ----------
+    content : bytes
+        What follows the number of the stream.
+    n_channels : int
+        Texts of a sample.
+    """
+    n_samples, at = _count(content, 0)
+    if n_samples > len(content):
+        return False
+    for _ in range(n_samples):
+        if at >= len(content) or content[at] not in (0, _STAMPED):
+            return False
+        at += 9 if content[at] == _STAMPED else 1
+        for _ in range(n_channels):
+            n_bytes, at = _count(content, at)
+            at += n_bytes
+    return at == len(content)
+
+
+def _count(content: bytes, at: int) -> tuple[int, int]:
+    """Read a number of one, four or eight bytes; give it and what comes after it.
+
+    Where there is none, what comes after it is beyond the end.
+    """
+    count_format = _COUNT_FORMATS.get(content[at]) if at < len(content) else None
+    if count_format is None or at + 1 + content[at] > len(content):
+        return 0, len(content) + 1
+    (number,) = struct.unpack_from(count_format, content, at + 1)
+    return int(number), at + 1 + content[at]
 
 
 def encode_two(stamps_s: Floats, layout: SampleLayout) -> bytes:

@@ -9,7 +9,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bela_module.reports.xdf_samples import SampleLayout, decode_samples, encode_two, layout_of
+from bela_module.reports.xdf_samples import (
+    SampleLayout,
+    are_whole_texts,
+    decode_samples,
+    encode_two,
+    layout_of,
+)
 
 LAYOUT = SampleLayout(np.dtype("<i2"), 3, 0.5)
 STAMPED = st.lists(st.booleans(), min_size=1, max_size=40)
@@ -68,6 +74,24 @@ def test_no_samples() -> None:
     assert found[0].size == 0
 
 
+ONE_TEXT = b"\x00" + b"\x01\x02ab" + b"\x04\x03\x00\x00\x00cde"
+STAMPED_TEXT = b"\x08" + bytes(8) + b"\x01\x00" + b"\x01\x01a"
+
+
+def test_texts_are_as_long_as_they_say() -> None:
+    whole = b"\x01\x02" + ONE_TEXT + STAMPED_TEXT
+    assert are_whole_texts(whole, 2)
+    assert are_whole_texts(b"\x04\x01\x00\x00\x00" + ONE_TEXT, 2)
+    assert are_whole_texts(b"\x01\x00", 2)
+    assert not are_whole_texts(whole + b"\x00", 2)
+    assert not are_whole_texts(whole, 1)
+    assert not are_whole_texts(b"\x04\xff\xff\xff\xff" + ONE_TEXT, 2)
+    assert not are_whole_texts(whole.replace(b"\x01\x02ab", b"\x02\x02ab"), 2)
+    assert not are_whole_texts(whole.replace(b"\x08", b"\x07"), 2)
+    for size in range(len(whole)):
+        assert not are_whole_texts(whole[:size], 2)
+
+
 def test_the_ends_of_a_chunk() -> None:
     found = decode_samples(encode_two(np.array([3.0, 4.0, 5.0]), LAYOUT), LAYOUT, 0.0)
     assert found is not None
@@ -81,10 +105,9 @@ HEADER = (
 
 
 def test_layouts() -> None:
-    assert layout_of(HEADER.format("string", 1, 0)) is None
+    assert layout_of(HEADER.format("string", 2, 0)) == SampleLayout(None, 2, 0.0)
     assert layout_of(HEADER.format("int16", 3, 2)) == LAYOUT
     irregular = layout_of(HEADER.format("double64", 1, 0))
-    assert irregular is not None
     assert (irregular.interval_s, irregular.n_bytes) == (0.0, 8)
 
 
