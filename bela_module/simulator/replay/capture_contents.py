@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,6 +19,7 @@ from bela_module.protocol.control_channel import (
 from bela_module.protocol.data_channel import Block
 from bela_module.protocol.data_decoder import DataDecoder
 from bela_module.simulator.board_json import items, parse_message
+from bela_module.simulator.replay.survey_filter import SurveyFilter
 from bela_module.simulator.time_limits import RATE_FIT_SPAN_S
 
 FloatArray = NDArray[np.float64]
@@ -82,14 +84,19 @@ def read_contents(messages: Iterable[CapturedMessage]) -> CaptureContents:
     lists: list[tuple[float, VariableList]] = []
     data: list[tuple[float, bytes]] = []
     asked_s: list[float] = []
+    surveys = SurveyFilter()
     for message in messages:
         if message.channel == "data":
             if message.from_board and isinstance(message.message, bytes):
-                data.append((message.time_s, message.message))
+                data += surveys.pass_on(message.time_s, message.message)
         elif message.from_board:
             _sort_reply(message, events, lists)
-        elif _asks_for_data(message.message):
-            asked_s.append(message.time_s)
+            surveys.variables = lists[0][1].variables if lists else ()
+        elif commands := _commands(message.message):
+            surveys.note(commands)
+            if any(command.get("cmd") in ("watch", "monitor") for command in commands):
+                asked_s.append(message.time_s)
+    data += surveys.finish()
     if not events or not lists or not data:
         missing = "connection event" if not events else "'list' reply" if not lists else "data"
         raise CaptureError(f"the capture holds no {missing}, so it cannot be replayed")
@@ -129,13 +136,9 @@ def _sort_reply(
         lists.append((message.time_s, parsed))
 
 
-def _asks_for_data(message: str | bytes) -> bool:
+def _commands(message: str | bytes) -> list[dict[str, Any]]:
     root = parse_message(message) if isinstance(message, str) else None
-    commands = items(root, "watcher")
-    return any(
-        isinstance(command, dict) and command.get("cmd") in ("watch", "monitor")
-        for command in commands
-    )
+    return [command for command in items(root, "watcher") if isinstance(command, dict)]
 
 
 def _decode(listed: VariableList, data: list[tuple[float, bytes]]) -> list[tuple[float, Block]]:
