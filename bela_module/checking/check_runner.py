@@ -64,9 +64,18 @@ class CheckRunner:
         self._thread.start()
         return outcome
 
+    @property
+    def is_running(self) -> bool:
+        """Whether a check uses the board at this moment."""
+        return self._running.locked()
+
+    def cancel(self) -> None:
+        """Have a check that runs end soon, and no more begin."""
+        self._is_closing = True
+
     def close(self, timeout_s: float) -> None:
         """End a check that runs, and wait until it has left the board as it was found."""
-        self._is_closing = True
+        self.cancel()
         if self._thread is not None:
             self._thread.join(timeout_s)
 

@@ -10,9 +10,10 @@ from __future__ import annotations
 import asyncio
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from dataclasses import dataclass
 from functools import partial
 from statistics import median
 from typing import Any, Final
@@ -25,7 +26,7 @@ from bela_module.checking.board_checks import (
 from bela_module.checking.board_probe import probe_board
 from bela_module.checking.clock_checks import clock_checks
 from bela_module.checking.computer_checks import computer_checks
-from bela_module.checking.computer_probe import probe_computer
+from bela_module.checking.computer_probe import names_in_use, probe_computer
 from bela_module.checking.facts import BoardFacts, Facts, LslFacts, ReceivedStream, RunFacts
 from bela_module.checking.listening import BoardListener, listen
 from bela_module.checking.lsl_checks import lsl_checks
@@ -48,7 +49,7 @@ from bela_module.session.session import Session
 from bela_module.streams.lsl.inlet_receiver import InletReceiver, resolve_identity
 from bela_module.streams.lsl.outlets import LslOutlets
 from bela_module.streams.lsl_clock import local_clock
-from bela_module.streams.stream_plans import choose_variables, reachable
+from bela_module.streams.stream_plans import choose_variables
 
 PREFIX: Final = "bela_check_"
 
@@ -152,13 +153,16 @@ def _stream(
         lsl = LslFacts(same_identity=same_identity)
         error = ""
         with watcher.watching():
-            asked, others = _split(settings, session)
+            try:
+                asked, others = _split(settings, session)
+            except BelaError as refusal:
+                asked, others, error = [], [], str(refusal)
             tell(f"streaming {len(asked)} variables for {seconds:g} s" if asked else "listening")
             listener = BoardListener(settings.board, others, is_cancelled)
             listening = pool.submit(asyncio.run, listen(listener, seconds))
             if asked:
-                wait = partial(_wait, seconds, is_cancelled)
-                error, lsl = _stream_own(session, own, asked, wait, same_identity)
+                streaming = _OwnStreams(session, own, seconds, is_cancelled)
+                error, lsl = streaming.run(asked, same_identity)
             else:
                 _wait(seconds, is_cancelled)
             listening.result()
@@ -184,22 +188,28 @@ def _stream(
 def _split(settings: Settings, session: Session) -> tuple[list[Variable], list[Variable]]:
     """Split the variables into those to be streamed and those that others watch, at this moment.
 
-    What others have just begun to watch is listed so a moment later: it is looked at twice.
+    What others have just begun to watch is listed so a moment later: it is looked at twice. What
+    the module of this computer has scheduled is not listed at all, and left to it.
+
+    Raises
+    ------
+    BelaError
+        When a variable of the configuration is not there, or the board does not answer.
     """
     try:
-        session.look().result(CONNECT_S)
+        before = session.look().result(CONNECT_S).variables
         time.sleep(WATCH_SHOWS_S)
         variables = session.look().result(CONNECT_S).variables
-    except (BelaError, TimeoutError):
-        return [], []
+    except TimeoutError:
+        raise BelaError(f"the board did not list its variables in {CONNECT_S:.0f} s") from None
     if not variables:
         return [], []
-    try:
-        chosen = choose_variables(variables, None, settings)
-    except BelaError:
-        chosen = reachable(variables)
+    chosen = choose_variables(variables, None, settings)
+    in_use = {variable.name for variable in before if variable.watched}
+    in_use |= names_in_use(settings)
     watched = [variable for variable in chosen if variable.watched]
-    return [variable for variable in chosen if not variable.watched], watched
+    free = [v for v in chosen if not v.watched and v.name not in in_use]
+    return free, watched
 
 
 def _own_settings(settings: Settings) -> Settings:
@@ -222,47 +232,58 @@ def _find_same_identity(settings: Settings, board: BoardFacts) -> tuple[str, ...
     return tuple(sorted({info.hostname() for info in infos}))
 
 
-def _stream_own(
-    session: Session,
-    own: Settings,
-    asked: list[Variable],
-    wait: Callable[[], None],
-    same_identity: tuple[str, ...],
-) -> tuple[str, LslFacts]:
-    """Stream some variables for as long as is waited, and receive them back."""
-    names = tuple(variable.name for variable in asked)
-    try:
-        session.start(StartRequest.model_construct(variables=names)).result(START_S)
-    except TimeoutError:
-        return f"START was not answered in {START_S:.0f} s", LslFacts(same_identity=same_identity)
-    except BelaError as error:
-        return str(error), LslFacts(same_identity=same_identity)
-    receiver = InletReceiver(f"bela:{own.board.name}:")
-    streams = [stream["name"] for stream in session.status()["streams"]]
-    try:
-        found_in_s = receiver.find(streams, FIND_STREAMS_S)
-        receiver.start()
-        wait()
-        session.stop().result(STOP_S)
-        receiver.wait_for(partial(_has_all, session, receiver), LAST_SAMPLES_S)
-    except TimeoutError:
-        return f"the board did not stop in {STOP_S:.0f} s", LslFacts(same_identity=same_identity)
-    finally:
-        receiver.close()
-    received = {
-        name: ReceivedStream(name, one.n_samples, one.delay_s)
-        for name, one in receiver.received.items()
-    }
-    found = tuple(receiver.received)
-    return "", LslFacts(len(streams), found, found_in_s, received, same_identity)
+@dataclass(frozen=True, slots=True)
+class _OwnStreams:
+    """Streams variables that nobody uses, and receives them back."""
 
+    session: Session
+    settings: Settings
+    seconds: float
+    is_cancelled: IsCancelled
 
-def _has_all(session: Session, receiver: InletReceiver) -> bool:
-    return all(
-        receiver.received[stream["name"]].n_samples >= stream["samples"]
-        for stream in session.status()["streams"]
-        if stream["name"] in receiver.received
-    )
+    def run(
+        self, asked: Sequence[Variable], same_identity: tuple[str, ...]
+    ) -> tuple[str, LslFacts]:
+        """Stream; return why that failed, or an empty string, and what became of it on LSL."""
+        names = tuple(variable.name for variable in asked)
+        nothing = LslFacts(same_identity=same_identity)
+        receiver = InletReceiver(f"bela:{self.settings.board.name}:")
+        try:
+            self.session.start(StartRequest.model_construct(variables=names)).result(START_S)
+            lsl = self._receive(receiver, same_identity)
+        except TimeoutError:
+            return f"the board did not begin or end in {START_S:.0f} s", nothing
+        except BelaError as error:
+            return str(error), nothing
+        finally:
+            receiver.close()
+        return "", lsl
+
+    def _receive(self, receiver: InletReceiver, same_identity: tuple[str, ...]) -> LslFacts:
+        streams = [stream["name"] for stream in self.session.status()["streams"]]
+        found_in_s, error = None, ""
+        try:
+            if not self.is_cancelled():
+                found_in_s = receiver.find(streams, FIND_STREAMS_S)
+                receiver.start()
+        except RuntimeError as failure:  # pylsl raises its own kinds, as behind a firewall
+            error = f"a stream was found, but could not be received: {failure!r}"
+        _wait(self.seconds, self.is_cancelled)
+        self.session.stop().result(STOP_S)
+        receiver.wait_for(lambda: self.is_cancelled() or self._has_all(receiver), LAST_SAMPLES_S)
+        received = {
+            name: ReceivedStream(name, one.n_samples, one.delay_s)
+            for name, one in receiver.received.items()
+        }
+        found = tuple(receiver.received)
+        return LslFacts(len(streams), found, found_in_s, received, same_identity, error)
+
+    def _has_all(self, receiver: InletReceiver) -> bool:
+        return all(
+            receiver.received[stream["name"]].n_samples >= stream["samples"]
+            for stream in self.session.status()["streams"]
+            if stream["name"] in receiver.received
+        )
 
 
 def _bytes_per_hour(run: RunFacts) -> float:

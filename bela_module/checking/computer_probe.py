@@ -56,6 +56,21 @@ def probe_computer(settings: Settings, bytes_per_hour: float) -> ComputerFacts:
     )
 
 
+def names_in_use(settings: Settings) -> set[str]:
+    """Return the variables that a dp-bela of this computer streams, has scheduled or prepared.
+
+    Parameters
+    ----------
+    settings : Settings
+        Where it would listen, and which board is meant.
+    """
+    status = _ask_module(settings.server.ip, settings.server.port)
+    same_board = status.get("board", {}).get("url") == settings.board.url
+    if not same_board or status.get("state") == "idle":
+        return set()
+    return {str(name) for stream in status.get("streams", ()) for name in stream["variables"]}
+
+
 def _existing(folder: Path) -> Path:
     """Return the folder, or the nearest one above it that exists: it would be made."""
     return next((one for one in (folder, *folder.parents) if one.exists()), Path())

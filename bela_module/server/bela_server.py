@@ -13,19 +13,22 @@ import threading
 import time
 from collections.abc import Callable
 from functools import partial
+from typing import Final
 
 from dareplane_utils.default_server.server import DefaultServer
 
 from bela_module.checking.check_runner import CheckRunner
 from bela_module.config import Settings, with_overrides
-from bela_module.errors import BelaError, ConfigError
+from bela_module.errors import BelaError, ConfigError, RequestError
 from bela_module.server.callbacks import CallbackSender
 from bela_module.server.client_loop import ClientLoop
 from bela_module.server.command_dispatch import CommandDispatcher
 from bela_module.server.listening_socket import BANNER_START, open_listening_socket
-from bela_module.server.pcomms import PcommHandler, session_handlers
+from bela_module.server.pcomms import PcommHandler, PcommOutcome, session_handlers
 from bela_module.server.session_api import SessionApi
 from bela_module.server.time_limits import LISTENING_END_S, SESSION_CLOSE_S
+
+_BEGINS: Final = frozenset({"PREPARE", "START", "SCHEDULE", "MONITOR"})
 
 
 class BelaServer(DefaultServer):  # type: ignore[misc]  # dareplane-utils has no type hints
@@ -126,7 +129,8 @@ class BelaServer(DefaultServer):  # type: ignore[misc]  # dareplane-utils has no
                 raise
             session.subscribe(self._on_event)
             for pcomm, handler in session_handlers(session).items():
-                self.pcommand_map.setdefault(pcomm, handler)
+                guarded = partial(self._unless_checking, pcomm, handler)
+                self.pcommand_map.setdefault(pcomm, guarded if pcomm in _BEGINS else handler)
             self._checks = CheckRunner(session, partial(self._settings_in_use, session))
             self.pcommand_map.setdefault("CHECK", self._checks.begin)
             self.session = self._dispatcher.session = session
@@ -169,12 +173,22 @@ class BelaServer(DefaultServer):  # type: ignore[misc]  # dareplane-utils has no
             self.stop_soon()
             listening_thread.join(timeout=LISTENING_END_S)
         if self._checks is not None:
-            self._checks.close(self.session_close_s)
+            self._checks.cancel()
         if self.session is not None:
             self.session.close(timeout_s=self.session_close_s)
+        if self._checks is not None:
+            self._checks.close(self.session_close_s)
         super().shutdown()
         self._callbacks.close()
         self._loop.close()
+
+    def _unless_checking(
+        self, pcomm: str, handler: PcommHandler, /, **payload: object
+    ) -> PcommOutcome:
+        """Refuse to begin streams while a check has watches of its own, which its end would end."""
+        if self._checks is not None and self._checks.is_running:
+            raise RequestError(f"a check is running; {pcomm} again when it has ended, in seconds")
+        return handler(**payload)
 
     def _settings_in_use(self, session: SessionApi) -> Settings:
         return with_overrides(session.settings, server={"ip": self.ip, "port": self.port})

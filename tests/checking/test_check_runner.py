@@ -116,6 +116,31 @@ def test_the_server_answers_when_it_is_done(monkeypatch: pytest.MonkeyPatch) -> 
     assert running.session.checks == [REPORT.as_json()]
 
 
+def test_nothing_begins_while_a_check_has_watches_of_its_own(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    release = threading.Event()
+
+    def check(*_: Any, **_options: Any) -> CheckReport:
+        assert release.wait(20)
+        return REPORT
+
+    replace_check(monkeypatch, check)
+    with serving() as running:
+        client = running.client()
+        client.send('VERBOSE|{"on": true};')
+        client.line()
+        client.send("CHECK;START;")
+        assert client.line().startswith("ERROR START: a check is running")
+        client.send("STOP;")
+        assert client.line() == "OK STOP"
+        release.set()
+        assert client.line() == "OK CHECK"
+        client.send("START;")
+        assert client.line() == "OK START"
+    assert [name for name, _ in running.session.requests] == ["stop", "start"]
+
+
 @pytest.mark.timeout(120)
 def test_it_runs_beside_the_streams_of_its_own_module() -> None:
     with SimulatedBoard("potentiometers", clock=local_clock) as board:

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from bela_module.checking import checker
 from bela_module.checking.checker import run_check
 from bela_module.checking.verdicts import Check, CheckReport, Verdict
 from bela_module.config import Settings, parse_settings
@@ -18,6 +19,7 @@ from bela_module.errors import BelaError
 from bela_module.protocol.control_commands import watch_command
 from bela_module.simulator.faults.message_faults import DropPair
 from bela_module.simulator.simulated_board import SimulatedBoard
+from bela_module.streams.lsl.inlet_receiver import InletReceiver
 from bela_module.streams.lsl_clock import local_clock
 from tests.support.raw_client import raw_client
 from tests.support.session_helpers import WaitUntil, left_on
@@ -167,3 +169,39 @@ def test_a_cancelled_check_leaves_the_board_as_it_was() -> None:
             run_check(settings_of(board), 60.0, is_cancelled=is_cancelled)
         assert left_on(board) == NOTHING
         assert time.monotonic() < begun_s + 40
+
+
+@pytest.mark.timeout(120)
+def test_variables_of_the_configuration_that_are_not_there_fail() -> None:
+    with SimulatedBoard("potentiometers", clock=local_clock) as board:
+        settings = settings_of(board, streaming={"variables": ["pot1", "pot9"]})
+        report = run_check(settings, 1.0)
+        assert left_on(board) == NOTHING
+    assert by_name(report)["streams"].verdict is Verdict.FAIL
+    assert "pot9" in by_name(report)["streams"].measured
+
+
+@pytest.mark.timeout(120)
+def test_what_the_module_here_has_scheduled_is_left_to_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(checker, "names_in_use", lambda _settings: {"pot1"})
+    with SimulatedBoard("potentiometers", clock=local_clock) as board:
+        report = run_check(settings_of(board), 1.0)
+        commands = [text for text in board.control_messages if "watch" in text or "monitor" in text]
+    assert not [text for text in commands if "pot1" in text]
+    assert [text for text in commands if "pot2" in text]
+    assert by_name(report)["streams"].measured.startswith("1 started")
+
+
+@pytest.mark.timeout(120)
+def test_streams_that_are_found_but_cannot_be_received_are_a_line_of_the_result(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def refuse(*_: object) -> None:
+        raise RuntimeError("the stream cannot be opened")
+
+    monkeypatch.setattr(InletReceiver, "find", refuse)
+    with SimulatedBoard("potentiometers", clock=local_clock) as board:
+        report = run_check(settings_of(board), 1.0)
+        assert left_on(board) == NOTHING
+    assert by_name(report)["LSL"].verdict is Verdict.FAIL
+    assert "cannot be opened" in by_name(report)["LSL"].measured

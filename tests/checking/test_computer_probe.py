@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from bela_module.checking.computer_probe import probe_computer
-from bela_module.config import Settings, parse_settings
+from bela_module.checking.computer_probe import names_in_use, probe_computer
+from bela_module.config import Settings, parse_settings, with_overrides
 from tests.support.server_helpers import FakeSession, serving
 
 
@@ -56,3 +56,26 @@ def test_versions_and_open_files(tmp_path: Path) -> None:
     assert {"dp-bela", "Python", "pylsl", "numpy"} <= set(computer.versions)
     assert computer.open_file_limit is None or computer.open_file_limit > computer.open_files
     assert not computer.has_log_server
+
+
+@pytest.mark.parametrize(
+    ("state", "url", "names"),
+    [
+        ("streaming", "ws://127.0.0.1:5555", {"pot1", "pot2"}),
+        ("prepared", "ws://127.0.0.1:5555", {"pot1", "pot2"}),
+        ("idle", "ws://127.0.0.1:5555", set()),
+        ("streaming", "ws://127.0.0.1:5556", set()),
+    ],
+)
+def test_what_a_module_has_begun_or_scheduled_is_in_use(
+    state: str, url: str, names: set[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    streams = [{"variables": ["pot1"]}, {"variables": ["pot2"]}]
+    status = {"module": "dp-bela", "state": state, "board": {"url": url}, "streams": streams}
+    monkeypatch.setattr(FakeSession, "status", lambda _self: status)
+    with serving() as running:
+        asked = with_overrides(
+            settings(tmp_path, running.server.port), board={"host": "127.0.0.1", "port": 5555}
+        )
+        assert names_in_use(asked) == names
+    assert names_in_use(asked) == set()

@@ -14,7 +14,7 @@ import pylsl
 _PULL_PERIOD_S: Final = 0.02
 _OPEN_S: Final = 5.0
 _RESOLVE_S: Final = 1.0
-_BUFFER_S: Final = 60
+_BUFFER_S: Final = 360  # as recorders ask for
 _MAX_CHUNK: Final = 8192
 _MAX_AGES: Final = 10_000
 
