@@ -14,6 +14,7 @@ import pytest
 from bela_module import Streamer
 from bela_module.protocol.variables import ValueType
 from bela_module.recording.recording_files import load_buffers
+from bela_module.session.delivery.watchdog import Cause
 from bela_module.simulator.simulated_board import SimulatedBoard
 from bela_module.simulator.sketches.assignments import (
     NEVER_ASSIGNED,
@@ -114,7 +115,7 @@ def test_from_the_board_to_other_programs(
     assert len(line) < STATUS_CHARS
     status = json.loads(line)
     assert {stream["name"] for stream in status["streams"]} == names
-    assert status["problems"] == []
+    assert set(status["problems"]) <= {Cause.QUIET.value}  # a computer that stands still
 
     files = list((tmp_path / "files").iterdir())
     assert len(files) == len(ODD_NAMES)
