@@ -122,7 +122,7 @@ def test_up_is_answered_while_ten_clients_send_the_worst(
         medians_s: list[float] = []
         try:
             # The threads that send share this process, and the machine may be busy with others.
-            while len(medians_s) < 20 and min(medians_s, default=1.0) >= 0.05:
+            while len(medians_s) < 30 and min(medians_s, default=1.0) >= 0.05:
                 times_s = sorted(quiet.up_s() for _ in range(9))
                 medians_s.append(times_s[len(times_s) // 2])
         finally:
