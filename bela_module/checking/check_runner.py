@@ -91,8 +91,8 @@ class CheckRunner:
         except Exception as error:  # the thread ends with it; who waits must learn of it
             known = isinstance(error, BelaError)
             logger.error("the check failed: %r", error, exc_info=None if known else error)
+            self._running.release()
             outcome.set_exception(error if known else BelaError(f"the check failed: {error!r}"))
         else:
+            self._running.release()  # first: who hears of the end may begin at once
             outcome.set_result(report.summary())
-        finally:
-            self._running.release()
