@@ -26,7 +26,7 @@ class ClockAccount:
     unix_minus_lsl_s : float
         Add it to a stamp for seconds since 1970; NaN when unknown.
     n_restarts : int
-        How often the board's ticks began anew.
+        How often the board's tick counter was reset.
     """
 
     board: str

@@ -72,7 +72,7 @@ def _serve(settings: Settings, *, simulate: bool) -> None:
 def _tell_address(server: BelaServer) -> None:
     """Print where the server listens; a service may have no output, or one that takes nothing.
 
-    Only when whoever started it has gone meanwhile does it end, with a `BelaError`.
+    Only when the program that started it has gone meanwhile does it end, with a `BelaError`.
     """
     output = background_stdout()
     if output is None:

@@ -122,7 +122,7 @@ class SimulatedWatcher:
         self._tick = max(self._tick, to_tick - 1)
 
     def find_due(self) -> None:
-        """Find anew when variables are due, after assignments that nobody could foresee."""
+        """Find again when variables are due, after assignments that nobody could foresee."""
         self._catch_up()
         for variable in self._variables:
             variable.find_due(self._tick + 1)
