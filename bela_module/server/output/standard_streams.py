@@ -1,7 +1,8 @@
 """Standard output and error of a program that no terminal, pipe or reader can stop.
 
-A pipe that nobody reads, a terminal that was paused, a console in which text is selected: a program that
-writes there waits. Here a thread of its own waits, and what does not fit into its queue is dropped.
+A pipe that nobody reads, a terminal that was paused, a console in which text is selected: a program
+that writes there waits. Here a thread of its own waits, and what does not fit into its queue is
+dropped.
 LSL's library writes to the file descriptor of standard error itself, in the session's thread: in a
 program that is a pipe, which is read into the log.
 
