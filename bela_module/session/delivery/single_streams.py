@@ -184,14 +184,25 @@ def due_in_s(delivery: Delivery) -> float:
 def is_unheard(delivery: Delivery, stream: LiveStream, observed: Observed) -> bool:
     """Tell whether a variable seems assigned, while nothing at all comes of the board.
 
-    It is slow, and alone, or the board sends no data: a rare single value tells which.
+    It is slow, and alone, or the board sends no data: a rare single value tells which. While blocks
+    of a known rate fill, nothing comes of variables that are assigned together.
     """
     prompt, name, now_s = delivery.prompt, stream.plan.name, delivery.now()
     heard_s = max(delivery.router.heard_s, delivery.begun_s)
-    if observed.is_single or name in prompt.sieves or now_s < heard_s + UNHEARD_S:
+    since_s = heard_s + _block_s(delivery, stream)
+    if observed.is_single or name in prompt.sieves or now_s < since_s + UNHEARD_S:
         return False
     if prompt.waiting or prompt.only_unknown or delivery.schedule.windows:
         return False
     variables = members(delivery, stream)
     assigned = any(is_assigned(delivery, variable) for variable in variables)
     return assigned and prompt.chooser.may_try(name, now_s) and may_be_single(delivery, stream)
+
+
+def _block_s(delivery: Delivery, stream: LiveStream) -> float:
+    """Tell how long a block of a stream takes to fill; 0 when its steps are not known yet."""
+    clock = delivery.board.clock
+    if clock is None or math.isnan(clock.tick_rate_hz):
+        return 0.0
+    ticks = (v.layout.value_count * (stream.step_of(v) or 0.0) for v in members(delivery, stream))
+    return max(ticks, default=0.0) / clock.tick_rate_hz

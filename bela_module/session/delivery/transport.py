@@ -41,6 +41,9 @@ from bela_module.validation import named
 
 logger = logging.getLogger(__name__)
 
+_MAX_TRIED = 8
+"""Streams that are asked for single values at once because nothing comes: any of them tells why."""
+
 
 def begin_singles(delivery: Delivery) -> list[Json]:
     """Choose the streams that come singly, tell their trackers, and return the commands.
@@ -109,7 +112,9 @@ async def adjust_transport(delivery: Delivery, client: BoardClient) -> None:
         if name in changes.to_blocks and not unwatched:
             commands += _to_blocks(delivery, stream, changes.to_blocks[name])
         elif name in changes.to_singles or (
-            name in observed and is_unheard(delivery, stream, observed[name])
+            name in observed
+            and len(prompt.sieves) < _MAX_TRIED
+            and is_unheard(delivery, stream, observed[name])
         ):
             commands += _begin_sieve(delivery, stream, from_start=False)
     commands += _flush(delivery)
