@@ -119,7 +119,7 @@ class ClockFit:
         """Return the highest tick that the bounds allow to have happened by an LSL time."""
         lines, since_s = self.free_lines, lsl_s - self.base_s
         reach_s = since_s + 0.5 * self.ageing_per_s * since_s**2 + 2.0 * lines.relaxed_by
-        return self.tick + float(((reach_s - lines.lowest) / lines.slopes).max()) + self.burst
+        return self.tick + lines.highest_x(reach_s) + self.burst
 
     def lag_s(self, probe: Probe) -> float:
         """Return by how much ticks lag behind every line, if a reply is ours; 0 if they need not.

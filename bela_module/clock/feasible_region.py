@@ -9,6 +9,7 @@ and offset that is known exactly from a handful of slopes: no search, no iterati
 
 from __future__ import annotations
 
+import functools
 from dataclasses import dataclass
 
 import numpy as np
@@ -62,6 +63,15 @@ class FeasibleLines:
         lowest = (self.lowest[:, None] + rise).min(axis=0)
         highest = (self.highest[:, None] + rise).max(axis=0)
         return lowest, highest
+
+    def highest_x(self, y: float) -> float:
+        """Return the highest x at which a feasible line, of positive slope, reaches y."""
+        return max((y - offset) / slope for slope, offset in self._lowest_lines)
+
+    @functools.cached_property
+    def _lowest_lines(self) -> list[tuple[float, float]]:
+        # plain numbers, for it is asked for each read, and they are few
+        return list(zip(self.slopes.tolist(), self.lowest.tolist(), strict=True))
 
 
 def feasible_lines(

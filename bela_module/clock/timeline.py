@@ -11,7 +11,7 @@ it more, and one that the bounds prove to be due, as after replies to others, is
 from __future__ import annotations
 
 import math
-from typing import Any, Protocol
+from typing import Any, Final, NamedTuple, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -45,6 +45,19 @@ class ReferenceClock(Protocol):
 
     def time_at(self, ticks: int) -> float:
         """Return when a tick happened, in LSL seconds."""
+
+
+class _Piece(NamedTuple):
+    """A straight piece of the mapping; ticks are counted from the origin."""
+
+    begin: int
+    end: float
+    """The tick at which the next one begins, or infinity."""
+    time_s: float
+    s_per_tick: float
+
+
+_NO_PIECE: Final = _Piece(0, -math.inf, math.nan, math.nan)
 
 
 class Timeline:
@@ -82,6 +95,7 @@ class Timeline:
     def reset(self) -> None:
         """Forget all pieces: the next `steer` starts a new mapping."""
         self._n_pieces = 0
+        self._piece = _NO_PIECE  # the one that was used last
         self._origin = 0
         self._known: dict[int, tuple[NDArray[Any], Floats]] = {}  # of shared arrays, by their ids
         self._stamped: int | None = None  # the newest stamped tick
@@ -149,11 +163,13 @@ class Timeline:
         known = self._known.get(id(ticks))
         if known is not None and known[0] is ticks:
             return known[1]
-        newest = int(ticks.max())
+        if len(ticks) == 1:  # as single values come: plain numbers are the faster way
+            newest = int(ticks[0])
+            stamps_s = np.array([self._time_s(newest - self._origin)])
+        else:
+            newest = int(ticks.max())
+            stamps_s = self._times_of(ticks, int(ticks.min()), newest)
         self._stamped = newest if self._stamped is None else max(self._stamped, newest)
-        # differences of unsigned numbers wrap rightly, and are exact for ticks of any size
-        since = ticks.astype(np.uint64) - np.uint64(self._origin % 2**64)
-        stamps_s = self._evaluate(since.view(np.int64))
         stamps_s.flags.writeable = False
         if not ticks.flags.writeable:  # what does not change needs no second calculation
             if len(self._known) >= _MAX_KNOWN:
@@ -165,23 +181,48 @@ class Timeline:
         """Return the stamp that a tick would have by now, without settling it; NaN before any."""
         if not self.started:
             return math.nan
-        return float(self._evaluate(np.array([tick - self._origin], np.int64))[0])
+        return self._time_s(tick - self._origin)
 
-    def _evaluate(self, since: NDArray[np.int64]) -> Floats:
-        """Return the mapping at ticks since the origin."""
+    def _times_of(self, ticks: NDArray[Any], oldest: int, newest: int) -> Floats:
+        """Return the mapping at ticks, of which the oldest and the newest are known."""
+        # differences of unsigned numbers wrap rightly, and are exact for ticks of any size
+        since = (ticks.astype(np.uint64) - np.uint64(self._origin % 2**64)).view(np.int64)
+        piece = self._piece_at(newest - self._origin)
+        if oldest - self._origin >= piece.begin:  # as almost always
+            times_s: Floats = (since - piece.begin).astype(np.float64)
+            times_s *= piece.s_per_tick
+            times_s += piece.time_s
+            return times_s
         begins = self._begins[: self._n_pieces]
-        last = self._n_pieces - 1
-        if int(since.min()) >= begins[last]:  # as almost always
-            newest: Floats = self._times_s[last] + (since - begins[last]) * self._s_per_tick[last]
-            return newest
-        piece = np.maximum(np.searchsorted(begins, since, side="right") - 1, 0)
-        stamps: Floats = self._times_s[piece] + (since - begins[piece]) * self._s_per_tick[piece]
-        return stamps
+        k = np.maximum(np.searchsorted(begins, since, side="right") - 1, 0)
+        stamps_s: Floats = self._times_s[k] + (since - begins[k]) * self._s_per_tick[k]
+        return stamps_s
+
+    def _time_s(self, since: int) -> float:
+        """Return the mapping at one tick, counted from the origin."""
+        piece = self._piece_at(since)
+        return piece.time_s + (since - piece.begin) * piece.s_per_tick
+
+    def _piece_at(self, since: int) -> _Piece:
+        """Return the piece of a tick, counted from the origin; mostly the one of the tick before.
+
+        What lies before the first piece gets its line.
+        """
+        if not self._piece.begin <= since < self._piece.end:
+            begins = self._begins[: self._n_pieces]
+            k = max(0, int(np.searchsorted(begins, since, side="right")) - 1)
+            self._piece = _Piece(
+                int(begins[k]),
+                int(begins[k + 1]) if k + 1 < self._n_pieces else math.inf,
+                float(self._times_s[k]),
+                float(self._s_per_tick[k]),
+            )
+        return self._piece
 
     def _correct(self, clock: ReferenceClock, start: int, s_per_tick: float) -> None:
         """Replace the pieces beyond the last stamped tick by a path to the estimate."""
         since = start - self._origin
-        start_s = float(self._evaluate(np.array([since]))[0])
+        start_s = self._time_s(since)
         keep = int(np.searchsorted(self._begins[: self._n_pieces], since, side="left"))
         if keep == 0:  # all that was stamped lies before the first piece: let it begin earlier
             self._begins[0], self._times_s[0] = since - 1, start_s - self._s_per_tick[0]
@@ -233,4 +274,5 @@ class Timeline:
             self._s_per_tick[keep] = s_per_tick
             keep += 1
         self._n_pieces = keep
+        self._piece = _NO_PIECE
         self._known.clear()

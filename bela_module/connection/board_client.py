@@ -209,18 +209,19 @@ class BoardClient:
         async with self._one_request:
             (message,) = commands.encode_commands([commands.list_command()] * repeats)
             self.unasked_s = math.inf
-            sent_s = self._now()
-            pending = self._pending = PendingList(repeats, sent_s)
+            pending = self._pending = PendingList(repeats, self._now())
+            self._control.endpoint.expect_send()
             try:
                 for _ in range(_LIST_ATTEMPTS):
                     await self._send_text(message)
+                    pending.sent_s = self._control.endpoint.sent_since(pending.sent_s)
                     if not await self._got_unreadable(pending.answer):
                         break
             finally:
                 self._pending = None
             if pending.answer.done():
                 variable_list, received_s = pending.answer.result()
-                return ListReply(variable_list, sent_s, received_s, pending.is_proven)
+                return ListReply(variable_list, pending.sent_s, received_s, pending.is_proven)
             if self.lost.done():
                 raise DisconnectedError(f"{self.address} is gone: {self.lost.result()}")
             raise NoReplyError("list", self._control_url, self._reply_timeout_s)

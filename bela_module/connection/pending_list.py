@@ -27,6 +27,8 @@ class PendingList:
 
     Attributes
     ----------
+    sent_s : float
+        The same; may become later, as more is known.
     answer : Future
         The reply, and the LSL time at which the first one with its tick arrived.
     is_proven : bool
@@ -37,7 +39,7 @@ class PendingList:
         self._loop = asyncio.get_running_loop()
         self.answer: asyncio.Future[tuple[VariableList, float]] = self._loop.create_future()
         self._repeats = repeats
-        self._sent_s = sent_s
+        self.sent_s = sent_s
         self._tick = 0
         self._n_alike = 0
         self._first_s = 0.0
@@ -45,7 +47,7 @@ class PendingList:
 
     def take(self, reply: VariableList, received_s: float) -> bool:
         """Take in a reply, unless it cannot be the answer; return whether it was taken."""
-        if self.answer.done() or received_s < self._sent_s:
+        if self.answer.done() or received_s < self.sent_s:
             return False
         near_ticks = max(_ALIKE_S * reply.sample_rate_hz, reply.tick_granularity)
         is_alike = self._n_alike > 0 and abs(reply.tick - self._tick) <= near_ticks

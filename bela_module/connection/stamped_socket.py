@@ -1,4 +1,4 @@
-"""TCP socket that stores when the kernel received what is read from it (on Linux).
+"""TCP socket that stores when the kernel received and was given bytes (on Linux).
 
 A program reads some 0.1 to 0.4 ms after the kernel has received, a busy one later still. On Linux
 the kernel tells its time, that of the wall clock, with the bytes (``SO_TIMESTAMPNS``): the time of
@@ -10,12 +10,16 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import math
 import socket
 import struct
 import sys
 import time
 from collections.abc import Callable, Sequence
-from typing import Final
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from _typeshed import ReadableBuffer
 
 Ancillary = Sequence[tuple[int, int, bytes]]
 """What `socket.recvmsg` returns beside the bytes: level, type and content of each message."""
@@ -87,6 +91,9 @@ class StampedSocket(socket.socket):
 
     kernel_s: float | None = None
     _times: KernelTimes | None = None
+    _now: Callable[[], float]
+    _expects_send = False
+    _sent_s = 0.0
 
     def stamp_with(self, now: Callable[[], float]) -> None:
         """Ask the kernel for its times, if it has any, to be converted to those of a clock."""
@@ -94,7 +101,7 @@ class StampedSocket(socket.socket):
             return
         with contextlib.suppress(OSError):
             self.setsockopt(socket.SOL_SOCKET, TIMESTAMP_OPTION, 1)
-            self._times = KernelTimes(now)
+            self._times, self._now = KernelTimes(now), now
 
     def recv(self, size: int, flags: int = 0, /) -> bytes:
         """Read bytes, as asyncio's transport does, and note when they were received."""
@@ -103,6 +110,29 @@ class StampedSocket(socket.socket):
         data, ancillary, _, _ = self.recvmsg(size, _ANCILLARY_BYTES, flags)
         self.kernel_s = self._times.convert(ancillary)
         return data
+
+    def send(self, data: ReadableBuffer, flags: int = 0, /) -> int:
+        """Write bytes, as asyncio's transport does, and note when, if that is expected."""
+        if self._expects_send:
+            self._expects_send, self._sent_s = False, self._now()
+        return super().send(data, flags)
+
+    def expect_send(self) -> None:
+        """Note when bytes are next given to the kernel."""
+        self._sent_s, self._expects_send = -math.inf, self._times is not None
+
+    def sent_since(self, earlier_s: float) -> float:
+        """Return when bytes were first given to the kernel since :meth:`expect_send`.
+
+        What takes its time before, from the message to the kernel, is no delay of the network. It
+        is left out only where the kernel's receive times leave out the same on the way back.
+
+        Parameters
+        ----------
+        earlier_s : float
+            A time before that, for where it is not known.
+        """
+        return max(earlier_s, self._sent_s)
 
 
 async def connect_socket(address: str, port: int, now: Callable[[], float]) -> StampedSocket:

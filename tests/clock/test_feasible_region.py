@@ -22,6 +22,14 @@ def test_two_points_on_each_side_give_the_known_polygon() -> None:
     np.testing.assert_allclose(highest, [1.0, 1.0, 2.0])
 
 
+def test_the_highest_x_that_reaches_a_y_is_on_the_lowest_line() -> None:
+    upper, lower = np.array([[0.0, 1.0], [1.0, 2.0]]), np.array([[0.0, 0.0], [1.0, 1.0]])
+    lines = feasible_lines(upper, lower, (0.5, 2.0))
+    for y in (-1.0, 0.0, 1.0, 5.0):
+        reached = lines.highest_x(y)
+        assert lines.limits_at(np.array([reached]))[0][0] == pytest.approx(y, abs=1e-12)
+
+
 def test_one_point_on_each_side_is_limited_by_the_slopes() -> None:
     lines = feasible_lines(np.array([[0.0, 1.0]]), np.array([[0.0, 0.0]]), (2.0, 3.0))
     assert lines.slope_range == (2.0, 3.0)

@@ -230,3 +230,18 @@ def test_ticks_around_a_bend_get_the_stamps_of_single_ticks() -> None:
     timeline.steer(clock, 100)  # it bends at 100, and again where it meets the estimate
     ticks = np.arange(40, 1400)
     np.testing.assert_array_equal(timeline.stamps_s(ticks), [stamp(timeline, t) for t in ticks])
+
+
+@given(seed=st.integers(0, 10**6), origin=st.sampled_from([0, 10**6, 2**53 + 7]))
+def test_a_tick_has_the_same_stamp_alone_and_among_others(seed: int, origin: int) -> None:
+    rng = np.random.default_rng(seed)
+    timeline, clock = Timeline(), FakeClock(offset_s=100.0 - origin / 1000.0)
+    for probe in range(5):  # corrections leave pieces behind, the last of which begins later
+        clock.offset_s += rng.normal(scale=1e-4)
+        timeline.steer(clock, origin + 300 * probe)
+        timeline.stamps_s(np.array([origin + 300 * probe]))
+    ticks = origin + np.sort(rng.integers(-500, 4000, 40))
+    together_s = timeline.stamps_s(ticks)
+    assert [stamp(timeline, int(tick)) for tick in ticks] == together_s.tolist()
+    for n in range(1, 40, 7):
+        assert timeline.stamps_s(ticks[-n:]).tolist() == together_s[-n:].tolist()

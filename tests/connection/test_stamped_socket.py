@@ -93,6 +93,31 @@ def test_a_socket_that_was_not_asked_for_times_reads_as_any_other() -> None:
 
 
 @linux_only
+def test_the_time_of_sending_is_that_of_the_first_bytes_which_were_expected() -> None:
+    now_s = 100.0
+    ours, theirs = socket.socketpair()
+    with StampedSocket(ours.family, ours.type, fileno=ours.detach()) as stamped, theirs:
+        stamped.stamp_with(lambda: now_s)
+        stamped.send(b"before")
+        stamped.expect_send()
+        assert stamped.sent_since(99.0) == 99.0
+        now_s = 101.0
+        stamped.send(b"request")
+        now_s = 102.0
+        stamped.send(b"another")
+        assert stamped.sent_since(99.0) == 101.0
+        assert theirs.recv(64) == b"beforerequestanother"
+
+
+def test_without_receive_times_of_the_kernel_the_time_before_is_taken() -> None:
+    ours, theirs = socket.socketpair()
+    with StampedSocket(ours.family, ours.type, fileno=ours.detach()) as stamped, theirs:
+        stamped.expect_send()
+        stamped.send(b"request")
+        assert stamped.sent_since(99.0) == 99.0
+
+
+@linux_only
 def test_what_waits_in_the_kernel_has_the_time_of_its_arrival() -> None:
     async def scenario(port: int) -> tuple[float, float, float]:
         url = f"ws://127.0.0.1:{port}/gui_control"

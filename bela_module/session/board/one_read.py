@@ -31,8 +31,10 @@ def last_ticks(block: Block, step_ticks: float | None) -> tuple[int, int | None]
     A dense block may be padded, so its own end proves nothing before the step is known and its
     last value is not zero. If it is taken for full, nothing is known without a step.
     """
-    if block.monitor or block.relative_ticks is not None:
-        tick = int(block.ticks[-1])
+    if block.monitor:
+        return block.tick, block.tick
+    if block.relative_ticks is not None:
+        tick = block.tick + int(block.relative_ticks[-1])
         return tick, tick
     if step_ticks is None:
         return block.tick, None

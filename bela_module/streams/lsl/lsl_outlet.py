@@ -66,7 +66,7 @@ def push_array(outlet: pylsl.StreamOutlet, values: Array, stamps_s: Stamps) -> N
     """Push an array of samples with an array of stamps.
 
     The public call of pylsl turns an array of stamps into Python floats, at four times the cost;
-    it is used where this version of pylsl has no other.
+    it is used where this version of pylsl has no other, and for a single value, at a third of it.
 
     Parameters
     ----------
@@ -77,6 +77,9 @@ def push_array(outlet: pylsl.StreamOutlet, values: Array, stamps_s: Stamps) -> N
     stamps_s : ndarray of float64 of shape (n_samples,)
         One for each sample, in LSL seconds.
     """
+    if values.size == 1:
+        outlet.push_sample([values.item()], float(stamps_s[0]))
+        return
     push = getattr(outlet, "do_push_chunk_n", None)
     handle = getattr(outlet, "obj", None)
     if push is None or handle is None:

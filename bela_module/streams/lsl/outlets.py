@@ -239,7 +239,7 @@ def _check(plan: StreamPlan, values: Array, stamps_s: Stamps, last_stamp_s: floa
             f"{plan.sample_format.dtype} and float64 were expected"
         )
     # In one look at the array: of stamps in order, with NaN in no order, the ends tell of the rest.
-    in_order = bool((stamps_s[1:] >= stamps_s[:-1]).all())
+    in_order = stamps_s.size == 1 or bool((stamps_s[1:] >= stamps_s[:-1]).all())
     if not (in_order and math.isfinite(stamps_s[0]) and math.isfinite(stamps_s[-1])):
         if not np.isfinite(stamps_s).all():
             raise StreamError(f"{plan.name}: a stamp is not finite")

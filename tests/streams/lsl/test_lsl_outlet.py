@@ -10,6 +10,7 @@ import pytest
 
 from bela_module.errors import StreamError
 from bela_module.streams.lsl.lsl_outlet import LslOutlet, push_array
+from bela_module.streams.sample_formats import SampleFormat
 
 RESOLVE_S = 10.0
 
@@ -47,6 +48,32 @@ def test_values_and_stamps_arrive_as_they_were_pushed(unique: str, public: bool)
     inlet.close_stream()
     assert rows == values.tolist()
     np.testing.assert_allclose(times_s, stamps_s, rtol=0, atol=1e-9)
+
+
+@pytest.mark.parametrize(
+    ("channel_format", "value"),
+    [
+        (SampleFormat.INT8, -100),
+        (SampleFormat.INT32, -(2**31)),
+        (SampleFormat.FLOAT32, 0.1),
+        (SampleFormat.DOUBLE64, 2.0**53 - 1.0),
+        (SampleFormat.DOUBLE64, float("inf")),
+    ],
+)
+def test_a_value_alone_arrives_as_it_was_pushed(
+    unique: str, channel_format: SampleFormat, value: float
+) -> None:
+    info = pylsl.StreamInfo(unique, "Bela", 1, 0.0, channel_format.value, f"id of {unique}")
+    outlet = pylsl.StreamOutlet(info, 0, 10)
+    (found,) = pylsl.resolve_byprop("name", unique, 1, RESOLVE_S)
+    inlet = pylsl.StreamInlet(found, processing_flags=pylsl.proc_none)
+    inlet.open_stream(RESOLVE_S)
+    values = np.array([[value]], channel_format.dtype)
+    push_array(outlet, values, np.array([1000.123456789]))
+    sample, stamp_s = inlet.pull_sample(RESOLVE_S)
+    inlet.close_stream()
+    assert sample == values[0].tolist()
+    assert stamp_s == 1000.123456789
 
 
 def test_an_outlet_that_was_ended_takes_nothing_and_does_no_harm(unique: str) -> None:
