@@ -17,7 +17,7 @@ import sys
 import threading
 import time
 import uuid
-from bisect import bisect_left
+from bisect import bisect_right
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import ExitStack, contextmanager, suppress
@@ -36,6 +36,7 @@ from bela_module.clock.device_clock import DeviceClock  # noqa: E402
 from bela_module.clock.timeline import Timeline  # noqa: E402
 from bela_module.config import parse_settings  # noqa: E402
 from bela_module.connection.board_socket import BoardSocket  # noqa: E402
+from bela_module.connection.stamped_socket import StampedSocket  # noqa: E402
 from bela_module.protocol.variables import PAYLOAD_BYTES, ValueType  # noqa: E402
 from bela_module.requests import StartRequest  # noqa: E402
 from bela_module.session.session import Session  # noqa: E402
@@ -73,7 +74,7 @@ class Notes:
     """All times of one run; the keys are the times that the session used."""
 
     events: list[Event] = field(default_factory=list)
-    written_s: list[float] = field(default_factory=list)
+    asked_s: list[float] = field(default_factory=list)
     read_s: dict[float, float] = field(default_factory=dict)
     truth: list[tuple[int, float]] = field(default_factory=list)
     n_refused: int = 0
@@ -90,7 +91,7 @@ class Notes:
 @contextmanager
 def noting(notes: Notes) -> Iterator[None]:
     """Note the times of all that a session of this process sends, receives and concludes."""
-    data_received, send_data = BoardSocket.data_received, BoardSocket.send_data
+    data_received, expect_send = BoardSocket.data_received, StampedSocket.expect_send
     add_probe, note_delay = DeviceClock.add_probe, DeviceClock.note_delay
     add_arrival = DeviceClock.add_arrival
 
@@ -100,13 +101,14 @@ def noting(notes: Notes) -> Iterator[None]:
         notes.read_s[connection.received_s] = read_s
         notes.n_refused += connection.endpoint.kernel_s is None
 
-    def sending(connection: Any) -> None:
-        notes.written_s.append(local_clock())
-        send_data(connection)
+    def asking(endpoint: Any) -> None:
+        notes.asked_s.append(local_clock())
+        expect_send(endpoint)
 
-    def probe(clock: Any, sent_s: float, received_s: float, tick: int, unit: int = 1) -> Any:
+    def probe(clock: Any, *exchange: Any, **proof: Any) -> Any:
+        sent_s, received_s, tick = exchange[:3]
         notes.events.append(Event("probe", tick, received_s, sent_s))
-        return add_probe(clock, sent_s, received_s, tick, unit)
+        return add_probe(clock, *exchange, **proof)
 
     def arrival(clock: Any, tick: int, received_s: float) -> bool:
         notes.events.append(Event("arrival", tick, received_s))
@@ -118,7 +120,7 @@ def noting(notes: Notes) -> Iterator[None]:
 
     replaced = {
         (BoardSocket, "data_received"): received,
-        (BoardSocket, "send_data"): sending,
+        (StampedSocket, "expect_send"): asking,
         (DeviceClock, "add_probe"): probe,
         (DeviceClock, "add_arrival"): arrival,
         (DeviceClock, "note_delay"): delay,
@@ -171,8 +173,8 @@ def _replay(
     for kind, tick, used_s, sent_s in notes.events:
         received_s = used_s if by_kernel else notes.read_s[used_s]
         if kind == "probe":
-            written_s = notes.written_s[bisect_left(notes.written_s, sent_s)]
-            clock.add_probe(written_s if as_written else sent_s, received_s, tick)
+            asked_s = notes.asked_s[bisect_right(notes.asked_s, sent_s) - 1]
+            clock.add_probe(sent_s if as_written else asked_s, received_s, tick)
             if clock.ready:
                 timeline.steer(clock, tick)
         elif kind == "arrival":
