@@ -18,11 +18,13 @@ from hypothesis import HealthCheck, settings
 
 from bela_module.server.log_forwarding import revive_loggers
 from bela_module.state_machine import StateMachine
+from tests.support.bytecode import keep_bytecode
 from tests.support.lsl_settings import isolate_lsl
 from tests.support.paths import CAPTURES
 
 pytest.register_assert_rewrite("tests.support.walk")
 
+keep_bytecode()
 isolate_lsl()
 
 settings.register_profile(
