@@ -18,6 +18,7 @@ from hypothesis import HealthCheck, settings
 
 from bela_module.server.log_forwarding import revive_loggers
 from bela_module.state_machine import StateMachine
+from tests.support.amount import THOROUGH, examples
 from tests.support.bytecode import keep_bytecode
 from tests.support.lsl_settings import isolate_lsl
 from tests.support.paths import CAPTURES
@@ -29,7 +30,9 @@ isolate_lsl()
 
 settings.register_profile(
     "tests",
-    derandomize=True,
+    max_examples=examples(50),
+    derandomize=not THOROUGH,  # then others each time
+    print_blob=THOROUGH,
     deadline=None,
     suppress_health_check=[HealthCheck.too_slow],
 )

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+from bisect import bisect_right
 from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -16,6 +18,7 @@ from bela_module.clock.timeline import Timeline
 _LONGEST_RUN_S = 1000.0
 _LOST_FOR_S = 1.0  # until a reply that is lost is given up
 _LOOP_PERIOD_S = 0.1  # until a session asks again when to probe
+_BLOCKS_AT_ONCE = 64  # whose true times are computed together
 
 
 class Event(NamedTuple):
@@ -28,7 +31,7 @@ class Event(NamedTuple):
 
     @property
     def is_probe(self) -> bool:
-        return not np.isnan(self.sent_s)
+        return not math.isnan(self.sent_s)
 
 
 @dataclass
@@ -76,10 +79,12 @@ class SyntheticLink:
         count = int(_LONGEST_RUN_S / self.hold_every_s)
         begins_s = self.start_s + np.cumsum(holds.exponential(self.hold_every_s, count))
         ends_s = begins_s + holds.uniform(0.0, self.hold_s, count) if self.hold_s else begins_s
-        self._hold_begins_s, self._hold_ends_s = begins_s, np.maximum.accumulate(ends_s)
-        self._late_begins_s = self.start_s + np.arange(0.0, _LONGEST_RUN_S, self.late_every_s)
-        late_s = holds.uniform(0.0, self.late_s, len(self._late_begins_s))
-        self._late_ends_s = self._late_begins_s + late_s
+        self._hold_begins_s = begins_s.tolist()
+        self._hold_ends_s = np.maximum.accumulate(ends_s).tolist()
+        late_begins_s = self.start_s + np.arange(0.0, _LONGEST_RUN_S, self.late_every_s)
+        late_s = holds.uniform(0.0, self.late_s, len(late_begins_s))
+        self._late_begins_s = late_begins_s.tolist()
+        self._late_ends_s = (late_begins_s + late_s).tolist()
 
     def true_time_s(self, ticks: np.ndarray | int) -> np.ndarray:
         """When ticks happened, by the convention that a burst's last tick is at the burst."""
@@ -92,6 +97,8 @@ class SyntheticLink:
 
     def _time_s(self, since: np.ndarray | float) -> np.ndarray:
         elapsed_s = np.asarray(since) / self._true_hz
+        if not self.thermal_ppm:
+            return self.start_s + elapsed_s
         turn = 2 * np.pi / self.thermal_period_s
         bend_s = self.thermal_ppm * 1e-6 / turn * (1 - np.cos(turn * elapsed_s))
         return self.start_s + elapsed_s + bend_s
@@ -108,10 +115,10 @@ class SyntheticLink:
 
     def _rendering(self, at_s: float) -> tuple[float, float]:
         """Until when the board has rendered by a time, and when what is due then is rendered."""
-        late = int(np.searchsorted(self._late_begins_s, at_s, side="right")) - 1
-        if not self.late_s or late < 0 or at_s >= self._late_ends_s[late]:
+        late = bisect_right(self._late_begins_s, at_s) - 1 if self.late_s else -1
+        if late < 0 or at_s >= self._late_ends_s[late]:
             return at_s, at_s
-        return float(self._late_begins_s[late]), float(self._late_ends_s[late])
+        return self._late_begins_s[late], self._late_ends_s[late]
 
     def _delay_s(self, base_s: float) -> float:
         delay = base_s
@@ -126,8 +133,8 @@ class SyntheticLink:
     def arrives_s(self, left_s: float, base_s: float) -> float:
         """When a message arrives that left at a time."""
         at_s = left_s + self._delay_s(base_s)
-        hold = int(np.searchsorted(self._hold_begins_s, at_s, side="right")) - 1
-        return max(at_s, float(self._hold_ends_s[hold])) if hold >= 0 else at_s
+        hold = bisect_right(self._hold_begins_s, at_s) - 1
+        return max(at_s, self._hold_ends_s[hold]) if hold >= 0 else at_s
 
     def probe(self, sent_s: float) -> Event:
         read_s = self.arrives_s(sent_s, self.base_there_s)
@@ -136,12 +143,14 @@ class SyntheticLink:
     def _blocks(self) -> Iterator[Event]:
         last, before_s = self.tick_by(self.start_s + 1.0), 0.0
         while self.block_ticks:
-            last += self.block_ticks
-            over = self.first_tick - (self.first_tick - last) // self.burst * self.burst
-            sent_s = self._rendering(float(self.true_time_s(over)))[1]
-            at_s = max(before_s, self.arrives_s(sent_s, self.base_back_s))
-            yield Event(at_s, np.nan, last)
-            before_s = at_s
+            lasts = [last + n * self.block_ticks for n in range(1, 1 + _BLOCKS_AT_ONCE)]
+            first, burst = self.first_tick, self.burst
+            over = np.array([first - (first - tick) // burst * burst for tick in lasts])
+            for last, due_s in zip(lasts, self.true_time_s(over).tolist(), strict=True):
+                sent_s = self._rendering(due_s)[1]
+                at_s = max(before_s, self.arrives_s(sent_s, self.base_back_s))
+                yield Event(at_s, math.nan, last)
+                before_s = at_s
 
     def play(self, duration_s: float, next_probe_in_s: Callable[[], float]) -> Iterator[Event]:
         """Yield what arrives within a time, in order; the spacing is asked after each reply."""
@@ -206,6 +215,7 @@ def record(
     timeline = Timeline()
     verdicts: Counter[ProbeVerdict] = Counter()
     rows: list[tuple[float, float, float, float]] = []
+    ticks: list[int] = []
     settled_s = ready_s = stated_at_ready_s = np.inf
     zero_s = link.start_s + 1.0
     for event in link.play(duration_s, lambda: clock.next_probe_in_s):
@@ -228,11 +238,14 @@ def record(
             if timeline.started:
                 clock.note_delay(event.tick, event.at_s)
         if timeline.started:
-            truth_s = float(link.true_time_s(event.tick))
             stamp_s = float(timeline.stamps_s(np.array([event.tick]))[0])
-            error_s = clock.time_at(event.tick) - truth_s
+            estimate_s = float(clock.time_at(event.tick))
             timeline.compare(clock, event.tick)
             stated_s = timeline.correction_s + clock.uncertainty_s
-            rows.append((event.at_s - zero_s, stamp_s - truth_s, error_s, stated_s))
-    table = np.reshape(np.array(rows), (-1, 4))
-    return Record(clock, timeline, verdicts, *table.T, settled_s, ready_s, stated_at_ready_s)
+            ticks.append(event.tick)
+            rows.append((event.at_s - zero_s, stamp_s, estimate_s, stated_s))
+    since_s, stamps_s, estimates_s, stated_s = np.reshape(np.array(rows), (-1, 4)).T
+    truth_s = link.true_time_s(np.array(ticks, dtype=np.int64))
+    errors_s = stamps_s - truth_s, estimates_s - truth_s
+    known = settled_s, ready_s, stated_at_ready_s
+    return Record(clock, timeline, verdicts, since_s, *errors_s, stated_s, *known)

@@ -1,5 +1,6 @@
 """The clock in synthetic time: on slow, uneven and lossy networks, and on boards that miss blocks.
 
+Each case is played with one of the boards or seeds, or with all (`tests/support/amount.py`).
 Tolerances are those of synthetic time: what is drawn decides, no computer does.
 """
 
@@ -11,6 +12,7 @@ import numpy as np
 import pytest
 
 from bela_module.clock.device_clock import DeviceClock
+from tests.support.amount import one_or_all
 from tests.support.shared_link import SharedLink
 from tests.support.synthetic_clock import Record, SyntheticLink, record
 
@@ -19,10 +21,10 @@ WIFI = {"jitter_s": 0.001, "hold_s": 0.02, "hold_every_s": 0.1, "spike_share": 0
 
 
 def runs(seconds: float, **settings: float) -> list[Record]:
-    """Play three boards with crystals of their own."""
+    """Play boards with crystals of their own."""
     return [
         record(SyntheticLink(seed=seed, drift_ppm=drift_ppm, **settings), seconds)
-        for seed, drift_ppm in enumerate(DRIFTS_PPM)
+        for seed, drift_ppm in one_or_all(list(enumerate(DRIFTS_PPM)), f"{settings}")
     ]
 
 
@@ -173,7 +175,7 @@ def shared(
 @pytest.mark.parametrize("jitter_ms", [0.0, 0.3])
 @pytest.mark.parametrize("name", FOREIGN)
 def test_other_clients_do_no_harm(name: str, jitter_ms: float, quickly: bool) -> None:
-    for seed in range(5):
+    for seed in one_or_all(range(5), f"{name} {jitter_ms} {quickly}"):
         run = shared(FOREIGN[name], seed, quickly, jitter_s=jitter_ms / 1e3)
         assert run.share_inside == 1.0
         if quickly:
@@ -199,7 +201,7 @@ def test_two_modules_that_start_at_the_same_moment(
     delay_ms: float, error_ms: float, block_ticks: int
 ) -> None:
     """Replies to one are under way while the other asks, and nothing else tells them apart."""
-    for seed in range(4):
+    for seed in one_or_all(range(4), f"{delay_ms} {block_ticks}"):
         settings = {"block_ticks": block_ticks, "jitter_s": 0.0003, **both_ways(delay_ms / 1e3)}
         run = shared(at_the_same_moment, seed, True, 8.0, **settings)
         assert run.share_inside == 1.0

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from bela_module.protocol.data_channel import Block
 from bela_module.tracking.dense_tracker import DenseTracker
 from bela_module.tracking.runs import GapReason, TrackedItem, ValueRun
+from tests.support.amount import examples
 from tests.support.faulty_board import (
     RAMP,
     SIZE,
@@ -152,7 +153,7 @@ class TestUneven:
         assert ticks_of(items) == list(range(5 * SIZE, 7 * SIZE))
 
 
-@settings(max_examples=50)
+@settings(max_examples=examples(25))
 @given(
     assigned=st.one_of(
         st.tuples(st.integers(10, 60), st.integers(61, 200)).map(lambda p: ("gate", *p)),
@@ -207,7 +208,7 @@ class TestPauses:
         assert made.has_paused
         check_own_ticks(items)
 
-    @settings(max_examples=60)
+    @settings(max_examples=examples(30))
     @given(
         n_open=st.integers(2 * SIZE, 5000),
         n_closed=st.integers(3 * SIZE, 200_000),

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from bela_module.tracking.dense_tracker import DenseTracker
 from bela_module.tracking.runs import GapReason, ValueRun
+from tests.support.amount import examples
 from tests.support.faulty_board import (
     FAULTS,
     NEVER_ZERO,
@@ -47,7 +48,7 @@ def check(board: FaultyBoard, n_written: int, *, end_known: bool) -> None:
         assert (made.withheld, made.delivered + made.lost) == (0, n_written)
 
 
-@settings(max_examples=400)
+@settings(max_examples=examples(150))
 @given(data=st.data())
 def test_any_pattern_of_faults(data: st.DataObject) -> None:
     step = data.draw(st.sampled_from([1, 2, 16]), "step")

@@ -12,6 +12,7 @@ from bela_module.protocol.variables import ValueType
 from bela_module.tracking.prompt_dense import PromptDenseTracker
 from bela_module.tracking.runs import Gap, GapReason
 from bela_module.tracking.single_values import Transport
+from tests.support.amount import examples
 from tests.support.prompt_board import PromptBoard
 from tests.tracking.test_prompt_sparse import PHASES, SEEDS, spaced
 
@@ -20,7 +21,7 @@ def regular(step: int, n: int = 4000, first: int = 7) -> list[int]:
     return list(range(first, first + step * n, step))
 
 
-@settings(max_examples=80, deadline=None, phases=PHASES)
+@settings(max_examples=examples(25), phases=PHASES)
 @given(seed=SEEDS)
 def test_single_values_of_any_rates(seed: int) -> None:
     """Regular, random or changing: while they come singly, all come with their own ticks."""
@@ -36,7 +37,7 @@ def test_single_values_of_any_rates(seed: int) -> None:
     board.check(first, end)
 
 
-@settings(max_examples=80, deadline=None, phases=PHASES)
+@settings(max_examples=examples(25), phases=PHASES)
 @given(seed=SEEDS)
 def test_a_regular_variable_changes_without_a_gap_or_a_double(seed: int) -> None:
     rng = Random(seed)
@@ -64,7 +65,7 @@ def test_a_regular_variable_changes_without_a_gap_or_a_double(seed: int) -> None
     board.check(7, end)
 
 
-@settings(max_examples=80, deadline=None, phases=PHASES)
+@settings(max_examples=examples(25), phases=PHASES)
 @given(seed=SEEDS)
 def test_changes_of_rate_and_transport_are_counted(seed: int) -> None:
     """A dense block has no ticks: what cannot be told is counted, and never given falsely."""
@@ -85,7 +86,7 @@ def test_changes_of_rate_and_transport_are_counted(seed: int) -> None:
     assert board.given[:n_singly] == board.assigned(0, last)[:n_singly]
 
 
-@settings(max_examples=80, deadline=None, phases=PHASES)
+@settings(max_examples=examples(25), phases=PHASES)
 @given(seed=SEEDS)
 def test_lost_single_values_are_counted_by_the_block(seed: int) -> None:
     rng = Random(seed)
@@ -104,7 +105,7 @@ def test_lost_single_values_are_counted_by_the_block(seed: int) -> None:
     assert board.made.delivered + board.made.lost == n_written
 
 
-@settings(max_examples=60, deadline=None, phases=PHASES)
+@settings(max_examples=examples(20), phases=PHASES)
 @given(seed=SEEDS)
 def test_disconnects_at_any_rates(seed: int) -> None:
     """What comes singly keeps its tick over a disconnect; nothing comes twice or is invented."""
@@ -131,7 +132,7 @@ def test_disconnects_at_any_rates(seed: int) -> None:
     board.check(0, max(board.tick, last - 1), complete=False)
 
 
-@settings(max_examples=60, deadline=None, phases=PHASES)
+@settings(max_examples=examples(20), phases=PHASES)
 @given(seed=SEEDS)
 def test_disconnects_of_a_regular_variable_are_counted(seed: int) -> None:
     rng = Random(seed)

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from bela_module.protocol.data_channel import Block
 from bela_module.tracking.runs import Gap, GapReason
 from bela_module.tracking.single_values import Transport
+from tests.support.amount import examples
 from tests.support.prompt_board import PromptBoard
 
 SEEDS = st.integers(0, 2**32 - 1)
@@ -36,7 +37,7 @@ def spaced(rng: Random, least: int) -> list[int]:
     return ticks
 
 
-@settings(max_examples=80, deadline=None, phases=PHASES)
+@settings(max_examples=examples(25), phases=PHASES)
 @given(seed=SEEDS)
 def test_any_rates_and_changes_of_transport(seed: int) -> None:
     rng = Random(seed)
@@ -60,7 +61,7 @@ def test_any_rates_and_changes_of_transport(seed: int) -> None:
     board.check(first, end)
 
 
-@settings(max_examples=80, deadline=None, phases=PHASES)
+@settings(max_examples=examples(25), phases=PHASES)
 @given(seed=SEEDS)
 def test_lost_messages_and_close_values_are_counted(seed: int) -> None:
     """Whatever single values lack is counted with the block at the latest."""
@@ -82,7 +83,7 @@ def test_lost_messages_and_close_values_are_counted(seed: int) -> None:
     assert sorted(board.given + rows) == board.assigned(0, end)
 
 
-@settings(max_examples=60, deadline=None, phases=PHASES)
+@settings(max_examples=examples(20), phases=PHASES)
 @given(seed=SEEDS)
 def test_disconnects(seed: int) -> None:
     """Over a disconnect nothing comes twice or out of order; what a splice proves is counted."""
@@ -112,7 +113,7 @@ def test_disconnects(seed: int) -> None:
 
 
 @pytest.mark.parametrize("sparse", [True, False])
-@settings(max_examples=60, deadline=None, phases=PHASES)
+@settings(max_examples=examples(20), phases=PHASES)
 @given(seed=SEEDS)
 def test_restarts_of_the_board(seed: int, *, sparse: bool) -> None:
     """Ticks begin anew with each boot: of each the values are all there, once and in order."""

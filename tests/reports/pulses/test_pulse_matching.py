@@ -8,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bela_module.reports.pulses.pulse_matching import fit_line, match_pulses
+from tests.support.amount import examples
 from tests.support.pulse_signals import Floats
 
 
@@ -26,7 +27,7 @@ def spoiled(times_s: Floats, random: np.random.Generator, missing: float, extra:
     extra=st.floats(0, 0.15),
     seed=st.integers(0, 2**31),
 )
-@settings(max_examples=80)
+@settings(max_examples=examples(40))
 def test_the_lag_is_found(
     n: int, lag_s: float, drift_ppm: float, jitter_s: float, missing: float, extra: float, seed: int
 ) -> None:

@@ -22,6 +22,7 @@ from bela_module.reports.pulses.pulse_report import (
 )
 from bela_module.reports.recording_report import without_nan
 from bela_module.reports.verdicts import ReportVerdict
+from tests.support.amount import examples
 from tests.support.pulse_signals import ENDS_S, ONSETS_S, channel, markers, pulses
 
 FAST_HZ = 5000.0
@@ -47,7 +48,7 @@ def compared(pulse: ChosenChannel, against: ChosenChannel) -> PulseReport:
     drift_ppm=st.floats(-300, 300),
     seed=st.integers(0, 2**31),
 )
-@settings(max_examples=25)
+@settings(max_examples=examples(12))
 def test_the_lag_is_right_to_a_sample_of_the_slower_channel(
     rate_hz: float, lag_s: float, drift_ppm: float, seed: int
 ) -> None:

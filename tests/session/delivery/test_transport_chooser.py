@@ -16,6 +16,7 @@ from bela_module.session.delivery.transport_chooser import (
     TransportChooser,
     choose_first,
 )
+from tests.support.amount import examples
 
 LOOK_S = 0.1
 BLOCK_VALUES = 512
@@ -136,7 +137,7 @@ def test_nothing_comes_singly_where_it_may_not() -> None:
     assert scene.single == {"x"}
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(30))
 @given(seed=st.integers(0, 2**32 - 1))
 def test_any_rates_keep_to_the_limits(seed: int) -> None:
     """Whatever the rates do, single values stay within the limits but for the time to notice."""
