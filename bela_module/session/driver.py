@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable
-from typing import Any
 
 from bela_module.config import Settings
 from bela_module.connection.board_client import BoardClient
@@ -32,18 +31,18 @@ from bela_module.session.running import RunningDeliveries
 from bela_module.session.runtime import Options, Runtime
 from bela_module.session.shutdown import Shutdown, clean_up, leave_board
 from bela_module.session.states import SessionState, session_state_machine
-from bela_module.session.status import build_status
+from bela_module.session.status import StatusSnapshot, build_status
 from bela_module.session.stop import Stopper
 from bela_module.session.time_limits import (
     CLEANING_RECONNECT_PAUSE_S,
     FRESH_LIST_S,
+    HEALTH_PERIOD_S,
+    IDLE_HEALTH_PERIOD_S,
     IDLE_PROBE_S,
-    IDLE_STATUS_REFRESH_S,
     LOOP_PERIOD_S,
     OUTLET_LINGER_S,
     RECONNECT_PAUSE_S,
     STABLE_CONNECTION_S,
-    STATUS_REFRESH_S,
     UNUSED_DATA_S,
 )
 from bela_module.streams.sink import Sink
@@ -75,8 +74,8 @@ class Driver:
         The parts of the session, as its jobs see them.
     stopper : Stopper
         Carries out STOP.
-    status : dict
-        The latest STATUS object; other threads read it whole.
+    status : StatusSnapshot
+        The latest STATUS object, for any thread.
     """
 
     def __init__(
@@ -88,13 +87,12 @@ class Driver:
         recorder: WireRecorder | None = None,
         options: Options | None = None,
     ) -> None:
-        self.status: dict[str, Any] = {}
         self._recorder = recorder
         notices = Notices(sink, now, notify, asyncio.get_running_loop())
         board = BoardState(settings.board.name, settings.board.input_delay_s)
         jobs = JobQueue(notices.tell)
         self._shutdown = Shutdown(now)
-        prober = Prober(board, sink, notices, now, self._is_urgent, self._refresh_status)
+        prober = Prober(board, sink, notices, now, self._is_urgent)
         self.runtime = Runtime(
             settings=settings,
             options=options or Options(),
@@ -105,10 +103,10 @@ class Driver:
             prober=prober,
             surveyor=StepSurveyor(board, now, prober.probe),
             jobs=jobs,
-            machine=session_state_machine(self._refresh_status),
+            machine=session_state_machine(self._status_changed),
             running=RunningDeliveries(),
             changes=BoardChanges(),
-            refresh_status=self._refresh_status,
+            status_changed=self._status_changed,
         )
         self._health = HealthMonitor(self.runtime)
         self._clock_stream = ClockStream(self.runtime)
@@ -118,10 +116,10 @@ class Driver:
         self._told_absence = False  # whether the log says that there is no board
         self._absence = ""  # in which words
         self._data_until_s = 0.0  # until when the data websocket stays open
-        self._refresh_status()
+        self.status = StatusSnapshot(lambda: build_status(self.runtime), now)
 
-    def _refresh_status(self) -> None:
-        self.status = build_status(self.runtime)
+    def _status_changed(self) -> None:
+        self.status.outdate()
 
     def _is_urgent(self) -> bool:
         return self._shutdown.is_asked or self.runtime.jobs.stop_waits
@@ -151,7 +149,7 @@ class Driver:
         runtime = self.runtime
         shortest_s, longest_s = RECONNECT_PAUSE_S
         pause_s = shortest_s
-        refreshing = asyncio.ensure_future(self._keep_status_fresh())
+        watching = asyncio.ensure_future(self._watch_health())
         try:
             while not self.is_closing:
                 if not (runtime.options.obeys_ticks or self._is_needed):
@@ -172,7 +170,7 @@ class Driver:
                     await runtime.jobs.wait(timeout_s=min(pause_s, limit_s))
                     pause_s = min(2 * pause_s, longest_s)
         finally:
-            refreshing.cancel()
+            watching.cancel()
             await self._end()
 
     async def _connect_and_use(self) -> bool:
@@ -183,17 +181,18 @@ class Driver:
         lasted = self.runtime.now() > client.opened_s + STABLE_CONNECTION_S
         return self._is_up and (lasted or client.got_data)
 
-    async def _keep_status_fresh(self) -> None:
-        """Refresh STATUS periodically, also while the board does not answer."""
+    async def _watch_health(self) -> None:
+        """Look periodically whether all is well, also while the board does not answer."""
         self._health.start()
         while True:
             idle = not self.runtime.running.needs_data
-            await asyncio.sleep(IDLE_STATUS_REFRESH_S if idle else STATUS_REFRESH_S)
+            await asyncio.sleep(IDLE_HEALTH_PERIOD_S if idle else HEALTH_PERIOD_S)
             try:
                 self._health.refresh()
                 self._clock_stream.refresh()
+                self.status.refresh_if_old()
             except Exception:  # what is shown must not end what runs
-                logger.exception("STATUS could not be refreshed")
+                logger.exception("health or STATUS could not be refreshed")
 
     async def _end(self) -> None:
         """End what still runs, and the sink in any case."""
@@ -210,6 +209,7 @@ class Driver:
             runtime.enter(SessionState.IDLE)
             if runtime.running.recording is not None:
                 runtime.running.recording.complete()
+            self.status.refresh()
 
     async def _connect(self) -> BoardClient | None:
         """Try once; jobs that do not wait for a board fail when there is none."""
@@ -275,9 +275,8 @@ class Driver:
             await self._finish_connection(client, error)
         finally:
             runtime.connection_ended(client)
-            gone = error or DisconnectedError("it was closed here")
-            runtime.jobs.connection_ended(client, gone)
-            self._refresh_status()
+            runtime.jobs.connection_ended(client, error or DisconnectedError("it was closed here"))
+            self.status.outdate()
 
     async def _finish_connection(self, client: BoardClient, error: BaseException | None) -> None:
         """Deal with the end of a connection, or of what was done on it, and close it."""
@@ -306,7 +305,7 @@ class Driver:
         else:
             runtime.notices.tell(f"the session failed: {error!r}")
         runtime.enter(SessionState.IDLE)
-        self._refresh_status()
+        self.status.outdate()
 
     def _disconnected(self, error: BoardError) -> None:
         runtime = self.runtime
@@ -399,7 +398,7 @@ class Driver:
         jobs = self.runtime.jobs
         while (pending := jobs.take()) is not None:
             await jobs.carry_out(pending, client, self._describe_defect)
-            self._refresh_status()
+            self.status.outdate()
 
     def _describe_defect(self, error: Exception) -> BelaError:
         text = f"{type(error).__name__}: {error}"

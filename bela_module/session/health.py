@@ -17,9 +17,9 @@ from bela_module.session.delivery.watchdog import Cause, Finding
 from bela_module.session.runtime import Runtime
 from bela_module.session.status import count_bad_frames, others_on_board
 from bela_module.session.time_limits import (
+    HEALTH_PERIOD_S,
     PROCESS_STANDSTILL_S,
     QUIET_BOARD_S,
-    STATUS_REFRESH_S,
 )
 from bela_module.validation import named
 
@@ -128,7 +128,7 @@ class HealthMonitor:
         if before and not runtime.problems:
             logger.info("all comes as it should again")
         if before != runtime.problems:
-            runtime.refresh_status()
+            runtime.status_changed()
 
     # ---- without a reply ------------------------------------------------------------------
 
@@ -136,7 +136,7 @@ class HealthMonitor:
         """Check what needs no reply, some times a second: silence, counts and losses."""
         runtime = self.runtime
         now_s = runtime.now()
-        stood_still_s = now_s - self._refreshed_s - STATUS_REFRESH_S
+        stood_still_s = now_s - self._refreshed_s - HEALTH_PERIOD_S
         self._refreshed_s = now_s
         if stood_still_s > PROCESS_STANDSTILL_S:
             runtime.notices.tell(f"this computer or process stood still for {stood_still_s:.1f} s")
@@ -145,7 +145,6 @@ class HealthMonitor:
         runtime.notices.count(irregularities(runtime))
         self._tell_tick_jump()
         runtime.notices.flush()
-        runtime.refresh_status()
 
     def _check_silence(self, now_s: float) -> None:
         """Tell that nothing comes, neither data nor replies, before that ends the connection."""

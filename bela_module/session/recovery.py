@@ -117,7 +117,7 @@ def check_control(runtime: Runtime) -> None:
     """
     controlled = {variable.name for variable in runtime.board.variables if variable.controlled}
     if lost := runtime.changes.compare_control(controlled):
-        runtime.refresh_status()
+        runtime.status_changed()
         runtime.notices.tell(f"{named(sorted(lost))}: no longer controlled; SET again")
 
 

@@ -71,8 +71,8 @@ class Runtime:
         What streams.
     changes : BoardChanges
         What has to be undone on the board.
-    refresh_status : callable
-        Makes a new STATUS object.
+    status_changed : callable
+        To be called when STATUS has changed in more than figures.
     client : BoardClient or None
         The present connection.
     connection_problems : tuple of str
@@ -93,7 +93,7 @@ class Runtime:
     machine: StateMachine[SessionState]
     running: RunningDeliveries
     changes: BoardChanges
-    refresh_status: Callable[[], None]
+    status_changed: Callable[[], None]
     client: BoardClient | None = None
     connection_problems: tuple[str, ...] = ()
     is_quiet: bool = False
@@ -163,4 +163,4 @@ class Runtime:
         self.running.drop(delivery)
         if not self.running:
             self.connection_problems = ()
-        self.refresh_status()
+        self.status_changed()

@@ -29,7 +29,6 @@ from bela_module.requests import (
 from bela_module.session.driver import Driver
 from bela_module.session.jobs import control, listing, preparing, starting
 from bela_module.session.runtime import Options, Runtime
-from bela_module.session.status import clock_status
 from bela_module.session.time_limits import REMAINING_TASKS_S, THREAD_START_S
 from bela_module.streams.sink import Sink
 
@@ -230,18 +229,17 @@ class Session:
     # ---- what goes on ---------------------------------------------------------------------
 
     def status(self) -> dict[str, Any]:
-        """Return the STATUS object, at most a fraction of a second old."""
+        """Return the STATUS object, at most a fraction of a second old while the session lives.
+
+        It is built in the session's thread, for which this waits for 0.1 s at most.
+        """
         driver = self._driver
         if driver is None:
             raise RequestError("the session is not open yet")
         error = driver.runtime.notices.last_error
         if self._failure is not None:
             error = f"the session has ended: {self._failure!r}"
-        return driver.status | {
-            "clock": clock_status(driver.runtime),
-            "last_check": self._last_check,
-            "last_error": error,
-        }
+        return driver.status.read() | {"last_check": self._last_check, "last_error": error}
 
     def note_check(self, result: dict[str, Any]) -> None:
         """Keep the result of a check for STATUS; from any thread."""

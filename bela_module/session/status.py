@@ -1,19 +1,89 @@
-"""The STATUS object: builds all of its keys from the runtime."""
+"""The STATUS object: builds all of its keys from the runtime, when somebody asks for it."""
 
 from __future__ import annotations
 
+import asyncio
 import math
+import threading
+from collections.abc import Callable
 from typing import Any, Final
 
 from bela_module.session.delivery.watchdog import Cause
 from bela_module.session.runtime import Runtime
+from bela_module.session.time_limits import STATUS_FRESH_S, STATUS_KEPT_S, STATUS_WAIT_S
 from bela_module.version import __version__
 
 _MAX_NAMED: Final = 20
 
 
-def clock_status(runtime: Runtime) -> dict[str, Any]:
-    """Describe the clock as it is now: what is stated of it changes with every block."""
+class StatusSnapshot:
+    """Keeps the latest STATUS object, and builds a new one when that is asked for and old.
+
+    No lock guards the state of a session, so only its own thread builds (decision 1). A session of
+    a hundred streams has much to describe, and nobody may ever ask.
+
+    To be made in the session's thread.
+
+    Parameters
+    ----------
+    build : callable
+        Describes the session as it is now.
+    now : callable
+        Seconds.
+    """
+
+    def __init__(self, build: Callable[[], dict[str, Any]], now: Callable[[], float]) -> None:
+        self._build = build
+        self._now = now
+        self._loop = asyncio.get_running_loop()
+        self._thread = threading.current_thread()
+        self.refresh()
+
+    def refresh(self) -> None:
+        """Build it anew; in the session's thread."""
+        self._is_outdated = False
+        self._status = self._build()
+        self._built_s = self._now()
+
+    def outdate(self) -> None:
+        """Have the next reader get a new one, however young the present one is."""
+        self._is_outdated = True
+
+    def refresh_if_old(self) -> None:
+        """Build it anew now and then, for readers whom the session's thread cannot answer."""
+        if self._now() > self._built_s + STATUS_KEPT_S:
+            self.refresh()
+
+    def read(self) -> dict[str, Any]:
+        """Return the latest one, at most `STATUS_FRESH_S` old; from any thread.
+
+        It is older when the session's thread has ended or stands still for longer than
+        `STATUS_WAIT_S`.
+        """
+        if self._is_outdated or self._now() > self._built_s + STATUS_FRESH_S:
+            if threading.current_thread() is self._thread:
+                self.refresh()
+            else:
+                self._have_refreshed()
+        return self._status
+
+    def _have_refreshed(self) -> None:
+        is_built = threading.Event()
+
+        def refresh() -> None:
+            try:
+                self.refresh()
+            finally:
+                is_built.set()
+
+        try:
+            self._loop.call_soon_threadsafe(refresh)
+        except RuntimeError:  # the loop has ended, and what it built last stands
+            return
+        is_built.wait(STATUS_WAIT_S)
+
+
+def _clock_status(runtime: Runtime) -> dict[str, Any]:
     clock = runtime.board.clock
     return {
         "uncertainty_s": _finite(runtime.board.uncertainty_s, 6),
@@ -42,7 +112,7 @@ def build_status(runtime: Runtime) -> dict[str, Any]:
             "tick_rate_hz": _finite(clock.tick_rate_hz if clock else math.nan, 3),
             "tick": board.tick,
         },
-        "clock": clock_status(runtime),
+        "clock": _clock_status(runtime),
         "streams": runtime.running.stream_status(),
         "counters": {
             "blocks": decoded.blocks,

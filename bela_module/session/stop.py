@@ -110,6 +110,6 @@ class Stopper:
             pending.future.exception()  # the session closed meanwhile, and says so itself
         if result is None:
             recovery.abandon_all(runtime)
-            runtime.refresh_status()
+            runtime.status_changed()
             runtime.jobs.wake()
         return result

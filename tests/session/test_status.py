@@ -1,12 +1,18 @@
-"""STATUS is what the contract says, as JSON, at all times."""
+"""STATUS is what the contract says, as JSON, at all times and for any thread."""
 
 from __future__ import annotations
 
+import asyncio
 import json
+import threading
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
 
+from bela_module.session.status import StatusSnapshot
+from bela_module.session.time_limits import STATUS_FRESH_S, STATUS_KEPT_S
 from bela_module.simulator.simulated_board import SimulatedBoard
 from bela_module.version import __version__
 from tests.support.session_helpers import WaitUntil, session_at, session_on
@@ -134,3 +140,115 @@ def test_the_last_figures_stay_after_a_stop(wait_until: WaitUntil) -> None:
         for name in ("pot1", "pot2"):
             assert one.streams[f"bela_{name}"]["samples"] == board.account(name).sent
     assert one.streams["bela_pot1"]["samples"] > 0
+
+
+# ---- who builds it, and when ----
+
+
+@dataclass
+class DescribedSession:
+    """What is described, at a time that the test tells."""
+
+    now_s: float = 0.0
+    builders: list[threading.Thread] = field(default_factory=list)
+
+    def build(self) -> dict[str, Any]:
+        self.builders.append(threading.current_thread())
+        return {"n": len(self.builders)}
+
+
+def in_loop(test: Callable[[DescribedSession, StatusSnapshot], Awaitable[None]]) -> None:
+    async def run() -> None:
+        described = DescribedSession()
+        await test(described, StatusSnapshot(described.build, lambda: described.now_s))
+
+    asyncio.run(run())
+
+
+def test_a_fresh_one_is_given_as_it_is() -> None:
+    async def test(described: DescribedSession, snapshot: StatusSnapshot) -> None:
+        described.now_s = 0.9 * STATUS_FRESH_S
+        assert snapshot.read() == {"n": 1}
+        described.now_s = 1.1 * STATUS_FRESH_S
+        assert snapshot.read() == {"n": 2}
+        assert snapshot.read() == {"n": 2}
+
+    in_loop(test)
+
+
+def test_after_a_change_the_next_reader_gets_a_new_one() -> None:
+    async def test(described: DescribedSession, snapshot: StatusSnapshot) -> None:
+        snapshot.outdate()
+        assert len(described.builders) == 1  # nobody has asked
+        assert snapshot.read() == {"n": 2}
+
+    in_loop(test)
+
+
+def test_another_thread_has_it_built_by_the_loop() -> None:
+    async def test(described: DescribedSession, snapshot: StatusSnapshot) -> None:
+        here = threading.current_thread()
+        for n in range(2, 5):
+            snapshot.outdate()
+            read = await asyncio.to_thread(snapshot.read)
+            # A thread that waited for too long has the one before.
+            assert read in ({"n": n}, {"n": n - 1})
+            while len(described.builders) < n:
+                await asyncio.sleep(0.001)
+        assert described.builders == [here] * 4
+
+    in_loop(test)
+
+
+def test_while_the_loop_stands_still_the_latest_is_given() -> None:
+    async def test(described: DescribedSession, snapshot: StatusSnapshot) -> None:
+        snapshot.outdate()
+        read: list[dict[str, Any]] = []
+        thread = threading.Thread(target=lambda: read.append(snapshot.read()))
+        thread.start()
+        thread.join(20)  # this is the loop's thread
+        assert read == [{"n": 1}]
+
+    in_loop(test)
+
+
+def test_when_the_loop_has_ended_the_latest_is_given() -> None:
+    kept: list[StatusSnapshot] = []
+
+    async def test(_described: DescribedSession, snapshot: StatusSnapshot) -> None:
+        kept.append(snapshot)
+        snapshot.outdate()
+
+    thread = threading.Thread(target=lambda: in_loop(test))
+    thread.start()
+    thread.join(20)
+    assert kept[0].read() == {"n": 1}
+
+
+@pytest.mark.parametrize(("age_s", "n"), [(0.9 * STATUS_KEPT_S, 1), (1.1 * STATUS_KEPT_S, 2)])
+def test_it_is_built_now_and_then_without_being_asked_for(age_s: float, n: int) -> None:
+    async def test(described: DescribedSession, snapshot: StatusSnapshot) -> None:
+        described.now_s = age_s
+        snapshot.refresh_if_old()
+        assert len(described.builders) == n
+
+    in_loop(test)
+
+
+def test_a_defect_in_the_description_does_not_reach_the_reader() -> None:
+    async def test(described: DescribedSession, _snapshot: StatusSnapshot) -> None:
+        failing = StatusSnapshot(described.build, lambda: described.now_s)
+
+        def fail() -> dict[str, Any]:
+            raise ValueError("a defect")
+
+        told: list[str] = []
+        asyncio.get_running_loop().set_exception_handler(
+            lambda _loop, context: told.append(str(context["exception"]))
+        )
+        failing._build = fail
+        failing.outdate()
+        assert await asyncio.to_thread(failing.read) == {"n": 2}
+        assert told == ["a defect"]
+
+    in_loop(test)

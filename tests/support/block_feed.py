@@ -51,7 +51,7 @@ class BlockFeed:
         config: dict[str, Any] = {"streams": {"all": {"variables": names}}} if self.grouped else {}
         now: Callable[[], float] = lambda: self.now_s  # noqa: E731 - a clock
         notices = Notices(self.sink, now, lambda _name, _text: None)
-        prober = Prober(self.board, self.sink, notices, now, lambda: False, lambda: None)
+        prober = Prober(self.board, self.sink, notices, now, lambda: False)
         self.sink.identify(self.board.origin())
         self.board.steps.update(dict.fromkeys(names, 1.0))
         self.delivery = Delivery(

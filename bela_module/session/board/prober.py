@@ -39,8 +39,6 @@ class Prober:
         LSL seconds.
     is_urgent : callable
         Tells whether to stop measuring, since something has to end.
-    publish_status : callable
-        Called after each probe.
     """
 
     board: BoardState
@@ -48,7 +46,6 @@ class Prober:
     notices: Notices
     now: Callable[[], float]
     is_urgent: Callable[[], bool]
-    publish_status: Callable[[], None]
     restart_pending: bool = False
     """Whether a reply has shown a restart of the board that was not handled yet."""
     _last_reply: ListReply | None = None
@@ -80,7 +77,6 @@ class Prober:
         self.sink.identify(board.origin())
         if (warning := board.rate_mismatch_warning()) is not None:
             logger.warning("%s", warning)
-        self.publish_status()
 
     def _doubt_last_reply(self, client: BoardClient) -> int:
         """Withdraw the last reply if it may have been to others; return how often to ask now."""

@@ -44,7 +44,7 @@ def probed(client: Answers, times: int) -> Prober:
     sink = Recorder()
     notices = Notices(sink, lambda: 0.0, lambda *_: None)
     board = BoardState("board")
-    prober = Prober(board, sink, notices, lambda: 0.0, lambda: False, lambda: None)
+    prober = Prober(board, sink, notices, lambda: 0.0, lambda: False)
     for _ in range(times):
         asyncio.run(prober.probe(cast(BoardClient, client)))
     return prober
