@@ -260,7 +260,9 @@ class _OwnStreams:
         return "", lsl
 
     def _receive(self, receiver: InletReceiver, same_identity: tuple[str, ...]) -> LslFacts:
+        streaming = self.settings.streaming
         streams = [stream["name"] for stream in self.session.status()["streams"]]
+        streams += [name for name in (streaming.events_stream, streaming.clock_stream) if name]
         found_in_s, error = None, ""
         try:
             if not self.is_cancelled():

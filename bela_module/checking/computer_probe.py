@@ -52,7 +52,7 @@ def probe_computer(settings: Settings, bytes_per_hour: float) -> ComputerFacts:
         has_log_server=_answers(settings.log.host, settings.log.port),
         open_files=open_files,
         open_file_limit=limit,
-        versions=_versions(),
+        versions=installed_versions(),
     )
 
 
@@ -144,7 +144,8 @@ def _open_files() -> tuple[int, int | None]:
     return n_open, None if soft == resource.RLIM_INFINITY else int(soft)
 
 
-def _versions() -> dict[str, str]:
+def installed_versions() -> dict[str, str]:
+    """Return the versions that matter in a bug report."""
     versions = {"dp-bela": __version__, "Python": platform.python_version()}
     for package in _PACKAGES:
         with contextlib.suppress(importlib.metadata.PackageNotFoundError):

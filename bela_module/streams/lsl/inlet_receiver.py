@@ -64,13 +64,16 @@ class InletReceiver:
         float or None
             After how many seconds all were found; ``None`` when not all of them were.
         """
-        wanted, begun_s = set(names), time.monotonic()
+        wanted, others, begun_s = set(names), set[str](), time.monotonic()
         while True:
             remaining_s = max(0.1, timeout_s - (time.monotonic() - begun_s))
             limit_s = min(_RESOLVE_S, remaining_s)
-            for info in resolve_identity(self._identity, limit_s, len(wanted)):
+            # A search ends with as many answers as it is to have: events and clock are some, too.
+            for info in resolve_identity(self._identity, limit_s, len(wanted) + len(others)):
                 name = info.name()
-                if name in wanted and name not in self._inlets:
+                if name not in wanted:
+                    others.add(info.uid())
+                elif name not in self._inlets:
                     self._inlets[name] = pylsl.StreamInlet(info, _BUFFER_S, recover=False)
                     self.received[name] = Received(0, [])
             took_s = time.monotonic() - begun_s

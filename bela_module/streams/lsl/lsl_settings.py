@@ -19,16 +19,21 @@ Sections = Mapping[str, Mapping[str, str]]
 # liblsl reserves five seconds of samples for each outlet: 122 MB for 130 channels of 44.1 kHz.
 _ALWAYS: Final[Sections] = {"tuning": {"OutletBufferReserveMs": "500"}}
 
+# Of several outlets one gets a query of this scope, the others those to the ports of known peers.
 _THIS_MACHINE: Final[Sections] = {
     "log": {"level": "-2"},
+    "lab": {"KnownPeers": "{127.0.0.1}"},
     "multicast": {"ResolveScope": "machine"},
     "ports": {"IPv6": "disable"},
 }
 
+# A look of one second, as LabRecorder takes, then has several waves of queries instead of two.
+_QUICK_LOOK: Final[Sections] = {"tuning": {"MulticastMinRTT": "0.1", "UnicastMinRTT": "0.2"}}
+
 _FILE_NAME: Final = "lsl_api.cfg"
 
 
-def prepare_lsl(*, this_machine_only: bool = False) -> None:
+def prepare_lsl(*, this_machine_only: bool = False) -> str | None:
     """Give LSL its settings; to be called before the first stream.
 
     What the lab has set stays: the file that ``LSLAPICFG`` names, else ``lsl_api.cfg`` in the
@@ -38,6 +43,12 @@ def prepare_lsl(*, this_machine_only: bool = False) -> None:
     ----------
     this_machine_only : bool
         Restrict LSL to this machine where the lab's settings do not say otherwise.
+
+    Returns
+    -------
+    str or None
+        The settings, for other programs that are to see the same streams; ``None`` when the lab's
+        are left to LSL.
     """
     needed = {**_ALWAYS, **(_THIS_MACHINE if this_machine_only else {})}
     path = find_settings_file()
@@ -47,10 +58,16 @@ def prepare_lsl(*, this_machine_only: bool = False) -> None:
     except (OSError, UnicodeError, Error) as error:
         if not this_machine_only:
             logger.warning("the LSL settings in %s are left to LSL: %s", path, error)
-            return
+            return None
         logger.warning("the LSL settings in %s are not used: %s", path, error)
         merged = add_settings("", needed)
     pylsl.set_config_content(merged)
+    return merged
+
+
+def look_often(text: str) -> str:
+    """Add to settings that queries are repeated often, for a program that looks only briefly."""
+    return add_settings(text, _QUICK_LOOK)
 
 
 def find_settings_file() -> Path | None:

@@ -6,7 +6,9 @@ import uuid
 
 import numpy as np
 import pylsl
+import pytest
 
+from bela_module.streams.lsl import inlet_receiver
 from bela_module.streams.lsl.inlet_receiver import InletReceiver, resolve_identity
 from bela_module.streams.lsl.lsl_outlet import push_array
 
@@ -30,6 +32,29 @@ def test_what_is_pushed_is_counted() -> None:
     delay_s = receiver.received["one"].delay_s
     assert delay_s is not None
     assert 0.0 <= delay_s < 20.0
+
+
+def test_streams_of_the_same_board_that_are_not_asked_for_do_not_hide_others(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    identity = f"bela:{uuid.uuid4().hex}:"
+    names = ["events", "clock", "one"]
+    infos = [pylsl.StreamInfo(name, "", 1, 0.0, "float32", identity + name) for name in names]
+    outlets = [pylsl.StreamOutlet(info) for info in infos]
+    found = resolve_identity(identity, 20.0, len(names))
+    answers = sorted(found, key=lambda info: names.index(info.name()))
+
+    def resolve(_identity: str, _timeout_s: float, n_wanted: int) -> list[pylsl.StreamInfo]:
+        return answers[:n_wanted]  # as many as are wanted end a search, in any order
+
+    monkeypatch.setattr(inlet_receiver, "resolve_identity", resolve)
+    receiver = InletReceiver(identity)
+    try:
+        assert receiver.find(["one"], 2.0) is not None
+        assert set(receiver.received) == {"one"}
+    finally:
+        receiver.close()
+    del outlets
 
 
 def test_a_stream_that_is_not_there_is_not_found() -> None:

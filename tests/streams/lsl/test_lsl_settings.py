@@ -10,7 +10,12 @@ import pylsl
 import pytest
 
 from bela_module.streams.lsl import lsl_settings
-from bela_module.streams.lsl.lsl_settings import add_settings, find_settings_file, prepare_lsl
+from bela_module.streams.lsl.lsl_settings import (
+    add_settings,
+    find_settings_file,
+    look_often,
+    prepare_lsl,
+)
 
 LAB = """; the lab's
 [lab]
@@ -61,8 +66,25 @@ def test_without_any_settings_a_simulation_stays_on_this_machine(
     settings = parsed(given[0])
     assert settings["multicast"] == {"resolvescope": "machine"}
     assert settings["tuning"] == {"outletbufferreservems": "500"}
+    assert settings["lab"] == {"knownpeers": "{127.0.0.1}"}  # else one of all streams answers
     prepare_lsl()
     assert parsed(given[1]) == {"tuning": {"outletbufferreservems": "500"}}
+
+
+def test_other_programs_get_the_same_settings_and_may_look_more_often(
+    given: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "lab.cfg").write_text(f"{LAB}UnicastMinRTT = 0.5\n", encoding="utf-8")
+    monkeypatch.setenv("LSLAPICFG", str(tmp_path / "lab.cfg"))
+    text = prepare_lsl()
+    assert text == given[0]
+    settings = parsed(look_often(text))
+    assert settings["lab"] == {"sessionid": "room 7", "knownpeers": "{10.0.0.2, lab-pc}"}
+    assert settings["tuning"] == {
+        "outletbufferreservems": "2000",
+        "unicastminrtt": "0.5",
+        "multicastminrtt": "0.1",
+    }
 
 
 def test_a_file_that_cannot_be_read_is_left_to_lsl_and_told(
@@ -75,7 +97,7 @@ def test_a_file_that_cannot_be_read_is_left_to_lsl_and_told(
     path.write_text("ResolveScope = machine\n", encoding="utf-8")  # without a section
     monkeypatch.setenv("LSLAPICFG", str(path))
     with caplog.at_level(logging.WARNING):
-        prepare_lsl()
+        assert prepare_lsl() is None
         assert given == []
         prepare_lsl(this_machine_only=True)
     assert str(path) in caplog.text
