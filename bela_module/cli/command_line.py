@@ -14,6 +14,7 @@ from typing import Final
 from bela_module.cli import (
     check_command,
     list_command,
+    record_command,
     report_command,
     serve_command,
     simulate_command,
@@ -35,6 +36,7 @@ class CliCommand:
 COMMANDS: Final = (
     CliCommand("stream", stream_command.main, "publish variables as LSL streams; the default"),
     CliCommand("check", check_command.main, "is everything ready for an experiment?"),
+    CliCommand("record", record_command.main, "record into XDF, and prove what is in the file"),
     CliCommand("report", report_command.main, "say what an XDF recording proves"),
     CliCommand("list", list_command.main, "show the board's variables"),
     CliCommand("simulate", simulate_command.main, "run a simulated board for any Watcher client"),

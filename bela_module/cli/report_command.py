@@ -39,7 +39,7 @@ def main(arguments: Sequence[str]) -> int:
 
             print_out(json.dumps(without_nan(as_json(report))))
         else:
-            _print_text(report)
+            print_report(report)
     except BelaError as error:
         return report_error(error, 1)
     return int(report.verdict.value == "fail")
@@ -78,7 +78,8 @@ def _pulses(recording: LoadedRecording, options: argparse.Namespace) -> PulseRep
     )
 
 
-def _print_text(report: RecordingReport) -> None:
+def print_report(report: RecordingReport) -> None:
+    """Print a report as text; where no terminal bounds the width, nothing is wrapped."""
     from rich.console import Console
 
     from bela_module.reports.text_report import render_report

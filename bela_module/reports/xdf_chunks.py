@@ -81,7 +81,7 @@ def find_whole_chunks(file: BinaryIO) -> WholeChunks:
     found = WholeChunks(n_bytes=file.seek(0, io.SEEK_END))
     at = len(MAGIC)
     while at < found.n_bytes:
-        end = _take_chunk(file, at, found)
+        end = take_chunk(file, at, found)
         if end is None:
             end = _after_next_boundary(file, at, found.n_bytes)
             found.n_damaged_bytes += end - at
@@ -89,7 +89,7 @@ def find_whole_chunks(file: BinaryIO) -> WholeChunks:
     return found
 
 
-def _take_chunk(file: BinaryIO, at: int, found: WholeChunks) -> int | None:
+def take_chunk(file: BinaryIO, at: int, found: WholeChunks) -> int | None:
     """Add the chunk at a position if it is whole; give its end, ``None`` when it is not."""
     file.seek(at)
     head = file.read(15)

@@ -191,6 +191,11 @@ def _thinned(file: BinaryIO, chunks: WholeChunks, decoded: dict[int, _Decoded | 
     return b"".join(parts)
 
 
+def require_reader() -> None:
+    """Raise `ExtraMissingError` when recordings cannot be read, since pyxdf is not installed."""
+    _pyxdf()
+
+
 def _pyxdf() -> Any:
     try:
         import pyxdf

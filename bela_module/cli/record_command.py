@@ -1,0 +1,288 @@
+"""``dp-bela record``: records into XDF with LabRecorder, and proves what is in the file."""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import json
+import logging
+from collections.abc import Callable, Sequence
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+from bela_module.cli.board_options import (
+    SimulatedAddress,
+    add_board_options,
+    settings_of,
+    simulated_board,
+)
+from bela_module.errors import BelaError, ConfigError, LibraryError, RequestError
+from bela_module.server.process_io import end_on_signals, print_err, print_out, report_error
+
+# All else is imported where it is used: --help answers at once.
+if TYPE_CHECKING:
+    from bela_module.config import Settings
+    from bela_module.lab_recording.file_names import FileTemplate
+    from bela_module.lab_recording.recording_order import RecordingOrder, RecordingOutcome
+    from bela_module.lab_recording.sidecar_files import RecordedFile
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Record; return 0 when the file has all that was streamed, 1 when not, 2 for wrong options."""
+    options = _parser().parse_args(arguments)
+    try:
+        settings, variables, name = settings_of(options), _variables(options), _name(options)
+    except BelaError as error:
+        return report_error(error, 2)
+    try:
+        recorded = _record(options, settings, variables, name)
+        _show(options, recorded)
+    except BelaError as error:
+        return report_error(error, 1)
+    reason = _failure(recorded)
+    return 0 if reason is None else report_error(reason, 1)
+
+
+def _record(
+    options: argparse.Namespace,
+    settings: Settings,
+    variables: tuple[str, ...] | None,
+    name: FileTemplate,
+) -> RecordedFile:
+    from bela_module.lab_recording.disk_room import DiskRoom
+    from bela_module.lab_recording.recorder_process import find_recorder
+    from bela_module.lab_recording.recording_order import RecordingOrder
+    from bela_module.reports.xdf_reader import require_reader
+
+    program = find_recorder()
+    require_reader()
+    prepare_lsl = _library()
+    path = name.reserve(settings.recording.dir, datetime.now().astimezone())
+    try:
+        if problem := DiskRoom(path).problem():
+            raise BelaError(problem)
+        with simulated_board(options) as simulated:
+            settings = _at(settings, simulated)
+            order = RecordingOrder(
+                path,
+                program,
+                variables=_of_replay(simulated) if variables is None else variables,
+                group=options.group,
+                whole_lab=options.streams == "all",
+                duration_s=options.duration,
+                exclusive=options.exclusive,
+                lsl_settings=prepare_lsl(simulated is not None),
+                follows_ticks=simulated is None or simulated.replay is None,
+            )
+            outcome = _run(options, settings, order, simulated)
+    except BelaError:
+        with contextlib.suppress(OSError):
+            path.unlink()  # nothing is in it
+        raise
+    return _read_back(settings, order, outcome)
+
+
+def _library() -> Callable[[bool], str | None]:
+    """Load LSL; return what gives it its settings, and returns those of LabRecorder."""
+    try:
+        from bela_module.streams.lsl.lsl_settings import look_often, prepare_lsl
+    except (ImportError, OSError, RuntimeError) as error:  # pylsl raises any of them
+        raise LibraryError(f"{error}") from error
+    from bela_module.server.descriptor_limit import raise_descriptor_limit
+
+    raise_descriptor_limit()
+
+    def prepare(this_machine_only: bool) -> str | None:
+        settings = prepare_lsl(this_machine_only=this_machine_only)
+        return None if settings is None else look_often(settings)
+
+    return prepare
+
+
+def _run(
+    options: argparse.Namespace,
+    settings: Settings,
+    order: RecordingOrder,
+    simulated: SimulatedAddress | None,
+) -> RecordingOutcome:
+    from bela_module.cli.record_screen import RecordScreen
+    from bela_module.lab_recording.recording_run import RecordingRun
+
+    # What goes wrong is shown as a notice; a log line beside it would say it twice.
+    logging.getLogger("bela_module").addHandler(logging.NullHandler())
+    replay = simulated.replay if simulated is not None else None
+    screen = RecordScreen(
+        order.path.name,
+        json_lines=options.json,
+        is_over=replay.finished.is_set if replay is not None else None,
+    )
+    end_on_signals(screen.end)
+    with screen:
+        return RecordingRun(settings, order, screen).run()
+
+
+def _at(settings: Settings, simulated: SimulatedAddress | None) -> Settings:
+    from bela_module.config import with_overrides
+
+    if simulated is None:
+        return settings
+    host, port = simulated.start()
+    return with_overrides(settings, board={"host": host, "port": port, "name": "simulated"})
+
+
+def _of_replay(simulated: SimulatedAddress | None) -> tuple[str, ...] | None:
+    """Name what was recorded in a capture that is replayed."""
+    replay = simulated.replay if simulated is not None else None
+    if replay is None:
+        return None
+    if not replay.watched:
+        raise RequestError("the capture has single values only: play it with stream --replay")
+    return tuple(replay.watched)
+
+
+def _read_back(
+    settings: Settings, order: RecordingOrder, outcome: RecordingOutcome
+) -> RecordedFile:
+    """Read the file, compare it with what was streamed, and write what goes beside it."""
+    from bela_module.checking.computer_probe import installed_versions
+    from bela_module.lab_recording.file_proof import prove
+    from bela_module.lab_recording.recorder_process import recorder_version
+    from bela_module.lab_recording.sidecar_files import RecordedFile, write_sidecars
+    from bela_module.reports.recording_report import report_on
+    from bela_module.reports.xdf_reader import read_recording
+
+    recording = read_recording(order.path)
+    name, version = recorder_version()
+    recorded = RecordedFile(
+        path=order.path,
+        identity=outcome.identity,
+        report=report_on(recording),
+        proofs=prove(recording, outcome.identity, outcome.streamed, outcome.earlier),
+        problems=outcome.problems,
+        status=outcome.status,
+        streamed_s=outcome.streamed_s,
+        versions={**installed_versions(), name: version},
+        configuration=_configuration(settings, order),
+    )
+    write_sidecars(recorded)
+    return recorded
+
+
+def _configuration(settings: Settings, order: RecordingOrder) -> dict[str, Any]:
+    return {
+        **settings.model_dump(mode="json"),
+        "record": {
+            "streams": "all" if order.whole_lab else "own",
+            "variables": None if order.variables is None else list(order.variables),
+            "group": order.group,
+            "duration_s": order.duration_s,
+            "exclusive": order.exclusive,
+        },
+    }
+
+
+def _show(options: argparse.Namespace, recorded: RecordedFile) -> None:
+    if options.json:
+        print_out(json.dumps({**recorded.as_json(), "final": True}))
+        return
+    from bela_module.cli.report_command import print_report
+
+    print_report(recorded.report)
+    for fault in recorded.faults:
+        print_err(f"NOT COMPLETE: {fault}")
+
+
+def _failure(recorded: RecordedFile) -> str | None:
+    """Say in a line why the recording is not what was asked for; ``None`` when it is."""
+    from bela_module.cli.live_view import shortcoming
+
+    if recorded.faults:
+        return "; ".join(recorded.faults)
+    if recorded.own_verdict.value == "fail":
+        return f"the verdict on {recorded.path} is fail"
+    return shortcoming(dict(recorded.status))
+
+
+def _variables(options: argparse.Namespace) -> tuple[str, ...] | None:
+    if options.variables is None:
+        return None
+    names = tuple(name.strip() for name in options.variables.split(",") if name.strip())
+    if not names:
+        raise ConfigError("--variables names none; give them as a,b or leave the option out")
+    return names
+
+
+def _name(options: argparse.Namespace) -> FileTemplate:
+    from bela_module.lab_recording.file_names import FileTemplate, NameParts, checked_label
+
+    labels: dict[str, str | None] = {}
+    for field in ("subject", "session", "task"):
+        text = getattr(options, field)
+        try:
+            labels[field] = None if text is None else checked_label(field, text)
+        except ValueError as error:
+            raise ConfigError(f"--{field} {error}") from None
+    return FileTemplate(options.file, NameParts(**labels, run=options.run))
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="dp-bela record",
+        description="Stream a board's variables and record them into an XDF file with "
+        "LabRecorder: from the first sample to the last. The file is read back and compared with "
+        "what was streamed; what was recorded is written beside it, as .md and .json, and shown.",
+        epilog="Ctrl-C ends the recording. Exit status: 0 when the file has all that was "
+        "streamed and nothing was lost, 1 when not, 2 for wrong options. It needs pip install "
+        "'dp-bela[record]'.",
+    )
+    parser.add_argument(
+        "file",
+        nargs="?",
+        metavar="FILE.xdf",
+        help="the file, never one that exists; or a template with {subject}, {session}, {task}, "
+        "{run}, {date}, {time}; or a folder. Default: in the folder recording.dir of the "
+        "configuration, sub-{subject}_task-{task}_run-{run:02d} of what is given, else "
+        "bela_{date}_{time}",
+    )
+    add_board_options(parser)
+    parser.add_argument(
+        "--streams",
+        choices=("own", "all"),
+        default="own",
+        help="record the board's streams (default), or all that are on the network at the start",
+    )
+    parser.add_argument("--duration", metavar="S", type=_seconds, help="end after so many seconds")
+    for field in ("subject", "session", "task"):
+        parser.add_argument(f"--{field}", metavar="LABEL", help=f"{field}, for the file's name")
+    parser.add_argument(
+        "--run", metavar="N", type=_run_number, help="run; default: the first that does not exist"
+    )
+    parser.add_argument("--variables", metavar="a,b", help="what to stream (default: all)")
+    parser.add_argument(
+        "--group",
+        choices=("auto", "none", "all"),
+        help="which variables share streams: many, none or all (default: the config, auto)",
+    )
+    parser.add_argument(
+        "--exclusive",
+        action="store_true",
+        help="end first what others watch on the board, as what a crash has left",
+    )
+    parser.add_argument(
+        "--json", action="store_true", help="a JSON object a second, the last one with the report"
+    )
+    return parser
+
+
+def _seconds(text: str) -> float:
+    value = float(text)
+    if not 0 < value < float("inf"):
+        raise argparse.ArgumentTypeError(f"{text} is not a positive number of seconds")
+    return value
+
+
+def _run_number(text: str) -> int:
+    value = int(text)
+    if value < 1:
+        raise argparse.ArgumentTypeError(f"{text} is not a number from 1 on")
+    return value

@@ -1,0 +1,1 @@
+"""``record``: streams, and records into XDF with LabRecorder; proves what is in the file."""

@@ -1,0 +1,35 @@
+"""LSL outlets that count what was pushed into them: what a recording must hold."""
+
+from __future__ import annotations
+
+from bela_module.protocol.variables import Array, Ticks
+from bela_module.streams.lsl.outlets import LslOutlets
+from bela_module.streams.sink import Stamps
+from bela_module.streams.stream_plans import StreamPlan
+
+
+class CountedOutlets(LslOutlets):
+    """LSL outlets with a count of samples and of markers; the counts are read in any thread.
+
+    Attributes
+    ----------
+    n_samples : dict of str to int
+        Samples that were taken, by the stream's name.
+    n_markers : int
+        Markers that were taken.
+    """
+
+    def __init__(self, events_stream: str, max_buffered_s: float) -> None:
+        super().__init__(events_stream, max_buffered_s)
+        self.n_samples: dict[str, int] = {}
+        self.n_markers = 0
+
+    def push(self, plan: StreamPlan, ticks: Ticks, values: Array, stamps_s: Stamps) -> None:
+        """Publish samples, and count them."""
+        super().push(plan, ticks, values, stamps_s)
+        self.n_samples[plan.name] = self.n_samples.get(plan.name, 0) + stamps_s.size
+
+    def mark(self, text: str, lsl_s: float) -> None:
+        """Publish a marker, and count it."""
+        super().mark(text, lsl_s)
+        self.n_markers += 1

