@@ -5,9 +5,10 @@ processes of their own and is their client over TCP and LSL, as a lab would be. 
 another variable, so that each opens an outlet. ``--demo 10`` launches the module as often with the
 default sketch, and measures from START until each of its streams, the slow ones too, has a sample.
 
-``--round-trips`` measures instead how long the first sample takes from a START to an inlet that is
-found and opened meanwhile, on networks from 0 to 500 ms there and back: by a module that was just
-launched, and by one that has been connected for a while.
+``--round-trips`` measures instead how long the first sample takes from a START until it is stamped
+and given to LSL, and until an inlet has it that is found and opened meanwhile, on networks from 0 to
+500 ms there and back: by a module that was just launched, and by one that has been connected for a
+while.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ import socket
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -28,6 +30,16 @@ import numpy as np
 import pylsl
 
 ROOT = Path(__file__).resolve().parents[1]
+sys.path[:0] = [str(ROOT)]
+
+from bela_module.config import parse_settings  # noqa: E402
+from bela_module.protocol.variables import Array, Ticks  # noqa: E402
+from bela_module.requests import StartRequest  # noqa: E402
+from bela_module.session.session import Session  # noqa: E402
+from bela_module.streams.lsl.outlets import LslOutlets  # noqa: E402
+from bela_module.streams.sink import Stamps  # noqa: E402
+from bela_module.streams.stream_plans import StreamMode, StreamPlan  # noqa: E402
+
 LSL_CONFIG = """\
 [log]
 level = -2
@@ -218,15 +230,51 @@ def first_sample_s(delay_ms: float, connected_s: float) -> float:
     return took_s
 
 
+class TimedOutlets(LslOutlets):
+    """Outlets that note when they were given the first sample."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.began = threading.Event()
+        self.began_s = 0.0
+
+    def push(self, plan: StreamPlan, ticks: Ticks, values: Array, stamps_s: Stamps) -> None:
+        """Publish samples, and note when the first were given."""
+        super().push(plan, ticks, values, stamps_s)
+        if plan.mode is StreamMode.DENSE and not self.began.is_set():  # not those of the clock
+            self.began_s = time.perf_counter()
+            self.began.set()
+
+
+def first_push_s(delay_ms: float, connected_s: float) -> float:
+    """Return the seconds from START until a session gives the first sample to LSL."""
+    simulator = ("bela_module.simulator", "--port", "0", "--sketch", "many")
+    outlets = TimedOutlets()
+    with started(*simulator, "--delay-ms", str(delay_ms)) as port:
+        settings = parse_settings({"board": {"host": "127.0.0.1", "port": port}}, "benchmark")
+        with Session(settings, sink=lambda: outlets, now=pylsl.local_clock) as session:
+            time.sleep(connected_s)
+            begun_s = time.perf_counter()
+            started_run = session.start(StartRequest(variables=("v0",)))
+            if not outlets.began.wait(TIMEOUT_S):
+                raise RuntimeError(f"no sample in {TIMEOUT_S} s")
+            started_run.result(TIMEOUT_S)
+            session.stop().result(TIMEOUT_S)
+    return outlets.began_s - begun_s
+
+
 def round_trip_table(starts: int) -> None:
     """Print the time to the first sample for each network, just launched and connected."""
-    print("| round trip ms | just launched: p50 s | max s | connected: p50 s | max s |")
+    print(
+        "| round trip | just launched: stamped | at an inlet | connected: stamped | at an inlet |"
+    )
     print("|---|---|---|---|---|")
     for round_trip_ms in ROUND_TRIPS_MS:
         cells = []
         for connected_s in (0.0, CONNECTED_S):
-            took_s = [first_sample_s(round_trip_ms / 2, connected_s) for _ in range(starts)]
-            cells += [f"{np.median(took_s):.2f}", f"{max(took_s):.2f}"]
+            for measure_s in (first_push_s, first_sample_s):
+                took_s = [measure_s(round_trip_ms / 2, connected_s) for _ in range(starts)]
+                cells.append(f"{np.median(took_s):.2f} ({max(took_s):.2f})")
         print(f"| {round_trip_ms} | " + " | ".join(cells) + " |", flush=True)
 
 
