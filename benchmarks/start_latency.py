@@ -6,9 +6,9 @@ another variable, so that each opens an outlet. ``--demo 10`` launches the modul
 default sketch, and measures from START until each of its streams, the slow ones too, has a sample.
 
 ``--round-trips`` measures instead how long the first sample takes from a START until it is stamped
-and given to LSL, and until an inlet has it that is found and opened meanwhile, on networks from 0 to
-500 ms there and back: by a module that was just launched, and by one that has been connected for a
-while.
+and given to LSL, and until an inlet has it that is found and opened meanwhile, on networks from 0
+to 500 ms there and back: by a module that was just launched, and by one that has been connected
+for a while.
 """
 
 from __future__ import annotations

@@ -6,6 +6,7 @@ never reads is the only one to suffer from it.
 
 from __future__ import annotations
 
+import math
 import socket
 import time
 from collections import deque
@@ -13,6 +14,7 @@ from typing import Final
 
 from bela_module.errors import RequestError
 from bela_module.server.time_limits import (
+    COMMANDS_BURST_S,
     CONTROL_ROOM_UPS_S,
     KEEPALIVE_IDLE_S,
     KEEPALIVE_INTERVAL_S,
@@ -108,6 +110,27 @@ def _keep_alive(sock: socket.socket) -> None:
             sock.setsockopt(socket.IPPROTO_TCP, getattr(socket, option), value)
 
 
+class CommandBudget:
+    """Limits the processor time that the commands of one client take, a leaky bucket.
+
+    A client that floods would leave too little of it to the thread that streams.
+    """
+
+    def __init__(self) -> None:
+        self.rests_until_s = -math.inf
+        """When its next command may be carried out; a time of ``time.monotonic``."""
+        self._used_s = 0.0
+        self._at_s = -math.inf
+
+    def use(self, now_s: float, cost_s: float, share: float) -> None:
+        """Note that a command ended now that took some time, of which a share is allowed."""
+        idle_s = now_s - cost_s - self._at_s
+        self._used_s = max(0.0, self._used_s - share * idle_s) + cost_s
+        self._at_s = now_s
+        if self._used_s > COMMANDS_BURST_S:
+            self.rests_until_s = now_s + 0.5 * self._used_s / share
+
+
 class ClientConnection:
     """A client's socket with its commands and replies under way; `peer` is its name in the log."""
 
@@ -122,6 +145,7 @@ class ClientConnection:
         self.verbose = False
         self.asked_pcomms = False
         self.last_received_s = time.monotonic()
+        self.budget = CommandBudget()
         self.served = 0
         """Number of the command of all clients that was this client's last."""
         self.n_pending = 0
@@ -151,6 +175,10 @@ class ClientConnection:
     def is_control_room(self) -> bool:
         """Whether the client behaves as a control room: no byte may reach it but callbacks."""
         return self.asked_pcomms and bool(self._ups_s) and not self.verbose
+
+    def may_go_on(self, now_s: float) -> bool:
+        """Tell whether its next command may be carried out."""
+        return bool(self.commands) and now_s >= self.budget.rests_until_s
 
     @property
     def wants_reading(self) -> bool:

@@ -2,7 +2,8 @@
 
 No client makes another one wait: nothing here blocks, the commands of a turn are carried out until
 its time is over, those of the clients first that were not served for the longest time, and a
-connection that breaks is closed without effect on the others.
+connection that breaks is closed without effect on the others. Clients that send without a pause get
+a part of the time only, so that the thread that streams has the rest.
 """
 
 from __future__ import annotations
@@ -19,7 +20,12 @@ from typing import Any
 from bela_module.errors import RequestError
 from bela_module.server.client_connection import ClientConnection
 from bela_module.server.control_room import displaceable
-from bela_module.server.time_limits import ACCEPT_RETRY_S, COMMANDS_TURN_S, HALF_CLOSED_CLIENT_S
+from bela_module.server.time_limits import (
+    ACCEPT_RETRY_S,
+    COMMANDS_SHARE,
+    COMMANDS_TURN_S,
+    HALF_CLOSED_CLIENT_S,
+)
 from bela_module.validation import host_in_url
 
 CommandHandler = Callable[[ClientConnection, str | RequestError], None]
@@ -77,9 +83,7 @@ class ClientLoop:
                 self._carry_out_commands()
                 for connection in list(self.connections):
                     self.guard(connection, self._end_turn, connection)
-                wait_s = self._between(time.monotonic())
-                if any(connection.commands for connection in self.connections):
-                    wait_s = 0.0
+                wait_s = self._until_next_turn(self._between(time.monotonic()))
             at_end()
         finally:
             if listener in self._selector.get_map():
@@ -178,19 +182,30 @@ class ClientLoop:
 
     def _carry_out_commands(self) -> None:
         """Carry out one command of each client after another, until the turn's time is over."""
-        turn_ends_s = time.monotonic() + COMMANDS_TURN_S
-        while waiting := [one for one in self.connections if one.commands]:
+        begun_s = time.monotonic()
+        flooding = [one for one in self.connections if one.commands]
+        share = COMMANDS_SHARE / max(1, len(flooding))
+        while waiting := [one for one in flooding if one.may_go_on(begun_s)]:
             # Who was served last comes last: a client that floods delays itself.
             for connection in sorted(waiting, key=lambda one: one.served):
                 if connection.commands:  # an earlier one may have ended the connection
-                    self.guard(connection, self._carry_out_next, connection)
-                if time.monotonic() >= turn_ends_s:
+                    self.guard(connection, self._carry_out_next, connection, share)
+                if time.monotonic() >= begun_s + COMMANDS_TURN_S:
                     return
 
-    def _carry_out_next(self, connection: ClientConnection) -> None:
+    def _carry_out_next(self, connection: ClientConnection, share: float) -> None:
         self._n_served += 1
         connection.served = self._n_served
+        begun_s = time.monotonic()
         self._carry_out(connection, connection.commands.popleft())
+        now_s = time.monotonic()
+        connection.budget.use(now_s, now_s - begun_s, share)
+
+    def _until_next_turn(self, wait_s: float) -> float:
+        """Return how long to wait for sockets, given how long nothing else is to be done."""
+        now_s = time.monotonic()
+        waiting = [one.budget.rests_until_s for one in self.connections if one.commands]
+        return max(0.0, min([wait_s, *(until_s - now_s for until_s in waiting)]))
 
     def _end_turn(self, connection: ClientConnection) -> None:
         """Report a command without its end, and decide what the connection waits for now."""

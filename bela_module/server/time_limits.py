@@ -12,6 +12,10 @@ STOP_EVENT_CHECK_S: Final = 0.1
 """Longest time between two looks at the stop event."""
 COMMANDS_TURN_S: Final = 0.01
 """For the commands of all clients, before the sockets are looked at again: ``UP`` waits so long."""
+COMMANDS_BURST_S: Final = 0.02
+"""Processor time that a client's commands may take without a pause; then it rests."""
+COMMANDS_SHARE: Final = 0.2
+"""The share of time that all clients may take that send commands without a pause."""
 HALF_CLOSED_CLIENT_S: Final = 5.0
 """For a client that has stopped sending to be answered what it asked for."""
 ACCEPT_RETRY_S: Final = 0.5

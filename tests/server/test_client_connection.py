@@ -14,9 +14,10 @@ from bela_module.server.client_connection import (
     MAX_COMMAND_BYTES,
     MAX_UNREAD_BYTES,
     ClientConnection,
+    CommandBudget,
     CommandSplitter,
 )
-from bela_module.server.time_limits import UNTERMINATED_COMMAND_S
+from bela_module.server.time_limits import COMMANDS_BURST_S, UNTERMINATED_COMMAND_S
 
 
 def words(found: list[str | RequestError]) -> list[str]:
@@ -168,3 +169,28 @@ def test_a_command_without_its_end_is_reported_once(
     reported = connection.unterminated_command(later_s)
     assert str(reported) == "the command 'START' is ignored: the connection ended before its ';'"
     assert connection.unterminated_command(later_s) is None
+
+
+@pytest.mark.parametrize("share", [0.2, 0.02])
+def test_commands_without_a_pause_take_their_share_of_the_time(share: float) -> None:
+    budget, now_s, used_s = CommandBudget(), 100.0, 0.0
+    while now_s < 200.0:
+        now_s = max(now_s, budget.rests_until_s) + 0.001
+        budget.use(now_s, 0.001, share)
+        used_s += 0.001
+    assert 0.7 * share < used_s / 100.0 <= share + COMMANDS_BURST_S / 100.0
+
+
+def test_commands_at_a_moderate_rate_never_rest() -> None:
+    budget, now_s = CommandBudget(), 100.0
+    for _ in range(10_000):  # one in 10 ms that takes 1 ms
+        now_s += 0.01
+        assert budget.rests_until_s < now_s
+        budget.use(now_s, 0.001, 0.2)
+
+
+def test_a_burst_of_commands_is_carried_out_without_a_rest() -> None:
+    budget = CommandBudget()
+    for number in range(19):
+        assert budget.rests_until_s < 100.0
+        budget.use(100.0 + 0.001 * number, 0.001, 0.2)

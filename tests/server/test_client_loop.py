@@ -15,6 +15,7 @@ import pytest
 from bela_module.errors import RequestError
 from bela_module.server.client_connection import ClientConnection
 from bela_module.server.client_loop import ClientLoop
+from bela_module.server.time_limits import COMMANDS_SHARE
 
 WaitUntil = Callable[..., None]
 
@@ -49,6 +50,8 @@ def running() -> Iterator[Running]:
 
     def carry_out(connection: ClientConnection, command: str | RequestError) -> None:
         commands.append(command)
+        if command == "LONG":
+            time.sleep(0.005)
         if command == "BREAK":
             raise ConnectionResetError("broken on purpose")
         if command == "DEFECT":
@@ -85,6 +88,15 @@ def test_greeting_commands_and_end(running: Running) -> None:
         running.over.set()
         assert client.recv(1) == b""
     assert running.commands == ["A", "B"]
+
+
+def test_a_flood_leaves_most_of_the_time_to_others(running: Running, wait_until: WaitUntil) -> None:
+    with running.client() as client:
+        client.sendall(b"LONG;" * 50)
+        begun_s = time.monotonic()
+        wait_until(lambda: len(running.commands) == 50)
+        # A computer that stalls makes it longer still.
+        assert time.monotonic() - begun_s > 50 * 0.005 / COMMANDS_SHARE * 0.7
 
 
 @pytest.mark.parametrize("command", ["BREAK", "DEFECT"])
