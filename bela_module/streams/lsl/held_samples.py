@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any, Final, Protocol
 
@@ -13,6 +14,7 @@ from bela_module.protocol.variables import Array
 from bela_module.streams.sink import Stamps
 
 _OBJECT_BYTES: Final = 400  # of a chunk beside its arrays, roughly
+_MAX_JOINED: Final = 64  # chunks that are joined, so that no copy is large
 
 
 class Pushes(Protocol):
@@ -62,6 +64,10 @@ class HeldSamples:
     def push_into(self, outlet: Pushes) -> None:
         """Push the samples."""
         outlet.push(self.values, self.stamps_s)
+
+    def unpack(self) -> HeldSamples:
+        """Return itself."""
+        return self
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -120,6 +126,10 @@ class CompactSamples:
         """Push the samples."""
         outlet.push(self.values, self.stamps.unpack())
 
+    def unpack(self) -> HeldSamples:
+        """Return the samples with all of their stamps."""
+        return HeldSamples(self.values, self.stamps.unpack())
+
 
 @dataclass(frozen=True, slots=True)
 class HeldMarker:
@@ -140,6 +150,32 @@ class HeldMarker:
     def push_into(self, outlet: Pushes) -> None:
         """Push the marker."""
         outlet.push_text(self.text, self.lsl_s)
+
+
+def join(items: Iterable[Held]) -> Iterator[Held]:
+    """Join chunks of samples that follow each other, in their order: few calls push them then."""
+    chunks: list[HeldSamples | CompactSamples] = []
+    for item in items:
+        is_chunk = isinstance(item, HeldSamples | CompactSamples)
+        if chunks and not (is_chunk and len(chunks) < _MAX_JOINED):
+            yield _joined(chunks)
+            chunks = []
+        if isinstance(item, HeldSamples | CompactSamples):
+            chunks.append(item)
+        else:
+            yield item
+    if chunks:
+        yield _joined(chunks)
+
+
+def _joined(chunks: list[HeldSamples | CompactSamples]) -> Held:
+    if len(chunks) == 1:
+        return chunks[0]
+    unpacked = [chunk.unpack() for chunk in chunks]
+    return HeldSamples(
+        np.concatenate([chunk.values for chunk in unpacked]),
+        np.concatenate([chunk.stamps_s for chunk in unpacked]),
+    )
 
 
 class MemoryBudget:

@@ -9,6 +9,7 @@ into its own queues, which takes less than the hand-over to another thread.
 from __future__ import annotations
 
 import logging
+import threading
 from collections import deque
 from collections.abc import Callable, Mapping
 from enum import Enum, auto
@@ -17,11 +18,14 @@ from typing import Final
 
 from bela_module.errors import StreamError
 from bela_module.state_machine import StateMachine
-from bela_module.streams.lsl.held_samples import Held, MemoryBudget
+from bela_module.streams.lsl.held_samples import Held, MemoryBudget, join
 from bela_module.streams.lsl.lsl_outlet import LslOutlet
 from bela_module.streams.time_limits import FIRST_LISTENER_S, UNHEARD_OUTLET_S
 
 logger = logging.getLogger(__name__)
+
+_PUSHED_TOGETHER: Final = 64
+"""Held chunks that are taken out and pushed at once."""
 
 
 class ChannelState(Enum):
@@ -90,6 +94,8 @@ class OutletChannel:
         self._held: deque[Held] = deque()
         self._held_until_s = 0.0
         self._unheard_since_s: float | None = None  # since when it may end
+        self._batch: list[Held] | None = None  # what the worker has not begun to take yet
+        self._batch_lock = threading.Lock()
         self._n_asked = 0  # jobs; counted in the session's thread
         self._n_done = 0  # counted in the worker's
 
@@ -113,8 +119,31 @@ class OutletChannel:
 
     def job(self, call: Callable[[], None]) -> Callable[[], None]:
         """Return a job for the worker: samples that come before it is done go behind it."""
+        with self._batch_lock:
+            self._batch = None
         self._n_asked += 1
         return partial(self._perform, call)
+
+    def leave(self, item: Held) -> Callable[[], None] | None:
+        """Leave something for the worker, whose memory was taken from the budget.
+
+        The more waits, the more is pushed with one call: each call of LSL costs the worker a
+        wait for the interpreter, while the session's thread is busy.
+
+        Returns
+        -------
+        callable or None
+            A job for the worker, unless one waits that takes this, too.
+        """
+        with self._batch_lock:
+            if self._batch is not None:
+                self._batch.append(item)
+                return None
+        batch = [item]
+        job = self.job(partial(self._take_batch, batch))
+        with self._batch_lock:
+            self._batch = batch
+        return job
 
     def push_now(self, item: Held) -> bool:
         """Push something at once, if it is nobody else's turn; tell whether that was so.
@@ -157,11 +186,22 @@ class OutletChannel:
         if self.state is _C.DELIVERING and not self._has_consumers():
             self._machine.move_to(_C.HOLDING)
 
+    def _take_batch(self, batch: list[Held]) -> None:
+        with self._batch_lock:
+            if self._batch is batch:
+                self._batch = None
+        n_bytes = sum(item.n_bytes for item in batch)
+        joined = list(join(batch))
+        self._budget.give_back(n_bytes - sum(item.n_bytes for item in joined))
+        for item in joined:
+            self.take(item)
+
     def take(self, item: Held) -> None:
         """Push something, or hold it."""
         if self.state is _C.DELIVERING and self._holds_each and not self._has_consumers():
             self._machine.move_to(_C.HOLDING)
         if self.state is _C.DELIVERING:
+            self._budget.give_back(item.n_bytes)
             self._push(item)
         elif self.state in (_C.OPENING, _C.HOLDING):
             self._hold(item)
@@ -176,7 +216,7 @@ class OutletChannel:
             if self._has_consumers() or (self._held and now_s > self._held_until_s):
                 self._release()
             while self._held and not self._budget.allows_holding:
-                self._push(self._held.popleft())
+                self._push_held(1)
         if self._unheard_since_s is not None:
             if self._has_consumers():
                 self._unheard_since_s = now_s
@@ -220,12 +260,18 @@ class OutletChannel:
             self._held_until_s = self._now() + FIRST_LISTENER_S
         self._held.append(compact)
 
-    def _push_held(self) -> None:
-        while self._held:
-            self._push(self._held.popleft())
+    def _push_held(self, n_items: int | None = None) -> None:
+        """Push what is held, the oldest first: all by default."""
+        n_left = len(self._held) if n_items is None else n_items
+        while n_left > 0 and self._held:
+            n_now = min(_PUSHED_TOGETHER, n_left, len(self._held))
+            held = [self._held.popleft() for _ in range(n_now)]
+            n_left -= n_now
+            self._budget.give_back(sum(item.n_bytes for item in held))
+            for item in join(held):
+                self._push(item)
 
     def _push(self, item: Held) -> None:
-        self._budget.give_back(item.n_bytes)
         if self._outlet is None:
             return
         try:

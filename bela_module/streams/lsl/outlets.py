@@ -212,7 +212,8 @@ class LslOutlets:
                 f"{name}: {self._budget.used_bytes >> 20} MiB of samples wait for LSL already; "
                 "is this computer too busy?"
             )
-        self._ask(channel, partial(channel.take, item))
+        if (job := channel.leave(item)) is not None:
+            self._worker.submit(job)
 
     def close(self) -> None:
         """Push what waits and end all outlets; safe to call more than once."""

@@ -13,6 +13,7 @@ from bela_module.streams.lsl.held_samples import (
     HeldMarker,
     HeldSamples,
     MemoryBudget,
+    join,
 )
 from bela_module.streams.sink import Stamps
 
@@ -96,3 +97,34 @@ def test_few_samples_keep_their_stamps_exactly(n_samples: int) -> None:
     pushed = Pushed()
     HeldSamples(np.zeros((n_samples, 1)), stamps_s).compact().push_into(pushed)
     np.testing.assert_array_equal(pushed.stamps_s[0], stamps_s)
+
+
+def chunk_of(*numbers: int, compact: bool = False) -> HeldSamples | CompactSamples:
+    values = np.array(numbers, np.float32).reshape(-1, 1)
+    chunk = HeldSamples(values, np.array(numbers, np.float64) + 100.0)
+    made = chunk.compact() if compact else chunk
+    assert isinstance(made, HeldSamples | CompactSamples)
+    return made
+
+
+def test_chunks_are_joined_in_their_order_but_not_across_markers() -> None:
+    marker = HeldMarker("started", 1.0)
+    items = [chunk_of(1, 2), chunk_of(3, compact=True), marker, chunk_of(4), marker, marker]
+    pushed, joined = Pushed(), list(join(items))
+    for item in joined:
+        item.push_into(pushed)
+    assert [values[:, 0].tolist() for values in pushed.values] == [[1, 2, 3], [4]]
+    assert [stamps_s.tolist() for stamps_s in pushed.stamps_s] == [[101, 102, 103], [104]]
+    assert pushed.values[0].dtype == np.float32
+    assert [item for item in joined if isinstance(item, HeldMarker)] == [marker] * 3
+    assert joined[2] is items[3]  # what stands alone is not copied
+
+
+def test_no_joined_chunk_is_large() -> None:
+    joined = list(join(chunk_of(n) for n in range(200)))
+    assert [item.unpack().stamps_s.size for item in joined if isinstance(item, HeldSamples)] == [
+        64,
+        64,
+        64,
+        8,
+    ]

@@ -280,20 +280,76 @@ def test_nothing_goes_into_an_outlet_that_has_ended(scene: Scene) -> None:
 def test_samples_do_not_overtake_what_was_held(scene: Scene) -> None:
     """The session's thread may push while the worker's is in the middle of what was held."""
     scene.channel.open()
-    scene.take(1)
-    scene.take(2)
+    numbers = list(range(100))  # two pushes
+    for number in numbers:
+        scene.take(number)
     overtaken: list[bool] = []
     push = scene.outlet.push
 
     def push_slowly(values: Array, stamps_s: Stamps) -> None:
-        overtaken.append(scene.channel.push_now(samples(3)))
+        overtaken.append(scene.channel.push_now(samples(100)))
         push(values, stamps_s)
 
     scene.outlet.push = push_slowly  # type: ignore[method-assign]
     scene.outlet.consumers = True
     scene.channel.check()
     assert overtaken == [False, False]
-    assert scene.pushed == [1, 2]
+    assert scene.pushed == numbers
     scene.outlet.push = push  # type: ignore[method-assign]
-    assert scene.channel.push_now(samples(3))
+    assert scene.channel.push_now(samples(100))
+    assert scene.pushed == [*numbers, 100]
+
+
+def leave(scene: Scene, *numbers: float) -> list[Callable[[], None] | None]:
+    jobs: list[Callable[[], None] | None] = []
+    for number in numbers:
+        item = samples(number)
+        assert scene.budget.take(item.n_bytes)
+        jobs.append(scene.channel.leave(item))
+    return jobs
+
+
+def test_what_waits_for_the_worker_is_pushed_with_one_call(scene: Scene) -> None:
+    scene.outlet.consumers = True
+    scene.channel.open()
+    first, *others = leave(scene, 1, 2, 3)
+    assert others == [None, None]
+    assert not scene.channel.push_now(samples(4))  # it is their turn
+    sizes: list[int] = []
+    push = scene.outlet.push
+
+    def note_size(values: Array, stamps_s: Stamps) -> None:
+        sizes.append(stamps_s.size)
+        push(values, stamps_s)
+
+    scene.outlet.push = note_size  # type: ignore[method-assign]
+    assert first is not None
+    first()
+    assert len(sizes) == 1
     assert scene.pushed == [1, 2, 3]
+    assert scene.budget.used_bytes == 0
+    assert scene.channel.push_now(samples(4))
+    again, *others = leave(scene, 5)
+    assert again is not None
+    assert others == []
+
+
+def test_what_is_left_after_another_job_goes_behind_it(scene: Scene) -> None:
+    """A run that begins holds its first samples, and not those of the one before."""
+    scene.outlet.consumers = True
+    scene.channel.open()
+    before, *_ = leave(scene, 1, 2)
+    begin = scene.channel.job(scene.channel.begin_run)
+    after, *_ = leave(scene, 3, 4)
+    assert before is not None
+    assert after is not None
+    before()
+    assert scene.pushed == [1, 2]
+    scene.outlet.consumers = False
+    begin()
+    after()
+    assert scene.pushed == [1, 2]
+    assert scene.channel.state is ChannelState.HOLDING
+    scene.channel.end()
+    assert scene.pushed == [1, 2, 3, 4]
+    assert scene.budget.used_bytes == 0
