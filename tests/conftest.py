@@ -22,6 +22,7 @@ from tests.support.amount import THOROUGH, examples
 from tests.support.bytecode import keep_bytecode
 from tests.support.lsl_settings import isolate_lsl
 from tests.support.paths import CAPTURES
+from tests.support.waiting import until
 
 pytest.register_assert_rewrite("tests.support.walk")
 
@@ -114,17 +115,7 @@ def _open_sockets() -> list[socket.socket]:
 @pytest.fixture
 def wait_until() -> Callable[..., None]:
     """Return a function that waits for a condition, and fails when it never comes true."""
-
-    def wait(
-        condition: Callable[[], Any], what: str = "condition", timeout_s: float = 20.0
-    ) -> None:
-        deadline_s = time.monotonic() + timeout_s
-        while not condition():
-            if time.monotonic() > deadline_s:
-                pytest.fail(f"{what} did not come true in {timeout_s} s")
-            time.sleep(0.005)
-
-    return wait
+    return until
 
 
 @pytest.fixture

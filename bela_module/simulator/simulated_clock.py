@@ -27,7 +27,7 @@ _MAX_PIECES = 1000
 
 
 @dataclass(frozen=True, slots=True)
-class _Piece:
+class _RatePiece:
     """A linear part of the map, valid from its first tick on."""
 
     first_tick: int
@@ -54,7 +54,7 @@ class SimulatedClock:
         self.rate_hz = rate_hz
         self.burst_ticks = burst_ticks
         self.first_tick = first_tick
-        self._pieces = [_Piece(first_tick, start_s, rate_hz * (1 + drift_ppm * 1e-6))]
+        self._pieces = [_RatePiece(first_tick, start_s, rate_hz * (1 + drift_ppm * 1e-6))]
         self._late_tick = first_tick - 1
         self._late_until_s = -math.inf
 
@@ -112,7 +112,7 @@ class SimulatedClock:
     def drift(self, tick: int, drift_ppm: float) -> None:
         """Change the rate from a tick on; times stay continuous."""
         rate_hz = self.rate_hz * (1 + drift_ppm * 1e-6)
-        self._append(_Piece(tick, self.time_of(tick), rate_hz))
+        self._append(_RatePiece(tick, self.time_of(tick), rate_hz))
 
     def step(self, tick: int, step_s: float) -> int:
         """Step the clock after the last tick that has happened; return the next tick.
@@ -125,10 +125,10 @@ class SimulatedClock:
         left_out = bursts * self.burst_ticks
         next_tick = tick + 1 + left_out
         next_s = self.time_of(tick + 1) + max(-step_s, 0.0)
-        self._append(_Piece(next_tick, next_s, piece.rate_hz))
+        self._append(_RatePiece(next_tick, next_s, piece.rate_hz))
         return next_tick
 
-    def _append(self, piece: _Piece) -> None:
+    def _append(self, piece: _RatePiece) -> None:
         self._pieces.append(piece)
         del self._pieces[:-_MAX_PIECES]
 

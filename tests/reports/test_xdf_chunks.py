@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import io
 import struct
+from collections.abc import Sequence
 
 import numpy as np
 import pytest
 import pyxdf
 
-from bela_module.reports.xdf_chunks import find_whole_chunks
+from bela_module.reports.xdf_chunks import XdfChunk, find_whole_chunks
 from tests.support.recordings import healthy
 
 BOUNDARY = bytes.fromhex("43A546DCCBF5410FB30ED5467383CBE4")
@@ -21,7 +22,10 @@ def content(tmp_path_factory: pytest.TempPathFactory) -> bytes:
 
 
 def readable(content: bytes) -> bytes:
-    chunks = find_whole_chunks(io.BytesIO(content)).chunks
+    return joined(content, find_whole_chunks(io.BytesIO(content)).chunks)
+
+
+def joined(content: bytes, chunks: Sequence[XdfChunk]) -> bytes:
     return b"XDF:" + b"".join(content[chunk.begin : chunk.end] for chunk in chunks)
 
 
@@ -41,7 +45,7 @@ def test_cut_at_any_byte_it_is_a_beginning_that_pyxdf_reads(content: bytes) -> N
     for size in range(4, len(content)):
         found = find_whole_chunks(io.BytesIO(content[:size]))
         end = found.chunks[-1].end if found.chunks else 4
-        assert readable(content[:size]) == content[:end]
+        assert joined(content, found.chunks) == content[:end]
         assert end + found.n_damaged_bytes == size
         ends.add(end)
     for end in ends:

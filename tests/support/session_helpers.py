@@ -57,13 +57,15 @@ class KeptStream:
 
     def __init__(self) -> None:
         self._pushed: list[tuple[Ticks, Array, Stamps]] = []
+        self.n_samples = 0
 
     def add(self, ticks: Ticks, values: Array, stamps_s: Stamps) -> None:
         self._pushed.append((ticks.copy(), values.copy(), stamps_s.copy()))
+        self.n_samples += ticks.size
 
     @property
-    def n_samples(self) -> int:
-        return sum(ticks.size for ticks, _, _ in self._pushed)
+    def last_stamp_s(self) -> float:
+        return float(self._pushed[-1][2][-1])
 
     @property
     def ticks(self) -> Ticks:

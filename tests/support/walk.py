@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import math
 import time
-from collections.abc import Callable
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, ClassVar
@@ -28,6 +27,7 @@ from tests.support.accounts import BLOCK_VALUES, Ledger, Window, stated_s
 from tests.support.fault_cases import NAMES, Case, check_values, make_board
 from tests.support.raw_client import raw_client
 from tests.support.session_helpers import KeptStream, Running, answer, left_on, session_at
+from tests.support.waiting import until
 from tests.support.walk_tally import BESIDE, FAULTS, Tally
 
 RUNNING_SINCE_TICK = 2_000_000
@@ -37,14 +37,6 @@ MARK_DOUBT_S = 0.05  # a schedule's events are told as soon as their ticks shoul
 
 
 WATCHING = ("other-watch", "restart-renumbered-watched")
-
-
-def until(condition: Callable[[], Any], what: str, timeout_s: float = 20.0) -> None:
-    deadline_s = time.monotonic() + timeout_s
-    while not condition():
-        if time.monotonic() > deadline_s:
-            pytest.fail(f"{what} did not come true in {timeout_s} s")
-        time.sleep(0.005)
 
 
 class Streaming:
@@ -91,7 +83,7 @@ class Walk(RuleBasedStateMachine):
     def begin(self, names: tuple[str, ...], saving: bool, ends_with_close: bool) -> None:
         """Begin with a stream: hardly anything can go wrong without one."""
         self.ends_with_close = ends_with_close
-        self.start(names, saving, at_once=False)
+        self.start(NAMES if self.grouped else names, saving, at_once=False)
 
     # ---- what streams ----------------------------------------------------------------------
 
