@@ -5,15 +5,19 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from collections.abc import Iterator
 
 import pytest
 from rich.console import Console
 
 from bela_module.cli.list_command import variable_table
 from bela_module.cli.live_view import render
+from bela_module.simulator.simulated_board import SimulatedBoard
+from bela_module.streams.lsl_clock import local_clock
 from tests.cli.test_screen import STATUS
 from tests.support.paths import ROOT
 
+RATE_HZ = 5000.0
 STREAM = {
     "name": "bela_[/red]", "mode": "dense", "format": "float32", "nominal_rate_hz": 100.0,
     "effective_rate_hz": None, "samples": 1, "lost": 0, "gaps": 0, "delay_s": None,
@@ -22,6 +26,14 @@ VARIABLE = {
     "name": "[/red]", "type": "float", "mode": "dense", "value": 0.0, "watched": False,
     "controlled": False, "logged": False, "monitor_period_ticks": 0,
 }  # fmt: skip
+
+
+@pytest.fixture
+def command() -> Iterator[list[str]]:
+    """Give a command that streams of a board."""
+    with SimulatedBoard("potentiometers", RATE_HZ, clock=local_clock) as board:
+        address = f"127.0.0.1:{board.port}"
+        yield [sys.executable, "main.py", "--board", address, "--port", "0"]
 
 
 def environment(encoding: str) -> dict[str, str]:
@@ -38,9 +50,9 @@ def test_names_are_no_markup() -> None:
 
 
 @pytest.mark.parametrize("encoding", ["ascii", "gbk", "cp437", "utf-16", "utf-8"])
-def test_a_run_in_a_pipe(encoding: str) -> None:
+def test_a_run_in_a_pipe(encoding: str, command: list[str]) -> None:
     done = subprocess.run(
-        [sys.executable, "main.py", "--simulate", "--port", "0", "--duration", "2"],
+        [*command, "--duration", "1.5"],
         check=False,
         cwd=ROOT,
         capture_output=True,
@@ -57,10 +69,10 @@ def test_a_run_in_a_pipe(encoding: str) -> None:
 
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has no pseudo-terminals of this kind")
 @pytest.mark.parametrize("encoding", ["ascii", "gbk"])
-def test_a_run_on_a_terminal(encoding: str) -> None:
+def test_a_run_on_a_terminal(encoding: str, command: list[str]) -> None:
     ours, theirs = os.openpty()
     process = subprocess.Popen(
-        [sys.executable, "main.py", "--simulate", "--port", "0", "--duration", "3"],
+        [*command, "--duration", "3"],
         cwd=ROOT,
         stdout=theirs,
         stderr=theirs,

@@ -32,6 +32,7 @@ from tests.support.session_helpers import WaitUntil, board_of, session_at
 STATUS_CHARS = 16_000
 """Of 13 streams, however long the names are."""
 LINE_CHARS = 2_000
+RATE_HZ = 11_025.0
 
 CONSUMER = r"""
 import json, sys
@@ -54,7 +55,7 @@ print(json.dumps(found))
 
 @pytest.fixture
 def board() -> Iterator[SimulatedBoard]:
-    with SimulatedBoard("odd-names", clock=local_clock) as board:
+    with SimulatedBoard("odd-names", RATE_HZ, clock=local_clock) as board:
         yield board
 
 

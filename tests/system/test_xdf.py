@@ -26,6 +26,7 @@ from bela_module.simulator.faults.message_faults import DropPair
 from bela_module.simulator.simulated_board import SimulatedBoard
 from bela_module.streams.lsl.outlets import LslOutlets
 from bela_module.streams.lsl_clock import local_clock
+from tests.support.waiting import until
 
 TICK_RATE_HZ = 44100.0
 BLOCK_VALUES = 512
@@ -70,6 +71,12 @@ def pulled(inlet: pylsl.StreamInlet, until_s: float) -> Iterator[tuple[float, fl
     pytest.fail(f"no samples came up to {until_s} s")
 
 
+def is_known(session: Session) -> bool:
+    """Tell whether stamps that begin now are right enough."""
+    uncertainty_s = session.status()["clock"]["uncertainty_s"]
+    return uncertainty_s is not None and bool(uncertainty_s < 0.5 * TOLERANCE_S)
+
+
 @pytest.fixture(scope="module")
 def recorded() -> Recorded:
     """Record the simulated board for a while, with one block lost in the middle."""
@@ -80,14 +87,15 @@ def recorded() -> Recorded:
         }
         settings = parse_settings(sections, "test")
         with Session(settings, sink=LslOutlets, now=local_clock) as session:
+            session.list_variables().result(PATIENCE_S)
+            until(lambda: is_known(session), "a clock that is known well", 3 * PATIENCE_S)
             session.start(StartRequest(variables=("truth",))).result(PATIENCE_S)
             (info,) = pylsl.resolve_byprop("source_id", "bela:xdf:truth:xdf_truth", 1, PATIENCE_S)
             inlet = pylsl.StreamInlet(info, processing_flags=pylsl.proc_none)
             header = inlet.info(PATIENCE_S).as_xml()
             before = list(pulled(inlet, local_clock() + PIECE_S))
             board.inject(DropPair(n=1, variable="truth"))
-            while not board.losses:
-                time.sleep(0.005)
+            until(lambda: board.losses, "the loss")
             samples = np.array([*before, *pulled(inlet, local_clock() + PIECE_S)])
             inlet.close_stream()
     gc.collect()  # what websockets left must not meet the checks that look at every object
