@@ -69,6 +69,7 @@ class StepSurveyor:
     _counting_until_s: float = -math.inf
     _sieve: RateSieve | None = None
     _left: set[str] = field(default_factory=set)
+    _watching: set[str] = field(default_factory=set)
     _blocks: dict[int, list[BlockEvidence]] | None = None
     _sends: list[Json] = field(default_factory=list)
 
@@ -105,6 +106,7 @@ class StepSurveyor:
         rate_hz = self.board.declared_rate_hz
         count = self._counts[variable.index] = ValueCount(variable, spacing_ticks, rate_hz)
         self._sends.append(count.command)
+        self._watching.add(variable.name)
         until_s = self.now() + count.length_ticks / rate_hz + COUNTED_S
         self._counting_until_s = max(self._counting_until_s, until_s)
 
@@ -234,6 +236,7 @@ class StepSurveyor:
         if names:
             await client.send(unwatch_command(names))
             self.board.ending.update(names)
+        self._watching.clear()
 
     async def _end_monitors(self, client: BoardClient) -> None:
         """End the monitors of a survey; the reply comes after the last of their messages."""
@@ -243,11 +246,17 @@ class StepSurveyor:
         self._left.clear()
 
     async def _end_left(self, client: BoardClient) -> None:
-        """End monitors of a survey that was cut short; on a lost connection the next one does."""
-        names = sorted(self._left)
-        if names and not client.lost.done():
-            with contextlib.suppress(BoardError):
+        """End what a survey that was cut short began; on a lost connection the next one does."""
+        names, watched = sorted(self._left), sorted(self._watching)
+        self._watching.clear()
+        if client.lost.done():
+            return
+        with contextlib.suppress(BoardError):
+            if names:
                 await client.send(monitor_command(names, [0] * len(names)))
+            if watched:
+                await client.send(unwatch_command(watched))
+                self.board.ending.update(await client.still_watched(watched, SURVEYED_UNWATCH_S))
 
     async def _find_in_blocks(self, client: BoardClient, unknown: Sequence[Variable]) -> None:
         """Watch variables shortly, those that others watch excepted, and compare their blocks."""
@@ -257,6 +266,7 @@ class StepSurveyor:
         self._blocks = blocks
         try:
             if free:
+                self._watching.update(free)
                 await client.send(watch_command(free))
             until_s = self.now() + BLOCK_SURVEY_S
             while self.now() < until_s and not client.lost.done():
@@ -265,10 +275,12 @@ class StepSurveyor:
                     break
             if free:
                 await client.send(unwatch_command(free))
+                self._watching.clear()
                 board.ending.update(await client.still_watched(free, SURVEYED_UNWATCH_S))
                 await self.probe(client)
         finally:
             self._blocks = None
+            await self._end_left(client)
         for variable in unknown:
             # The last block ended early, and the first of another client's watch may be a splice.
             evidence = blocks[variable.index][variable.watched : None if variable.watched else -1]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import math
+import re
 
 import pytest
 
@@ -16,7 +17,9 @@ from bela_module.streams.lsl_clock import local_clock
 from tests.support.session_helpers import board_of, variable
 
 
-async def survey(simulated: SimulatedBoard, board: BoardState, *, deaf: bool = False) -> None:
+async def survey(
+    simulated: SimulatedBoard, board: BoardState, *, deaf: bool = False, by_blocks: bool = False
+) -> None:
     """Connect, and find the steps of all variables; a deaf one does not hear the monitors."""
 
     def hear(message: bytes | str, arrived_s: float) -> None:
@@ -27,7 +30,7 @@ async def survey(simulated: SimulatedBoard, board: BoardState, *, deaf: bool = F
     async def probe(client: BoardClient) -> None:
         board.take_reply(await client.list(), client.project)
 
-    surveyor = StepSurveyor(board, local_clock, probe)
+    surveyor = StepSurveyor(board, local_clock, probe, by_blocks)
     client = await BoardClient.connect(
         "127.0.0.1", simulated.port, now=local_clock, reply_timeout_s=10.0, on_data=hear
     )
@@ -98,3 +101,26 @@ def test_a_survey_that_is_cut_short_leaves_no_monitor() -> None:
     with board_of(variable("every"), variable("touch", sparse=True)) as simulated:
         asyncio.run(cut_short(simulated))
         assert simulated.monitored() == {}
+
+
+@pytest.mark.parametrize("by_blocks", [False, True])
+def test_a_survey_that_is_cut_short_leaves_no_watch(by_blocks: bool) -> None:
+    board = BoardState("test")
+
+    def told(simulated: SimulatedBoard) -> list[str]:
+        names = (re.search(r'"((un)?watch)"', text) for text in list(simulated.control_messages))
+        return [found[1] for found in names if found is not None]
+
+    async def cut_short(simulated: SimulatedBoard) -> None:
+        surveying = asyncio.ensure_future(survey(simulated, board, by_blocks=by_blocks))
+        while not told(simulated):
+            assert not surveying.done()
+            await asyncio.sleep(0)
+        surveying.cancel()
+        await asyncio.wait({surveying})
+
+    # Watched for 58 ms, or until there are blocks enough: both are longer than the way here.
+    with board_of(variable("fifth", step=5)) as simulated:
+        asyncio.run(cut_short(simulated))
+        # Told, not done: a computer that stalls may take longer than is waited for.
+        assert told(simulated) == ["watch", "unwatch"]
