@@ -16,7 +16,7 @@ from bela_module.clock.announced_rate import (
     simple_rate_hz,
 )
 from bela_module.clock.arrival_filter import MinimumDelayFilter
-from bela_module.clock.feasible_region import FeasibleLines, feasible_lines
+from bela_module.clock.feasible_region import FeasibleLines, convex_hull, feasible_lines
 from bela_module.clock.likelihood import likeliest_line
 from bela_module.clock.tick_bursts import burst_ticks
 
@@ -167,6 +167,8 @@ def fit_clock(
     upper[:, 1] += 0.5 * constraints.ageing_per_s * upper[:, 1] ** 2
     lower[:, 1] -= 0.5 * constraints.ageing_per_s * lower[:, 1] ** 2
     slopes = constraints.slope_limits or (1.0 / _FASTEST_HZ, 1.0 / _SLOWEST_HZ)
+    # Of some hundred points few are on the hulls, on which alone the lines depend.
+    upper, lower = convex_hull(upper, 1.0), convex_hull(lower, -1.0)
     free_lines = feasible_lines(upper, lower, slopes, MARGIN_S)
     low_s, high_s = free_lines.slope_range
     lines = likely_lines = free_lines

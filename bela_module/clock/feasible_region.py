@@ -95,8 +95,8 @@ def feasible_lines(
     -------
     FeasibleLines
     """
-    above = _hull(upper, 1.0)
-    below = _hull(lower, -1.0)
+    above = convex_hull(upper, 1.0)
+    below = convex_hull(lower, -1.0)
     edges = [np.diff(hull[:, 1]) / np.diff(hull[:, 0]) for hull in (above, below)]
     slopes = np.unique(np.clip(np.concatenate([*edges, slope_limits]), *slope_limits))
     highest = (above[:, 1] - slopes[:, None] * above[:, 0]).min(axis=1)
@@ -124,8 +124,21 @@ def _crossing(columns: Floats, width: Floats, outside: int, inside: int) -> Floa
     return found[:, None]
 
 
-def _hull(points: Floats, side: float) -> Floats:
-    """Return the convex hull facing the line: of upper points its lower side (side = 1)."""
+def convex_hull(points: Floats, side: float) -> Floats:
+    """Find the convex hull facing the line, on which alone the feasible lines depend.
+
+    Parameters
+    ----------
+    points : array of shape (n, 2)
+        Points (x, y), at least one, in any order.
+    side : float
+        1 for upper points, whose hull is the lower one; -1 for lower points.
+
+    Returns
+    -------
+    array of shape (k, 2)
+        Those on the hull, by ascending x; of points at one x the tightest.
+    """
     order = np.lexsort((side * points[:, 1], points[:, 0]))
     hull: list[tuple[float, float]] = []
     for x, y in points[order].tolist():

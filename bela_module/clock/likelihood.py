@@ -33,6 +33,7 @@ _ROUNDS = 3
 _INDEPENDENT = 0.05
 _BEYOND_ROUND_TRIP_S = 0.005  # scale on which a shortest delay above a round trip is unlikely
 _TINY_S = 1e-7
+_MULTIPLIED = 32  # factors before their logarithm is taken
 
 
 def likeliest_line(
@@ -69,7 +70,7 @@ def likeliest_line(
         begin = offsets[..., None] + slopes[:, None, None] * ticks
         end = begin + (slopes * burst)[:, None, None]
         overlap_s = np.minimum(received_s, end) - np.maximum(sent_s, begin)
-        log_weight = np.log(np.maximum(overlap_s, _TINY_S)).sum(axis=-1)
+        log_weight = _log_of_product(np.maximum(overlap_s, _TINY_S))
         beyond_s = np.maximum(_least_delays_s(slopes, offsets, arrivals) - round_trip_s, 0.0)
         log_weight += log_by_slope[:, None] - beyond_s / _BEYOND_ROUND_TRIP_S
         weight = np.exp(log_weight - log_weight.max())
@@ -83,6 +84,16 @@ def likeliest_line(
             first + step * min(_OFFSETS, found[-1] + 2),
         )
     return float((weight * offsets).sum()), float((weight.sum(axis=1) * slopes).sum())
+
+
+def _log_of_product(factors: Floats) -> Floats:
+    """Return the logarithm of the product along the last axis, with few logarithms.
+
+    Factors are from `_TINY_S` to some seconds: a double holds the product of some tens of them.
+    """
+    firsts = np.arange(0, factors.shape[-1], _MULTIPLIED)
+    found: Floats = np.log(np.multiply.reduceat(factors, firsts, axis=-1)).sum(axis=-1)
+    return found
 
 
 def _least_delays_s(slopes: Floats, offsets: Floats, arrivals: Floats) -> Floats:

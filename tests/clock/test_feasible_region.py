@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bela_module.clock.feasible_region import feasible_lines
+from bela_module.clock.feasible_region import convex_hull, feasible_lines
 
 WIDE = (-10.0, 10.0)
 
@@ -61,6 +61,9 @@ def test_exactly_the_lines_that_satisfy_all_bounds_are_inside(seed: int, n_point
     lower = np.stack([x[1], truth[1] - rng.exponential(size=n_points)], axis=1)
     lines = feasible_lines(upper, lower, WIDE)
     assert lines.relaxed_by == 0.0
+    of_hulls = feasible_lines(convex_hull(upper, 1.0), convex_hull(lower, -1.0), WIDE)
+    np.testing.assert_array_equal(of_hulls.slopes, lines.slopes)
+    np.testing.assert_array_equal(of_hulls.highest, lines.highest)
     for tried_slope in np.append(rng.uniform(-3, 3, 20), slope):
         lowest = np.max(lower[:, 1] - tried_slope * lower[:, 0])
         highest = np.min(upper[:, 1] - tried_slope * upper[:, 0])

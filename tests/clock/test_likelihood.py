@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from bela_module.clock.feasible_region import Floats, feasible_lines
-from bela_module.clock.likelihood import likeliest_line
+from bela_module.clock.likelihood import _log_of_product, likeliest_line
 
 SLOPES = (0.999, 1.001)
 NO_ARRIVALS = np.empty((0, 2))
@@ -87,3 +87,11 @@ def test_ticks_that_are_far_between_are_placed_by_the_promptest_arrival() -> Non
     lines = feasible_lines(arrivals, np.stack([ticks + 1.0, ticks + 0.8], axis=1), SLOPES)
     offset, _ = likeliest_line(lines, ticks, ticks + 0.8, ticks + 0.801, 1.0, arrivals)
     assert offset == pytest.approx(0.0, abs=0.01)
+
+
+@pytest.mark.parametrize("n_factors", [1, 31, 32, 33, 240])
+def test_few_logarithms_give_the_same_as_many(n_factors: int) -> None:
+    rng = np.random.default_rng(n_factors)
+    factors = 10.0 ** rng.uniform(-7, 1, (3, 4, n_factors))
+    factors[0, 0] = 1e-7  # the smallest that there are, everywhere
+    np.testing.assert_allclose(_log_of_product(factors), np.log(factors).sum(axis=-1), rtol=1e-12)
