@@ -185,6 +185,7 @@ def test_what_is_saved_is_what_streamed(
             assert loaded[0]["ref_timestamp"] == queue[name][0]["ref_timestamp"]
 
 
+@pytest.mark.timeout(120)
 @pytest.mark.skipif(os.name == "nt", reason="there, a Ctrl-C cannot be sent to one process")
 def test_files_are_complete_after_ctrl_c(board: SimulatedBoard, tmp_path: Path) -> None:
     script = """
@@ -214,7 +215,10 @@ def test_files_are_complete_after_ctrl_c(board: SimulatedBoard, tmp_path: Path) 
         assert process.stdout is not None
         assert process.stdout.readline() == "streaming\n"
         process.send_signal(signal.SIGINT)
-        _, complaints = process.communicate(timeout=30)
+        try:
+            _, complaints = process.communicate(timeout=50)
+        finally:
+            process.kill()
     assert "KeyboardInterrupt" in complaints
     ticks = np.concatenate(
         [
