@@ -78,12 +78,13 @@ class ClientLoop:
                 self._watch_listener(listener)
                 for key, events in self._selector.select(wait_s):
                     key.data(events)
-                while self._posted:
-                    self._call(self._posted.popleft())
+                self._call_posted()
                 self._carry_out_commands()
                 for connection in list(self.connections):
                     self.guard(connection, self._end_turn, connection)
                 wait_s = self._until_next_turn(self._between(time.monotonic()))
+            while self._posted:  # the last replies
+                self._call(self._posted.popleft())
             at_end()
         finally:
             if listener in self._selector.get_map():
@@ -124,6 +125,12 @@ class ClientLoop:
 
     def _wake(self, _events: int) -> None:
         self._wake_receiver.recv(4096)
+
+    def _call_posted(self) -> None:
+        """Call what other threads have posted, until the turn's time is over."""
+        ends_s = time.monotonic() + COMMANDS_TURN_S
+        while self._posted and time.monotonic() < ends_s:
+            self._call(self._posted.popleft())
 
     def _call(self, function: Callable[[], object]) -> None:
         try:
@@ -203,6 +210,8 @@ class ClientLoop:
 
     def _until_next_turn(self, wait_s: float) -> float:
         """Return how long to wait for sockets, given how long nothing else is to be done."""
+        if self._posted:
+            return 0.0
         now_s = time.monotonic()
         waiting = [one.budget.rests_until_s for one in self.connections if one.commands]
         return max(0.0, min([wait_s, *(until_s - now_s for until_s in waiting)]))

@@ -11,7 +11,8 @@ LISTENING_END_S: Final = 1.0
 STOP_EVENT_CHECK_S: Final = 0.1
 """Longest time between two looks at the stop event."""
 COMMANDS_TURN_S: Final = 0.01
-"""For the commands of all clients, before the sockets are looked at again: ``UP`` waits so long."""
+"""For the commands of all clients, and for what other threads have posted, before the sockets are
+looked at again: ``UP`` waits so long."""
 COMMANDS_BURST_S: Final = 0.02
 """Processor time that a client's commands may take without a pause; then it rests."""
 COMMANDS_SHARE: Final = 0.2

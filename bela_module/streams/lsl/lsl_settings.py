@@ -12,6 +12,8 @@ from typing import Final
 
 import pylsl
 
+from bela_module.streams.lsl.lsl_memory import return_large_blocks
+
 logger = logging.getLogger(__name__)
 
 Sections = Mapping[str, Mapping[str, str]]
@@ -50,6 +52,7 @@ def prepare_lsl(*, this_machine_only: bool = False) -> str | None:
         The settings, for other programs that are to see the same streams; ``None`` when the lab's
         are left to LSL.
     """
+    return_large_blocks()
     needed = {**_ALWAYS, **(_THIS_MACHINE if this_machine_only else {})}
     path = find_settings_file()
     try:
