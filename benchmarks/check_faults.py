@@ -17,7 +17,6 @@ import re
 import socket
 import subprocess
 import sys
-import uuid
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -28,17 +27,7 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path[:0] = [str(ROOT)]
 
 from benchmarks.marked_text import write_between_marks  # noqa: E402
-
-_LSL: Final = """[log]
-level = -2
-[lab]
-SessionID = {session}
-KnownPeers = {{127.0.0.1}}
-[multicast]
-ResolveScope = machine
-[ports]
-IPv6 = disable
-"""
+from tests.support.lsl_settings import isolate_lsl  # noqa: E402
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,6 +94,7 @@ CASES: Final = (
         "a loaded board",
         "network",
         board=("--sketch", "potentiometers", "--network", "loaded"),
+        seconds=20.0,
         also=frozenset({"clock", "lateness", "LSL received"}),
     ),
     Case("another client watches", "other clients", other=("stream",)),
@@ -183,9 +173,7 @@ def run_case(case: Case) -> dict[str, Any]:
     """Check a board with a fault."""
     with contextlib.ExitStack() as stack:
         folder = Path(stack.enter_context(TemporaryDirectory()))
-        lsl = folder / "lsl_api.cfg"
-        lsl.write_text(_LSL.format(session=uuid.uuid4().hex), encoding="utf-8")
-        environment = {**os.environ, "LSLAPICFG": str(lsl)}
+        environment = dict(os.environ)
         text = "[server]\nport = 0\n"
         if case.computer == "port":
             taken = stack.enter_context(socket.create_server(("127.0.0.1", 0)))
@@ -228,6 +216,7 @@ def main() -> int:
     parser.add_argument("--only", default="", help="faults whose title has this text")
     parser.add_argument("--write", type=Path, help="put the table between the marks of this file")
     options = parser.parse_args()
+    isolate_lsl()  # ports of its own: other programs with LSL on this computer are not in the way
     lines = ["| fault | lines that turned | as it must be |", "|---|---|---|"]
     print("\n".join(lines), flush=True)
     wrong = 0

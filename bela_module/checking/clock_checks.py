@@ -12,6 +12,7 @@ from bela_module.checking.verdicts import Check, Verdict
 
 _UNCERTAIN_S: Final = 0.02
 _SLOW_S, _JITTER_S = 0.05, 0.1
+_LATE_SHARE, _LATE_COUNT = 0.03, 4  # of a loaded board; a busy computer has one or two
 _DRIFT_PPM: Final = 300.0  # beyond what crystals of two computers differ by
 
 
@@ -79,7 +80,11 @@ def _check_network(facts: Facts) -> Check:
     if trips.n_lost:
         advice = "replies are lost: check cable, hub and Wi-Fi, or the load of the board"
         return Check("network", Verdict.WARN, f"{measured}, {trips.n_lost} without reply", advice)
-    if typical_s > _SLOW_S or late_s - typical_s > _JITTER_S:
-        advice = "slow or uneven: connect by USB or cable instead of Wi-Fi"
+    n_late = sum(one > typical_s + _JITTER_S for one in taken_s)
+    is_uneven = n_late >= max(_LATE_COUNT, _LATE_SHARE * len(taken_s))
+    if typical_s > _SLOW_S or is_uneven:
+        if is_uneven:
+            measured += f", {n_late} of {len(taken_s)} over {1e3 * (typical_s + _JITTER_S):.0f} ms"
+        advice = "slow or uneven: USB or cable instead of Wi-Fi, and less load on the board"
         return Check("network", Verdict.WARN, measured, advice)
     return Check("network", Verdict.OK, measured)

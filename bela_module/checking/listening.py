@@ -19,7 +19,7 @@ from bela_module.protocol.variables import Variable
 from bela_module.tracking.runs import Tracker
 from bela_module.tracking.trackers import tracker_for
 
-_ASK_PERIOD_S: Final = 0.25
+_ASK_PERIOD_S: Final = 0.1
 
 
 class BoardListener:

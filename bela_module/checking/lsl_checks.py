@@ -52,7 +52,9 @@ def _check_received(facts: Facts) -> Check:
     short = [name for name, n in own.items() if received[name].n_samples != n]
     n_got = sum(received[name].n_samples for name in own)
     measured = f"{n_got} of {sum(own.values())} samples"
-    delays_s = [one.delay_s for one in received.values() if one.delay_s is not None]
+    # Events and bela_clock tell of times that have passed: how old they are says nothing.
+    told_s = (received[name].delay_s for name in own)
+    delays_s = [delay_s for delay_s in told_s if delay_s is not None]
     if delays_s:
         measured += f", newest {1e3 * max(delays_s):.0f} ms old"
     if short:

@@ -68,6 +68,12 @@ FAULTS: dict[str, tuple[Change, str, Verdict, str]] = {
         Verdict.WARN,
         "300.0 ms",
     ),
+    "a board that is late now and then": (
+        change_run(round_trips=RoundTrips((0.002,) * 96 + (0.2,) * 4)),
+        "network",
+        Verdict.WARN,
+        "4 of 100 over 102 ms",
+    ),
     "replies that are lost": (
         change_run(round_trips=RoundTrips((0.002,) * 12, n_lost=3)),
         "network",

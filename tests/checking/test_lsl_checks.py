@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from bela_module.checking.checker import judge
 from bela_module.checking.facts import (
     ReceivedStream,
 )
@@ -12,6 +13,7 @@ from tests.support.check_facts import (
     Change,
     assert_turns,
     change_lsl,
+    healthy_facts,
 )
 
 FAULTS: dict[str, tuple[Change, str, Verdict, str]] = {
@@ -59,3 +61,14 @@ def test_a_fault_turns_its_line_alone(
     change: Change, line: str, verdict: Verdict, words: str
 ) -> None:
     assert_turns(change, line, verdict, words)
+
+
+def test_events_and_clock_are_received_late_by_their_nature() -> None:
+    received = {
+        "bela_check_pot1": ReceivedStream("bela_check_pot1", 176_000, 0.03),
+        "bela_check_clock": ReceivedStream("bela_check_clock", 8, 0.9),
+    }
+    facts = change_lsl(received=received)(healthy_facts())
+    (line,) = [check for check in judge(facts) if check.name == "LSL received"]
+    assert line.verdict is Verdict.OK
+    assert "newest 30 ms old" in line.measured
