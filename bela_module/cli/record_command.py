@@ -17,7 +17,7 @@ from bela_module.cli.board_options import (
     simulated_board,
 )
 from bela_module.errors import BelaError, ConfigError, LibraryError, RequestError
-from bela_module.server.process_io import end_on_signals, print_err, print_out, report_error
+from bela_module.server.process_io import end_on_signals, print_out, report_error
 
 # All else is imported where it is used: --help answers at once.
 if TYPE_CHECKING:
@@ -188,8 +188,6 @@ def _show(options: argparse.Namespace, recorded: RecordedFile) -> None:
     from bela_module.cli.report_command import print_report
 
     print_report(recorded.report)
-    for fault in recorded.faults:
-        print_err(f"NOT COMPLETE: {fault}")
 
 
 def _failure(recorded: RecordedFile) -> str | None:
