@@ -17,6 +17,9 @@ from tests.support.server_helpers import FakeSession, serving
 
 MAX_COST_S = 0.025
 """Processor time of one command: half of what ``UP`` may take."""
+MAX_TRIES = 20
+PATIENCE_S = 60.0
+"""Until a busy machine must have had a quiet moment."""
 
 
 def filled(start: str, item: str, end: str, n_items: int = MAX_COMMAND_BYTES) -> str:
@@ -85,8 +88,9 @@ def connection() -> Iterator[KeptReplies]:
 
 @pytest.mark.parametrize("command", HOSTILE.values(), ids=HOSTILE)
 def test_no_command_takes_the_server_long(command: str, connection: KeptReplies) -> None:
-    costs_s = []
-    for _ in range(3):
+    costs_s: list[float] = []
+    # More often only where the processor is shared with others, as two threads of one core do.
+    while len(costs_s) < MAX_TRIES and min(costs_s, default=1.0) >= MAX_COST_S:
         session = FakeSession()
         handlers = session_handlers(session)
         dispatcher = CommandDispatcher(handlers, lambda: None, logging.getLogger("bela_module"))
@@ -97,10 +101,11 @@ def test_no_command_takes_the_server_long(command: str, connection: KeptReplies)
         dispatcher.carry_out(connection, command)
         costs_s.append(time.thread_time() - began_s)
     assert min(costs_s) < MAX_COST_S
-    assert sum(map(len, connection.replies)) < 3 * 1500
+    assert max(map(len, connection.replies), default=0) < 1500
     assert all(len(text) <= 1000 for text in session.errors)
 
 
+@pytest.mark.timeout(3 * PATIENCE_S)
 @pytest.mark.parametrize("name", ["short names", "bad numbers", "as many values as are allowed"])
 def test_up_is_answered_while_ten_clients_send_the_worst(
     name: str, caplog: pytest.LogCaptureFixture
@@ -122,7 +127,8 @@ def test_up_is_answered_while_ten_clients_send_the_worst(
         medians_s: list[float] = []
         try:
             # The threads that send share this process, and the machine may be busy with others.
-            while len(medians_s) < 30 and min(medians_s, default=1.0) >= 0.05:
+            deadline_s = time.monotonic() + PATIENCE_S
+            while time.monotonic() < deadline_s and min(medians_s, default=1.0) >= 0.05:
                 times_s = sorted(quiet.up_s() for _ in range(9))
                 medians_s.append(times_s[len(times_s) // 2])
         finally:

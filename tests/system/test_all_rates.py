@@ -47,7 +47,8 @@ PATTERNS: dict[str, AssignmentPattern] = {
     "pausing": RepeatedTicks.of_rates((30_000, 100), (60_000, 30_000)),
 }
 SLOW = ("fifth", "one", "ten", "hundred", "random", "uneven")
-FAST = ("near_limit", "beyond_limit", "thousand", "five_thousand", "changing", "pausing")
+FAST = ("thousand", "five_thousand", "pausing")
+BETWEEN = ("near_limit", "beyond_limit", "changing")  # apart: single values cost time
 # In blocks their times are not known, which is told; too fast to come singly all the time.
 WITHOUT_TIMES = ("dense_changing", "dense_pausing")
 # Uneven, or too slow for their step to be known by then.
@@ -82,7 +83,11 @@ def missing_of(each: SketchVariable, ticks: Ticks) -> Ticks:
     return expected[~np.isin(expected, ticks)]
 
 
-@pytest.mark.parametrize(("names", "first_s"), [(SLOW, 6.0), (FAST, 3.0)], ids=["slow", "fast"])
+@pytest.mark.parametrize(
+    ("names", "first_s"),
+    [(SLOW, 6.0), (BETWEEN, 2.5), (FAST, 2.5)],
+    ids=["slow", "between", "fast"],
+)
 def test_all_values(
     names: tuple[str, ...], first_s: float, unique: str, wait_until: WaitUntil
 ) -> None:
@@ -102,13 +107,13 @@ def test_all_values(
             board.refuse_connections(False)
             wait_until(lambda: one.state == "streaming", "streaming again")
             after = board.tick_now()
-            run.flow(3.0)
+            run.flow(2.5)
             for each in variables:
                 if each.name not in WITHOUT_TIMES:
                     run.check_disconnect(each, before, after)
             board.restart()
             wait_until(lambda: "board_restarted" in one.sink.events, "the restart")
-            run.flow(3.0)
+            run.flow(2.5)
             status = one.session.status()
             one.stop()
             run.pull()
@@ -150,7 +155,7 @@ class Run:
         for name, listener in self.listeners.items():
             kept = self.one.sink.kept.get(name)
             if kept is not None and kept.n_samples:
-                listener.pull(float(kept.stamps_s[-1]))
+                listener.pull(kept.last_stamp_s)
 
     def received(self, each: SketchVariable) -> Ticks:
         """Give what an inlet received of a variable, whose values are their ticks."""
