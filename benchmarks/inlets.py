@@ -24,6 +24,7 @@ sys.path[:0] = [str(ROOT)]
 from benchmarks.block_sender import SERIAL_BASE  # noqa: E402
 
 _FIND_S = 20.0
+_SEARCH_S = 2.0
 _PULL_S = 0.5
 _MAX_SAMPLES = 2**15
 
@@ -62,9 +63,13 @@ class Fetching:
 def find(names: Sequence[str]) -> list[pylsl.StreamInfo]:
     """Find streams, all at once, and give them in the order of their names."""
     predicate = " or ".join(f"name='{name}'" for name in names)
-    found = {info.name(): info for info in pylsl.resolve_bypred(predicate, len(names), _FIND_S)}
-    if missing := [name for name in names if name not in found]:
-        raise RuntimeError(f"not on the network: {', '.join(missing)}")
+    found: dict[str, pylsl.StreamInfo] = {}
+    until_s = time.monotonic() + _FIND_S
+    while missing := [name for name in names if name not in found]:
+        if time.monotonic() > until_s:
+            raise RuntimeError(f"not on the network: {', '.join(missing)}")
+        for info in pylsl.resolve_bypred(predicate, len(names), _SEARCH_S):
+            found[info.name()] = info
     return [found[name] for name in names]
 
 
