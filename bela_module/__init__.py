@@ -1,6 +1,7 @@
 """Publishes the variables of a Bela board to the Lab Streaming Layer, or streams them to Python.
 
-``Streamer``, ``Monitor`` and ``Controller`` are found here; each is loaded when it is first used.
+``Streamer``, ``Monitor``, ``Controller`` and ``Watcher`` are found here, and ``Logger``, which says
+what to use in its place. Each is loaded when it is first used.
 """
 
 from __future__ import annotations
@@ -12,10 +13,12 @@ from bela_module.errors import LibraryError
 
 if TYPE_CHECKING:
     from bela_module.scripting.controller import Controller
+    from bela_module.scripting.logger import Logger
     from bela_module.scripting.monitor import Monitor
     from bela_module.scripting.streamer import Streamer
+    from bela_module.scripting.watcher import Watcher
 
-__all__ = ["Controller", "Monitor", "Streamer"]
+__all__ = ["Controller", "Logger", "Monitor", "Streamer", "Watcher"]
 
 
 def __getattr__(name: str) -> Any:

@@ -210,7 +210,7 @@ class RecordingSettings(_Section):
 
     dir: Annotated[Path, AfterValidator(checked_folder)] = Path("recordings")
     """Made absolute on loading: relative to the folder of the configuration file."""
-    format: Literal["text", "compact"] = "text"
+    format: Literal["text", "compact", "csv"] = "text"
 
 
 class CallbackSettings(_Section):

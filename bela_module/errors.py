@@ -3,6 +3,8 @@
 ``BelaError``
     ├── ``ConfigError``: a configuration file or setting is wrong
     ├── ``RequestError``: a caller asked for something that cannot be
+    │   ├── ``ArgumentError``: an argument of the Python interface is wrong
+    │   ├── ``NotConnectedError``: a script has not called ``connect()``
     │   └── ``UnknownVariableError``: the board has no variable of that name
     ├── ``FrameError``: a message from the board is not what the protocol says
     ├── ``BoardError``: the board or the connection to it failed
@@ -15,6 +17,9 @@
     ├── ``CaptureError``: a recording of websocket traffic cannot be read
     └── ``StreamError``: samples, stamps or metadata that LSL must not be given
         └── ``IdentityTakenError``: another process publishes a stream of the same identity
+
+``ArgumentError`` and ``UnknownVariableError`` are Python's ``ValueError``, too, and those of a
+connection that cannot be made or is not there its ``ConnectionError``: so scripts catch them.
 
 Each message says what happened, the value, and the next step. Only these errors leave the
 public functions of this package, besides Python's own ``TypeError`` for a call with wrong
@@ -42,7 +47,29 @@ class RequestError(BelaError):
     """A request that cannot be carried out as it stands; nothing was changed."""
 
 
-class UnknownVariableError(RequestError):
+class ArgumentError(RequestError, ValueError):
+    """An argument of the Python interface is wrong; nothing was changed."""
+
+
+class NotConnectedError(RequestError, ConnectionError):
+    """A script has not connected to its board, or has disconnected from it.
+
+    Parameters
+    ----------
+    url : str
+        Where the board is.
+    """
+
+    def __init__(self, url: str) -> None:
+        self.url = url
+        super().__init__(url)
+
+    def __str__(self) -> str:
+        """Name the address and the next step."""
+        return f"not connected to {self.url}; call connect() first"
+
+
+class UnknownVariableError(RequestError, ValueError):
     """The board has no variable of a requested name.
 
     Parameters
@@ -78,7 +105,7 @@ class BoardError(BelaError):
     """The board or the connection to it failed."""
 
 
-class ConnectError(BoardError):
+class ConnectError(BoardError, ConnectionError):
     """The board could not be reached.
 
     Parameters

@@ -89,17 +89,26 @@ async def _read_bare(port: int, seconds: float) -> Cost:
     return Cost(n_blocks * _BLOCK_VALUES, 0, elapsed_s, cpu_s)
 
 
-def read_with_callback(port: int, seconds: float) -> Cost:
-    """Stream everything through ``on_buffer_callback``."""
+def read_lists(port: int, seconds: float) -> Cost:
+    """Stream everything through ``on_buffer_callback``, as lists."""
+    return _read_with_callback(port, seconds, arrays=False)
+
+
+def read_arrays(port: int, seconds: float) -> Cost:
+    """Stream everything through ``on_buffer_callback``, as NumPy arrays."""
+    return _read_with_callback(port, seconds, arrays=True)
+
+
+def _read_with_callback(port: int, seconds: float, *, arrays: bool) -> Cost:
     from bela_module import Streamer
 
     counted = {"values": 0, "lost": 0}
 
     def count(buffer: Any) -> None:
-        counted["values"] += buffer["buffer"]["data"].size
+        counted["values"] += len(buffer["buffer"]["data"])
         counted["lost"] += buffer["buffer"]["lost"]
 
-    with Streamer("127.0.0.1", port) as streamer:
+    with Streamer("127.0.0.1", port, arrays=arrays) as streamer:
         streamer.streaming_buffers_queue_length = 10
         streamer.start_streaming(on_buffer_callback=count)
         while not counted["values"]:  # the first come together, once the rate is known
@@ -116,7 +125,8 @@ def read_with_callback(port: int, seconds: float) -> Cost:
 
 READERS: Final[dict[str, Callable[[int, float], Cost]]] = {
     "bare websockets": read_bare,
-    "on_buffer_callback": read_with_callback,
+    "on_buffer_callback, arrays": read_arrays,
+    "on_buffer_callback, lists": read_lists,
 }
 
 

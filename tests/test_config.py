@@ -142,7 +142,10 @@ REFUSED: list[tuple[dict[str, Any], str]] = [
         "two streams would be named 'bela_s'",
     ),
     ({"streams": {"events": {"variables": ["a"]}}}, "two streams would be named 'bela_events'"),
-    ({"recording": {"format": "xdf"}}, "recording.format = 'xdf': must be 'text' or 'compact'"),
+    (
+        {"recording": {"format": "xdf"}},
+        "recording.format = 'xdf': must be 'text', 'compact' or 'csv'",
+    ),
     (
         {"callbacks": {"paused": "a|b|{}"}},
         "callbacks.paused: unknown key; allowed: to, linger_s, started, ",

@@ -46,7 +46,7 @@ class FileRecorder:
         when such files are there already.
     tracks : sequence of Track
         What is recorded.
-    file_format : {"text", "compact"}
+    file_format : {"text", "compact", "csv"}
         How.
     on_error : callable
         Told, in words, when writing failed or could not keep up; from any thread.

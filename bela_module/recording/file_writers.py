@@ -1,25 +1,29 @@
-"""File formats of recordings: a writer for text, as in the Streamer tutorial, and for ``.npy``.
+"""File formats of recordings: writers for text, as in the Streamer tutorial, ``.npy`` and CSV.
 
 *Text* is one line of JSON for each buffer: ``ref_timestamp``, ``data``, ``rel_timestamps``,
-``lsl_timestamps``, ``lost``. *Compact* is NumPy's own format, ``.npy``: one record for each
+``lsl_timestamps``, ``lost``; of monitored values one for each value: ``timestamp``, ``value``,
+``lsl_timestamp``. *Compact* is NumPy's own format, ``.npy``: one record for each
 sample, of the tick, the LSL time and the value. It is opened by ``numpy.load``, even while it
-grows, and ``pandas.DataFrame(numpy.load(path))`` is the table.
+grows, and ``pandas.DataFrame(numpy.load(path))`` is the table. *CSV* is a table
+for spreadsheets and ``pandas.read_csv``: see ``TableWriter``.
 
 Values that became known after later ones are put in their place in a compact file. In a text file
-they are a line of their own at the place where they came, which ``load_buffers`` puts in order.
+or a table they are lines at the place where they came, which ``load_buffers`` puts in order.
 """
 
 from __future__ import annotations
 
+import csv
 import json
 import logging
 import math
 import os
+import time
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
-from io import SEEK_END, BytesIO, FileIO
+from io import SEEK_END, BytesIO, FileIO, StringIO
 from pathlib import Path
 from typing import Any, Final, Literal
 
@@ -27,17 +31,21 @@ import numpy as np
 from numpy.lib import format as npy
 
 from bela_module.recording.buffers import BufferData
+from bela_module.streams.lsl_clock import local_clock
+from bela_module.streams.unix_time import unix_at_lsl_zero_s
 
 logger = logging.getLogger(__name__)
 
-FileFormat = Literal["text", "compact"]
+FileFormat = Literal["text", "compact", "csv"]
 
-SUFFIXES: Final[dict[FileFormat, str]] = {"text": ".txt", "compact": ".npy"}
+SUFFIXES: Final[dict[FileFormat, str]] = {"text": ".txt", "compact": ".npy", "csv": ".csv"}
 """Suffix of the files of each format."""
 
 _BATCH_BYTES: Final = 2**18
 _COPY_BYTES: Final = 2**20
 _SORTED_AT_ONCE: Final = 4096
+_TABLE_COLUMNS: Final = ("lsl_s", "unix_s", "tick")
+_WALL_CLOCK_STEP_S: Final = 1e-3
 _RESERVED_FIELDS: Final = ("tick", "lsl_s")
 
 
@@ -53,11 +61,14 @@ class Track:
         Type of its values.
     channels : tuple of str
         Names of its channels; a single one needs none.
+    singly : bool
+        Whether text has a line for each value, as pybela's files of monitored values.
     """
 
     name: str
     dtype: np.dtype[Any]
     channels: tuple[str, ...] = ("value",)
+    singly: bool = False
 
 
 class FileWriter(ABC):
@@ -167,6 +178,20 @@ def _read_all(file: FileIO) -> bytes:
     return bytes(data)
 
 
+class SingleValueWriter(FileWriter):
+    """Writes single values as lines of JSON: ``timestamp``, ``value``, ``lsl_timestamp``."""
+
+    def _encode(self, buffer: BufferData) -> bytes:
+        ticks = (buffer["rel_timestamps"] + buffer["ref_timestamp"]).tolist()
+        columns = (ticks, buffer["data"].tolist(), buffer["lsl_timestamps"].tolist())
+        keys = ("timestamp", "value", "lsl_timestamp")
+        lines = (
+            json.dumps(dict(zip(keys, row, strict=True)), separators=(",", ":"))
+            for row in zip(*columns, strict=True)
+        )
+        return "".join(f"{line}\n" for line in lines).encode("ascii")
+
+
 class TextWriter(FileWriter):
     """Writes buffers as lines of JSON."""
 
@@ -267,6 +292,50 @@ def _field_names(channels: Sequence[str]) -> list[str]:
     return names
 
 
+class TableWriter(FileWriter):
+    """Writes samples as rows of a CSV table: LSL time, UNIX time, tick, and the value or values.
+
+    LSL times and values have all their digits, UNIX times microseconds. The first row names the
+    columns: ``lsl_s``, ``unix_s``, ``tick``, then ``value`` or the channels.
+
+    Parameters
+    ----------
+    path : pathlib.Path
+        A file that does not exist yet.
+    track : Track
+        What the rows hold.
+    """
+
+    def __init__(self, path: Path, track: Track) -> None:
+        super().__init__(path)
+        header = StringIO()
+        csv.writer(header, lineterminator="\n").writerow([*_TABLE_COLUMNS, *track.channels])
+        self._write(header.getvalue().encode("utf-8"))
+        value = {"i": "%d", "u": "%d"}.get(track.dtype.kind)
+        value = value or ("%.9g" if track.dtype.itemsize == 4 else "%r")
+        self._row = ",".join(["%r", "%.6f", "%d", *[value] * len(track.channels)]) + "\n"
+        self._unix_offset_s = unix_at_lsl_zero_s(local_clock, time.time)
+
+    def _encode(self, buffer: BufferData) -> bytes:
+        offset_s = unix_at_lsl_zero_s(local_clock, time.time)
+        if abs(offset_s - self._unix_offset_s) > _WALL_CLOCK_STEP_S:
+            self._unix_offset_s = offset_s  # it was set meanwhile, or has drifted
+        stamps_s = buffer["lsl_timestamps"]
+        ticks = (buffer["rel_timestamps"] + buffer["ref_timestamp"]).tolist()
+        values = buffer["data"].reshape(stamps_s.size, -1)
+        columns = (stamps_s.tolist(), (stamps_s + self._unix_offset_s).tolist(), ticks)
+        rows = zip(*columns, *values.T.tolist(), strict=True)
+        return "".join([self._row % row for row in rows]).encode("ascii")
+
+
+def _open_writer(path: Path, track: Track, file_format: FileFormat) -> FileWriter:
+    if file_format == "compact":
+        return CompactWriter(path, track)
+    if file_format == "csv":
+        return TableWriter(path, track)
+    return SingleValueWriter(path) if track.singly else TextWriter(path)
+
+
 def open_writers(
     paths: Mapping[str, Path], tracks: Sequence[Track], file_format: FileFormat
 ) -> dict[str, FileWriter]:
@@ -281,7 +350,7 @@ def open_writers(
         writers: dict[str, FileWriter] = {}
         for track in tracks:
             path = paths[track.name]
-            writer = TextWriter(path) if file_format == "text" else CompactWriter(path, track)
+            writer = _open_writer(path, track, file_format)
             opened.callback(writer.close)
             writers[track.name] = writer
         opened.pop_all()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import itertools
 import json
 import logging
@@ -19,7 +20,9 @@ from bela_module.validation import MAX_FILENAME_BYTES, checked_filename, shown
 
 logger = logging.getLogger(__name__)
 
+SUFFIXES: Final = (".txt", ".npy", ".csv")
 _KEYS: Final = frozenset({"data", "ref_timestamp"})
+_SINGLE_KEYS: Final = frozenset({"value", "timestamp"})
 _MAX_NAME_BYTES: Final = 240
 _NUMBER_DIGITS: Final = 6
 _UNREADABLE: Final = (
@@ -67,7 +70,7 @@ def new_paths(folder: Path, filename: str, suffix: str, names: Sequence[str]) ->
         raise RequestError(
             f"saving_filename = {shown(filename)}: {error}; the folder is saving_dir"
         ) from None
-    stem = Path(filename).stem if Path(filename).suffix in (".txt", ".npy") else filename
+    stem = Path(filename).stem if Path(filename).suffix in SUFFIXES else filename
     folder.mkdir(parents=True, exist_ok=True)
     room = _MAX_NAME_BYTES - len(f"_{stem}__{10**_NUMBER_DIGITS}{suffix}".encode())
     beginnings = _unique([_cut(_NOT_IN_NAMES.sub("_", name), room) for name in names])
@@ -103,7 +106,7 @@ def _unique(names: Sequence[str]) -> list[str]:
 
 
 def load_buffers(path: str | Path) -> list[dict[str, Any]]:
-    """Read a recording of either format.
+    """Read a recording of any format.
 
     Parameters
     ----------
@@ -113,8 +116,8 @@ def load_buffers(path: str | Path) -> list[dict[str, Any]]:
     Returns
     -------
     list of dict
-        Its buffers, as they were streamed (text, as lists), or all as one (compact, as arrays);
-        text buffers whose values became known late are joined with those among which they
+        Its buffers, as they were streamed (text, as lists), or all as one (compact and CSV, as
+        arrays); text buffers whose values became known late are joined with those among which they
         belong. A last line that was cut when the writing process was killed is left out.
 
     Raises
@@ -129,6 +132,8 @@ def load_buffers(path: str | Path) -> list[dict[str, Any]]:
     try:
         if file.suffix == ".npy":
             return _load_compact(file)
+        if file.suffix == ".csv":
+            return _load_table(file)
         return _load_text(file)
     except OSError as error:
         raise RequestError(f"cannot read the recording {file}: {error.strerror}") from error
@@ -142,7 +147,10 @@ def _load_text(file: Path) -> list[dict[str, Any]]:
     if lines[-1]:
         logger.warning("%s ends in the middle of a line, which is left out", file)
     buffers = [json.loads(line) for line in lines[:-1]]
-    if not all(isinstance(buffer, dict) and buffer.keys() >= _KEYS for buffer in buffers):
+    if not any(
+        all(isinstance(buffer, dict) and buffer.keys() >= keys for buffer in buffers)
+        for keys in (_KEYS, _SINGLE_KEYS)
+    ):
         raise ValueError(f"its lines do not all have {' and '.join(sorted(_KEYS))}")
     return _in_order(buffers)
 
@@ -201,5 +209,30 @@ def _load_compact(file: Path) -> list[dict[str, Any]]:
             "data": columns[0] if len(columns) == 1 else np.column_stack(columns),
             "rel_timestamps": records["tick"] - first_tick,
             "lsl_timestamps": records["lsl_s"],
+        }
+    ]
+
+
+def _load_table(file: Path) -> list[dict[str, Any]]:
+    text = file.read_text(encoding="utf-8")
+    *rows, last = csv.reader(text.splitlines())
+    if not text.endswith("\n"):
+        logger.warning("%s ends in the middle of a row, which is left out", file)
+    else:
+        rows.append(last)
+    if rows[0][:3] != ["lsl_s", "unix_s", "tick"] or len(rows[0]) < 4:
+        raise ValueError("its columns are not lsl_s, unix_s, tick and values")
+    if len(rows) == 1:
+        return []
+    rows[1:] = sorted(rows[1:], key=lambda row: float(row[0]))
+    stamps_s, _, ticks, *columns = zip(*rows[1:], strict=True)
+    whole = np.array([int(tick) for tick in ticks], np.int64)
+    values = np.array(columns, np.float64).T
+    return [
+        {
+            "ref_timestamp": int(whole[0]),
+            "data": values[:, 0] if len(columns) == 1 else values,
+            "rel_timestamps": whole - whole[0],
+            "lsl_timestamps": np.array(stamps_s, np.float64),
         }
     ]

@@ -19,9 +19,17 @@ from typing import Annotated, Any, ClassVar, Final, Self, TypedDict, TypeVar
 from pydantic import BeforeValidator
 
 from bela_module.config import Settings, parse_settings, with_board_address
-from bela_module.errors import NoReplyError, RequestError
+from bela_module.errors import ArgumentError, NoReplyError, NotConnectedError
 from bela_module.protocol.variables import Variable
-from bela_module.requests import Request, make_request
+from bela_module.requests import Request
+from bela_module.scripting.arguments import check_arguments
+from bela_module.scripting.pybela_methods import (
+    BoardChannel,
+    LoopMethods,
+    SizeMethods,
+    SshMethods,
+    commands_of,
+)
 from bela_module.scripting.streaming_run import RunSink
 from bela_module.scripting.time_limits import SESSION_REPLY_S
 from bela_module.session.jobs.listing import BoardView
@@ -32,14 +40,17 @@ from bela_module.validation import LONGEST_WAIT_S, Wait, as_list, shown
 
 logger = logging.getLogger(__name__)
 
-_DATA_PATH: Final = "gui_data"
-_CONTROL_PATH: Final = "gui_control"
+DATA_PATH: Final = "gui_data"
+CONTROL_PATH: Final = "gui_control"
 
 T = TypeVar("T")
 
 
 class WatcherVariable(TypedDict):
     """A variable of the sketch.
+
+    ``timestampMode`` (0 dense, 1 sparse), ``logFileName`` and ``valueInput`` are the board's own
+    words, as in its reply to ``list``.
 
     Attributes
     ----------
@@ -57,6 +68,10 @@ class WatcherVariable(TypedDict):
         Whether it is streamed, set by a client, written into a file on the board.
     value : float
         What the sketch reads: the controlled value while it is controlled.
+    valueInput : float
+        What the sketch assigned last.
+    logFileName : str
+        File on the board that it was last logged to.
     """
 
     name: str
@@ -68,6 +83,9 @@ class WatcherVariable(TypedDict):
     controlled: bool
     logged: bool
     value: float
+    timestampMode: int
+    logFileName: str
+    valueInput: float
 
 
 class _Selection(Request):
@@ -79,10 +97,10 @@ class _Selection(Request):
 class _Pause(Request):
     """Argument of ``LiveBoard.wait``."""
 
-    duration_s: Wait
+    time_in_seconds: Wait
 
 
-class LiveBoard:
+class LiveBoard(SizeMethods, SshMethods, LoopMethods):
     """A connection to a board, and its variables: what Streamer, Monitor and Controller share."""
 
     _exclusive: ClassVar[bool] = False
@@ -91,8 +109,8 @@ class LiveBoard:
         self,
         ip: str | None = None,
         port: int | None = None,
-        data_add: str = _DATA_PATH,
-        control_add: str = _CONTROL_PATH,
+        data_add: str = DATA_PATH,
+        control_add: str = CONTROL_PATH,
     ) -> None:
         """Take a board's address; :meth:`connect` connects to it.
 
@@ -110,13 +128,13 @@ class LiveBoard:
         ------
         ConfigError
             When the address is none.
-        RequestError
+        ArgumentError
             When the channels have other names.
         """
-        if (data_add, control_add) != (_DATA_PATH, _CONTROL_PATH):
-            raise RequestError(
+        if (data_add, control_add) != (DATA_PATH, CONTROL_PATH):
+            raise ArgumentError(
                 f"channels {data_add!r} and {control_add!r}: a board has only "
-                f"{_DATA_PATH!r} and {_CONTROL_PATH!r}"
+                f"{DATA_PATH!r} and {CONTROL_PATH!r}"
             )
         self.settings = _settings(ip, port)
         self.ip = self.settings.board.host
@@ -157,12 +175,23 @@ class LiveBoard:
         """End what runs, leave the board as it was found, and close the connection."""
         self._leave()
 
+    def cleanup(self) -> None:
+        """Do :meth:`disconnect`."""
+        self.disconnect()
+
     def is_connected(self) -> bool:
         """Tell whether the board is connected at this moment."""
         if self._session is None or not self._is_open:
             return False
         connected: bool = self._session.status()["board"]["connected"]
         return connected
+
+    @property
+    def ws_ctrl(self) -> BoardChannel:
+        """The connection, for scripts that look at its state; so is ``ws_data``."""
+        return BoardChannel(self.is_connected, self.disconnect)
+
+    ws_data = ws_ctrl
 
     def __enter__(self) -> Self:
         """Connect."""
@@ -178,21 +207,21 @@ class LiveBoard:
         """Disconnect, without waiting for callbacks when an error is the reason."""
         self._leave(hurried=error is not None)
 
-    def wait(self, duration_s: float) -> None:
+    def wait(self, time_in_seconds: float = 0) -> None:
         """Let time pass; what streams goes on.
 
         Parameters
         ----------
-        duration_s : float
-            How long, at least 0; infinity is allowed.
+        time_in_seconds : float
+            How long; 0 or infinity: until Ctrl-C.
 
         Raises
         ------
-        RequestError
+        ArgumentError
             When it is no such number.
         """
-        pause = make_request(_Pause, {"duration_s": duration_s})
-        time.sleep(min(pause.duration_s, LONGEST_WAIT_S))
+        pause = check_arguments(_Pause, time_in_seconds=time_in_seconds)
+        time.sleep(min(pause.time_in_seconds or LONGEST_WAIT_S, LONGEST_WAIT_S))
 
     # ---- what the board says ---------------------------------------------------------------
 
@@ -260,14 +289,32 @@ class LiveBoard:
 
         Raises
         ------
-        RequestError
+        UnknownVariableError, ArgumentError
             When there is no such variable or property.
         """
         (variable,) = self._choose([var_name])
         properties: dict[str, Any] = {**_describe(variable)}
         if not isinstance(prop, str) or prop not in properties:
-            raise RequestError(f"no property {shown(prop)}; there are {', '.join(properties)}")
+            raise ArgumentError(f"no property {shown(prop)}; there are {', '.join(properties)}")
         return properties[prop]
+
+    def send_ctrl_msg(self, msg: dict[str, Any]) -> None:
+        """Send commands to the board's Watcher as they are; replies are not returned.
+
+        What this object streams, monitors or controls itself is better left to its methods: what
+        the board does otherwise, on a command of anybody's, is noticed and told.
+
+        Parameters
+        ----------
+        msg : dict
+            Such as ``{"watcher": [{"cmd": "list"}]}``.
+
+        Raises
+        ------
+        ArgumentError
+            When it is no such message.
+        """
+        self._result(self._open_session().send_commands(commands_of(msg)), "control message")
 
     @property
     def status(self) -> dict[str, Any]:
@@ -307,6 +354,7 @@ class LiveBoard:
         with self._connecting:
             if self._finalizer is not None:
                 self._finalizer()
+        self._close_loop()
 
     @property
     def _is_open(self) -> bool:
@@ -314,7 +362,7 @@ class LiveBoard:
 
     def _open_session(self) -> Session:
         if self._session is None or not self._is_open:
-            raise RequestError(f"not connected to {self.settings.board.url}; call connect() first")
+            raise NotConnectedError(self.settings.board.url)
         return self._session
 
     def _look(self) -> BoardView:
@@ -331,7 +379,7 @@ class LiveBoard:
 
     @staticmethod
     def _names(variables: Sequence[str] | str) -> tuple[str, ...]:
-        return make_request(_Selection, {"variables": variables}).variables
+        return check_arguments(_Selection, variables=variables).variables
 
     def _result(self, future: Future[T], request: str) -> T:
         try:
@@ -359,6 +407,9 @@ def _describe(variable: Variable) -> WatcherVariable:
         controlled=variable.controlled,
         logged=variable.logged,
         value=variable.value,
+        timestampMode=int(variable.sparse),
+        logFileName=variable.log_file_name,
+        valueInput=variable.value_input,
     )
 
 

@@ -2,22 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Final, TypedDict
 
 import numpy as np
 
-from bela_module.errors import RequestError
+from bela_module.errors import ArgumentError, RequestError
 from bela_module.protocol.variables import Variable
 from bela_module.recording.file_writers import FileFormat
 from bela_module.recording.recording_files import load_buffers
-from bela_module.requests import MonitorRequest, make_request
-from bela_module.scripting.receiver import Amount, Receiver, Saving
+from bela_module.requests import MonitorRequest
+from bela_module.scripting.arguments import Saving, check_arguments, make_saving
+from bela_module.scripting.list_buffers import ConvertedQueues, MonitoredValue, monitored_values
+from bela_module.scripting.live_board import CONTROL_PATH, DATA_PATH
+from bela_module.scripting.receiver import Amount, Receiver
 from bela_module.scripting.streaming_run import Output, StreamingRun
+from bela_module.scripting.time_limits import PEEK_S
 from bela_module.validation import as_list
 
 _DEFAULT_PERIOD_TICKS: Final = 1000
+_ONCE: Final = 1
+DEFAULT_FILENAME: Final = "monitor.txt"
 
 
 class MonitoredValues(TypedDict):
@@ -43,10 +49,68 @@ class Monitor(Receiver):
 
     _queue_length: int = 2000
 
+    def __init__(
+        self,
+        ip: str | None = None,
+        port: int | None = None,
+        data_add: str = DATA_PATH,
+        control_add: str = CONTROL_PATH,
+    ) -> None:
+        """Take a board's address; :meth:`connect` connects to it.
+
+        Parameters
+        ----------
+        ip : str, optional
+            Host name or address of the board; by default that of the environment variable
+            ``BELA_HOST``, else ``bela.local``.
+        port : int, optional
+            Port of its websockets; by default ``BELA_PORT``, else 5555.
+        data_add, control_add : str
+            Names of its two channels, which are the same on every board.
+
+        Raises
+        ------
+        ConfigError
+            When the address is none.
+        ArgumentError
+            When the channels have other names.
+        """
+        super().__init__(ip, port, data_add, control_add)
+        self._values = ConvertedQueues[MonitoredValue]()
+
+    # ---- what has come ---------------------------------------------------------------------
+
+    @property
+    def streaming_buffers_queue(self) -> dict[str, list[MonitoredValue]]:
+        """The newest values of each variable of the board, of this run or of the last."""
+        run = self._run
+        length = run.n_values or self._queue_length
+        part = slice(length) if run.n_values else slice(-length, None)
+        came = self._values.of(run.queues(), lambda _name, buffer: monitored_values(buffer))
+        return {name: came.get(name, [])[part] for name in self._names_of_all()}
+
+    @property
+    def streaming_buffers_data(self) -> dict[str, list[Any]]:
+        """The newest values of each variable of the board, without their times."""
+        queues = self.streaming_buffers_queue
+        return {name: [entry["value"] for entry in queue] for name, queue in queues.items()}
+
+    @property
+    def last_streamed_buffer(self) -> dict[str, dict[str, Any]]:
+        """The newest value of each variable: ``timestamp``, ``value``, ``lsl_timestamp``.
+
+        Of those of which none came: ``data`` and ``timestamps``, both empty.
+        """
+        nothing: dict[str, Any] = {"data": [], "timestamps": []}
+        queues = self.streaming_buffers_queue
+        return {n: dict(queue[-1]) if queue else dict(nothing) for n, queue in queues.items()}
+
     @property
     def values(self) -> dict[str, MonitoredValues]:
-        """The newest values of each variable that is monitored, or was last."""
-        return {name: _flatten(buffers) for name, buffers in self.streaming_buffers_queue.items()}
+        """The newest values of each variable of the board, of this run or of the last."""
+        return {name: _flatten(queue) for name, queue in self.streaming_buffers_queue.items()}
+
+    # ---- monitoring ------------------------------------------------------------------------
 
     def peek(self, variables: Sequence[str] | str = ()) -> dict[str, dict[str, Any]]:
         """Look at the present values, once.
@@ -59,13 +123,23 @@ class Monitor(Receiver):
         Returns
         -------
         dict of str to dict
-            For each variable the ``timestamp``, the board's last tick, and the ``value`` that the
-            sketch has assigned last, to 15 digits; NaN when it is not finite.
+            For each variable the ``value`` that the sketch assigned next, and its ``timestamp``,
+            the tick at which it did. Of a variable that it does not assign within half a second:
+            the value assigned last, to 15 digits (NaN when it is not finite), and the board's
+            last tick. While variables are monitored: their newest values, and of others the same.
         """
         chosen = self._choose(variables)
+        if self._run.ended:
+            came = self._look_once(chosen)
+        else:
+            came = {name: queue for name, queue in self.streaming_buffers_queue.items() if queue}
+        listed = {variable.name: variable for variable in self._look().variables}
         tick = self._view.tick if self._view is not None else 0
         return {
-            variable.name: {"timestamp": tick, "value": _assigned(variable)} for variable in chosen
+            name: {"timestamp": came[name][-1]["timestamp"], "value": came[name][-1]["value"]}
+            if came.get(name)
+            else {"timestamp": tick, "value": _assigned(listed.get(name, variable))}
+            for name, variable in ((variable.name, variable) for variable in chosen)
         }
 
     def start_monitoring(
@@ -73,8 +147,9 @@ class Monitor(Receiver):
         variables: Sequence[str] | str = (),
         periods: Sequence[int] | int = (),
         saving_enabled: bool = False,
-        saving_filename: str = "monitor.txt",
+        saving_filename: str = DEFAULT_FILENAME,
         saving_dir: str | Path = "./",
+        *,
         saving_format: FileFormat = "text",
     ) -> None:
         """Receive single values until :meth:`stop_monitoring`.
@@ -93,29 +168,28 @@ class Monitor(Receiver):
         BelaError
             When that cannot be; its message says what to do.
         """
-        saving = _saving(saving_enabled, saving_filename, saving_dir, saving_format)
+        saving = make_saving(saving_enabled, saving_filename, saving_dir, saving_format)
         self._start(variables, periods, saving)
 
     def stop_monitoring(self, variables: Sequence[str] | str = ()) -> dict[str, MonitoredValues]:
-        """End the run.
+        """End the run, or some variables of it.
 
         Parameters
         ----------
         variables : sequence of str
-            Whose values are wanted; by default all. All of them end.
+            Which; by default all. The others go on.
 
         Returns
         -------
         dict of str to MonitoredValues
             The values of each variable of which any came.
         """
-        wanted = self._names(variables)
-        self._end()
-        return {
-            name: values
-            for name, values in self.values.items()
-            if values["timestamps"] and (not wanted or name in wanted)
-        }
+        self.stop_streaming(variables)
+        return {name: values for name, values in self.values.items() if values["timestamps"]}
+
+    def stop_streaming(self, variables: Sequence[str] | str = ()) -> None:
+        """Do :meth:`stop_monitoring`, without returning anything."""
+        self._stop_some(self._names(variables))
 
     def monitor_n_values(
         self,
@@ -123,7 +197,8 @@ class Monitor(Receiver):
         periods: Sequence[int] | int = (),
         n_values: int = 1000,
         saving_enabled: bool = False,
-        saving_filename: str = "monitor.txt",
+        saving_filename: str | None = DEFAULT_FILENAME,
+        *,
         saving_dir: str | Path = "./",
         saving_format: FileFormat = "text",
         timeout_s: float | None = None,
@@ -142,7 +217,7 @@ class Monitor(Receiver):
         Returns
         -------
         dict of str to MonitoredValues
-            The values of each variable.
+            The values of each variable of the board.
 
         Raises
         ------
@@ -151,33 +226,67 @@ class Monitor(Receiver):
         BelaError
             When that cannot be; its message says what to do.
         """
-        amount = make_request(Amount, {"n_values": n_values, "timeout_s": timeout_s})
-        saving = _saving(saving_enabled, saving_filename, saving_dir, saving_format)
-        run = self._start(variables, periods, saving, amount.n_values)
-        self._wait_for_values(run, amount)
-        return self.values
+        amount = check_arguments(Amount, n_values=n_values, timeout_s=timeout_s)
+        filename = DEFAULT_FILENAME if saving_filename is None else saving_filename
+        saving = make_saving(saving_enabled, filename, saving_dir, saving_format)
+        return self._monitor_n_values(variables, periods, amount, saving)
+
+    async def async_monitor_n_values(
+        self,
+        variables: Sequence[str] | str = (),
+        periods: Sequence[int] | int = (),
+        n_values: int = 1000,
+        saving_enabled: bool = False,
+        saving_filename: str | None = None,
+        *,
+        saving_dir: str | Path = "./",
+        saving_format: FileFormat = "text",
+        timeout_s: float | None = None,
+    ) -> dict[str, MonitoredValues]:
+        """Do :meth:`monitor_n_values` while the event loop goes on; cancelling it stops it."""
+        amount = check_arguments(Amount, n_values=n_values, timeout_s=timeout_s)
+        filename = DEFAULT_FILENAME if saving_filename is None else saving_filename
+        saving = make_saving(saving_enabled, filename, saving_dir, saving_format)
+        return await self._in_thread(
+            lambda given_up: self._monitor_n_values(variables, periods, amount, saving, given_up)
+        )
 
     def load_data_from_file(
         self, filename: str | Path, flatten: bool = True
     ) -> MonitoredValues | list[dict[str, Any]]:
-        """Read a file that was saved; see ``load_buffers``.
+        """Read a file that was saved.
 
         Parameters
         ----------
         filename : path-like
             The file.
         flatten : bool
-            Whether to join the buffers.
+            Whether to join the values: ``timestamps`` and ``values``, else a list of values with
+            their ``timestamp``.
         """
-        buffers = load_buffers(filename)
-        if not flatten:
-            return buffers
         try:
-            return _flatten(buffers)
-        except (KeyError, TypeError) as error:
-            raise RequestError(
-                f"{filename} was not written by this module: {error}; try flatten=False"
+            entries = [entry for buffer in load_buffers(filename) for entry in _entries(buffer)]
+        except (KeyError, TypeError, ValueError) as error:
+            if isinstance(error, RequestError):
+                raise
+            raise ArgumentError(
+                f"{filename} is no file of monitored values: {error!r}; a Streamer may load it"
             ) from error
+        return _flatten(entries) if flatten else entries
+
+    # ---- inside ----------------------------------------------------------------------------
+
+    def _monitor_n_values(
+        self,
+        variables: Sequence[str] | str,
+        periods: Sequence[int] | int,
+        amount: Amount,
+        saving: Saving,
+        is_given_up: Callable[[], bool] = lambda: False,
+    ) -> dict[str, MonitoredValues]:
+        run = self._start(variables, periods, saving, amount.n_values)
+        self._wait_for_values(run, amount, is_given_up)
+        return self.values
 
     def _start(
         self,
@@ -187,31 +296,50 @@ class Monitor(Receiver):
         n_values: int | None = None,
     ) -> StreamingRun:
         chosen = self._choose(variables)
-        fields = {
-            "variables": [variable.name for variable in chosen],
-            "periods": as_list(periods) or _DEFAULT_PERIOD_TICKS,
-        }
-        request = make_request(MonitorRequest, fields)
+        request = check_arguments(
+            MonitorRequest,
+            variables=[variable.name for variable in chosen],
+            periods=as_list(periods) or _DEFAULT_PERIOD_TICKS,
+        )
         self._end()
         outputs: list[Output] = []
         if saving.saving_enabled:
-            outputs.append(self._recording(chosen, saving))
+            outputs.append(self._recording(chosen, saving, singly=True))
         return self._begin(chosen, outputs, lambda: self._open_session().monitor(request), n_values)
 
+    def _look_once(self, chosen: Sequence[Variable]) -> dict[str, list[MonitoredValue]]:
+        """Wait for the next value of some variables, for a while; the last run stays what it is."""
+        before = self._run
+        once = {"variables": [variable.name for variable in chosen], "periods": _ONCE}
+        request = check_arguments(MonitorRequest, **once)
+        run = self._begin(chosen, [], lambda: self._open_session().monitor(request), 1)
+        try:
+            run.wait(lambda: run.complete, PEEK_S)
+        finally:
+            self._end()
+            self._run = before
+        return {name: monitored_values(queue[0]) for name, queue in run.queues().items() if queue}
 
-def _saving(enabled: bool, filename: str, folder: str | Path, file_format: FileFormat) -> Saving:
-    fields = {"saving_enabled": enabled, "saving_filename": filename}
-    return make_request(Saving, {**fields, "saving_dir": folder, "saving_format": file_format})
+
+def _entries(buffer: dict[str, Any]) -> list[Any]:
+    """Give the values of a line of a file one by one."""
+    if "value" in buffer:
+        return [buffer]
+    ticks = np.asarray(buffer["rel_timestamps"]) + buffer["ref_timestamp"]
+    columns = (ticks, np.asarray(buffer["data"]), np.asarray(buffer["lsl_timestamps"]))
+    return [
+        MonitoredValue(timestamp=tick, value=value, lsl_timestamp=stamp_s)
+        for tick, value, stamp_s in zip(*(c.tolist() for c in columns), strict=True)
+    ]
 
 
-def _flatten(buffers: Sequence[Any]) -> MonitoredValues:
-    values = MonitoredValues(timestamps=[], values=[], lsl_timestamps=[])
-    for buffer in buffers:
-        ticks = np.asarray(buffer["rel_timestamps"]) + buffer["ref_timestamp"]
-        values["timestamps"] += ticks.tolist()
-        values["values"] += np.asarray(buffer["data"]).tolist()
-        values["lsl_timestamps"] += np.asarray(buffer["lsl_timestamps"]).tolist()
-    return values
+def _flatten(entries: Sequence[Any]) -> MonitoredValues:
+    return MonitoredValues(
+        timestamps=[entry["timestamp"] for entry in entries],
+        values=[entry["value"] for entry in entries],
+        # Files of pybela have none.
+        lsl_timestamps=[e["lsl_timestamp"] for e in entries if "lsl_timestamp" in e],
+    )
 
 
 def _assigned(variable: Variable) -> float | int:

@@ -2,37 +2,33 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any, TypeVar
 
-from pydantic import AfterValidator, Field
+from pydantic import Field
 
-from bela_module.errors import BelaError, NoReplyError, RequestError
+from bela_module.errors import ArgumentError, BelaError, NoReplyError, RequestError
 from bela_module.protocol.variables import Variable
-from bela_module.recording.buffers import BufferData
 from bela_module.recording.file_recorder import FileRecorder
-from bela_module.recording.file_writers import FileFormat, Track
-from bela_module.requests import MAX_TICK, Integer, Request, make_request
+from bela_module.recording.file_writers import Track
+from bela_module.requests import MAX_TICK, Integer, Request, SendRequest
+from bela_module.scripting.arguments import Saving, check_arguments
 from bela_module.scripting.live_board import LiveBoard
 from bela_module.scripting.progress import ProgressDisplay
-from bela_module.scripting.streaming_run import FileOutput, Output, StreamingRun
+from bela_module.scripting.streaming_run import FileOutput, Output, RunKind, StreamingRun
 from bela_module.scripting.time_limits import VALUES_MARGIN_S
+from bela_module.streams.stream_plans import reachable
 from bela_module.validation import Wait
 
 logger = logging.getLogger(__name__)
 
+T = TypeVar("T")
 Count = Annotated[Integer, Field(ge=1, le=MAX_TICK)]
-
-
-def _expanded(folder: Path) -> Path:
-    try:
-        return folder.expanduser()
-    except RuntimeError as error:
-        raise ValueError(f"must be a folder: {error}") from error
 
 
 class Amount(Request):
@@ -42,17 +38,8 @@ class Amount(Request):
     timeout_s: Wait | None = None
 
 
-class Saving(Request):
-    """Whether a run is saved, where, and how."""
-
-    saving_enabled: bool = False
-    saving_filename: str = "var_stream.txt"
-    saving_dir: Annotated[Path, AfterValidator(_expanded)] = Path()
-    saving_format: FileFormat = "text"
-
-
 class _Queue(Request):
-    queue_length: Count
+    streaming_buffers_queue_length: Count
 
 
 class Receiver(LiveBoard):
@@ -70,6 +57,13 @@ class Receiver(LiveBoard):
         """Tell whether values are being received, or will be once the board is connected."""
         return not self._run.ended
 
+    @property
+    def streaming_mode(self) -> str:
+        """What streams: ``FOREVER``, ``N_VALUES``, ``SCHEDULE``, or ``OFF`` when nothing does."""
+        return "OFF" if self._run.ended else self._run.kind.value
+
+    _streaming_mode = streaming_mode  # the name by which pybela's scripts know it
+
     # ---- what has come ---------------------------------------------------------------------
 
     @property
@@ -79,13 +73,9 @@ class Receiver(LiveBoard):
 
     @streaming_buffers_queue_length.setter
     def streaming_buffers_queue_length(self, length: int) -> None:
-        self._queue_length = make_request(_Queue, {"queue_length": length}).queue_length
+        checked = check_arguments(_Queue, streaming_buffers_queue_length=length)
+        self._queue_length = checked.streaming_buffers_queue_length
         self._run.resize(self._queue_length)
-
-    @property
-    def streaming_buffers_queue(self) -> dict[str, list[BufferData]]:
-        """The newest buffers of each variable of this run, or of the last."""
-        return self._run.queues()
 
     @property
     def saved_files(self) -> dict[str, Path]:
@@ -101,7 +91,52 @@ class Receiver(LiveBoard):
         """Drop the buffers that are kept."""
         self._run.flush()
 
+    # ---- to the board ----------------------------------------------------------------------
+
+    def send_buffer(
+        self,
+        buffer_id: int,
+        buffer_type: str,
+        buffer_length: int,
+        data_list: Sequence[float],
+        verbose: bool = False,
+    ) -> None:
+        """Send a buffer of numbers to the sketch.
+
+        Parameters
+        ----------
+        buffer_id : int
+            Which of the sketch's buffers.
+        buffer_type : str
+            C++ type: "c" char, "j" unsigned int, "i" int, "f" float, "d" double.
+        buffer_length : int
+            How many numbers there are.
+        data_list : sequence of float
+            The numbers.
+        verbose : bool
+            Whether to log that it was sent.
+
+        Raises
+        ------
+        ArgumentError
+            When there are not as many, or the type does not hold them.
+        """
+        request = check_arguments(
+            SendRequest, buffer_id=buffer_id, type=buffer_type, data=data_list
+        )
+        if buffer_length != len(request.data):
+            raise ArgumentError(f"buffer_length = {buffer_length} for {len(request.data)} numbers")
+        said = self._result(self._open_session().send(request), "send")
+        if verbose:
+            logger.info("%s", said)
+
     # ---- for the classes that build on this one --------------------------------------------
+
+    def _names_of_all(self) -> list[str]:
+        """Give the names of all variables of the board as it was last seen."""
+        listed = reachable(self._view.variables) if self._view is not None else ()
+        names = [variable.name for variable in (*listed, *self._run.variables)]
+        return list(dict.fromkeys(names))
 
     def _leave(self, *, hurried: bool = False) -> None:
         try:
@@ -109,8 +144,10 @@ class Receiver(LiveBoard):
         finally:
             super()._leave(hurried=hurried)
 
-    def _recording(self, variables: Sequence[Variable], saving: Saving) -> FileOutput:
-        tracks = [Track(variable.name, variable.value_type.dtype) for variable in variables]
+    def _recording(
+        self, variables: Sequence[Variable], saving: Saving, *, singly: bool = False
+    ) -> FileOutput:
+        tracks = [Track(v.name, v.value_type.dtype, singly=singly) for v in variables]
         recorder = FileRecorder(
             saving.saving_dir,
             saving.saving_filename,
@@ -127,10 +164,12 @@ class Receiver(LiveBoard):
         outputs: Sequence[Output],
         command: Callable[[], Future[str]],
         n_values: int | None = None,
+        kind: RunKind = RunKind.FOREVER,
     ) -> StreamingRun:
         """Start a run; the buffers of the one before are dropped."""
         queue_length = None if n_values is not None else self._queue_length
-        run = StreamingRun(variables, queue_length, n_values, outputs)
+        kind = RunKind.N_VALUES if n_values is not None else kind
+        run = StreamingRun(variables, queue_length, n_values, outputs, kind)
         try:
             with self._lock:
                 if not self._run.ended:
@@ -162,6 +201,39 @@ class Receiver(LiveBoard):
                 run.stopped = True
         finally:
             run.close(hurried=hurried)
+
+    async def _in_thread(self, work: Callable[[Callable[[], bool]], T]) -> T:
+        """Do something that waits while the event loop goes on; cancelling it stops it.
+
+        Parameters
+        ----------
+        work : callable
+            Is given a function that tells whether it is cancelled.
+        """
+        given_up = threading.Event()
+        task = asyncio.ensure_future(asyncio.to_thread(work, given_up.is_set))
+        task.add_done_callback(_retrieve_exception)
+        try:
+            await asyncio.wait({task})
+        except asyncio.CancelledError:
+            given_up.set()
+            self._run.wake()
+            await asyncio.wait({task})  # its thread ends what it has begun, or was about to
+            raise
+        return task.result()
+
+    def _stop_some(self, names: Sequence[str]) -> None:
+        """End some variables of the run; all of it when none is named or none is left."""
+        run = self._run
+        running = set() if run.ended else run.going_on
+        if names and running - set(names):
+            ending = [name for name in names if name in running]
+            if ending:
+                self._result(self._open_session().stop_variables(ending), "unwatch")
+                run.end_variables(ending)
+            return
+        self._end()
+        logger.info("stopped streaming\n%s", self.report)
 
     def _wait_for_values(
         self, run: StreamingRun, amount: Amount, is_given_up: Callable[[], bool] = lambda: False
@@ -202,3 +274,9 @@ class Receiver(LiveBoard):
         if in_time:
             raise RequestError(f"{what}: stopped before all had come; {run.describe()}")
         raise NoReplyError(what, self.settings.board.url, timeout_s, run.describe())
+
+
+def _retrieve_exception(work: asyncio.Future[Any]) -> None:
+    """Read the exception of abandoned work, which asyncio would report otherwise."""
+    if not work.cancelled():
+        work.exception()

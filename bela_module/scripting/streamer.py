@@ -8,36 +8,33 @@
 
 from __future__ import annotations
 
-import asyncio
 import logging
-import threading
+import warnings
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from pathlib import Path
-from typing import Any, ClassVar, Final, Unpack
+from typing import Any, Final
 
-import numpy as np
-from numpy.typing import NDArray
-
-from bela_module.errors import NoReplyError, RequestError
+from bela_module.errors import NoReplyError
 from bela_module.protocol.variables import Variable
-from bela_module.recording.buffers import BufferData
-from bela_module.recording.recording_files import load_buffers
-from bela_module.requests import (
-    Request,
-    ScheduleRequest,
-    SendRequest,
-    StartRequest,
-    make_request,
-)
+from bela_module.recording.file_writers import FileFormat
+from bela_module.requests import Request, ScheduleRequest, StartRequest
+from bela_module.scripting.arguments import StreamingOptions, check_arguments, make_options
 from bela_module.scripting.callback_dispatcher import Dispatcher
+from bela_module.scripting.list_buffers import with_lists, with_lists_of_block
 from bela_module.scripting.progress import ProgressDisplay
-from bela_module.scripting.receiver import Amount, Receiver
-from bela_module.scripting.streaming_options import CheckedOptions, StreamingOptions
-from bela_module.scripting.streaming_run import BlockCallback, BufferCallback, Output, StreamingRun
+from bela_module.scripting.receiver import Amount
+from bela_module.scripting.streamed_buffers import Buffers, StreamedBuffers
+from bela_module.scripting.streaming_run import (
+    BlockCallback,
+    BufferCallback,
+    Output,
+    RunKind,
+    StreamingRun,
+)
 from bela_module.scripting.time_limits import SCHEDULE_MARGIN_S
 from bela_module.streams.lsl_clock import local_clock
-from bela_module.validation import Wait
+from bela_module.validation import Wait, as_list, shown
 
 logger = logging.getLogger(__name__)
 
@@ -49,47 +46,30 @@ class _Timeout(Request):
     timeout_s: Wait
 
 
-class Streamer(Receiver):
+class Streamer(StreamedBuffers):
     """Streams variables of a board into Python: buffers, callbacks, files."""
 
-    _exclusive: ClassVar[bool] = True
     _dispatcher: Dispatcher | None = None
-
-    # ---- what has come ---------------------------------------------------------------------
-
-    @property
-    def streaming_buffers_data(self) -> dict[str, list[Any]]:
-        """The values of the buffers that are kept, by variable, in one list each."""
-        return {
-            name: np.concatenate([buffer["data"] for buffer in buffers]).tolist() if buffers else []
-            for name, buffers in self.streaming_buffers_queue.items()
-        }
-
-    @property
-    def last_streamed_buffer(self) -> dict[str, dict[str, NDArray[Any]]]:
-        """The newest buffer of each variable: ``data``, ``timestamps``, ``lsl_timestamps``."""
-        return {
-            name: {
-                "data": buffer["data"],
-                "timestamps": buffer["rel_timestamps"] + buffer["ref_timestamp"],
-                "lsl_timestamps": buffer["lsl_timestamps"],
-            }
-            for name, buffer in self._run.newest().items()
-        }
 
     @property
     def dropped_calls(self) -> int:
         """Calls of the last callback that were left out since it was too slow."""
         return self._dispatcher.dropped if self._dispatcher is not None else 0
 
-    def load_data_from_file(self, filename: str | Path) -> list[dict[str, Any]]:
-        """Read a file that was saved; see ``load_buffers``."""
-        return load_buffers(filename)
-
     # ---- streaming -------------------------------------------------------------------------
 
     def start_streaming(
-        self, variables: Sequence[str] | str = (), **options: Unpack[StreamingOptions]
+        self,
+        variables: Sequence[str] | str = (),
+        periods: Sequence[int] | int = (),
+        saving_enabled: bool = False,
+        saving_filename: str = "var_stream.txt",
+        saving_dir: str | Path = "./",
+        on_buffer_callback: Callable[..., Any] | None = None,
+        on_block_callback: Callable[..., Any] | None = None,
+        callback_args: Any = (),
+        *,
+        saving_format: FileFormat = "text",
     ) -> None:
         """Stream until :meth:`stop_streaming`; what streams already is stopped first.
 
@@ -97,66 +77,82 @@ class Streamer(Receiver):
         ----------
         variables : sequence of str
             Which; by default all.
-        **options
-            See :class:`StreamingOptions`.
+        periods : sequence of int
+            Of no use here: a ``Monitor`` has periods.
+        saving_enabled : bool
+            Whether each variable is saved into a file of its own.
+        saving_filename : str
+            Ending of the files' names: the file of ``pot1`` is ``pot1_var_stream.txt``, or
+            ``pot1_var_stream__1.txt`` when that is there already.
+        saving_dir : path-like
+            Folder of the files.
+        on_buffer_callback : callable
+            Called with each buffer, ``{"name": ..., "buffer": ...}``, in a thread of its own. May
+            be a coroutine function.
+        on_block_callback : callable
+            Called with a list of one buffer for each variable, all of the same span of ticks.
+        callback_args : object
+            What the callback is given besides: a tuple of arguments, or a single one.
+        saving_format : {"text", "compact", "csv"}
+            The tutorial's text, NumPy's ``.npy`` or a table; ``file_writers`` has all of them.
 
         Raises
         ------
         BelaError
             When that cannot be; its message says what to do.
         """
-        self._start(variables, make_request(CheckedOptions, options))
+        _warn_of_periods(periods)
+        options = make_options(
+            (saving_enabled, saving_filename, saving_dir, saving_format),
+            (on_buffer_callback, on_block_callback, callback_args),
+        )
+        self._start(variables, options)
 
     def stop_streaming(self, variables: Sequence[str] | str = ()) -> None:
-        """End the run, with all that the board still holds of it.
+        """End the run, or some variables of it, with all that the board still holds of them.
 
         Parameters
         ----------
         variables : sequence of str
-            All that stream, or nothing, which means the same.
-
-        Raises
-        ------
-        RequestError
-            When only some of the variables are named.
+            Which; by default all. The others go on.
         """
-        named = set(self._names(variables))
-        running = {variable.name for variable in self._run.variables}
-        if named and not self._run.ended and not running <= named:
-            raise RequestError(
-                f"variables of one run end together; {', '.join(sorted(running - named))} would "
-                "go on: call stop_streaming() without names"
-            )
-        self._end()
-        logger.info("stopped streaming\n%s", self.report)
+        self._stop_some(self._names(variables))
 
     def stream_n_values(
         self,
         variables: Sequence[str] | str = (),
+        periods: Sequence[int] | int = (),
         n_values: int = 1000,
+        saving_enabled: bool = False,
+        saving_filename: str | None = None,
+        saving_dir: str | Path = "./",
+        on_buffer_callback: Callable[..., Any] | None = None,
+        on_block_callback: Callable[..., Any] | None = None,
+        callback_args: Any = (),
+        *,
+        saving_format: FileFormat = "text",
         timeout_s: float | None = None,
-        **options: Unpack[StreamingOptions],
-    ) -> dict[str, list[BufferData]]:
+    ) -> Buffers:
         """Wait for a number of values of each variable.
 
         There are some more, since the board sends them in blocks; :attr:`report` says how many.
 
         Parameters
         ----------
-        variables : sequence of str
-            Which; by default all.
+        variables, periods, saving_enabled, saving_filename, saving_dir, saving_format
+            As for :meth:`start_streaming`.
+        on_buffer_callback, on_block_callback, callback_args
+            As for :meth:`start_streaming`.
         n_values : int
             How many of each, at least 1.
         timeout_s : float, optional
             How long to wait; by default a minute longer than the values should take. Blocks of
             sparse variables can take long to fill: what they hold after this time counts as well.
-        **options
-            See :class:`StreamingOptions`.
 
         Returns
         -------
-        dict of str to list of BufferData
-            The buffers of each variable.
+        dict of str to list of dict
+            The buffers of each variable of the board, as in :attr:`streaming_buffers_queue`.
 
         Raises
         ------
@@ -165,33 +161,72 @@ class Streamer(Receiver):
         BelaError
             When that cannot be; its message says what to do.
         """
-        return self._stream_n_values(variables, n_values, timeout_s, options)
+        _warn_of_periods(periods)
+        amount = check_arguments(Amount, n_values=n_values, timeout_s=timeout_s)
+        options = make_options(
+            (saving_enabled, saving_filename, saving_dir, saving_format),
+            (on_buffer_callback, on_block_callback, callback_args),
+        )
+        return self._stream_n_values(variables, amount, options)
+
+    async def async_stream_n_values(
+        self,
+        variables: Sequence[str] | str = (),
+        periods: Sequence[int] | int = (),
+        n_values: int = 1000,
+        saving_enabled: bool = False,
+        saving_filename: str | None = "var_stream.txt",
+        saving_dir: str | Path = "./",
+        on_buffer_callback: Callable[..., Any] | None = None,
+        on_block_callback: Callable[..., Any] | None = None,
+        callback_args: Any = (),
+        *,
+        saving_format: FileFormat = "text",
+        timeout_s: float | None = None,
+    ) -> Buffers:
+        """Do :meth:`stream_n_values` while the event loop goes on; cancelling it stops it."""
+        _warn_of_periods(periods)
+        amount = check_arguments(Amount, n_values=n_values, timeout_s=timeout_s)
+        options = make_options(
+            (saving_enabled, saving_filename, saving_dir, saving_format),
+            (on_buffer_callback, on_block_callback, callback_args),
+        )
+        return await self._in_thread(
+            lambda given_up: self._stream_n_values(variables, amount, options, given_up)
+        )
 
     def schedule_streaming(
         self,
         variables: Sequence[str] | str = (),
         timestamps: Sequence[int] | int = (),
         durations: Sequence[int] | int = (),
+        saving_enabled: bool = False,
+        saving_filename: str = "var_stream.txt",
+        saving_dir: str | Path = "./",
+        on_buffer_callback: Callable[..., Any] | None = None,
+        on_block_callback: Callable[..., Any] | None = None,
+        callback_args: Any = (),
+        *,
+        saving_format: FileFormat = "text",
         timeout_s: float | None = None,
         blocking: bool = True,
-        **options: Unpack[StreamingOptions],
     ) -> None:
         """Let the board itself start and end the streams, exactly, and wait for the end.
 
         Parameters
         ----------
-        variables : sequence of str
-            Which; by default all.
+        variables, saving_enabled, saving_filename, saving_dir, saving_format
+            As for :meth:`start_streaming`.
         timestamps : sequence of int
             First tick of each variable, or one for all.
         durations : sequence of int
             Ticks from there to the last one, which is part of the stream.
+        on_buffer_callback, on_block_callback, callback_args
+            As for :meth:`start_streaming`.
         timeout_s : float, optional
             How long to wait; by default somewhat longer than the schedule takes.
         blocking : bool
             Whether to wait; :meth:`wait_until_finished` does so later.
-        **options
-            See :class:`StreamingOptions`.
 
         Raises
         ------
@@ -200,13 +235,21 @@ class Streamer(Receiver):
         BelaError
             When that cannot be; its message says what to do.
         """
-        checked = make_request(CheckedOptions, options)
+        options = make_options(
+            (saving_enabled, saving_filename, saving_dir, saving_format),
+            (on_buffer_callback, on_block_callback, callback_args),
+        )
         if timeout_s is not None:
-            timeout_s = make_request(_Timeout, {"timeout_s": timeout_s}).timeout_s
+            timeout_s = check_arguments(_Timeout, timeout_s=timeout_s).timeout_s
         chosen = self._choose(variables)
-        fields = {"variables": [v.name for v in chosen], "timestamps": timestamps}
-        request = make_request(ScheduleRequest, {**fields, "durations": durations})
-        self._prepare(chosen, checked, lambda: self._open_session().schedule(request))
+        request = check_arguments(
+            ScheduleRequest,
+            variables=[variable.name for variable in chosen],
+            timestamps=timestamps,
+            durations=durations,
+        )
+        command = lambda: self._open_session().schedule(request)  # noqa: E731
+        self._prepare(chosen, options, command, kind=RunKind.SCHEDULE)
         if blocking:
             if timeout_s is None:
                 timeout_s = self._scheduled_s(request) + SCHEDULE_MARGIN_S
@@ -225,7 +268,7 @@ class Streamer(Receiver):
         NoReplyError
             When it does not end in time; it is stopped then.
         """
-        timeout_s = make_request(_Timeout, {"timeout_s": timeout_s}).timeout_s
+        timeout_s = check_arguments(_Timeout, timeout_s=timeout_s).timeout_s
         run = self._run
         names = ", ".join(variable.name for variable in run.variables)
         what = f"the scheduled {names}"
@@ -241,80 +284,25 @@ class Streamer(Receiver):
         if not in_time:
             raise NoReplyError(what, self.settings.board.url, timeout_s, run.describe())
 
-    async def async_stream_n_values(
-        self,
-        variables: Sequence[str] | str = (),
-        n_values: int = 1000,
-        timeout_s: float | None = None,
-        **options: Unpack[StreamingOptions],
-    ) -> dict[str, list[BufferData]]:
-        """Do :meth:`stream_n_values` while the event loop goes on; cancelling it stops it."""
-        given_up = threading.Event()
-        work = asyncio.ensure_future(
-            asyncio.to_thread(
-                self._stream_n_values, variables, n_values, timeout_s, options, given_up.is_set
-            )
-        )
-        work.add_done_callback(_retrieve_exception)
-        try:
-            await asyncio.wait({work})
-        except asyncio.CancelledError:
-            given_up.set()
-            self._run.wake()
-            await asyncio.wait({work})  # its thread ends what it has begun, or was about to
-            raise
-        return work.result()
-
-    # ---- to the board ----------------------------------------------------------------------
-
-    def send_buffer(
-        self, buffer_id: int, buffer_type: str, buffer_length: int, data_list: Sequence[float]
-    ) -> None:
-        """Send a buffer of numbers to the sketch.
-
-        Parameters
-        ----------
-        buffer_id : int
-            Which of the sketch's buffers.
-        buffer_type : str
-            C++ type: "c" char, "j" unsigned int, "i" int, "f" float, "d" double.
-        buffer_length : int
-            How many numbers there are.
-        data_list : sequence of float
-            The numbers.
-
-        Raises
-        ------
-        RequestError
-            When there are not as many, or the type does not hold them.
-        """
-        fields = {"buffer_id": buffer_id, "type": buffer_type, "data": data_list}
-        request = make_request(SendRequest, fields)
-        if buffer_length != len(request.data):
-            raise RequestError(f"buffer_length = {buffer_length} for {len(request.data)} numbers")
-        self._result(self._open_session().send(request), "send")
-
     # ---- inside ----------------------------------------------------------------------------
 
     def _stream_n_values(
         self,
         variables: Sequence[str] | str,
-        n_values: int,
-        timeout_s: float | None,
+        amount: Amount,
         options: StreamingOptions,
         is_given_up: Callable[[], bool] = lambda: False,
-    ) -> dict[str, list[BufferData]]:
-        amount = make_request(Amount, {"n_values": n_values, "timeout_s": timeout_s})
-        run = self._start(variables, make_request(CheckedOptions, options), amount.n_values)
+    ) -> Buffers:
+        run = self._start(variables, options, amount.n_values)
         self._wait_for_values(run, amount, is_given_up)
         logger.info("streamed %d values\n%s", amount.n_values, run.describe())
-        return run.queues()
+        return self._given(run)
 
     def _start(
-        self, variables: Sequence[str] | str, options: CheckedOptions, n_values: int | None = None
+        self, variables: Sequence[str] | str, options: StreamingOptions, n_values: int | None = None
     ) -> StreamingRun:
         chosen = self._choose(variables)
-        request = make_request(StartRequest, {"variables": [v.name for v in chosen]})
+        request = StartRequest(variables=tuple(variable.name for variable in chosen))
         run = self._prepare(chosen, options, lambda: self._open_session().start(request), n_values)
         logger.info("streaming %s", ", ".join(variable.name for variable in chosen))
         return run
@@ -322,27 +310,31 @@ class Streamer(Receiver):
     def _prepare(
         self,
         variables: Sequence[Variable],
-        options: CheckedOptions,
+        options: StreamingOptions,
         command: Callable[[], Future[str]],
         n_values: int | None = None,
+        kind: RunKind = RunKind.FOREVER,
     ) -> StreamingRun:
         self._end()
-        return self._begin(variables, self._outputs(variables, options), command, n_values)
+        return self._begin(variables, self._outputs(variables, options), command, n_values, kind)
 
-    def _outputs(self, variables: Sequence[Variable], options: CheckedOptions) -> list[Output]:
+    def _outputs(self, variables: Sequence[Variable], options: StreamingOptions) -> list[Output]:
         outputs: list[Output] = []
         if options.saving_enabled:
             outputs.append(self._recording(variables, options))
-        callback = options.on_buffer_callback or options.on_block_callback
-        if callback is not None:
-            report = self._open_session().note_error
-            dispatcher = Dispatcher(callback, options.callback_args, report, MAX_WAITING_CALLS)
-            self._dispatcher = dispatcher
-            if options.on_buffer_callback is not None:
-                outputs.append(BufferCallback(dispatcher))
-            else:
-                outputs.append(BlockCallback(dispatcher, variables))
+        for_buffer, for_block = options.on_buffer_callback, options.on_block_callback
+        if for_buffer is not None:
+            call = for_buffer if self.arrays else with_lists(for_buffer, variables)
+            outputs.append(BufferCallback(self._dispatch(call, options)))
+        elif for_block is not None:
+            call = for_block if self.arrays else with_lists_of_block(for_block, variables)
+            outputs.append(BlockCallback(self._dispatch(call, options), variables))
         return outputs
+
+    def _dispatch(self, call: Callable[..., Any], options: StreamingOptions) -> Dispatcher:
+        report = self._open_session().note_error
+        self._dispatcher = Dispatcher(call, options.callback_args, report, MAX_WAITING_CALLS)
+        return self._dispatcher
 
     def _scheduled_s(self, request: ScheduleRequest) -> float:
         """Tell how long it takes from now to the end of a schedule."""
@@ -353,7 +345,10 @@ class Streamer(Receiver):
         return (end - view.tick) / (rate_hz if rate_hz > 0 else view.declared_rate_hz)
 
 
-def _retrieve_exception(work: asyncio.Future[Any]) -> None:
-    """Read the exception of abandoned work, which asyncio would report otherwise."""
-    if not work.cancelled():
-        work.exception()
+def _warn_of_periods(periods: Sequence[int] | int) -> None:
+    if as_list(periods):
+        warnings.warn(
+            f"periods = {shown(periods)} are ignored: a Streamer streams all values; the number "
+            "of values is n_values",
+            stacklevel=3,
+        )

@@ -7,7 +7,10 @@ import time
 from collections import deque
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
+from enum import StrEnum
 from typing import Final, Protocol
+
+import numpy as np
 
 from bela_module.protocol.variables import Array, Ticks, Variable
 from bela_module.recording.buffers import (
@@ -27,6 +30,17 @@ from bela_module.tracking.runs import Gap, GapReason
 from bela_module.validation import LONGEST_WAIT_S
 
 _END_MARKS: Final = ("stopped", "schedule_finished")
+
+
+class RunKind(StrEnum):
+    """What ends a run."""
+
+    FOREVER = "FOREVER"
+    """Only a stop."""
+    N_VALUES = "N_VALUES"
+    """A number of values."""
+    SCHEDULE = "SCHEDULE"
+    """The board itself."""
 
 
 class Output(Protocol):
@@ -145,6 +159,8 @@ class StreamingRun:
         After as many values of a variable, and to the end of their buffer, it takes no more.
     outputs : sequence of Output
         Where the buffers go besides.
+    kind : RunKind
+        What ends it.
 
     Attributes
     ----------
@@ -160,7 +176,9 @@ class StreamingRun:
         queue_length: int | None,
         n_values: int | None = None,
         outputs: Sequence[Output] = (),
+        kind: RunKind = RunKind.FOREVER,
     ) -> None:
+        self.kind = kind
         self.variables = tuple(variables)
         self.n_values = n_values
         self.counts = {variable.name: 0 for variable in variables}
@@ -171,6 +189,7 @@ class StreamingRun:
             variable.name: deque(maxlen=queue_length) for variable in variables
         }
         self._pending_lost = {variable.name: 0 for variable in variables}
+        self._ended_names: set[str] = set()
         self._outputs = tuple(outputs)
         self._changed = threading.Condition()
         self._close_lock = threading.Lock()
@@ -181,7 +200,7 @@ class StreamingRun:
     def take(self, variable: Variable, ticks: Ticks, column: Array, stamps_s: Stamps) -> None:
         """Take the next values of a variable."""
         name = variable.name
-        if self.ended or name not in self.counts or self._has_enough(name):
+        if not self._takes(name):
             return
         lost, self._pending_lost[name] = self._pending_lost[name], 0
         buffer = make_buffer(ticks, native_values(variable, column), stamps_s, lost)
@@ -197,7 +216,7 @@ class StreamingRun:
         name = variable.name
         # Zeros after the end of a stream are padding, as far as anybody can tell.
         padding = gap.reason is GapReason.UNKNOWN_END
-        if self.ended or name not in self.counts or self._has_enough(name) or padding:
+        if padding or not self._takes(name):
             return
         self.lost[name] += gap.n_values
         self._pending_lost[name] += gap.n_values
@@ -207,7 +226,7 @@ class StreamingRun:
     def take_late(self, variable: Variable, ticks: Ticks, column: Array, stamps_s: Stamps) -> None:
         """Take values that were told as lost, but became known: they take their place."""
         name = variable.name
-        if self.ended or name not in self.counts or self._has_enough(name):
+        if not self._takes(name):
             return
         self.lost[name] -= ticks.size
         self._pending_lost[name] -= ticks.size
@@ -228,6 +247,10 @@ class StreamingRun:
             with self._changed:
                 self.ended = True
                 self._changed.notify_all()
+
+    def _takes(self, name: str) -> bool:
+        known = name in self.counts and name not in self._ended_names
+        return known and not (self.ended or self._has_enough(name))
 
     def _has_enough(self, name: str) -> bool:
         return self.n_values is not None and self.counts[name] >= self.n_values
@@ -255,6 +278,15 @@ class StreamingRun:
         """Give the newest buffer of each variable that has any."""
         with self._changed:
             return {name: buffers[-1] for name, buffers in self._queues.items() if buffers}
+
+    @property
+    def going_on(self) -> set[str]:
+        """The variables that were not ended before the others."""
+        return self.counts.keys() - self._ended_names
+
+    def end_variables(self, names: Sequence[str]) -> None:
+        """Take no more values of some variables."""
+        self._ended_names.update(names)
 
     def resize(self, queue_length: int) -> None:
         """Keep another number of buffers of each variable from now on, the newest of those now."""
@@ -354,6 +386,11 @@ class RunSink:
         if self.run is not None:
             for column, variable in enumerate(plan.variables):
                 self.run.take(variable, ticks, values[:, column], stamps_s)
+
+    def push_unstamped(self, variable: Variable, ticks: Ticks, values: Array) -> None:
+        """Take values of a board whose ticks do not follow time: their LSL times are NaN."""
+        if self.run is not None and values.size:
+            self.run.take(variable, ticks, values, np.full(values.size, np.nan))
 
     def gap(self, plan: StreamPlan, variable: Variable, gap: Gap) -> None:
         """Learn that values of a variable were lost."""

@@ -10,6 +10,8 @@ VALUES_MARGIN_S: Final = 60.0
 """For values to come, beyond the time that they take by their rate."""
 SCHEDULE_MARGIN_S: Final = 10.0
 """For a schedule to end, beyond its own end."""
+PEEK_S: Final = 0.5
+"""For the next value of each variable to come, when they are looked at once."""
 
 PROGRESS_DELAY_S: Final = 1.0
 """Before a progress bar is shown."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from typing import Final
 
 import numpy as np
 
@@ -14,8 +13,7 @@ from bela_module.session.time_limits import CLOCK_SAMPLE_PERIOD_S
 from bela_module.streams.clock_plan import clock_plan
 from bela_module.streams.sink import StreamFacts
 from bela_module.streams.stream_plans import StreamPlan
-
-_N_PAIRED_READS: Final = 5
+from bela_module.streams.unix_time import unix_at_lsl_zero_s
 
 
 class ClockStream:
@@ -75,25 +73,3 @@ def clock_outlet(runtime: Runtime) -> dict[str, tuple[StreamPlan, StreamFacts]]:
     if not name or not runtime.board.ready:
         return {}
     return {name: (clock_plan(name), StreamFacts(runtime.board.origin(), 0.0))}
-
-
-def unix_at_lsl_zero_s(now: Callable[[], float], unix_now: Callable[[], float]) -> float:
-    """Measure how far the wall clock is from LSL's: the closest of some paired reads.
-
-    Parameters
-    ----------
-    now, unix_now : callable
-        Return LSL seconds, and seconds since 1970.
-
-    Returns
-    -------
-    float
-        Seconds since 1970 at which LSL's clock was zero.
-    """
-    closest_s, offset_s = float("inf"), 0.0
-    for _ in range(_N_PAIRED_READS):
-        before_s, unix_s, after_s = now(), unix_now(), now()
-        if after_s - before_s < closest_s:
-            closest_s = after_s - before_s
-            offset_s = unix_s - (before_s + after_s) / 2
-    return offset_s

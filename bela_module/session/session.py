@@ -27,7 +27,7 @@ from bela_module.requests import (
     StartRequest,
 )
 from bela_module.session.driver import Driver
-from bela_module.session.jobs import control, listing, preparing, starting
+from bela_module.session.jobs import control, ending, listing, preparing, starting
 from bela_module.session.runtime import Options, Runtime
 from bela_module.session.time_limits import REMAINING_TASKS_S, THREAD_START_S
 from bela_module.streams.sink import Sink
@@ -197,6 +197,10 @@ class Session:
         """End what streams, is scheduled, is monitored, or waits for the board."""
         return self._submit(lambda driver: driver.stopper.stop())
 
+    def stop_variables(self, names: Sequence[str]) -> Future[str]:
+        """End the streams of some variables, on a connected board; the others go on."""
+        return self._job(lambda runtime, client: ending.end_some(runtime, client, names))
+
     def monitor(self, request: MonitorRequest) -> Future[str]:
         """Send single values at a low rate."""
         return self._job(lambda runtime, client: starting.monitor(runtime, client, request))
@@ -213,6 +217,10 @@ class Session:
     def send(self, request: SendRequest) -> Future[str]:
         """Send a buffer of numbers to the sketch."""
         return self._job(lambda runtime, client: control.send(client, request))
+
+    def send_commands(self, commands: Sequence[dict[str, Any]]) -> Future[None]:
+        """Send commands to the board's Watcher as they are."""
+        return self._job(lambda _runtime, client: client.send(*commands))
 
     def control(self, names: Sequence[str] | None = None) -> Future[str]:
         """Take control of variables, all by default, without setting them yet."""

@@ -13,10 +13,11 @@ from bela_module.errors import StreamError
 from bela_module.protocol.data_channel import Block
 from bela_module.protocol.variables import Array, Ticks, Variable
 from bela_module.streams.sample_formats import to_format
-from bela_module.streams.sink import Sink, Stamps, StreamFacts
+from bela_module.streams.sink import Sink, Stamps, StreamFacts, TakesUnstamped
 from bela_module.streams.states import StreamState, stream_state_machine
 from bela_module.streams.stream_plans import StreamMode, StreamPlan
 from bela_module.streams.time_limits import RATE_WINDOW_S
+from bela_module.streams.unstamped_values import unstamped_values
 from bela_module.tracking.regular_ticks import RegularTicks
 from bela_module.tracking.row_alignment import RowAligner
 from bela_module.tracking.runs import Gap, GapReason, Tracker, ValueRun
@@ -121,6 +122,30 @@ class LiveStream:
         self._take(member, self.trackers[member].add(block, possible_tick))
         if self.last_lsl_s is not None:
             self.delay_s = arrived_s - self.last_lsl_s
+
+    def give_unstamped(self, block: Block, *, is_last: bool) -> int:
+        """Give a block whose times nobody can tell to a sink that takes such.
+
+        Parameters
+        ----------
+        block : Block
+            Its variable is a member.
+        is_last : bool
+            Whether zeros at its end may be padding; those are left out.
+
+        Returns
+        -------
+        int
+            How many values were not taken.
+        """
+        if block.monitor is not (self.plan.mode is StreamMode.MONITOR):
+            return 0
+        ticks, values = unstamped_values(block, is_last=is_last)
+        if not isinstance(self._sink, TakesUnstamped):
+            return int(values.size)
+        self._sink.push_unstamped(block.variable, ticks, values)
+        self.samples += values.size
+        return 0
 
     def missed_block(self, variable: Variable) -> None:
         """Learn that a block of one of the members was lost."""

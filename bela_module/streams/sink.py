@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Final, Protocol
+from typing import Final, Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -96,3 +96,11 @@ class Sink(Protocol):
 
     def close(self) -> None:
         """End all streams."""
+
+
+@runtime_checkable
+class TakesUnstamped(Protocol):
+    """A sink that also takes values whose times nobody can tell, as buffers of Python may be."""
+
+    def push_unstamped(self, variable: Variable, ticks: Ticks, values: Array) -> None:
+        """Take values of a variable, of its own type, with the ticks that the board gave them."""

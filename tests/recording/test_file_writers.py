@@ -1,7 +1,9 @@
-"""The formats of recordings: lines of JSON, and NumPy's records."""
+"""The formats of recordings: lines of JSON, NumPy's records, and tables."""
 
 from __future__ import annotations
 
+import csv
+import time
 from pathlib import Path
 
 import numpy as np
@@ -16,9 +18,11 @@ from bela_module.recording.file_writers import (
     open_writers,
 )
 from bela_module.recording.recording_files import load_buffers
+from bela_module.streams.lsl_clock import local_clock
+from bela_module.streams.unix_time import unix_at_lsl_zero_s
 
 F4 = np.dtype("<f4")
-FORMATS: list[FileFormat] = ["text", "compact"]
+FORMATS: list[FileFormat] = ["text", "compact", "csv"]
 
 
 def numbered(first_tick: int, n_values: int) -> BufferData:
@@ -31,7 +35,7 @@ def open_one(path: Path, track: Track, file_format: FileFormat) -> FileWriter:
 
 
 def test_each_format_has_a_suffix() -> None:
-    assert SUFFIXES == {"text": ".txt", "compact": ".npy"}
+    assert SUFFIXES == {"text": ".txt", "compact": ".npy", "csv": ".csv"}
 
 
 def test_text_has_a_line_for_each_buffer_with_its_losses(tmp_path: Path) -> None:
@@ -57,6 +61,47 @@ def test_compact_is_numpys_own_format(tmp_path: Path) -> None:
     assert path.stat().st_size % 64 == 4 * 20 % 64  # a header of whole 64 bytes
 
 
+def test_a_table_has_both_times_the_tick_and_the_value(tmp_path: Path) -> None:
+    path = tmp_path / "a.csv"
+    before_s = unix_at_lsl_zero_s(local_clock, time.time)
+    writer = open_one(path, Track("a", F4), "csv")
+    writer.write(numbered(5, 4))
+    writer.close()
+    with path.open(encoding="utf-8", newline="") as file:
+        header, *rows = csv.reader(file)
+    assert header == ["lsl_s", "unix_s", "tick", "value"]
+    assert [int(row[2]) for row in rows] == [5, 6, 7, 8]
+    for row, tick in zip(rows, range(5, 9), strict=True):
+        assert float(row[0]) == tick / 7
+        assert float(row[1]) - float(row[0]) == pytest.approx(before_s, abs=0.5)
+        assert np.float32(row[3]) == np.float32(tick / 3)
+
+
+def test_a_table_of_several_channels_has_a_column_for_each(tmp_path: Path) -> None:
+    path = tmp_path / "pots.csv"
+    writer = open_one(path, Track("pots", np.dtype("<f8"), ("left, hand", "π")), "csv")
+    values = np.array([[0.1, np.nan], [1e300, -2.5]])
+    writer.write(make_buffer(np.array([7, 9]), values, np.array([1.5, 2.5])))
+    writer.close()
+    with path.open(encoding="utf-8", newline="") as file:
+        header, *rows = csv.reader(file)
+    assert header == ["lsl_s", "unix_s", "tick", "left, hand", "π"]
+    np.testing.assert_array_equal([[float(cell) for cell in row[3:]] for row in rows], values)
+    (buffer,) = load_buffers(path)
+    np.testing.assert_array_equal(buffer["data"], values)
+
+
+def test_monitored_values_have_a_line_each(tmp_path: Path) -> None:
+    path = tmp_path / "a.txt"
+    writer = open_one(path, Track("a", np.dtype("<i4"), singly=True), "text")
+    writer.write(make_buffer(np.array([7, 9]), np.array([-1, 2]), np.array([1.5, 2.5])))
+    writer.close()
+    assert load_buffers(path) == [
+        {"timestamp": 7, "value": -1, "lsl_timestamp": 1.5},
+        {"timestamp": 9, "value": 2, "lsl_timestamp": 2.5},
+    ]
+
+
 def test_streams_of_several_channels(tmp_path: Path) -> None:
     track = Track("pots", F4, ("left", "tick", "left", "µ"))
     rows = np.arange(8, dtype=F4).reshape(2, 4)
@@ -68,7 +113,7 @@ def test_streams_of_several_channels(tmp_path: Path) -> None:
         writer.close()
         (buffer,) = load_buffers(path)
         np.testing.assert_array_equal(buffer["data"], rows)
-    assert np.load(path).dtype.names == (
+    assert np.load(tmp_path / "pots.npy").dtype.names == (
         "tick",
         "lsl_s",
         "left",

@@ -19,6 +19,6 @@ def board() -> Iterator[SimulatedBoard]:
 
 @pytest.fixture
 def streamer(board: SimulatedBoard) -> Iterator[Streamer]:
-    """Connect a Streamer to the board."""
-    with Streamer("127.0.0.1", board.port) as streamer:
+    """Connect a Streamer to the board, whose buffers are NumPy's."""
+    with Streamer("127.0.0.1", board.port, arrays=True) as streamer:
         yield streamer

@@ -100,8 +100,20 @@ def test_errors_say_what_to_do(controller: Controller) -> None:
     with pytest.raises(RequestError, match="2 values for 1 different variables"):
         controller.send_value(["ramp_d", "ramp_d"], [1, 2])
     with pytest.raises(RequestError, match="whole numbers from 0 to 255"):
-        controller.send_value("ramp_c", 0.5)
+        controller.send_value("ramp_c", 256)
     with pytest.raises(UnknownVariableError, match="'gain'"):
         controller.send_value("gain", 1)
     with pytest.raises(UnknownVariableError, match="'gain'"):
         controller.start_controlling("gain")
+    with pytest.raises(ValueError, match="'gain'"):  # as scripts for pybela catch it
+        controller.get_value(["gain"])
+
+
+def test_of_a_whole_number_variable_the_integer_part_is_sent(
+    controller: Controller, board: SimulatedBoard, caplog: pytest.LogCaptureFixture
+) -> None:
+    controller.send_value(["ramp_d", "ramp_j", "ramp_i", "ramp_c"], [4.6, 4.6, -4.6, 3.9])
+    assert board.controlled_values() == {"ramp_d": 4.6, "ramp_j": 4, "ramp_i": -4, "ramp_c": 3}
+    warned = [record.getMessage() for record in caplog.records if "integer part" in record.message]
+    assert warned[0] == "ramp_j = 4.6: it is unsigned int; only the integer part is sent"
+    assert len(warned) == 3

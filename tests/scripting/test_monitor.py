@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 
 from bela_module import Monitor, Streamer
-from bela_module.errors import NoReplyError, RequestError
+from bela_module.errors import ArgumentError, NoReplyError, RequestError
+from bela_module.recording.file_writers import SUFFIXES
 from bela_module.simulator.simulated_board import SimulatedBoard
 
 
@@ -41,8 +42,11 @@ def test_until_it_is_stopped(
     assert len(monitor.monitored_vars) == 6
     wait_until(lambda: len(monitor.values["ramp_i"]["values"]) >= 3, "three values")
     kept = monitor.stop_monitoring(["ramp_i", "ramp_sparse"])
-    assert kept.keys() == {"ramp_i", "ramp_sparse"}
     assert kept["ramp_sparse"]["values"] == kept["ramp_sparse"]["timestamps"]
+    assert board.monitored().keys() == set(kept) - {"ramp_i", "ramp_sparse"}
+    n_values = len(monitor.values["ramp_d"]["values"])
+    wait_until(lambda: len(monitor.values["ramp_d"]["values"]) > n_values, "the others go on")
+    assert monitor.values["ramp_i"] == kept["ramp_i"]
     assert monitor.stop_monitoring().keys() == {v["name"] for v in monitor.watcher_vars}
     assert board.monitored() == {}
 
@@ -88,16 +92,17 @@ def test_beside_a_running_streamer_nothing_is_lost_or_mixed(
     assert data[0] <= seen["ramp_d"]["value"] <= data[-1]
 
 
-@pytest.mark.parametrize("saving_format", ["text", "compact"])
+@pytest.mark.parametrize("saving_format", ["text", "compact", "csv"])
 def test_saving(monitor: Monitor, tmp_path: Path, saving_format: Any) -> None:
     values = monitor.monitor_n_values(
         "ramp_j", 100, 20, saving_enabled=True, saving_dir=tmp_path, saving_format=saving_format
     )
     path = monitor.saved_files["ramp_j"]
-    assert path.name == "ramp_j_monitor" + (".txt" if saving_format == "text" else ".npy")
+    assert path.name == "ramp_j_monitor" + SUFFIXES[saving_format]
     assert monitor.load_data_from_file(path) == values["ramp_j"]
     buffers: Any = monitor.load_data_from_file(path, flatten=False)
-    assert sum(len(buffer["data"]) for buffer in buffers) == 20
+    assert [buffer["value"] for buffer in buffers] == values["ramp_j"]["values"]
+    assert len(buffers) == 20
 
 
 @pytest.mark.parametrize("periods", [np.int64(500), np.array([500]), [np.int32(500)], "500"])
@@ -134,7 +139,7 @@ def test_what_cannot_be_is_refused_and_nothing_else_happens(
         monitor.stop_monitoring(5)  # type: ignore[arg-type]
     assert monitor.stop_monitoring().keys() <= {"ramp_d"}
     (tmp_path / "foreign.txt").write_text('{"ref_timestamp":1,"data":[1]}\n')
-    with pytest.raises(RequestError, match="rel_timestamps"):
+    with pytest.raises(ArgumentError, match="rel_timestamps"):
         monitor.load_data_from_file(tmp_path / "foreign.txt")
 
 

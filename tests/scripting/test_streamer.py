@@ -26,6 +26,10 @@ from tests.support.signal_cases import AHEAD_TICKS
 RAMPS = ("ramp_d", "ramp_j", "ramp_i", "ramp_c", "ramp_sparse")
 
 
+def connected(board: SimulatedBoard) -> Streamer:
+    return Streamer("127.0.0.1", board.port, arrays=True)
+
+
 # ---- a number of values ------------------------------------------------------------------------
 
 
@@ -52,7 +56,7 @@ def test_at_least_n_values_of_each_type_and_mode(
 
 
 def test_a_whole_number_of_blocks_has_no_surplus(streamer: Streamer) -> None:
-    streamer.stream_n_values("ramp_i", 2048)
+    streamer.stream_n_values("ramp_i", n_values=2048)
     assert streamer.report == "ramp_i: 2048 values, none lost"
 
 
@@ -61,13 +65,13 @@ def test_values_that_do_not_come_end_in_an_error_that_says_how_many_came() -> No
     sketch = Sketch("still", "", (never,), burst_ticks=1, tick_rate_hz=0.5)
     with SimulatedBoard(sketch) as board, Streamer("127.0.0.1", board.port) as streamer:
         with pytest.raises(NoReplyError, match=r"50 values of never.*never: \d values"):
-            streamer.stream_n_values("never", 50, timeout_s=0.2)
+            streamer.stream_n_values("never", n_values=50, timeout_s=0.2)
         assert not streamer.is_streaming()
 
 
 def test_what_a_sparse_block_holds_at_the_time_out_counts(streamer: Streamer) -> None:
     # The block of 341 takes 93 ms to fill: the time-out leaves it unfinished for ever.
-    queue = streamer.stream_n_values("ramp_sparse", 10, timeout_s=0.05)
+    queue = streamer.stream_n_values("ramp_sparse", n_values=10, timeout_s=0.05)
     check_values("ramp_sparse", queue["ramp_sparse"])
     assert len(ticks_of(queue["ramp_sparse"])) >= 10
 
@@ -79,7 +83,7 @@ def test_it_can_be_stopped_from_another_thread(
 
     def work() -> None:
         try:
-            streamer.stream_n_values("ramp_d", 10**9)
+            streamer.stream_n_values("ramp_d", n_values=10**9)
         except RequestError as error:
             errors.append(error)
 
@@ -128,10 +132,32 @@ def test_a_new_run_stops_the_one_before_and_forgets_its_buffers(streamer: Stream
 def test_without_names_everything_streams(streamer: Streamer) -> None:
     streamer.start_streaming()
     assert len(streamer.streaming_buffers_queue) == len(streamer.watcher_vars) == 6
-    with pytest.raises(RequestError, match="without names"):
-        streamer.stop_streaming(["ramp_d"])
-    assert streamer.is_streaming()
     streamer.stop_streaming([])
+    assert not streamer.is_streaming()
+
+
+def test_some_variables_are_stopped_with_their_tail_and_the_others_go_on(
+    streamer: Streamer, board: SimulatedBoard, wait_until: Callable[..., None]
+) -> None:
+    streamer.start_streaming(["ramp_d", "ramp_j", "ramp_sparse"])
+    wait_until(lambda: all(streamer.streaming_buffers_queue.values()), "the first buffers")
+    streamer.stop_streaming(["ramp_j", "ramp_sparse"])
+    assert streamer.is_streaming()
+    assert board.watched_names() == ["ramp_d"]
+    ended = ticks_of(streamer.streaming_buffers_queue["ramp_j"])
+    (run,) = board.written("ramp_j")
+    assert (ended[0], ended[-1]) == (run.first_tick, run.last_tick)
+    n_values = streamer.report
+    wait_until(lambda: streamer.report != n_values, "more values of the other")
+    streamer.stop_streaming(["ramp_j"])  # again, which changes nothing
+    streamer.stop_streaming(["ramp_d"])
+    assert not streamer.is_streaming()
+    assert board.watched_names() == []
+    for name in ("ramp_d", "ramp_j", "ramp_sparse"):
+        check_values(name, streamer.streaming_buffers_queue[name])
+    assert ticks_of(streamer.streaming_buffers_queue["ramp_j"]).size == ended.size
+    assert streamer.report.count("none lost") == 3
+    assert streamer.status["shortfalls"] == []
 
 
 def test_the_queue_keeps_the_newest(streamer: Streamer, wait_until: Callable[..., None]) -> None:
@@ -142,11 +168,11 @@ def test_the_queue_keeps_the_newest(streamer: Streamer, wait_until: Callable[...
     assert len(streamer.streaming_buffers_queue["ramp_d"]) == 2
     streamer.stop_streaming()
     streamer.flush_queue()
-    assert streamer.streaming_buffers_data == {"ramp_d": []}
+    assert streamer.streaming_buffers_data["ramp_d"] == []
 
 
 def test_more_than_a_hundred_variables() -> None:
-    with SimulatedBoard("many", 8000.0) as board, Streamer("127.0.0.1", board.port) as streamer:
+    with SimulatedBoard("many", 8000.0) as board, connected(board) as streamer:
         queue = streamer.stream_n_values(n_values=1024)
         assert len(queue) == 130
         for k in (0, 9, 10, 99, 100, 129):
@@ -221,7 +247,7 @@ def test_a_schedule_that_does_not_end_in_time_is_stopped(
     with pytest.raises(NoReplyError, match="scheduled ramp_d"):
         streamer.schedule_streaming(["ramp_d"], [start], [100], timeout_s=0.1)
     assert not streamer.is_streaming()
-    assert streamer.streaming_buffers_data == {"ramp_d": []}
+    assert not any(streamer.streaming_buffers_data.values())
 
 
 def test_a_schedule_needs_a_time_for_each_variable(streamer: Streamer) -> None:
@@ -242,8 +268,8 @@ def test_two_streamers_on_two_boards_do_not_mix() -> None:
     with (
         SimulatedBoard(sketch(0)) as low,
         SimulatedBoard(sketch(10**9), 22_050.0) as high,
-        Streamer("127.0.0.1", low.port) as first,
-        Streamer("127.0.0.1", high.port) as second,
+        connected(low) as first,
+        connected(high) as second,
     ):
         seen: dict[str, list[Any]] = {"first": [], "second": []}
         first.start_streaming(on_buffer_callback=seen["first"].append)
@@ -262,9 +288,11 @@ def test_two_streamers_on_two_boards_do_not_mix() -> None:
 
 def test_it_works_where_an_event_loop_runs(streamer: Streamer) -> None:
     async def cell() -> tuple[dict[str, Any], int]:
-        streamer.stream_n_values("ramp_d", 512)  # as in a notebook, whose loop waits meanwhile
+        streamer.stream_n_values(
+            "ramp_d", n_values=512
+        )  # as in a notebook, whose loop waits meanwhile
         turns = 0
-        task = asyncio.ensure_future(streamer.async_stream_n_values(["ramp_c"], 8192))
+        task = asyncio.ensure_future(streamer.async_stream_n_values(["ramp_c"], n_values=8192))
         while not task.done():
             await asyncio.sleep(0.001)
             turns += 1
@@ -278,7 +306,7 @@ def test_it_works_where_an_event_loop_runs(streamer: Streamer) -> None:
 def test_cancelling_ends_the_stream(streamer: Streamer, board: SimulatedBoard) -> None:
     async def cancelled() -> None:
         with pytest.raises(TimeoutError):
-            await asyncio.wait_for(streamer.async_stream_n_values("ramp_d", 10**9), 0.3)
+            await asyncio.wait_for(streamer.async_stream_n_values("ramp_d", n_values=10**9), 0.3)
 
     asyncio.run(cancelled())
     assert not streamer.is_streaming()
@@ -297,7 +325,9 @@ def test_cancelling_before_it_has_begun_ends_the_stream(
         return prepare(*arguments)
 
     async def cancelled() -> None:
-        task = asyncio.create_task(streamer.async_stream_n_values("ramp_d", 10**9, timeout_s=20.0))
+        task = asyncio.create_task(
+            streamer.async_stream_n_values("ramp_d", n_values=10**9, timeout_s=20.0)
+        )
         await asyncio.to_thread(entered.wait, 20.0)
         task.cancel()
         await asyncio.sleep(0.05)

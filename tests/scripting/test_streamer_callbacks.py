@@ -38,7 +38,7 @@ def test_each_buffer_is_given_to_the_callback(
 
     queue = streamer.stream_n_values(
         list(seen),
-        5000,
+        n_values=5000,
         on_buffer_callback=coroutine if asynchronous else plain,
         callback_args=(seen, 7) if several else seen,
     )
@@ -51,7 +51,7 @@ def test_each_buffer_is_given_to_the_callback(
 def test_blocks_are_aligned_by_tick_whatever_the_rates(streamer: Streamer) -> None:
     blocks: list[Any] = []
     names = ["ramp_c", "ramp_j", "ramp_sparse"]
-    queue = streamer.stream_n_values(names, 9000, on_block_callback=blocks.append)
+    queue = streamer.stream_n_values(names, n_values=9000, on_block_callback=blocks.append)
     assert len(blocks) > 3
     begin = blocks[0][0]["buffer"]["ref_timestamp"]
     for block in blocks[:-1]:
@@ -75,7 +75,7 @@ def test_a_callback_that_raises_is_reported_and_the_stream_goes_on(
         calls.append(buffer)
         raise ZeroDivisionError("by a callback")
 
-    streamer.stream_n_values("ramp_d", 2048, on_buffer_callback=wrong)
+    streamer.stream_n_values("ramp_d", n_values=2048, on_buffer_callback=wrong)
     assert len(calls) == 4
     assert "ZeroDivisionError: by a callback" in caplog.text
     assert "ZeroDivisionError: by a callback" in (streamer.last_error or "")

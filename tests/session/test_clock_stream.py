@@ -8,7 +8,6 @@ import numpy as np
 import pylsl
 import pytest
 
-from bela_module.session.clock_stream import unix_at_lsl_zero_s
 from bela_module.simulator.simulated_board import SimulatedBoard
 from bela_module.streams.lsl_clock import local_clock
 from tests.support.session_helpers import WaitUntil, board_of, published_on, variable
@@ -71,9 +70,3 @@ def test_an_empty_name_means_no_stream(
         one.start()
         wait_until(lambda: one.samples(f"{unique}a") > 20_000, "samples")
         assert set(one.sink.kept) == {f"{unique}a"}
-
-
-def test_paired_reads_that_were_interrupted_do_not_count() -> None:
-    lsl_s = iter([10.0, 13.0, 14.0, 14.0002, 15.0, 17.0, 18.0, 19.0, 20.0, 21.0])
-    unix_s = iter([1012.9, 1014.0001, 1016.9, 1018.9, 1020.9])
-    assert unix_at_lsl_zero_s(lambda: next(lsl_s), lambda: next(unix_s)) == pytest.approx(1000.0)

@@ -85,7 +85,7 @@ def healthy_facts() -> Facts:
             log_address="127.0.0.1:9020",
             open_files=20,
             open_file_limit=8192,
-            versions={"dp-bela": "0.1.0"},
+            versions={"dp-bela": "0.2.0"},
         ),
     )
 

@@ -26,7 +26,7 @@ from tests.support.session_helpers import (
 PAIRS = SketchVariable("pairs", ValueType.DOUBLE, ramp, True, GatedAssignments(2, 400))
 
 
-@pytest.mark.parametrize("file_format", ["text", "compact"])
+@pytest.mark.parametrize("file_format", ["text", "compact", "csv"])
 def test_files_have_what_lsl_lacks(
     tmp_path: Path, unique: str, wait_until: WaitUntil, file_format: FileFormat
 ) -> None:

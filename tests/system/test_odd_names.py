@@ -154,7 +154,7 @@ def test_files_of_names_that_become_the_same_are_two(tmp_path: Path) -> None:
         Streamer("127.0.0.1", board.port) as streamer,
     ):
         streamer.stream_n_values(
-            names, 2000, saving_enabled=True, saving_dir=tmp_path, saving_filename="run"
+            names, n_values=2000, saving_enabled=True, saving_dir=tmp_path, saving_filename="run"
         )
         files = streamer.saved_files
     assert list(files) == list(names)

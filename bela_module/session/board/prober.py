@@ -6,13 +6,14 @@ import asyncio
 import logging
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final
 
 from bela_module.connection.board_client import BoardClient
 from bela_module.connection.board_socket import ACKNOWLEDGES_QUICKLY
 from bela_module.connection.client_records import ListReply
 from bela_module.session.board.board_state import BoardNews, BoardState
+from bela_module.session.board.tick_progress import TickProgress
 from bela_module.session.notices import Notices
 from bela_module.session.time_limits import CLOCK_READY_S, DELAYED_ACKNOWLEDGEMENT_S
 from bela_module.streams.sink import Sink
@@ -48,6 +49,8 @@ class Prober:
     is_urgent: Callable[[], bool]
     restart_pending: bool = False
     """Whether a reply has shown a restart of the board that was not handled yet."""
+    progress: TickProgress = field(default_factory=TickProgress)
+    """Whether the ticks follow time."""
     _last_reply: ListReply | None = None
     """Reply to a single request, which a later one may show to be another client's."""
 
@@ -70,6 +73,9 @@ class Prober:
                 board.counters.bad_replies += 1
         before = board.project
         news = [board.take_reply(reply, client.project) for reply in replies]
+        last = replies[-1]
+        listed = last.variable_list
+        self.progress.add(last.received_s, listed.tick, listed.sample_rate_hz, ready=board.ready)
         self.restart_pending = self.restart_pending or BoardNews.RESTARTED in news
         if before and before != client.project:
             self.notices.tell(f"the board runs {client.project!r} now; it was {before!r}")

@@ -22,7 +22,7 @@ from bela_module.session.delivery.states import (
     delivery_state_machine,
 )
 from bela_module.session.delivery.step_surveyor import StepSurveyor
-from bela_module.session.delivery.steps import keep_steps, proven_step, tell_spacing
+from bela_module.session.delivery.steps import keep_steps, proven_step, settle, tell_spacing
 from bela_module.session.delivery.time_limits import STEP_FROM_BLOCKS_S, STEP_FROM_RECORDED_BLOCKS_S
 from bela_module.session.delivery.watchdog import Watchdog
 from bela_module.session.notices import Notices
@@ -82,6 +82,7 @@ class Delivery:
     restart_tick: int | None = None
     """Where a new boot of the board began, until the trackers have begun there, too."""
     begun_s: float = 0.0
+    is_stopping: bool = False  # the board was told to: what comes may be padded
     now: Callable[[], float] = field(init=False)
     streams: tuple[LiveStream, ...] = field(init=False)
     machine: StateMachine[DeliveryState] = field(default_factory=delivery_state_machine)
@@ -170,6 +171,10 @@ class Delivery:
         stream, variable = route
         if variable.identity != block.variable.identity:
             return False  # the board's list has changed since
+        if self.prober.progress.stands_still:
+            self.router.note_block(block, arrived_s)
+            self.withheld[variable.name] += stream.give_unstamped(block, is_last=self.is_stopping)
+            return True
         tracker = stream.tracker_of(variable)
         if block.monitor and stream.plan.mode is not StreamMode.MONITOR:
             if tracker.transport is Transport.BLOCK:
@@ -349,6 +354,7 @@ class Delivery:
         watched : container of str
             Variables that it has called watched until now.
         """
+        self.is_stopping = True
         if self.board.ready:
             self.machine.move_to(DeliveryState.ENDING)
         for stream, variable in self.members(StreamMode.DENSE, StreamMode.SPARSE):
@@ -395,11 +401,7 @@ class Delivery:
         if not self.schedule.is_void:
             keep_steps(self.board, self.members(StreamMode.DENSE))
         for stream in self.streams:
-            stream.settle()
-            unopened = stream.state is StreamState.UNOPENED
-            if unopened and stream.is_waiting and self.board.ready:
-                stream.open(self.board.facts(stream.plan, proven_step(self.board, stream)))
-            stream.flush()
+            settle(self.board, stream)
         ended_s = self.now()
         if completed:
             self.notices.mark("schedule_finished", min(self.schedule.last_s, ended_s))

@@ -9,6 +9,7 @@ from bela_module.connection.board_client import BoardClient
 from bela_module.protocol.control_commands import unwatch_command
 from bela_module.session.board.monitor_periods import MonitorUse
 from bela_module.session.delivery.delivery import Delivery
+from bela_module.session.delivery.steps import settle
 from bela_module.session.delivery.time_limits import (
     BACKLOG_S,
     COMMAND_LEAD_S,
@@ -20,6 +21,7 @@ from bela_module.session.delivery.time_limits import (
     UNWATCH_AT_END_S,
 )
 from bela_module.session.delivery.transport import end_singles, settle_sieves
+from bela_module.streams.live_stream import LiveStream
 
 
 async def end_on_board(
@@ -68,6 +70,56 @@ async def end_on_board(
     await delivery.prober.measure(client)  # what came before the clock was known waits for it
     delivery.finish()
     return still_watched
+
+
+async def end_streams(
+    delivery: Delivery, client: BoardClient, streams: Sequence[LiveStream]
+) -> None:
+    """Stop some streams of a delivery, and collect what the board still holds; others go on.
+
+    Parameters
+    ----------
+    delivery : Delivery
+        What streams, on this connection.
+    client : BoardClient
+        The connection.
+    streams : sequence of LiveStream
+        Streams of the delivery, but not all of them.
+
+    Raises
+    ------
+    BoardError
+        When the connection does not last; they may go on then.
+    """
+    board = delivery.board
+    names = [variable.name for stream in streams for variable in stream.plan.variables]
+    watched = [variable.name for variable in delivery.watched if variable.name in names]
+    if watched:
+        await _await_starts(delivery, client)
+        soon = board.tick_at(delivery.now() + COMMAND_LEAD_S)
+        if board.ready and delivery.obeys_ticks:
+            for stream in streams:
+                for variable in stream.plan.variables:
+                    stream.end_at(variable, soon, next_too=True)
+            await client.send(unwatch_command(watched, [soon] * len(watched)))
+        else:
+            await client.send(unwatch_command(watched))
+        await _wait_finished(delivery, client, watched, COMMAND_LEAD_S + LAST_BLOCK_S, BACKLOG_S)
+        if unfinished := [name for name in delivery.unfinished if name in watched]:
+            await client.send(unwatch_command(unfinished))
+            await _await_tick(delivery, client, soon)
+            delivery.cut(min(soon, board.tick), unfinished)
+            await _wait_finished(delivery, client, unfinished, LATE_BLOCK_S, 0.0)
+    drops = [board.monitors.drop(names, use) for use in MonitorUse]
+    if commands := [command for drop in drops for command in drop]:
+        await client.send(*commands)
+    board.ending.update(await client.still_watched(watched, UNWATCH_AT_END_S))
+    await delivery.prober.measure(client)  # what came before the clock was known waits for it
+    for stream in streams:
+        settle(board, stream)
+    delivery.streams = tuple(stream for stream in delivery.streams if stream not in streams)
+    delivery.plans = [stream.plan for stream in delivery.streams]
+    delivery.router.find_variables(delivery.streams, board.variables)
 
 
 async def _stop_watching(

@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from bela_module.protocol.variables import Variable
 from bela_module.session.board.board_state import BoardState
 from bela_module.streams.live_stream import LiveStream
+from bela_module.streams.states import StreamState
 from bela_module.tracking.runs import Tracker
 
 
@@ -40,3 +41,11 @@ def keep_steps(board: BoardState, members: Iterable[tuple[LiveStream, Variable]]
         board.steps[name] = step
         if stream.tracker_of(variable).is_step_proven:
             board.proven.add(name)
+
+
+def settle(board: BoardState, stream: LiveStream) -> None:
+    """Deliver what is held of a stream as far as it is certain; nothing more comes."""
+    stream.settle()
+    if stream.state is StreamState.UNOPENED and stream.is_waiting and board.ready:
+        stream.open(board.facts(stream.plan, proven_step(board, stream)))
+    stream.flush()

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import Sequence
 
 from bela_module.connection.board_client import BoardClient
 from bela_module.errors import BoardError
 from bela_module.session.delivery.delivery import Delivery
-from bela_module.session.delivery.ending import end_on_board
+from bela_module.session.delivery.ending import end_on_board, end_streams
 from bela_module.session.runtime import Runtime
 from bela_module.session.states import SessionState
 from bela_module.validation import named
@@ -36,6 +37,27 @@ async def end(
             "%s: the board ends it with its next value, and keeps up to one block till then",
             named(still_watched),
         )
+
+
+async def end_some(runtime: Runtime, client: BoardClient, names: Sequence[str]) -> str:
+    """Stop the streams of some variables; what streams beside them goes on.
+
+    Streams that have other variables, too, go on as well.
+    """
+    ended: list[str] = []
+    for delivery in runtime.running:
+        streams = [
+            stream
+            for stream in delivery.streams
+            if all(variable.name in names for variable in stream.plan.variables)
+        ]
+        if len(streams) == len(delivery.streams):
+            await end(runtime, client, delivery)
+        elif streams:
+            await end_streams(delivery, client, streams)
+        ended += [stream.plan.name for stream in streams]
+    runtime.status_changed()
+    return f"stopped {named(ended)}" if ended else "nothing was running"
 
 
 async def end_all(runtime: Runtime, client: BoardClient) -> str:

@@ -19,6 +19,7 @@ import pytest
 from bela_module import Streamer
 from bela_module.errors import RequestError
 from bela_module.recording import file_recorder as recorder
+from bela_module.recording.file_writers import SUFFIXES
 from bela_module.recording.recording_files import load_buffers
 from bela_module.requests import MonitorRequest, StartRequest
 from bela_module.session.jobs import saving
@@ -38,7 +39,7 @@ def board() -> Iterator[SimulatedBoard]:
 
 @pytest.fixture
 def streamer(board: SimulatedBoard) -> Iterator[Streamer]:
-    with Streamer("127.0.0.1", board.port) as streamer:
+    with Streamer("127.0.0.1", board.port, arrays=True) as streamer:
         yield streamer
 
 
@@ -160,20 +161,20 @@ def test_a_recording_that_is_removed_is_a_shortfall(tmp_path: Path, wait_until: 
     np.testing.assert_array_equal(saved["tick"], one.sink["bela_ramp"].ticks)
 
 
-@pytest.mark.parametrize("saving_format", ["text", "compact"])
+@pytest.mark.parametrize("saving_format", ["text", "compact", "csv"])
 def test_what_is_saved_is_what_streamed(
     streamer: Streamer, tmp_path: Path, saving_format: Any
 ) -> None:
     for _run in range(2):
         queue = streamer.stream_n_values(
             ["ramp_d", "ramp_j"],
-            3000,
+            n_values=3000,
             saving_enabled=True,
             saving_filename="run.txt",
             saving_dir=tmp_path / "new",
             saving_format=saving_format,
         )
-    suffix = ".txt" if saving_format == "text" else ".npy"
+    suffix = SUFFIXES[saving_format]
     assert len(list((tmp_path / "new").iterdir())) == 4
     assert streamer.saved_files["ramp_j"] == tmp_path / "new" / f"ramp_j_run__1{suffix}"
     for name, path in streamer.saved_files.items():
