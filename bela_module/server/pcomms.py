@@ -1,7 +1,7 @@
 """The table of PCOMMs: name, request model, session method, whether it is a query, help.
 
 ``GET_PCOMMS``, the validation of payloads, the dispatch to the session, ``--help`` and the test of
-the README's table all read it. A further PCOMM is a row here, a request model in
+the table of `docs/pcomms.md` all read it. A further PCOMM is a row here, a request model in
 :mod:`bela_module.requests` and a method of the session.
 """
 

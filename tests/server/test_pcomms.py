@@ -1,4 +1,4 @@
-"""The table of PCOMMs: rows agree with the session, the platform and the README."""
+"""The table of PCOMMs: rows agree with the session, the platform and the documentation."""
 
 from __future__ import annotations
 
@@ -51,10 +51,10 @@ def test_the_platforms_own_pcomms_come_last() -> None:
     assert names[-len(BUILT_IN_PCOMMS) :] == BUILT_IN_PCOMMS
 
 
-def readme_rows() -> dict[str, str]:
-    """Give the rows of the README's table of PCOMMs by their names, those of one name together."""
-    text = (ROOT / "README.md").read_text(encoding="utf-8")
-    table = text.partition("### PCOMMs\n")[2].strip().partition("\n\n")[0]
+def documented_rows() -> dict[str, str]:
+    """Give the rows of the documented table by their names, those of one name together."""
+    text = (ROOT / "docs" / "pcomms.md").read_text(encoding="utf-8")
+    table = text.partition("## The PCOMMs\n")[2].strip().partition("\n\n")[0]
     rows: dict[str, str] = {}
     row_name = ""
     for line in table.splitlines()[2:]:
@@ -64,13 +64,13 @@ def readme_rows() -> dict[str, str]:
     return rows
 
 
-def test_the_readme_has_a_row_for_each() -> None:
-    assert set(readme_rows()) == set(PCOMMS_BY_NAME)
+def test_the_documentation_has_a_row_for_each() -> None:
+    assert set(documented_rows()) == set(PCOMMS_BY_NAME)
 
 
 @pytest.mark.parametrize("pcomm", PCOMMS, ids=name)
-def test_the_readme_and_the_help_name_each_key_of_the_payload(pcomm: Pcomm) -> None:
-    row = readme_rows()[pcomm.name]
+def test_the_documentation_and_the_help_name_each_key_of_the_payload(pcomm: Pcomm) -> None:
+    row = documented_rows()[pcomm.name]
     fields = pcomm.request.model_fields if pcomm.request is not None else {}
     assert set(re.findall(r'"(\w+)":', row)) - {"gain"} <= set(fields)
     help_text = pcomm_help()

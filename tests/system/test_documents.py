@@ -40,6 +40,11 @@ def test_the_design_names_every_package() -> None:
     assert [folder for folder in named if f"`{folder}/`" not in text] == []
 
 
+def test_the_readme_is_short() -> None:
+    lines = (ROOT / "README.md").read_text(encoding="utf-8").splitlines()
+    assert len(lines) <= 250, "what does not fit belongs into docs/"
+
+
 def test_the_ci_runs_the_command_of_the_readme() -> None:
     readme = (ROOT / "README.md").read_text(encoding="utf-8")
     workflow = (ROOT / ".github" / "workflows" / "ci.yml").read_text(encoding="utf-8")
