@@ -69,6 +69,7 @@ class LslOutlets:
         self._streams: dict[str, _OpenStream] = {}
         self._events: OutletChannel | None = None
         self._budget = MemoryBudget(_HELD_BYTES, _WAITING_BYTES)
+        self._stamps_in_order_s: Stamps | None = None
         self._worker = OutletWorker(self._channels)
         self._identities = IdentityWatch(self._own_uids)
 
@@ -181,6 +182,9 @@ class LslOutlets:
         if stream.channel.error is not None:
             raise stream.channel.error
         _check(plan, values, stamps_s, stream.last_stamp_s)
+        if stamps_s is not self._stamps_in_order_s:  # streams that are assigned together share them
+            _check_order(plan, stamps_s)
+            self._stamps_in_order_s = None if stamps_s.flags.writeable else stamps_s
         self._submit(stream.channel, HeldSamples(values, stamps_s), plan.name)
         stream.last_stamp_s = float(stamps_s[-1])
 
@@ -239,11 +243,15 @@ def _check(plan: StreamPlan, values: Array, stamps_s: Stamps, last_stamp_s: floa
             f"{plan.name}: values of {values.dtype} and stamps of {stamps_s.dtype}; "
             f"{plan.sample_format.dtype} and float64 were expected"
         )
-    # In one look at the array: of stamps in order, with NaN in no order, the ends tell of the rest.
-    in_order = stamps_s.size == 1 or bool((stamps_s[1:] >= stamps_s[:-1]).all())
-    if not (in_order and math.isfinite(stamps_s[0]) and math.isfinite(stamps_s[-1])):
-        if not np.isfinite(stamps_s).all():
-            raise StreamError(f"{plan.name}: a stamp is not finite")
-        raise StreamError(f"{plan.name}: stamps run backwards after {last_stamp_s:.6f} s")
     if stamps_s[0] < last_stamp_s:
         raise StreamError(f"{plan.name}: stamps run backwards after {last_stamp_s:.6f} s")
+
+
+def _check_order(plan: StreamPlan, stamps_s: Stamps) -> None:
+    # In one look at the array: of stamps in order, with NaN in no order, the ends tell of the rest.
+    in_order = stamps_s.size == 1 or bool((stamps_s[1:] >= stamps_s[:-1]).all())
+    if in_order and math.isfinite(stamps_s[0]) and math.isfinite(stamps_s[-1]):
+        return
+    if not np.isfinite(stamps_s).all():
+        raise StreamError(f"{plan.name}: a stamp is not finite")
+    raise StreamError(f"{plan.name}: stamps run backwards from one sample to the next")

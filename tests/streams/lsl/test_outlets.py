@@ -138,6 +138,23 @@ def test_stamps_never_run_backwards_from_chunk_to_chunk(unique: str) -> None:
         push(outlets, plan, np.zeros((1, 1)), np.array([6.0]))
 
 
+def test_stamps_that_several_streams_share_are_checked_against_each_ones_own() -> None:
+    prefix = f"unheard_{uuid.uuid4().hex}_"
+    one, other = plan_of(f"{prefix}a", ValueType.DOUBLE), plan_of(f"{prefix}b", ValueType.DOUBLE)
+    shared_s, writable_s = np.array([5.0, 6.0]), np.array([7.0, 8.0])
+    shared_s.flags.writeable = False
+    with opened(one) as outlets:
+        outlets.open(other, FACTS)
+        push(outlets, other, np.zeros((1, 1)), np.array([5.5]))
+        push(outlets, one, np.zeros((2, 1)), shared_s)
+        with pytest.raises(StreamError, match=r"backwards after 5\.5"):
+            push(outlets, other, np.zeros((2, 1)), shared_s)
+        push(outlets, one, np.zeros((2, 1)), writable_s)
+        writable_s[:] = 9.0, 8.5
+        with pytest.raises(StreamError, match="from one sample to the next"):
+            push(outlets, other, np.zeros((2, 1)), writable_s)
+
+
 def test_a_stream_that_is_not_open_takes_nothing(unique: str) -> None:
     plan = plan_of(unique, ValueType.DOUBLE)
     outlets = LslOutlets()
