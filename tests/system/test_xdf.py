@@ -74,7 +74,7 @@ def pulled(inlet: pylsl.StreamInlet, until_s: float) -> Iterator[tuple[float, fl
 def is_known(session: Session) -> bool:
     """Tell whether stamps that begin now are right enough."""
     uncertainty_s = session.status()["clock"]["uncertainty_s"]
-    return uncertainty_s is not None and bool(uncertainty_s < 0.5 * TOLERANCE_S)
+    return uncertainty_s is not None and bool(uncertainty_s < TOLERANCE_S)
 
 
 @pytest.fixture(scope="module")
