@@ -46,6 +46,7 @@ class Receiver(LiveBoard):
     """A board of which values are received, in one run after another."""
 
     _queue_length: int = 1000
+    _calls_with_partial: bool = True
 
     def _prepare_runs(self) -> None:
         self._run = StreamingRun((), self._queue_length)
@@ -169,7 +170,10 @@ class Receiver(LiveBoard):
         """Start a run; the buffers of the one before are dropped."""
         queue_length = None if n_values is not None else self._queue_length
         kind = RunKind.N_VALUES if n_values is not None else kind
-        run = StreamingRun(variables, queue_length, n_values, outputs, kind)
+        partial = self._calls_with_partial
+        run = StreamingRun(
+            variables, queue_length, n_values, outputs, kind, calls_with_partial=partial
+        )
         try:
             with self._lock:
                 if not self._run.ended:
@@ -197,6 +201,7 @@ class Receiver(LiveBoard):
         try:
             # Also when it has ended here, but the board was never told or did not confirm it.
             if self._is_open and not run.stopped:
+                run.expect_end()
                 self._result(self._open_session().stop(), "unwatch")
                 run.stopped = True
         finally:
@@ -229,6 +234,7 @@ class Receiver(LiveBoard):
         if names and running - set(names):
             ending = [name for name in names if name in running]
             if ending:
+                run.expect_end(ending)
                 self._result(self._open_session().stop_variables(ending), "unwatch")
                 run.end_variables(ending)
             return

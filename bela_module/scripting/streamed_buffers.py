@@ -62,7 +62,7 @@ class StreamedBuffers(Receiver):
             When the channels have other names.
         """
         super().__init__(ip, port, data_add, control_add)
-        self.arrays = arrays
+        self.arrays = self._calls_with_partial = arrays
         self._lists = ConvertedQueues[ListBuffer]()
 
     # ---- what has come ---------------------------------------------------------------------

@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import ExitStack
 from enum import StrEnum
 from typing import Final, Protocol
@@ -161,6 +161,8 @@ class StreamingRun:
         Where the buffers go besides.
     kind : RunKind
         What ends it.
+    calls_with_partial : bool
+        Whether callbacks are given the last block at a stop though the board had not filled it.
 
     Attributes
     ----------
@@ -177,8 +179,13 @@ class StreamingRun:
         n_values: int | None = None,
         outputs: Sequence[Output] = (),
         kind: RunKind = RunKind.FOREVER,
+        *,
+        calls_with_partial: bool = True,
     ) -> None:
         self.kind = kind
+        self._calls_with_partial = calls_with_partial
+        self._stopping: frozenset[str] = frozenset()
+        self._last_sizes: dict[str, int] = {}
         self.variables = tuple(variables)
         self.n_values = n_values
         self.counts = {variable.name: 0 for variable in variables}
@@ -208,8 +215,18 @@ class StreamingRun:
             self._queues[name].append(buffer)
             self.counts[name] += ticks.size
             self._changed.notify_all()
+        is_partial = self._is_partial(variable, ticks.size)
         for output in self._outputs:
-            output.take(name, buffer)
+            if not (is_partial and isinstance(output, _Callback)):
+                output.take(name, buffer)
+
+    def _is_partial(self, variable: Variable, n_values: int) -> bool:
+        """Tell whether values are the rest of a block that a stop has ended."""
+        name, size = variable.name, variable.layout.value_count
+        last_size, self._last_sizes[name] = self._last_sizes.get(name), n_values
+        if self._calls_with_partial or name not in self._stopping:
+            return False
+        return n_values < size == last_size
 
     def lose(self, variable: Variable, gap: Gap) -> None:
         """Learn that values of a variable are missing."""
@@ -278,6 +295,10 @@ class StreamingRun:
         """Give the newest buffer of each variable that has any."""
         with self._changed:
             return {name: buffers[-1] for name, buffers in self._queues.items() if buffers}
+
+    def expect_end(self, names: Iterable[str] | None = None) -> None:
+        """Learn that some variables, or all, are about to be stopped."""
+        self._stopping |= frozenset(self.counts if names is None else names)
 
     @property
     def going_on(self) -> set[str]:

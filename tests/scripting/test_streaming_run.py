@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import math
 import threading
+from typing import Any
 
 import numpy as np
 import pytest
 
 from bela_module.protocol.variables import ValueType, Variable
 from bela_module.recording.buffers import BufferData
-from bela_module.scripting.streaming_run import RunSink, StreamingRun
+from bela_module.scripting.callback_dispatcher import Dispatcher
+from bela_module.scripting.streaming_run import BufferCallback, RunSink, StreamingRun
 from bela_module.streams.sample_formats import SampleFormat
 from bela_module.streams.sink import Origin, StreamFacts
 from bela_module.streams.stream_plans import StreamMode, StreamPlan
@@ -87,6 +89,27 @@ def test_no_more_is_taken_than_whole_buffers_up_to_the_number_asked_for() -> Non
         "none lost\n"
         "count: 6 values, none lost"
     )
+
+
+@pytest.mark.parametrize("calls_with_partial", [False, True])
+def test_of_a_stopped_run_callbacks_may_be_given_whole_blocks_only(
+    calls_with_partial: bool,
+) -> None:
+    calls: list[Any] = []
+    dispatcher = Dispatcher(calls.append, (), calls.append, 10)
+    notes = Notes()
+    outputs = [BufferCallback(dispatcher), notes]
+    run = StreamingRun([POT], None, outputs=outputs, calls_with_partial=calls_with_partial)
+    give(run, POT, 0, 1024)
+    give(run, POT, 1024, 5)  # a loss has cut it
+    give(run, POT, 2000, 1024)
+    run.expect_end()
+    give(run, POT, 3024, 7)
+    run.close()
+    sizes = [call["buffer"]["data"].size for call in calls]
+    assert sizes == [1024, 5, 1024] + [7] * calls_with_partial
+    assert [told[0] for told in notes.told] == ["take"] * 4 + ["close"]
+    assert run.counts == {"pot": 2060}
 
 
 def test_a_loss_is_counted_and_told_with_the_next_buffer() -> None:

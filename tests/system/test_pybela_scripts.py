@@ -164,10 +164,12 @@ def test_callbacks_miss_no_buffer(
     streamer: Streamer, by_block: bool, wait_until: WaitUntil
 ) -> None:
     seen: dict[str, list[int]] = {"myvar": [], "myvar5": []}
+    sizes: set[int] = set()
 
     def on_buffer(buffer: Any) -> None:
         seen[buffer["name"]].append(buffer["buffer"]["ref_timestamp"])
         assert type(buffer["buffer"]["data"]) is list
+        sizes.add(len(buffer["buffer"]["data"]))
 
     def on_block(block: Any) -> None:
         assert [buffer["name"] for buffer in block] == list(seen)
@@ -181,6 +183,7 @@ def test_callbacks_miss_no_buffer(
     assert streamer.last_error is None
     for ticks in seen.values():
         assert set(np.diff(ticks)) == {512}
+    assert sizes == {512}  # so that they can be sent back as buffers of this size
 
 
 def test_some_variables_are_stopped_before_the_others(
