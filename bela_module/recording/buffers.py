@@ -124,7 +124,7 @@ def insert_late(buffers: list[BufferData], late: BufferData) -> None:
     while start and buffers[start - 1]["lsl_timestamps"][-1] > first_s:
         start -= 1
     parts = [*buffers[start:stop], late]
-    whole = _join(parts)
+    whole = join_buffers(parts)
     order = np.argsort(whole["lsl_timestamps"], kind="stable")
     buffers[start:stop] = [
         make_buffer(
@@ -173,7 +173,7 @@ class _Lane:
                 part = _slice(part, 0, at)
             taken.append(part)
         lost, self.lost = self.lost, 0
-        whole = _join(taken) if taken else empty
+        whole = join_buffers(taken) if taken else empty
         self.n_values -= whole["data"].size
         whole["lost"] = lost
         return whole
@@ -188,7 +188,8 @@ def _slice(part: BufferData, start: int, stop: int | None) -> BufferData:
     return make_buffer(ticks, part["data"][start:stop], part["lsl_timestamps"][start:stop])
 
 
-def _join(parts: Sequence[BufferData]) -> BufferData:
+def join_buffers(parts: Sequence[BufferData]) -> BufferData:
+    """Make one buffer of some, in their order; what was lost before them is not carried over."""
     if len(parts) == 1:
         return parts[0].copy()
     return make_buffer(

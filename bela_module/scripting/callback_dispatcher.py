@@ -12,9 +12,11 @@ import logging
 import threading
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
+from bela_module.protocol.variables import Variable
+from bela_module.recording.buffers import BlockAligner, BufferData, StreamBuffer
 from bela_module.scripting.time_limits import (
     CALLBACK_CATCH_UP_S,
     CALLBACK_S,
@@ -174,3 +176,60 @@ class Dispatcher:
     def _report(self, text: str) -> None:
         logger.error("%s", text)
         self._on_error(text)
+
+
+class CallbackOutput:
+    """A user's function that is called by a dispatcher."""
+
+    def __init__(self, dispatcher: Dispatcher) -> None:
+        self._dispatcher = dispatcher
+
+    def close(self, *, hurried: bool = False) -> None:
+        """Wait for the function to have had everything, unless hurried."""
+        self._dispatcher.close(0.0 if hurried else CALLBACK_S)
+
+    def describe_missing(self, name: str) -> str:
+        """Say nothing: calls that were left out have been reported."""
+        return ""
+
+
+class BufferCallback(CallbackOutput):
+    """Hands each buffer to a user's function."""
+
+    def take(self, name: str, buffer: BufferData) -> None:
+        """Take a variable's next buffer."""
+        self._dispatcher.put(StreamBuffer(name=name, buffer=buffer))
+
+    take_late = take
+
+    def lose(self, name: str, last_tick: int) -> None:
+        """Do nothing: the next buffer tells how many were lost."""
+
+
+class BlockCallback(CallbackOutput):
+    """Hands blocks of buffers that are aligned by tick to a user's function."""
+
+    def __init__(self, dispatcher: Dispatcher, variables: Sequence[Variable]) -> None:
+        super().__init__(dispatcher)
+        self._aligner = BlockAligner(variables)
+
+    def take(self, name: str, buffer: BufferData) -> None:
+        """Take a variable's next buffer."""
+        self._put(self._aligner.add(name, buffer))
+
+    def take_late(self, name: str, buffer: BufferData) -> None:
+        """Take values that became known after later ones."""
+        self._aligner.add_late(name, buffer)
+
+    def lose(self, name: str, last_tick: int) -> None:
+        """Learn that of a variable nothing more comes up to a tick."""
+        self._put(self._aligner.lose(name, last_tick))
+
+    def close(self, *, hurried: bool = False) -> None:
+        """Hand on what still waits, and wait for the function to have had it, unless hurried."""
+        self._put(self._aligner.finish())
+        super().close(hurried=hurried)
+
+    def _put(self, blocks: Sequence[list[StreamBuffer]]) -> None:
+        for block in blocks:
+            self._dispatcher.put(block)

@@ -13,7 +13,7 @@ from typing import Any, Final, Generic, NotRequired, TypedDict, TypeVar
 import numpy as np
 
 from bela_module.protocol.variables import BlockLayout, ValueType, Variable
-from bela_module.recording.buffers import BufferData, StreamBuffer
+from bela_module.recording.buffers import BufferData, StreamBuffer, join_buffers
 from bela_module.streams.sink import Stamps
 
 Item = TypeVar("Item")
@@ -124,6 +124,48 @@ def join_values(buffers: Sequence[BufferData]) -> list[Any]:
         return []
     values: list[Any] = np.concatenate([buffer["data"] for buffer in buffers]).tolist()
     return values
+
+
+class BlockJoiner:
+    """Joins what comes of one block of a dense variable in parts, as zeros at its end do.
+
+    Zeros come with the next block only, since until then they may be padding. Values that come
+    one by one are never kept waiting.
+    """
+
+    def __init__(self) -> None:
+        self._held: dict[str, BufferData] = {}
+        self._in_parts: set[str] = set()
+
+    def add(self, variable: Variable, buffer: BufferData) -> list[BufferData]:
+        """Take a variable's next buffer; return those that are complete, or will not be."""
+        name, size = variable.name, variable.layout.value_count
+        given: list[BufferData] = []
+        if (held := self._held.pop(name, None)) is not None:
+            if held["data"].size + buffer["data"].size <= size and _follows(held, buffer):
+                lost = held["lost"]
+                buffer = join_buffers([held, buffer])
+                buffer["lost"] = lost
+            else:
+                given.append(held)
+                self._in_parts.add(name)
+        if buffer["data"].size >= size:
+            self._in_parts.discard(name)
+        if variable.sparse or name in self._in_parts or not 1 < buffer["data"].size < size:
+            return [*given, buffer]
+        self._held[name] = buffer
+        return given
+
+    def take_held(self, name: str) -> BufferData | None:
+        """Return what waits of a variable, which nothing more will complete."""
+        return self._held.pop(name, None)
+
+
+def _follows(before: BufferData, after: BufferData) -> bool:
+    """Tell whether a buffer begins one step after another, with nothing lost between."""
+    step = before["rel_timestamps"][-1] - before["rel_timestamps"][-2]
+    last_tick = before["ref_timestamp"] + before["rel_timestamps"][-1]
+    return after["lost"] == 0 and bool(after["ref_timestamp"] == last_tick + step)
 
 
 class ConvertedQueues(Generic[Item]):

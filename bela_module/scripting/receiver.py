@@ -46,7 +46,7 @@ class Receiver(LiveBoard):
     """A board of which values are received, in one run after another."""
 
     _queue_length: int = 1000
-    _calls_with_partial: bool = True
+    _in_blocks: bool = False
 
     def _prepare_runs(self) -> None:
         self._run = StreamingRun((), self._queue_length)
@@ -170,9 +170,8 @@ class Receiver(LiveBoard):
         """Start a run; the buffers of the one before are dropped."""
         queue_length = None if n_values is not None else self._queue_length
         kind = RunKind.N_VALUES if n_values is not None else kind
-        partial = self._calls_with_partial
         run = StreamingRun(
-            variables, queue_length, n_values, outputs, kind, calls_with_partial=partial
+            variables, queue_length, n_values, outputs, kind, in_blocks=self._in_blocks
         )
         try:
             with self._lock:

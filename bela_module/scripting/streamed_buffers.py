@@ -62,7 +62,8 @@ class StreamedBuffers(Receiver):
             When the channels have other names.
         """
         super().__init__(ip, port, data_add, control_add)
-        self.arrays = self._calls_with_partial = arrays
+        self.arrays = arrays
+        self._in_blocks = not arrays
         self._lists = ConvertedQueues[ListBuffer]()
 
     # ---- what has come ---------------------------------------------------------------------

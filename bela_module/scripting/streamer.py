@@ -20,18 +20,12 @@ from bela_module.protocol.variables import Variable
 from bela_module.recording.file_writers import FileFormat
 from bela_module.requests import Request, ScheduleRequest, StartRequest
 from bela_module.scripting.arguments import StreamingOptions, check_arguments, make_options
-from bela_module.scripting.callback_dispatcher import Dispatcher
+from bela_module.scripting.callback_dispatcher import BlockCallback, BufferCallback, Dispatcher
 from bela_module.scripting.list_buffers import with_lists, with_lists_of_block
 from bela_module.scripting.progress import ProgressDisplay
 from bela_module.scripting.receiver import Amount
 from bela_module.scripting.streamed_buffers import Buffers, StreamedBuffers
-from bela_module.scripting.streaming_run import (
-    BlockCallback,
-    BufferCallback,
-    Output,
-    RunKind,
-    StreamingRun,
-)
+from bela_module.scripting.streaming_run import Output, RunKind, StreamingRun
 from bela_module.scripting.time_limits import SCHEDULE_MARGIN_S
 from bela_module.streams.lsl_clock import local_clock
 from bela_module.validation import Wait, as_list, shown

@@ -14,16 +14,14 @@ import numpy as np
 
 from bela_module.protocol.variables import Array, Ticks, Variable
 from bela_module.recording.buffers import (
-    BlockAligner,
     BufferData,
-    StreamBuffer,
     insert_late,
     make_buffer,
     native_values,
 )
 from bela_module.recording.file_recorder import FileRecorder
-from bela_module.scripting.callback_dispatcher import Dispatcher
-from bela_module.scripting.time_limits import CALLBACK_S
+from bela_module.scripting.callback_dispatcher import CallbackOutput
+from bela_module.scripting.list_buffers import BlockJoiner
 from bela_module.streams.sink import Origin, Stamps, StreamFacts
 from bela_module.streams.stream_plans import StreamPlan
 from bela_module.tracking.runs import Gap, GapReason
@@ -60,63 +58,6 @@ class Output(Protocol):
 
     def describe_missing(self, name: str) -> str:
         """Say what it lacks of a variable, as the end of a sentence; nothing: it has all."""
-
-
-class _Callback:
-    """A user's function that is called by a dispatcher."""
-
-    def __init__(self, dispatcher: Dispatcher) -> None:
-        self._dispatcher = dispatcher
-
-    def close(self, *, hurried: bool = False) -> None:
-        """Wait for the function to have had everything, unless hurried."""
-        self._dispatcher.close(0.0 if hurried else CALLBACK_S)
-
-    def describe_missing(self, name: str) -> str:
-        """Say nothing: calls that were left out have been reported."""
-        return ""
-
-
-class BufferCallback(_Callback):
-    """Hands each buffer to a user's function."""
-
-    def take(self, name: str, buffer: BufferData) -> None:
-        """Take a variable's next buffer."""
-        self._dispatcher.put(StreamBuffer(name=name, buffer=buffer))
-
-    take_late = take
-
-    def lose(self, name: str, last_tick: int) -> None:
-        """Do nothing: the next buffer tells how many were lost."""
-
-
-class BlockCallback(_Callback):
-    """Hands blocks of buffers that are aligned by tick to a user's function."""
-
-    def __init__(self, dispatcher: Dispatcher, variables: Sequence[Variable]) -> None:
-        super().__init__(dispatcher)
-        self._aligner = BlockAligner(variables)
-
-    def take(self, name: str, buffer: BufferData) -> None:
-        """Take a variable's next buffer."""
-        self._put(self._aligner.add(name, buffer))
-
-    def take_late(self, name: str, buffer: BufferData) -> None:
-        """Take values that became known after later ones."""
-        self._aligner.add_late(name, buffer)
-
-    def lose(self, name: str, last_tick: int) -> None:
-        """Learn that of a variable nothing more comes up to a tick."""
-        self._put(self._aligner.lose(name, last_tick))
-
-    def close(self, *, hurried: bool = False) -> None:
-        """Hand on what still waits, and wait for the function to have had it, unless hurried."""
-        self._put(self._aligner.finish())
-        super().close(hurried=hurried)
-
-    def _put(self, blocks: Sequence[list[StreamBuffer]]) -> None:
-        for block in blocks:
-            self._dispatcher.put(block)
 
 
 class FileOutput:
@@ -161,8 +102,9 @@ class StreamingRun:
         Where the buffers go besides.
     kind : RunKind
         What ends it.
-    calls_with_partial : bool
-        Whether callbacks are given the last block at a stop though the board had not filled it.
+    in_blocks : bool
+        Whether what comes of one block in parts is joined, and callbacks are not given the last
+        block at a stop if the board had not filled it.
 
     Attributes
     ----------
@@ -180,10 +122,10 @@ class StreamingRun:
         outputs: Sequence[Output] = (),
         kind: RunKind = RunKind.FOREVER,
         *,
-        calls_with_partial: bool = True,
+        in_blocks: bool = False,
     ) -> None:
         self.kind = kind
-        self._calls_with_partial = calls_with_partial
+        self._joiner = BlockJoiner() if in_blocks else None
         self._stopping: frozenset[str] = frozenset()
         self._last_sizes: dict[str, int] = {}
         self.variables = tuple(variables)
@@ -211,26 +153,45 @@ class StreamingRun:
             return
         lost, self._pending_lost[name] = self._pending_lost[name], 0
         buffer = make_buffer(ticks, native_values(variable, column), stamps_s, lost)
+        if self._joiner is None:
+            self._keep(variable, buffer)
+        else:
+            for joined in self._joiner.add(variable, buffer):
+                self._keep(variable, joined)
+
+    def _keep(self, variable: Variable, buffer: BufferData) -> None:
+        name, n_values = variable.name, buffer["data"].size
         with self._changed:
             self._queues[name].append(buffer)
-            self.counts[name] += ticks.size
+            self.counts[name] += n_values
             self._changed.notify_all()
-        is_partial = self._is_partial(variable, ticks.size)
+        is_partial = self._is_partial(variable, n_values)
         for output in self._outputs:
-            if not (is_partial and isinstance(output, _Callback)):
+            if not (is_partial and isinstance(output, CallbackOutput)):
                 output.take(name, buffer)
 
     def _is_partial(self, variable: Variable, n_values: int) -> bool:
         """Tell whether values are the rest of a block that a stop has ended."""
         name, size = variable.name, variable.layout.value_count
         last_size, self._last_sizes[name] = self._last_sizes.get(name), n_values
-        if self._calls_with_partial or name not in self._stopping:
+        if self._joiner is None or name not in self._stopping:
             return False
         return n_values < size == last_size
+
+    def _keep_held(self, variable: Variable) -> None:
+        """Keep what waits for more of its block, which does not come."""
+        if self._joiner is not None and (held := self._joiner.take_held(variable.name)):
+            self._keep(variable, held)
+
+    def keep_all_held(self) -> None:
+        """Keep what waits for more of its block: nothing more comes."""
+        for variable in self.variables:
+            self._keep_held(variable)
 
     def lose(self, variable: Variable, gap: Gap) -> None:
         """Learn that values of a variable are missing."""
         name = variable.name
+        self._keep_held(variable)
         # Zeros after the end of a stream are padding, as far as anybody can tell.
         padding = gap.reason is GapReason.UNKNOWN_END
         if padding or not self._takes(name):
@@ -245,6 +206,7 @@ class StreamingRun:
         name = variable.name
         if not self._takes(name):
             return
+        self._keep_held(variable)
         self.lost[name] -= ticks.size
         self._pending_lost[name] -= ticks.size
         buffer = make_buffer(ticks, native_values(variable, column), stamps_s)
@@ -261,6 +223,7 @@ class StreamingRun:
         """Learn of an event."""
         if text in _END_MARKS:
             self.stopped = True
+            self.keep_all_held()
             with self._changed:
                 self.ended = True
                 self._changed.notify_all()
@@ -433,4 +396,5 @@ class RunSink:
     def close(self) -> None:
         """Finish the present run without waiting for callbacks."""
         if self.run is not None:
+            self.run.keep_all_held()
             self.run.close(hurried=True)

@@ -10,6 +10,7 @@ import pytest
 from bela_module.protocol.variables import ValueType, Variable
 from bela_module.recording.buffers import BufferData, StreamBuffer, make_buffer
 from bela_module.scripting.list_buffers import (
+    BlockJoiner,
     ConvertedQueues,
     as_lists,
     join_values,
@@ -79,6 +80,38 @@ def test_ticks_and_values_in_one_list() -> None:
     assert ticks_of(numbered(2**40, 2)) == [2**40, 2**40 + 1]
     assert join_values([numbered(1, 2), numbered(7, 1)]) == [1.0, 2.0, 7.0]
     assert join_values([]) == []
+
+
+def test_parts_of_a_block_are_joined() -> None:
+    joiner = BlockJoiner()
+    assert joiner.add(DENSE, numbered(0, 500)) == []
+    after = numbered(500, 5)
+    after["lost"] = 0
+    assert joiner.add(DENSE, after) == []
+    rest = numbered(505, 7)
+    rest["lost"] = 0
+    (whole,) = joiner.add(DENSE, rest)
+    assert (whole["data"].size, whole["lost"]) == (512, 2)
+    assert ticks_of(whole) == list(range(512))
+    assert joiner.take_held("dense") is None
+
+
+def test_what_cannot_be_joined_is_given_as_it_is() -> None:
+    joiner = BlockJoiner()
+    first, other = numbered(0, 500), numbered(600, 3)  # values are lost between
+    assert joiner.add(DENSE, first) == []
+    assert joiner.add(DENSE, other) == [first, other]
+    assert joiner.add(DENSE, numbered(603, 2))  # in parts: nothing waits until a block is whole
+    assert joiner.add(DENSE, numbered(1024, 512))
+    held = numbered(1536, 9)
+    assert joiner.add(DENSE, held) == []
+    assert joiner.take_held("dense") is held
+
+
+def test_single_values_and_sparse_ones_do_not_wait() -> None:
+    joiner = BlockJoiner()
+    assert joiner.add(DENSE, numbered(0, 1))
+    assert joiner.add(SPARSE, numbered(0, 5, np.uint32))
 
 
 def test_each_buffer_is_converted_once_and_forgotten_when_it_has_left() -> None:

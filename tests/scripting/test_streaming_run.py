@@ -11,8 +11,8 @@ import pytest
 
 from bela_module.protocol.variables import ValueType, Variable
 from bela_module.recording.buffers import BufferData
-from bela_module.scripting.callback_dispatcher import Dispatcher
-from bela_module.scripting.streaming_run import BufferCallback, RunSink, StreamingRun
+from bela_module.scripting.callback_dispatcher import BufferCallback, Dispatcher
+from bela_module.scripting.streaming_run import RunSink, StreamingRun
 from bela_module.streams.sample_formats import SampleFormat
 from bela_module.streams.sink import Origin, StreamFacts
 from bela_module.streams.stream_plans import StreamMode, StreamPlan
@@ -91,25 +91,41 @@ def test_no_more_is_taken_than_whole_buffers_up_to_the_number_asked_for() -> Non
     )
 
 
-@pytest.mark.parametrize("calls_with_partial", [False, True])
-def test_of_a_stopped_run_callbacks_may_be_given_whole_blocks_only(
-    calls_with_partial: bool,
-) -> None:
+@pytest.mark.parametrize("in_blocks", [False, True])
+def test_of_a_stopped_run_callbacks_may_be_given_whole_blocks_only(in_blocks: bool) -> None:
     calls: list[Any] = []
     dispatcher = Dispatcher(calls.append, (), calls.append, 10)
     notes = Notes()
     outputs = [BufferCallback(dispatcher), notes]
-    run = StreamingRun([POT], None, outputs=outputs, calls_with_partial=calls_with_partial)
+    run = StreamingRun([POT], None, outputs=outputs, in_blocks=in_blocks)
     give(run, POT, 0, 1024)
     give(run, POT, 1024, 5)  # a loss has cut it
     give(run, POT, 2000, 1024)
     run.expect_end()
     give(run, POT, 3024, 7)
+    run.mark("stopped")
     run.close()
     sizes = [call["buffer"]["data"].size for call in calls]
-    assert sizes == [1024, 5, 1024] + [7] * calls_with_partial
+    assert sizes == [1024, 5, 1024] + [7] * (not in_blocks)
     assert [told[0] for told in notes.told] == ["take"] * 4 + ["close"]
     assert run.counts == {"pot": 2060}
+
+
+def test_what_comes_of_a_block_in_parts_is_one_buffer() -> None:
+    notes = Notes()
+    run = StreamingRun([POT], None, outputs=[notes], in_blocks=True)
+    give(run, POT, 0, 1000)
+    assert run.counts == {"pot": 0}
+    give(run, POT, 1000, 24)  # the zeros at its end
+    give(run, POT, 1024, 1024)
+    give(run, POT, 2048, 100)
+    run.lose(POT, Gap(2148, 2157, 10, GapReason.LOST))
+    give(run, POT, 2158, 500)
+    run.mark("stopped")
+    queue = run.queues()["pot"]
+    assert [buffer["data"].size for buffer in queue] == [1024, 1024, 100, 500]
+    assert [buffer["lost"] for buffer in queue] == [0, 0, 0, 10]
+    assert run.counts == {"pot": 2648}
 
 
 def test_a_loss_is_counted_and_told_with_the_next_buffer() -> None:

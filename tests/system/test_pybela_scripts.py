@@ -12,8 +12,10 @@ import numpy as np
 import pytest
 
 from bela_module import Controller, Monitor, Streamer, Watcher
+from bela_module.protocol.variables import ValueType
 from bela_module.requests import SendRequest, StartRequest
 from bela_module.simulator.simulated_board import SimulatedBoard
+from bela_module.simulator.sketches.sketch import Sketch, SketchVariable
 from tests.support.session_helpers import answer, session_at
 from tests.support.signal_cases import AHEAD_TICKS
 
@@ -202,6 +204,26 @@ def test_some_variables_are_stopped_before_the_others(
 def test_a_variable_that_is_not_there_is_a_value_error(streamer: Streamer) -> None:
     with pytest.raises(ValueError, match="'myvar9'"):
         streamer.start_streaming(["myvar9"])
+
+
+def test_blocks_that_end_in_zeros_are_whole_buffers(wait_until: WaitUntil) -> None:
+    pulses = SketchVariable("pulses", ValueType.INT, lambda ticks, _s: (ticks % 700 < 9) * 1)
+    with (
+        SimulatedBoard(Sketch("pulses", "", (pulses,))) as board,
+        Streamer("127.0.0.1", board.port) as streamer,
+    ):
+        sizes: list[int] = []
+        keep = lambda buffer: sizes.append(len(buffer["buffer"]["data"]))  # noqa: E731
+        streamer.start_streaming(["pulses"], on_buffer_callback=keep)
+        wait_until(lambda: len(streamer.streaming_buffers_queue["pulses"]) > 9, "ten blocks")
+        streamer.stop_streaming()
+        queue = streamer.streaming_buffers_queue["pulses"]
+        assert set(sizes) == {len(buffer["data"]) for buffer in queue} == {1024}
+        assert len(sizes) == len(queue)
+        first = queue[0]["ref_timestamp"]
+        values = streamer.streaming_buffers_data["pulses"]
+        assert values == [int(tick % 700 < 9) for tick in range(first, first + len(values))]
+        assert "none lost" in streamer.report
 
 
 def test_periods_are_ignored_with_a_warning(streamer: Streamer) -> None:
