@@ -28,12 +28,15 @@ from pydantic import (
 )
 
 from bela_module.errors import ConfigError
+from bela_module.input_settings import InputSettings
 from bela_module.validation import (
     Group,
     Name,
     Names,
+    StreamName,
     as_list,
     checked_folder,
+    checked_stream_name,
     describe_errors,
     describe_toml_error,
     host_in_url,
@@ -62,12 +65,6 @@ def _checked_host(host: str) -> str:
     if not host or any(char.isspace() or char in "/:@" for char in host):
         raise ValueError("must be a host name or an IPv4 or IPv6 address, such as 192.168.7.2")
     return host
-
-
-def _checked_stream_name(name: str) -> str:
-    if "'" in name or '"' in name:
-        raise ValueError("must not contain quotes: LSL could not find such a stream")
-    return name
 
 
 def _checked_address(address: str) -> str:
@@ -104,7 +101,6 @@ def _level_name(level: object) -> object:
 
 
 Host = Annotated[str, AfterValidator(_checked_host)]
-StreamName = Annotated[Name, AfterValidator(_checked_stream_name)]
 Callback = Annotated[str, AfterValidator(_checked_callback)]
 Level = Annotated[LogLevel, BeforeValidator(_level_name)]
 Positive = Annotated[float, BeforeValidator(refuse_bool), Field(gt=0, allow_inf_nan=False)]
@@ -155,13 +151,15 @@ class StreamingSettings(_Section):
     """Whether variables without a ``[streams]`` table share streams: from 17 on, never, always."""
     exclusive: bool = False
     """Whether ``START`` first ends what other clients have left watched or monitored."""
-    prefix: Annotated[str, AfterValidator(_checked_stream_name)] = "bela_"
+    prefix: Annotated[str, AfterValidator(checked_stream_name)] = "bela_"
     prompt: Literal["auto", "off"] = "auto"
     """Whether slow variables come value by value, within milliseconds; off: no monitors at all."""
     max_buffered_s: Seconds = 10.0
     events_stream: StreamName = "bela_events"
-    clock_stream: Annotated[str, AfterValidator(_checked_stream_name)] = "bela_clock"
+    clock_stream: Annotated[str, AfterValidator(checked_stream_name)] = "bela_clock"
     """Name of the stream that tells of the board's clock; empty: there is none."""
+    loop_stream: Annotated[str, AfterValidator(checked_stream_name)] = "bela_loop"
+    """Name of the stream that tells of closed loops; empty: there is none."""
 
 
 class StreamSettings(_Section):
@@ -260,6 +258,7 @@ class Settings(_Section):
     server: ServerSettings = ServerSettings()
     streaming: StreamingSettings = StreamingSettings()
     streams: dict[StreamName, StreamSettings] = Field(default_factory=dict)
+    inputs: dict[StreamName, InputSettings] = Field(default_factory=dict)
     recording: RecordingSettings = RecordingSettings()
     callbacks: CallbackSettings = CallbackSettings()
     log: LogSettings = LogSettings()
@@ -284,7 +283,8 @@ class Settings(_Section):
         grouped = {name for stream in self.streams.values() for name in stream.variables}
         single = [name for name in self.streaming.variables if name not in grouped]
         names = Counter(prefix + name for name in [*self.streams, *single])
-        ours = (self.streaming.events_stream, self.streaming.clock_stream)
+        own = self.streaming
+        ours = (own.events_stream, own.clock_stream, own.loop_stream)
         for name, count in names.items():
             if count > 1 or name in ours:
                 raise ValueError(

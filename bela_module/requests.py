@@ -25,6 +25,7 @@ from pydantic import (
 from pydantic_core import from_json
 
 from bela_module.errors import RequestError
+from bela_module.input_settings import InputFields, InputName, InputSettings
 from bela_module.validation import (
     MAX_NAMES,
     FirstFaultOnly,
@@ -285,6 +286,34 @@ class SendRequest(Request):
                     f"whole numbers from {low} to {high}"
                 )
         return self
+
+
+class ConnectInputRequest(Request, InputFields):
+    """Have an LSL stream drive the board."""
+
+    name: InputName
+    """Of the input; alone it means the one of the configuration."""
+
+    @property
+    def settings(self) -> InputSettings | None:
+        """What is to be connected; ``None``: what the configuration says of that name."""
+        if self.stream is None:
+            return None
+        given = self.model_fields_set - {"name"}
+        return InputSettings.model_validate({key: getattr(self, key) for key in given})
+
+    @model_validator(mode="after")
+    def _check_stream(self) -> Self:
+        if self.stream is None and (given := self.model_fields_set - {"name"}):
+            raise ValueError(f"stream is required with {', '.join(sorted(given))}")
+        return self
+
+
+class DisconnectInputRequest(Request):
+    """End an input."""
+
+    name: InputName | None = None
+    """None: all of them."""
 
 
 class VerboseRequest(Request):

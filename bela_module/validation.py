@@ -187,6 +187,13 @@ def checked_name(name: str) -> str:
     return name
 
 
+def checked_stream_name(name: str) -> str:
+    """Refuse quotes in what LSL is to find a stream by."""
+    if "'" in name or '"' in name:
+        raise ValueError("must not contain quotes: LSL could not find such a stream")
+    return name
+
+
 def checked_filename(name: str) -> str:
     """Check the name of a file: one that every system on which it is opened allows."""
     if not name.strip(". ") or not name.isprintable() or _NOT_IN_FILENAMES & set(name):
@@ -215,6 +222,9 @@ def checked_names(names: tuple[str, ...]) -> tuple[str, ...]:
 
 Name = Annotated[str, AfterValidator(checked_name)]
 """Name of a variable or a stream."""
+
+StreamName = Annotated[Name, AfterValidator(checked_stream_name)]
+"""Name of an LSL stream."""
 
 Names = Annotated[
     tuple[Name, ...],

@@ -36,6 +36,8 @@ def test_the_examples_of_the_shipped_configuration_are_valid(tmp_path: Path) -> 
     settings = load_settings(file)
     assert settings.streams["pots"].labels == ("left", "right")
     assert settings.streams["temperature"].mode == "monitor"
+    assert settings.inputs["level"].echo == "echo"
+    assert settings.inputs["side"].markers == {"left": 0, "right": 1}
     assert settings.callbacks.messages == {"schedule_finished": "dp-lsl-recording|STOPRECORD|{}"}
 
 

@@ -31,6 +31,7 @@ def render(status: Status) -> RenderableType:
     parts: list[RenderableType] = [_headline(status), _clock_line(status)]
     if status["streams"]:
         parts.append(_table(status["streams"]))
+    parts += [_input_line(one) for one in status.get("inputs", ())]
     parts += [Text(problem, style="bold yellow") for problem in status["problems"]]
     told = [text for text in status["notices"] if text not in status["problems"]]
     parts += [Text(text, style="yellow") for text in told[-_MAX_NOTICES:]]
@@ -63,6 +64,23 @@ def _clock_line(status: Status) -> Text:
     for key in ("reconnects", "restarts", "bad_frames", "orphan_headers", "orphan_payloads"):
         if counters[key]:
             line.append(f", {counters[key]} {key.replace('_', ' ')}", style="yellow")
+    return line
+
+
+def _input_line(one: Status) -> Text:
+    """Say what an input has received and sent, and how long that took where it is known."""
+    line = Text.assemble(
+        ("input ", "dim"),
+        f"{one['name']} {one['state']}: {one['samples']} samples, {one['sent']} sent, "
+        f"{one['dropped']} dropped, {one['refused']} refused",
+    )
+    loop = one.get("loop")
+    if loop and loop["one_way_s"]:
+        delays = loop["one_way_s"], loop["round_trip_s"]
+        one_way, round_trip = (f"{1e3 * d['p50']:.2f} (p99 {1e3 * d['p99']:.2f})" for d in delays)
+        line.append(f", to the board {one_way} ms, and back {round_trip} ms", style="dim")
+    if loop and loop["lost"]:
+        line.append(f", {loop['lost']} lost", style="red")
     return line
 
 

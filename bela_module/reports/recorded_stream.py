@@ -14,6 +14,8 @@ Floats: TypeAlias = NDArray[np.float64]
 
 _OUR_IDENTITY: Final = "bela:"
 _CLOCK_TYPE: Final = "Clock"
+_LOOP_TYPE: Final = "Loop"
+_LOOP_LABELS: Final = ("one_way_s", "uncertainty_s", "round_trip_s", "lost")
 _MARKERS_TYPE: Final = "Markers"
 
 
@@ -22,6 +24,7 @@ class StreamRole(StrEnum):
 
     SAMPLES = "samples"
     CLOCK = "clock"
+    LOOP = "loop"
     EVENTS = "events"
     OTHER = "other"
 
@@ -95,6 +98,8 @@ class RecordedStream:
             return StreamRole.EVENTS
         if self.content_type == _CLOCK_TYPE and "uncertainty_s" in self.labels:
             return StreamRole.CLOCK
+        if self.content_type == _LOOP_TYPE and {*_LOOP_LABELS} <= {*self.labels}:
+            return StreamRole.LOOP
         return StreamRole.SAMPLES
 
     def column(self, channel: int) -> Floats:

@@ -14,6 +14,7 @@ from bela_module.errors import RecordingError
 from bela_module.reports.clock_account import ClockAccount, clock_account
 from bela_module.reports.event_markers import EventMarker, event_markers
 from bela_module.reports.pulses.pulse_report import PulseReport, judge_pulses, pulses_json
+from bela_module.reports.recorded_loop import RecordedLoop, recorded_loops
 from bela_module.reports.recorded_stream import LoadedRecording, RecordedStream, StreamRole
 from bela_module.reports.stream_account import StreamAccount, account_for
 from bela_module.reports.verdicts import (
@@ -44,6 +45,8 @@ class RecordingReport:
         Streams of other programs.
     findings : tuple of ReportFinding
         Reasons for the verdict.
+    loops : tuple of RecordedLoop
+        One for each input whose commands were measured.
     pulses : PulseReport, optional
         Of two channels that saw the same pulses, when they were asked for.
     """
@@ -54,6 +57,7 @@ class RecordingReport:
     events: tuple[EventMarker, ...]
     others: tuple[RecordedStream, ...]
     findings: tuple[ReportFinding, ...]
+    loops: tuple[RecordedLoop, ...] = ()
     pulses: PulseReport | None = None
 
     @property
@@ -91,6 +95,7 @@ def report_on(recording: LoadedRecording, pulses: PulseReport | None = None) -> 
     accounts: list[StreamAccount] = []
     clocks: list[ClockAccount] = []
     events: list[EventMarker] = []
+    loops: list[RecordedLoop] = []
     for board in dict.fromkeys(stream.board for stream in recording.streams if stream.is_ours):
         mine = [stream for stream in recording.streams if stream.board == board]
         told_by = [stream for stream in mine if stream.role is StreamRole.EVENTS]
@@ -108,6 +113,7 @@ def report_on(recording: LoadedRecording, pulses: PulseReport | None = None) -> 
         findings.append(judge_events(board, bool(told_by), markers))
         clocks += [] if clock is None else [clock]
         events += markers
+        loops += recorded_loops(board, [one for one in mine if one.role is StreamRole.LOOP])
     findings += [] if pulses is None else judge_pulses(pulses)
     return RecordingReport(
         recording=recording,
@@ -116,6 +122,7 @@ def report_on(recording: LoadedRecording, pulses: PulseReport | None = None) -> 
         events=tuple(sorted(events, key=lambda marker: marker.stamp_s)),
         others=tuple(s for s in recording.streams if s.role is StreamRole.OTHER),
         findings=tuple(findings),
+        loops=tuple(loops),
         pulses=pulses,
     )
 
@@ -152,6 +159,7 @@ def as_json(report: RecordingReport) -> dict[str, Any]:
         ],
         "streams": [_stream_json(account, report) for account in report.streams],
         "clocks": [_clock_json(clock, begins_s) for clock in report.clocks],
+        "loops": [loop.as_json() for loop in report.loops],
         "events": [{"at_s": one.stamp_s - begins_s, "text": one.text} for one in report.events],
         "other_streams": [
             {"name": one.name, "source_id": one.source_id, "samples": one.stamps_s.size}

@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from typing import Final
 
 from bela_module.reports.pulses.pulse_report import PulseReport
+from bela_module.reports.recorded_loop import RecordedLoop, delays
 from bela_module.reports.recorded_stream import Floats
 from bela_module.reports.recording_report import RecordingReport
 from bela_module.reports.stream_account import BreakKind, StreamAccount
@@ -51,6 +52,7 @@ def report_tables(report: RecordingReport) -> list[ReportTable]:
         _findings(report),
         ReportTable("Recording", ("", ""), recording_facts(report)),
         _streams(report),
+        _loops(report.loops),
         *([] if pulses is None else [_pulses(pulses, report.begins_s)]),
         _breaks(report),
         _events(report),
@@ -116,6 +118,21 @@ def _stream_cells(account: StreamAccount) -> tuple[str, ...]:
         f"{account.missing_s:.3f}",
         n_told,
     )
+
+
+def _loops(loops: Sequence[RecordedLoop]) -> ReportTable:
+    columns = (
+        "input", "commands", "lost", "one way ms", "p99", "max", "uncertainty ms", "round trip ms",
+        "p99 back",
+    )  # fmt: skip
+    rows = []
+    for loop in loops:
+        one_way, back = delays(loop.one_way_s), delays(loop.round_trip_s)
+        figures = (*one_way.values(), float(loop.uncertainty_s.max()), back["p50"], back["p99"])
+        in_ms = (_number(1e3 * value, ".2f") for value in figures)
+        rows.append((loop.title, str(loop.one_way_s.size), str(loop.n_lost), *in_ms))
+    note = "from the stamp of the input to its effect, and until its echo was given to LSL"
+    return ReportTable("Closed loop", columns, rows, frozenset(columns[1:]), note if rows else "")
 
 
 def _number(number: float, spec: str) -> str:

@@ -48,7 +48,7 @@ from bela_module.reports.xdf_samples import (
 ChannelsToKeep: TypeAlias = Callable[[str, str, tuple[str, ...]], tuple[int, ...]]
 """Takes a stream's name, identity and labels; gives the numbers of the channels to keep."""
 
-_KEPT_TYPE: Final = "Clock"
+_KEPT_TYPES: Final = ("Clock", "Loop")
 _COMPRESSED: Final = (".xdfz", ".gz")
 
 
@@ -64,7 +64,8 @@ def read_recording(path: Path, keep: ChannelsToKeep = _keep_none) -> LoadedRecor
     path : Path
         The file.
     keep : callable
-        Which channels' values are needed. Those of ``bela_clock`` and all texts always are.
+        Which channels' values are needed. Those of ``bela_clock``, of
+        ``bela_loop`` and all texts always are.
 
     Raises
     ------
@@ -168,7 +169,7 @@ def _decoders(
 def _kept(header: str, keep: ChannelsToKeep) -> tuple[int, ...]:
     info = fromstring(header)  # noqa: S314 - pyxdf reads the same right after
     n_channels = int(info.findtext("channel_count") or 1)
-    if info.findtext("type") == _KEPT_TYPE:
+    if info.findtext("type") in _KEPT_TYPES:
         return tuple(range(n_channels))
     labels = [one.findtext("label") or "" for one in info.iterfind("desc/channels/channel")]
     filled = tuple((labels + [""] * n_channels)[:n_channels])

@@ -15,6 +15,8 @@ from typing import Any, Final
 
 from bela_module.requests import (
     CheckRequest,
+    ConnectInputRequest,
+    DisconnectInputRequest,
     MonitorRequest,
     PrepareRequest,
     ReleaseRequest,
@@ -63,6 +65,20 @@ PCOMMS: Final = (
     Pcomm("SET", SetRequest, "set_values", False, "take control of variables and set them"),
     Pcomm("RELEASE", ReleaseRequest, "release", False, "give control back to the sketch"),
     Pcomm("SEND", SendRequest, "send", False, "send numbers to a buffer of the sketch"),
+    Pcomm(
+        "CONNECT_INPUT",
+        ConnectInputRequest,
+        "connect_input",
+        False,
+        "an LSL stream drives the board from now on",
+    ),
+    Pcomm(
+        "DISCONNECT_INPUT",
+        DisconnectInputRequest,
+        "disconnect_input",
+        False,
+        "end an input, or all of them",
+    ),
     Pcomm("CHECK", CheckRequest, None, False, "is all ready? a line for each check in the log"),
     Pcomm("LIST", None, "list_variables", True, "the board's variables as a line of JSON"),
     Pcomm("STATUS", None, "status", True, "state, board, clock, streams as a line of JSON"),
@@ -101,8 +117,8 @@ def pcomm_help() -> str:
     lines = ["PCOMMs, each sent as NAME; or NAME|{json};"]
     for pcomm in PCOMMS:
         fields = pcomm.request.model_fields if pcomm.request is not None else {}
-        lines.append(f"  {pcomm.name:11} {pcomm.help}")
+        lines.append(f"  {pcomm.name:16} {pcomm.help}")
         if fields:
             words = [f"{key} (required)" if f.is_required() else key for key, f in fields.items()]
-            lines.append(f"  {'':11}   {', '.join(words)}")
+            lines.append(f"  {'':16}   {', '.join(words)}")
     return "\n".join(lines)

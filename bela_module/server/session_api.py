@@ -8,6 +8,8 @@ from typing import Any, Protocol
 
 from bela_module.config import Settings
 from bela_module.requests import (
+    ConnectInputRequest,
+    DisconnectInputRequest,
     MonitorRequest,
     PrepareRequest,
     ReleaseRequest,
@@ -58,6 +60,12 @@ class SessionApi(Protocol):
 
     def send(self, request: SendRequest) -> Future[str]:
         """Send a buffer of numbers to the sketch."""
+
+    def connect_input(self, request: ConnectInputRequest) -> Future[str]:
+        """Have a stream of LSL drive the board."""
+
+    def disconnect_input(self, request: DisconnectInputRequest) -> Future[str]:
+        """End an input, or all of them."""
 
     def list_variables(self) -> Future[QueryReply]:
         """Ask the board for its variables."""

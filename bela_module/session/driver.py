@@ -13,7 +13,7 @@ from collections.abc import Callable
 from bela_module.config import Settings
 from bela_module.connection.board_client import BoardClient
 from bela_module.connection.client_records import WireRecorder
-from bela_module.errors import BelaError, BoardError, DisconnectedError
+from bela_module.errors import BoardError, DisconnectedError
 from bela_module.protocol.data_channel import Block
 from bela_module.protocol.data_decoder import Refusal, RefusalReason
 from bela_module.session import recovery
@@ -29,6 +29,7 @@ from bela_module.session.jobs.ending import end
 from bela_module.session.notices import Notices
 from bela_module.session.running import RunningDeliveries
 from bela_module.session.runtime import Options, Runtime
+from bela_module.session.sending.input_service import InputService
 from bela_module.session.shutdown import Shutdown, clean_up, leave_board
 from bela_module.session.states import SessionState, session_state_machine
 from bela_module.session.status import StatusSnapshot, build_status
@@ -45,6 +46,7 @@ from bela_module.session.time_limits import (
     STABLE_CONNECTION_S,
     UNUSED_DATA_S,
 )
+from bela_module.streams.echo_tap import EchoTap
 from bela_module.streams.sink import Sink
 
 logger = logging.getLogger(__name__)
@@ -74,6 +76,8 @@ class Driver:
         The parts of the session, as its jobs see them.
     stopper : Stopper
         Carries out STOP.
+    inputs : InputService
+        Drives the board from LSL.
     status : StatusSnapshot
         The latest STATUS object, for any thread.
     """
@@ -88,6 +92,7 @@ class Driver:
         options: Options | None = None,
     ) -> None:
         self._recorder = recorder
+        sink = tap = EchoTap(sink)
         notices = Notices(sink, now, notify, asyncio.get_running_loop())
         board = BoardState(settings.board.name, settings.board.input_delay_s)
         jobs = JobQueue(notices.tell)
@@ -110,7 +115,8 @@ class Driver:
         )
         self._health = HealthMonitor(self.runtime)
         self._clock_stream = ClockStream(self.runtime)
-        self.stopper = Stopper(self.runtime)
+        self.inputs = InputService(self.runtime, tap)
+        self.stopper = Stopper(self.runtime, self.inputs.stop)
         self._is_up = False  # whether the present connection has served
         self._is_away = False  # whether the loss of the connection was told
         self._told_absence = False  # whether the log says that there is no board
@@ -141,8 +147,8 @@ class Driver:
     def _is_needed(self) -> bool:
         """Whether something waits for the board."""
         runtime = self.runtime
-        changes = runtime.changes
-        return bool(runtime.jobs or changes.controlled or runtime.running.needs_data)
+        wanted = runtime.running.needs_data or runtime.inputs.needs_board
+        return bool(runtime.jobs or runtime.changes.controlled or wanted)
 
     async def run(self) -> None:
         """Serve until :meth:`close`."""
@@ -190,6 +196,7 @@ class Driver:
             try:
                 self._health.refresh()
                 self._clock_stream.refresh()
+                self.inputs.refresh()
                 self.status.refresh_if_old()
             except Exception:  # what is shown must not end what runs
                 logger.exception("health or STATUS could not be refreshed")
@@ -198,6 +205,7 @@ class Driver:
         """End what still runs, and the sink in any case."""
         runtime = self.runtime
         try:
+            await self.inputs.close()
             runtime.jobs.refuse("the session was closed")
             recovery.abandon_all(runtime)
             await clean_up(runtime, self._open_client, self._shutdown.step_s)
@@ -291,7 +299,7 @@ class Driver:
             elif isinstance(error, BoardError):
                 self._disconnected(error)
             elif self.is_closing and not client.lost.done():
-                await leave_board(runtime, client, self._shutdown.step_s)
+                await leave_board(runtime, client, self._shutdown.step_s, self.inputs.leave)
         finally:
             await client.close()
 
@@ -355,6 +363,7 @@ class Driver:
                 await self._health.check(client)
                 probed_s = runtime.now()
             await self._do_jobs(client)
+            await self.inputs.attend(client)
             for delivery in runtime.running:
                 if delivery.progress():
                     await end(runtime, client, delivery)
@@ -389,7 +398,7 @@ class Driver:
     async def _close_unused_data(self, client: BoardClient) -> None:
         """Close the data websocket, which carries everybody's blocks, when nobody needs it."""
         runtime = self.runtime
-        if runtime.running.needs_data:
+        if runtime.running.needs_data or runtime.inputs.needs_data:
             self._data_until_s = runtime.now() + UNUSED_DATA_S
         elif client.has_data and runtime.now() > self._data_until_s:
             await client.close_data()
@@ -397,13 +406,8 @@ class Driver:
     async def _do_jobs(self, client: BoardClient) -> None:
         jobs = self.runtime.jobs
         while (pending := jobs.take()) is not None:
-            await jobs.carry_out(pending, client, self._describe_defect)
+            await jobs.carry_out(pending, client, self.runtime.notices.tell_defect)
             self.status.outdate()
-
-    def _describe_defect(self, error: Exception) -> BelaError:
-        text = f"{type(error).__name__}: {error}"
-        self.runtime.notices.tell(text, cause=error)
-        return BelaError(text)
 
     async def _wait(self, duration_s: float, client: BoardClient | None = None) -> None:
         """Wait until the time is over, something is asked, or the connection ends."""
@@ -420,10 +424,7 @@ class Driver:
         if isinstance(result, Block):
             if runtime.surveyor.take(result, arrived_s):
                 return
-            # A single value can be wanted by a START and by a MONITOR.
-            if not any([delivery.take(result, arrived_s) for delivery in runtime.running]):
+            if not runtime.running.take(result, arrived_s):
                 runtime.board.counters.foreign_blocks += 1
         elif isinstance(result, Refusal) and result.reason is RefusalReason.ORPHAN_HEADER:
-            index = int(result.detail.split("/", 1)[0])
-            for delivery in runtime.running:
-                delivery.missed_block(index)
+            runtime.running.missed_block(int(result.detail.split("/", 1)[0]))

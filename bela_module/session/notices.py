@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
+from bela_module.errors import BelaError
 from bela_module.streams.sink import Sink
 from bela_module.validation import printable_name
 
@@ -80,6 +81,12 @@ class Notices:
         text = _bounded(text)
         self._keep(text, text)
         self._publish(text, event or f"error {text}", cause)
+
+    def tell_defect(self, error: Exception) -> BelaError:
+        """Tell of an error that only a defect can bring, and put it into words."""
+        text = f"{type(error).__name__}: {error}"
+        self.tell(text, cause=error)
+        return BelaError(text)
 
     def inform(self, text: str) -> None:
         """Tell of something that is as it should be, but worth knowing; no error."""

@@ -116,7 +116,8 @@ def check_control(runtime: Runtime) -> None:
     A board that restarted has forgotten it, and another client can end it.
     """
     controlled = {variable.name for variable in runtime.board.variables if variable.controlled}
-    if lost := runtime.changes.compare_control(controlled):
+    # What an input drives is taken again by itself.
+    if lost := runtime.changes.compare_control(controlled) - runtime.inputs.controlled:
         runtime.status_changed()
         runtime.notices.tell(f"{named(sorted(lost))}: no longer controlled; SET again")
 

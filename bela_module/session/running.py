@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
+from bela_module.protocol.data_channel import Block
 from bela_module.recording.recording_sink import RecordingSink
 from bela_module.session.delivery.delivery import Delivery, DeliveryKind
 from bela_module.session.preparation import Preparation
@@ -73,6 +74,16 @@ class RunningDeliveries:
         """Take what a later START is to stream; figures of what streamed before are forgotten."""
         self.prepared = preparation
         self._last_streams.clear()
+
+    def take(self, block: Block, arrived_s: float) -> bool:
+        """Give a block to whatever wants it; tell whether anything did."""
+        # A single value can be wanted by a START and by a MONITOR.
+        return any([delivery.take(block, arrived_s) for delivery in self])
+
+    def missed_block(self, variable_index: int) -> None:
+        """Tell all that the header of a block came without its payload."""
+        for delivery in self:
+            delivery.missed_block(variable_index)
 
     def adopt(self, delivery: Delivery) -> None:
         """Take a delivery as the one that runs."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from bela_module.config import Settings
 from bela_module.connection.board_client import BoardClient
@@ -12,6 +12,7 @@ from bela_module.session.board.board_state import BoardState
 from bela_module.session.board.prober import Prober
 from bela_module.session.delivery.delivery import Delivery
 from bela_module.session.delivery.step_surveyor import StepSurveyor
+from bela_module.session.inputs.active_inputs import ActiveInputs
 from bela_module.session.job_queue import JobQueue
 from bela_module.session.notices import Notices
 from bela_module.session.running import RunningDeliveries
@@ -73,6 +74,8 @@ class Runtime:
         What has to be undone on the board.
     status_changed : callable
         To be called when STATUS has changed in more than figures.
+    inputs : ActiveInputs
+        What drives the board from LSL.
     client : BoardClient or None
         The present connection.
     connection_problems : tuple of str
@@ -94,6 +97,7 @@ class Runtime:
     running: RunningDeliveries
     changes: BoardChanges
     status_changed: Callable[[], None]
+    inputs: ActiveInputs = field(default_factory=ActiveInputs)
     client: BoardClient | None = None
     connection_problems: tuple[str, ...] = ()
     is_quiet: bool = False
@@ -119,7 +123,9 @@ class Runtime:
     @property
     def must_leave(self) -> bool:
         """Whether something has to be ended on the board before the session may."""
-        return bool(self.running or self.jobs or self.changes.controlled or self.changes.left)
+        changes = self.changes
+        changed = changes.controlled or changes.left
+        return bool(self.running or self.jobs or changed or self.inputs.must_leave)
 
     def connected(self, client: BoardClient) -> None:
         """Take a connection as the present one."""
@@ -134,8 +140,9 @@ class Runtime:
 
     @property
     def problems(self) -> tuple[str, ...]:
-        """What is wrong now, with the connection and with what runs."""
-        return tuple(dict.fromkeys((*self.connection_problems, *self.running.problems)))
+        """What is wrong now, with the connection, with what runs and with inputs."""
+        running = (*self.connection_problems, *self.running.problems)
+        return tuple(dict.fromkeys((*running, *self.inputs.problems)))
 
     def note_left(self, delivery: Delivery) -> None:
         """Note that the board could not be told to end a delivery."""

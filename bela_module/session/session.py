@@ -18,6 +18,8 @@ from bela_module.connection.board_client import BoardClient
 from bela_module.connection.client_records import WireRecorder
 from bela_module.errors import BelaError, RequestError
 from bela_module.requests import (
+    ConnectInputRequest,
+    DisconnectInputRequest,
     MonitorRequest,
     PrepareRequest,
     ReleaseRequest,
@@ -222,6 +224,22 @@ class Session:
         """Send commands to the board's Watcher as they are."""
         return self._job(lambda _runtime, client: client.send(*commands))
 
+    def connect_input(self, request: ConnectInputRequest) -> Future[str]:
+        """Have a stream of LSL drive the board from now on."""
+
+        async def connect(driver: Driver) -> str:
+            return driver.inputs.connect(request)
+
+        return self._submit(connect)
+
+    def disconnect_input(self, request: DisconnectInputRequest) -> Future[str]:
+        """End an input, or all of them."""
+
+        async def disconnect(driver: Driver) -> str:
+            return driver.inputs.disconnect(request)
+
+        return self._submit(disconnect)
+
     def control(self, names: Sequence[str] | None = None) -> Future[str]:
         """Take control of variables, all by default, without setting them yet."""
         return self._job(lambda runtime, client: control.control(runtime, client, names))
@@ -285,6 +303,7 @@ class Session:
             said = await runtime.jobs.submit(
                 lambda client: job(runtime, client, request), waits_for_board=True
             )
+            driver.inputs.resume()
             return str(said)
 
         return self._submit(begin)

@@ -83,11 +83,17 @@ class Shutdown:
             asking.cancel()
 
 
-async def leave_board(runtime: Runtime, client: BoardClient, limit_s: float) -> None:
-    """End what runs and give control back, on the present connection."""
+async def leave_board(
+    runtime: Runtime,
+    client: BoardClient,
+    limit_s: float,
+    end_inputs: Callable[[], Awaitable[None]],
+) -> None:
+    """End inputs and what runs, and give control back, on the present connection."""
     runtime.enter(SessionState.STOPPING)
     try:
         async with asyncio.timeout(limit_s):
+            await end_inputs()
             for delivery in runtime.running:
                 await ending.end(runtime, client, delivery, hurried=True)
             await control.release_ours(runtime, client)

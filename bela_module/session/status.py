@@ -114,6 +114,7 @@ def build_status(runtime: Runtime) -> dict[str, Any]:
         },
         "clock": _clock_status(runtime),
         "streams": runtime.running.stream_status(),
+        "inputs": runtime.inputs.status(runtime.now),
         "counters": {
             "blocks": decoded.blocks,
             "orphan_headers": decoded.orphan_headers,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import Callable
 
 from bela_module.connection.board_client import BoardClient
 from bela_module.errors import BoardError
@@ -22,10 +23,13 @@ class Stopper:
     ----------
     runtime : Runtime
         The session.
+    stop_inputs : callable
+        Ends the inputs, at once.
     """
 
-    def __init__(self, runtime: Runtime) -> None:
+    def __init__(self, runtime: Runtime, stop_inputs: Callable[[], None]) -> None:
         self._runtime = runtime
+        self._stop_inputs = stop_inputs
         self._on_next_connection: asyncio.Task[str | None] | None = None
 
     async def stop(self) -> str:
@@ -38,6 +42,7 @@ class Stopper:
         str
             What became of it, in words.
         """
+        self._stop_inputs()
         with self._runtime.jobs.stopping():
             return await self._stop()
 

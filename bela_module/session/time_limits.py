@@ -42,6 +42,16 @@ STOP_POLL_S: Final = 0.02
 OUTLET_LINGER_S: Final = 0.1
 """An outlet that ends takes along what it has not sent yet."""
 
+# ---- inputs ----------------------------------------------------------------------------------
+ECHO_S: Final = 10.0
+"""For the echo of a command to come; in blocks of a slow variable it takes its time."""
+LATE_ECHO_S: Final = 2.0
+"""For an echo that later ones have overtaken to come, before its command is told as lost."""
+INPUT_LEAVE_S: Final = 0.5
+"""For inputs to send their last word at the end of the session."""
+INPUT_THREAD_END_S: Final = 1.0
+"""For the thread of an input to end."""
+
 # ---- the end of the session ------------------------------------------------------------------
 SHUTDOWN_S: Final = 4.2
 """For all of the shutdown: callers of ``Session.close`` wait for 5 s."""

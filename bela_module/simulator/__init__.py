@@ -7,7 +7,7 @@ come in bursts, from a clock with a chosen drift. Replies that nobody asked for 
 acknowledgements, as Nagle's algorithm has it.
 
 What it does not simulate: the browser GUI and its pages, the IDE and SSH; the sketch's audio, and
-its reading of controlled values and, but for ``bela-test-send``, of buffers; the files that
-``log`` writes; the load of the board's processor and the losses that come from it, unless asked
-for as faults; the jitter of ticks within a burst.
+its reading of controlled values and, but for ``bela-test-send`` and ``closed-loop``, of buffers;
+the files that ``log`` writes; the load of the board's processor and the losses that come from it,
+unless asked for as faults; the jitter of ticks within a burst.
 """

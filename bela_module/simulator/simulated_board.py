@@ -27,7 +27,7 @@ from bela_module.simulator.network.delays import LinkDelay, Network
 from bela_module.simulator.network.nagle import TCP_TIMINGS, TcpTiming
 from bela_module.simulator.simulated_clock import DRIFT_PPM, RATE_HZ, SimulatedClock
 from bela_module.simulator.sketches.built_in import find_sketch
-from bela_module.simulator.sketches.received_values import BufferEcho
+from bela_module.simulator.sketches.received_values import BufferEcho, CopiedCommands
 from bela_module.simulator.sketches.signals import Times
 from bela_module.simulator.sketches.sketch import Sketch
 from bela_module.simulator.time_limits import LONGEST_SLEEP_S
@@ -128,8 +128,10 @@ class SimulatedBoard(BoardServer):
             drift_ppm=self._drift_ppm,
         )
         self._echo = BufferEcho(sketch, first_tick) if sketch.echoes_buffers else None
+        self._copied = CopiedCommands(sketch) if CopiedCommands.is_in(sketch) else None
+        reading = self._echo or self._copied
         self._watcher = SimulatedWatcher(
-            sketch.variables if self._echo is None else self._echo.variables,
+            sketch.variables if reading is None else reading.variables,
             declared_rate_hz=sketch.declared_rate_hz * rate_hz / sketch.tick_rate_hz,
             last_tick=first_tick - 1 if self._echo is None else self._echo.tick,
             tick_call_step=sketch.tick_call_step,
@@ -206,6 +208,12 @@ class SimulatedBoard(BoardServer):
     def account(self, name: str) -> Account:
         """Return the counts of the values written into blocks of a variable since the boot."""
         return self._in_loop(lambda: self._advance_to_now().find(name).account)
+
+    @property
+    def taken_commands(self) -> list[tuple[int, tuple[float, ...]]]:
+        """Commands that took effect since the boot: the tick, and the numbers of the buffer."""
+        copied = self._copied
+        return [] if copied is None else self._in_loop(copied.taken)
 
     def _describe(self) -> list[Variable]:
         return self._in_loop(lambda: self._advance_to_now().describe())
@@ -367,6 +375,11 @@ class SimulatedBoard(BoardServer):
             self._echo.receive(buffer)
             self._watcher.find_due()
             self._advance_to_now()
+        elif self._copied is not None:
+            next_tick = self._advance_to_now().tick + 1
+            self._copied.receive(buffer, self._clock.last_tick_of_burst(next_tick))
+            self._watcher.find_due()
+            self._wake.set()
 
     def on_clients_changed(self) -> None:
         """Pause or resume the data, and start the faults that wait for a client."""

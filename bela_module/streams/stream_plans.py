@@ -131,7 +131,8 @@ def plan_streams(
     for variable in rest.values():
         name = prefix + printable_name(variable.name)
         plans.append(_plan(name, (variable,), None, monitor))
-    own = (settings.streaming.events_stream, settings.streaming.clock_stream)
+    streaming = settings.streaming
+    own = (streaming.events_stream, streaming.clock_stream, streaming.loop_stream)
     _check_names([*filter(None, own), *(plan.name for plan in plans)])
     return tuple(plans)
 

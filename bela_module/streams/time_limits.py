@@ -20,3 +20,11 @@ IDENTITY_SEARCH_PERIOD_S: Final = 15.0
 """Between two searches in the background."""
 RATE_WINDOW_S: Final = 10.0
 """Over which the effective rate of a stream is measured."""
+INPUT_LOOK_S: Final = 0.1
+"""Between two looks whether the stream of an input was found."""
+INPUT_OPEN_S: Final = 2.0
+"""For the stream of an input to send its description and the time of its computer."""
+INPUT_END_CHECK_S: Final = 0.2
+"""Longest wait for a sample before a look whether the input is to end."""
+INPUT_RETRY_S: Final = 0.5
+"""Before a stream that could not be used is tried again."""

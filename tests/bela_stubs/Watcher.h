@@ -5,9 +5,23 @@
 #include <cstdint>
 #include <iostream>
 #include <string>
+#include <vector>
+
+struct DataBuffer
+{
+	std::vector<float> values;
+	float* getAsFloat() { return values.data(); }
+};
 
 struct Gui
 {
+	std::vector<DataBuffer> buffers;
+	unsigned int setBuffer(char type, unsigned int size)
+	{
+		buffers.push_back({std::vector<float>(type == 'f' ? size : 0)});
+		return buffers.size() - 1;
+	}
+	DataBuffer& getDataBuffer(unsigned int id) { return buffers.at(id); }
 	int setup(const std::string& projectName, unsigned int port = 5555) { return projectName.empty() || port == 0; }
 };
 

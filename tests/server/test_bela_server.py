@@ -31,7 +31,8 @@ def test_banner_and_up_and_pcomms(running: Serving) -> None:
     assert client.is_up()
     client.send("GET_PCOMMS;UP;")
     expected = (
-        "PREPARE|START|SCHEDULE|MONITOR|SET|RELEASE|SEND|CHECK|LIST|STATUS|STOP|CLOSE|GET_PCOMMS|UP"
+        "PREPARE|START|SCHEDULE|MONITOR|SET|RELEASE|SEND|CONNECT_INPUT|DISCONNECT_INPUT|"
+        "CHECK|LIST|STATUS|STOP|CLOSE|GET_PCOMMS|UP"
     )
     assert client.read(len(expected)).decode() == expected
     assert client.read(1) == b"1"

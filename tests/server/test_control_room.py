@@ -86,8 +86,8 @@ def test_callbacks_go_one_by_one_to_the_control_room() -> None:
         person, room, verbose = running.client(), running.client(), running.client()
         person.send("GET_PCOMMS;")
         verbose.send("VERBOSE;GET_PCOMMS;UP;")
-        listing = len("PREPARE|START|SCHEDULE|MONITOR|SET|RELEASE|SEND|CHECK|LIST|STATUS|"
-                      "STOP|CLOSE|GET_PCOMMS|UP")  # fmt: skip
+        listing = len("PREPARE|START|SCHEDULE|MONITOR|SET|RELEASE|SEND|CONNECT_INPUT|"
+                      "DISCONNECT_INPUT|CHECK|LIST|STATUS|STOP|CLOSE|GET_PCOMMS|UP")  # fmt: skip
         room.send("GET_PCOMMS;UP;UP;")
         person.read(listing)
         room.read(listing + 2)
@@ -198,8 +198,8 @@ def test_a_control_room_gets_no_line_of_json(caplog: pytest.LogCaptureFixture) -
         room, person = running.client(), running.client()
         room.send("GET_PCOMMS;UP;STATUS;UP;")
         names = (
-            "PREPARE|START|SCHEDULE|MONITOR|SET|RELEASE|SEND|CHECK|LIST|STATUS|STOP|CLOSE|"
-            "GET_PCOMMS|UP"
+            "PREPARE|START|SCHEDULE|MONITOR|SET|RELEASE|SEND|CONNECT_INPUT|DISCONNECT_INPUT|"
+            "CHECK|LIST|STATUS|STOP|CLOSE|GET_PCOMMS|UP"
         )
         assert room.read(len(names) + 2).decode() == names + "11"
         person.send("STATUS;")

@@ -72,7 +72,7 @@ def test_the_documentation_has_a_row_for_each() -> None:
 def test_the_documentation_and_the_help_name_each_key_of_the_payload(pcomm: Pcomm) -> None:
     row = documented_rows()[pcomm.name]
     fields = pcomm.request.model_fields if pcomm.request is not None else {}
-    assert set(re.findall(r'"(\w+)":', row)) - {"gain"} <= set(fields)
+    assert set(re.findall(r'"(\w+)":', row)) - {"gain", "left"} <= set(fields)
     help_text = pcomm_help()
     assert f"  {pcomm.name} " in help_text
     assert pcomm.help in help_text

@@ -17,6 +17,7 @@ from bela_module.reports.pulses.pulse_report import report_on_pulses
 from bela_module.reports.recording_report import RecordingReport, report_on
 from bela_module.reports.xdf_reader import read_recording
 from bela_module.streams.clock_plan import CLOCK_UNITS
+from bela_module.streams.loop_plan import LOOP_UNITS
 from benchmarks.xdf_file import XdfFile
 from tests.support.pulse_signals import ENDS_S, pulses
 
@@ -84,6 +85,15 @@ class MadeRecording:
         labels = tuple(CLOCK_UNITS)
         given: dict[str, Any] = {"content_type": "Clock", "channel_format": "double64"}
         self.streams.append(MadeStream("bela_clock", stamps_s, rows, labels=labels, **given))
+
+    def loop(self, stamps_s: Floats, one_way_s: Floats, inputs: Floats, lost: Floats) -> None:
+        rows = np.zeros((stamps_s.size, len(LOOP_UNITS)))
+        rows[:, 0], rows[:, 1], rows[:, 2] = np.arange(stamps_s.size), one_way_s, 0.0004
+        rows[:, 3], rows[:, 4], rows[:, 5] = 2 * one_way_s, lost, inputs
+        given: dict[str, Any] = {"content_type": "Loop", "channel_format": "double64"}
+        self.streams.append(
+            MadeStream("bela_loop", stamps_s, rows, labels=tuple(LOOP_UNITS), **given)
+        )
 
     def write(self, path: Path) -> Path:
         with XdfFile(path) as file:

@@ -85,6 +85,12 @@ class FakeSession:
     def send(self, request: Request) -> Future[str]:
         return self._begin("send", request)
 
+    def connect_input(self, request: Request) -> Future[str]:
+        return self._begin("connect_input", request)
+
+    def disconnect_input(self, request: Request) -> Future[str]:
+        return self._begin("disconnect_input", request)
+
     def list_variables(self) -> Future[dict[str, Any]]:
         return self._begin("list", None, self.listing)
 

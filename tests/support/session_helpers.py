@@ -14,6 +14,8 @@ import pytest
 from bela_module.config import Settings, parse_settings
 from bela_module.protocol.variables import Array, Ticks, ValueType, Variable
 from bela_module.requests import (
+    ConnectInputRequest,
+    DisconnectInputRequest,
     MonitorRequest,
     PrepareRequest,
     ReleaseRequest,
@@ -209,6 +211,12 @@ class Running:
 
     def send(self, **fields: Any) -> str:
         return answer(self.session.send(make_request(SendRequest, fields)))
+
+    def connect_input(self, **fields: Any) -> str:
+        return answer(self.session.connect_input(make_request(ConnectInputRequest, fields)))
+
+    def disconnect_input(self, **fields: Any) -> str:
+        return answer(self.session.disconnect_input(make_request(DisconnectInputRequest, fields)))
 
     def list(self) -> dict[str, Any]:
         return answer(self.session.list_variables())

@@ -90,3 +90,13 @@ def test_the_truth_is_a_counter_and_numbered_pulses(tmp_path: Path) -> None:
     assert found["pulse"] == [("j", "sparse", 0, 1.0), ("j", "sparse", 44_100, 2.0)]
     on = [tick for _, _, tick, value in found["sync"] if value]
     assert on == [*range(441), *range(44_100, 44_541)]
+
+
+@needs_compiler
+def test_each_command_is_echoed_at_the_last_frame_of_its_block(tmp_path: Path) -> None:
+    found = run(compiled("closed-loop", tmp_path), 100)
+    assert found["echo"] == [("i", "sparse", 160 * n + 15, float(n)) for n in range(1, 6)]
+    level = [value for _, _, _, value in found["level"]]
+    assert len(level) == 1600
+    assert level[159:161] == [0, pytest.approx(0.01)]
+    assert level[-1] == pytest.approx(0.05)

@@ -29,7 +29,7 @@ async def set_values(runtime: Runtime, client: BoardClient, request: SetRequest)
     values = {name: _settable(known[name], value) for name, value in request.values.items()}
     names = list(values)
     # Taking control copies the sketch's value, so that a set before it would be lost.
-    await _take_control(
+    await take_control(
         runtime, client, [name for name in names if name not in runtime.changes.controlled]
     )
     await client.send(set_command(names, list(values.values())))
@@ -45,11 +45,18 @@ async def set_values(runtime: Runtime, client: BoardClient, request: SetRequest)
 async def control(runtime: Runtime, client: BoardClient, names: Sequence[str] | None) -> str:
     """Take control of some variables, or of all, which keep their values until they are set."""
     chosen = [v.name for v in choose_variables(runtime.board.variables, names, runtime.settings)]
-    await _take_control(runtime, client, chosen)
+    await take_control(runtime, client, chosen)
     return f"controlling {named(chosen)}"
 
 
-async def _take_control(runtime: Runtime, client: BoardClient, names: Sequence[str]) -> None:
+async def take_control(runtime: Runtime, client: BoardClient, names: Sequence[str]) -> None:
+    """Take control of variables, confirmed by the board; they keep their values.
+
+    Raises
+    ------
+    BoardError
+        When the board does not confirm it.
+    """
     if not names:
         return
     runtime.changes.take_control(names)

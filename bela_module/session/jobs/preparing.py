@@ -14,6 +14,7 @@ from bela_module.requests import PrepareRequest, ScheduleRequest, StartRequest
 from bela_module.session.clock_stream import clock_outlet
 from bela_module.session.delivery.prompt_state import PromptState
 from bela_module.session.delivery.transport import tell_others
+from bela_module.session.inputs.loop_stream import loop_outlet
 from bela_module.session.preparation import Preparation
 from bela_module.session.runtime import Runtime
 from bela_module.session.states import SessionState
@@ -181,7 +182,8 @@ async def open_streams(
         known = plan.mode is not StreamMode.DENSE or step_ticks is not None
         if board.ready and (known or not data_follow):
             facts[plan.name] = board.facts(plan, step_ticks)
-    opening = clock_outlet(runtime) | {p.name: (p, facts[p.name]) for p in plans if p.name in facts}
+    opening = clock_outlet(runtime) | loop_outlet(runtime.settings, board, runtime.inputs)
+    opening |= {p.name: (p, facts[p.name]) for p in plans if p.name in facts}
     problems = await _open_outlets(runtime, opening)
     if not runtime.surveyor.by_blocks:  # those that take longer, and will not come singly
         in_blocks = {v for p in plans if not may_come_singly(p) for v in p.variables}

@@ -104,6 +104,14 @@ _SKETCHES: Final = (
         ),
     ),
     Sketch(
+        "closed-loop",
+        "copies the number of each command in buffer 0 to 'echo', and what it sets to 'level'",
+        (
+            SketchVariable("echo", _I, ramp, True, copies=0),
+            SketchVariable("level", _F, ramp, copies=1),
+        ),
+    ),
+    Sketch(
         "alltypes",
         "every type, dense (d.) and sparse (s.), each a formula of the tick",
         (

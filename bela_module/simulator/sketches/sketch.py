@@ -22,6 +22,8 @@ class SketchVariable:
     assignments: AssignmentPattern = EVERY_TICK
     by_number: bool = False
     """Whether the signal is one of the assignments' numbers instead of their ticks."""
+    copies: int | None = None
+    """Which number of buffer 0 it copies in the audio block in which a new one has come."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,286 @@
+"""One connected input: its stream's samples on their way to the board, its state and its counts."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+import numpy as np
+
+from bela_module.errors import RequestError
+from bela_module.input_settings import InputFields, OnMissing
+from bela_module.inputs.input_mapping import InputMapping, InputStreamFacts, MappedRows, Refused
+from bela_module.inputs.loop_account import LoopAccount, next_number
+from bela_module.protocol.sketch_buffer import MAX_BUFFER_BYTES
+from bela_module.protocol.variables import ValueType
+from bela_module.session.inputs.states import InputState, input_state_machine
+from bela_module.session.inputs.waiting_samples import Samples, WaitingSamples
+
+_HEADER_VALUES: Final = 8  # room for the header of a buffer and the number, in values of any type
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class BoardMessage:
+    """What is to go to the board next.
+
+    Parameters
+    ----------
+    values : ndarray of shape (n_values,), optional
+        Numbers; ``None`` to give control back.
+    stamp_s : float
+        When their input was stamped, in LSL seconds; NaN for what is no sample.
+    number : int
+        Sequence number, 0 without one.
+    """
+
+    values: np.ndarray[Any, Any] | None
+    stamp_s: float
+    number: int = 0
+
+
+class ActiveInput:
+    """An input that was connected; its methods belong to the session's thread unless told.
+
+    It is the listener of an inlet, which calls from its own thread; what that changes of the state
+    is passed to the session's thread.
+
+    Parameters
+    ----------
+    name : str
+        Its name.
+    settings : InputFields
+        With a stream.
+    post : callable
+        Has a function called in the session's thread; from any thread.
+    wake : callable
+        Has the sender look for samples; from any thread.
+    on_change : callable
+        Is told of each change of state, and of why, in the session's thread.
+    first_number : int
+        Number of its first command.
+
+    Attributes
+    ----------
+    sent, refused : int
+        Messages that went to the board; samples that gave no value.
+    has_control : bool
+        Whether its variables are to be controlled.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        settings: InputFields,
+        *,
+        post: Callable[[Callable[[], None]], None],
+        wake: Callable[[], None],
+        on_change: Callable[[ActiveInput, str], None],
+        first_number: int = 1,
+    ) -> None:
+        if settings.stream is None:
+            raise RequestError(f"input {name}: stream is required and missing")
+        self.name = name
+        self.settings = settings
+        self.stream = settings.stream
+        self.waiting = WaitingSamples()
+        self.account = LoopAccount()
+        self.sent = 0
+        self.refused: Counter[Refused] = Counter()
+        self.has_control = bool(settings.variables)
+        self.problem = f"input {name}: no stream {settings.stream} is there yet"
+        self.is_leaving = False
+        """Whether it is to be forgotten once nothing of it waits any more."""
+        self.resends = False
+        """Whether the board has to be told the latest values again."""
+        self._post = post
+        self._wake = wake
+        self._on_change = on_change
+        self._machine = input_state_machine(name, lambda: None)
+        self._mapping: InputMapping | None = None
+        self._facts: InputStreamFacts | None = None
+        self._ending: OnMissing | None = None
+        self._last: BoardMessage | None = None
+        self._number = first_number
+
+    @property
+    def state(self) -> InputState:
+        """What it is doing."""
+        return self._machine.state
+
+    @property
+    def value_types(self) -> tuple[ValueType, ...]:
+        """Of the buffer; variables' own types are not known before they are set."""
+        return (ValueType.DOUBLE if self.settings.variables else ValueType(self.settings.type),)
+
+    # ---- in the inlet's thread --------------------------------------------------------------
+
+    def stream_found(self, facts: InputStreamFacts, n_others: int) -> None:
+        """Learn of the stream; refuse it when it is not what the settings say."""
+        mapping = InputMapping(self.settings, facts, self.value_types)
+        if self.settings.per == "chunk":
+            size = self.value_types[0].dtype.itemsize
+            most = MAX_BUFFER_BYTES // size - max(_HEADER_VALUES, 16 // size + 1)
+            self.waiting.hold_at_most(max(1, most // mapping.n_values))
+        self._post(lambda: self._begin(mapping, facts, n_others))
+
+    def stream_refused(self, reason: str) -> None:
+        """Learn that the stream cannot be used."""
+        text = f"input {self.name}: the stream {self.stream} cannot be used: {reason}"
+        self._post(lambda: self._move(InputState.REFUSED, text))
+
+    def take_samples(self, samples: Samples, stamps_s: np.ndarray[Any, Any]) -> None:
+        """Keep the latest samples for the sender, and wake it."""
+        if self.waiting.put(samples, stamps_s):
+            self._wake()
+
+    def stream_ended(self, reason: str) -> None:
+        """Learn that the stream has ended."""
+        self._post(lambda: self._end_of_stream(reason))
+
+    # ---- its course -------------------------------------------------------------------------
+
+    def _begin(self, mapping: InputMapping, facts: InputStreamFacts, n_others: int) -> None:
+        if self.state is InputState.STOPPED:
+            return
+        self._mapping, self._facts, self._ending = mapping, facts, None
+        self.has_control = bool(self.settings.variables)
+        rate = f"{facts.nominal_rate_hz:g} Hz" if facts.nominal_rate_hz else "irregular"
+        text = f"input {self.name}: receives {self.stream} from {facts.host} ({rate})"
+        if n_others:
+            text += f"; {n_others} more are called so: name its source_id to be sure"
+        self._move(InputState.RECEIVING, text)
+
+    def _end_of_stream(self, reason: str) -> None:
+        if self.state is not InputState.RECEIVING:
+            return
+        self._apply_end()
+        text = (
+            f"input {self.name}: the stream {self.stream} has ended ({reason.rstrip('.')}); "
+            f"{self.end_in_words}; it goes on when the stream is back"
+        )
+        self._move(InputState.SEARCHING, text)
+
+    def stop(self, why: str) -> None:
+        """End it: what is configured for the end of its stream comes true."""
+        if self.state is InputState.STOPPED:
+            return
+        was_driving = self._last is not None or self.state is InputState.RECEIVING
+        self.waiting.drop()
+        if was_driving:
+            self._apply_end()
+        words = self.end_in_words if was_driving else "it had sent nothing"
+        self._move(InputState.STOPPED, f"input {self.name}: {why}; {words}")
+
+    def _apply_end(self) -> None:
+        self._ending = self.settings.on_end
+        if self._ending != "hold":
+            self.waiting.drop()
+            self._wake()
+
+    @property
+    def end_in_words(self) -> str:
+        """What becomes of what it drives when its stream ends."""
+        return {
+            "hold": "the latest value is held",
+            "default": f"the default {list(self.settings.default)} is sent",
+            "release": "control is given back to the sketch",
+        }[self.settings.on_end]
+
+    def _move(self, state: InputState, text: str) -> None:
+        if self.state is InputState.STOPPED:
+            return
+        self.problem = "" if state in (InputState.RECEIVING, InputState.STOPPED) else text
+        self._machine.move_to(state)
+        self._on_change(self, text)
+
+    # ---- what goes to the board -------------------------------------------------------------
+
+    @property
+    def has_more(self) -> bool:
+        """Whether anything waits for the board."""
+        if self.state is InputState.STOPPED:
+            self.waiting.drop()  # what came while it was stopped
+        ends = self._ending is not None and self._ending != "hold"
+        return ends or bool(self.waiting) or (self.resends and self._last is not None)
+
+    @property
+    def is_urgent(self) -> bool:
+        """Whether what waits must not be dropped, although the board is away."""
+        return bool(self.settings.variables) or not self.waiting
+
+    def next_message(self) -> BoardMessage | None:
+        """Take what is to go to the board; ``None`` when nothing of it is to be sent."""
+        if (taken := self.waiting.take()) is not None:
+            return self._map(*taken)
+        ending, self._ending = self._ending, None
+        if ending == "release":
+            return self._release()
+        if ending == "default":
+            return self._default()
+        if self.resends and self._last is not None:
+            self.resends = False
+            return self._numbered(self._last.values, self._last.stamp_s)
+        return None
+
+    def _map(self, samples: list[Any], stamp_s: float) -> BoardMessage | None:
+        if self._mapping is None:
+            self.waiting.count_dropped(len(samples))
+            return None
+        mapped: MappedRows
+        if self.settings.markers:
+            mapped = self._mapping.map_texts(samples)
+        else:
+            mapped = self._mapping.map_numbers(np.array(samples))
+        self.refused.update(mapped.refused)
+        if mapped.releases:
+            return self._release()
+        if not mapped.rows.size:
+            return None
+        self.resends = False
+        self.has_control = bool(self.settings.variables)
+        return self._numbered(mapped.rows.ravel(), stamp_s)
+
+    def _default(self) -> BoardMessage | None:
+        default = self._mapping.default if self._mapping is not None else None
+        return None if default is None else self._numbered(default, float("nan"))
+
+    def _release(self) -> BoardMessage:
+        self.has_control = False
+        self._last = None
+        return BoardMessage(None, float("nan"))
+
+    def _numbered(self, values: np.ndarray[Any, Any] | None, stamp_s: float) -> BoardMessage:
+        number = 0
+        if self.settings.echo is not None:
+            number, self._number = self._number, next_number(self._number)
+        self._last = BoardMessage(values, stamp_s, number)
+        return self._last
+
+    def status(self, now_s: float) -> dict[str, Any]:
+        """Describe it as STATUS does."""
+        waiting, last = self.waiting, self._last
+        stamp_s = waiting.last_stamp_s
+        values = last.values if last is not None else None
+        described: dict[str, Any] = {
+            "name": self.name,
+            "stream": self.stream.name or self.stream.as_predicate,
+            "state": self.state.value,
+            "destination": self.destination,
+            "samples": waiting.received,
+            "sent": self.sent,
+            "dropped": waiting.dropped,
+            "refused": sum(self.refused.values()),
+            "age_s": None if stamp_s is None else round(now_s - stamp_s, 4),
+            "values": None if values is None else [float(value) for value in values[:16]],
+        }
+        if self.settings.echo is not None:
+            described["loop"] = {"echo": self.settings.echo, **self.account.status()}
+        return described
+
+    @property
+    def destination(self) -> str:
+        """What it drives, in words."""
+        names: Sequence[str] = self.settings.variables
+        return f"buffer {self.settings.buffer_id}" if not names else ", ".join(names)

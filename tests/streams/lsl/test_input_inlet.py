@@ -1,0 +1,161 @@
+"""An inlet that blocks: samples come at once and in order, ends and other streams are told."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import numpy as np
+import pylsl
+import pytest
+
+from bela_module.errors import RequestError
+from bela_module.inputs.input_mapping import InputStreamFacts
+from bela_module.streams.lsl.input_inlet import InputInlet
+from bela_module.streams.lsl_clock import local_clock
+
+WaitUntil = Callable[..., None]
+
+
+class Kept:
+    """Keeps what an inlet tells."""
+
+    def __init__(self, refusal: str = "") -> None:
+        self.facts: list[tuple[InputStreamFacts, int]] = []
+        self.rows: list[list[Any]] = []
+        self.stamps_s: list[float] = []
+        self.taken_s: list[float] = []
+        self.ends: list[str] = []
+        self.refusals: list[str] = []
+        self._refusal = refusal
+
+    def stream_found(self, facts: InputStreamFacts, n_others: int) -> None:
+        self.facts.append((facts, n_others))
+        if self._refusal:
+            raise RequestError(self._refusal)
+
+    def stream_refused(self, reason: str) -> None:
+        self.refusals.append(reason)
+
+    def take_samples(self, samples: Any, stamps_s: np.ndarray) -> None:
+        self.taken_s.append(local_clock())
+        self.rows += [list(row) for row in samples]
+        self.stamps_s += stamps_s.tolist()
+
+    def stream_ended(self, reason: str) -> None:
+        self.ends.append(reason)
+
+
+def outlet(name: str, fmt: int = pylsl.cf_double64, rate_hz: float = 0.0) -> pylsl.StreamOutlet:
+    info = pylsl.StreamInfo(name, "Control", 2, rate_hz, fmt, f"id-{name}")
+    info.set_channel_labels(["a", "b"])
+    return pylsl.StreamOutlet(info)
+
+
+@pytest.fixture
+def begin() -> Iterator[Callable[..., InputInlet]]:
+    inlets: list[InputInlet] = []
+
+    def make(name: str, kept: Kept, max_rate_hz: float = 1000.0) -> InputInlet:
+        inlets.append(InputInlet("test", f"name='{name}'", max_rate_hz, kept))
+        return inlets[-1]
+
+    yield make
+    for inlet in inlets:
+        inlet.stop()
+    for inlet in inlets:
+        inlet.join(10.0)
+        assert not inlet.is_alive
+
+
+def test_samples_come_in_order_with_their_stamps(
+    begin: Callable[..., InputInlet], unique: str, wait_until: WaitUntil
+) -> None:
+    kept, name = Kept(), f"{unique}x"
+    begin(name, kept)
+    source = outlet(name)
+    wait_until(lambda: kept.facts, "stream")
+    facts, n_others = kept.facts[0]
+    assert (facts.labels, facts.is_text, facts.nominal_rate_hz, n_others) == (
+        ("a", "b"), False, 0.0, 0,
+    )  # fmt: skip
+    pushed_s = []
+    for k in range(200):
+        pushed_s.append(local_clock())
+        source.push_sample([k, -k], pushed_s[-1])
+        time.sleep(0.002)
+    wait_until(lambda: len(kept.rows) == 200, "samples")
+    assert kept.rows == [[k, -k] for k in range(200)]
+    np.testing.assert_allclose(kept.stamps_s, pushed_s)
+
+
+def test_a_flood_is_told_of_seldom_and_counted_whole(
+    begin: Callable[..., InputInlet], unique: str, wait_until: WaitUntil
+) -> None:
+    kept, name = Kept(), f"{unique}flood"
+    begin(name, kept, max_rate_hz=50.0)
+    source = outlet(name, rate_hz=20_000.0)
+    wait_until(lambda: kept.facts, "stream")
+    begun_s = local_clock()
+    for k in range(50):
+        source.push_chunk(np.arange(200.0).reshape(100, 2) + 200 * k, local_clock())
+        time.sleep(0.01)
+    wait_until(lambda: len(kept.rows) == 5000, "samples")
+    assert [row[0] for row in kept.rows] == list(range(0, 10_000, 2))
+    assert len(kept.taken_s) <= 50 * (local_clock() - begun_s + 0.005) + 2
+
+
+def test_an_end_is_told_at_once_and_the_stream_found_again(
+    begin: Callable[..., InputInlet], unique: str, wait_until: WaitUntil
+) -> None:
+    kept, name = Kept(), f"{unique}x"
+    begin(name, kept)
+    source: pylsl.StreamOutlet | None = outlet(name)
+    wait_until(lambda: kept.facts, "stream")
+    assert source is not None
+    source.push_sample([1, 2])
+    wait_until(lambda: kept.rows, "sample")
+    source = None  # ends it
+    wait_until(lambda: kept.ends, "end")
+    source = outlet(name)
+    wait_until(lambda: len(kept.facts) == 2, "stream again")
+    source.push_sample([3, 4])
+    wait_until(lambda: len(kept.rows) == 2, "sample")
+    assert kept.rows == [[1, 2], [3, 4]]
+    assert len(kept.ends) == 1
+
+
+def test_a_refused_stream_gives_no_samples_until_it_is_another(
+    begin: Callable[..., InputInlet], unique: str, wait_until: WaitUntil
+) -> None:
+    kept, name = Kept("too few channels"), f"{unique}x"
+    begin(name, kept)
+    source: pylsl.StreamOutlet | None = outlet(name)
+    wait_until(lambda: kept.refusals, "refusal")
+    assert source is not None
+    source.push_sample([1, 2])
+    time.sleep(0.1)
+    kept._refusal = ""
+    source = None
+    wait_until(lambda: kept.ends, "end")
+    source = outlet(name)
+    wait_until(lambda: len(kept.facts) == 2, "another stream")
+    source.push_sample([3, 4])
+    wait_until(lambda: kept.rows, "sample")
+    assert kept.rows == [[3, 4]]
+    assert kept.refusals == ["too few channels"]
+
+
+def test_texts_are_texts(
+    begin: Callable[..., InputInlet], unique: str, wait_until: WaitUntil
+) -> None:
+    kept, name = Kept(), f"{unique}markers"
+    begin(name, kept)
+    source = outlet(name, pylsl.cf_string)
+    wait_until(lambda: kept.facts, "stream")
+    assert kept.facts[0][0].is_text
+    for text in ("left", "rücken", ""):
+        source.push_sample([text, "b"])
+    wait_until(lambda: len(kept.rows) == 3, "texts")
+    assert kept.rows == [["left", "b"], ["rücken", "b"], ["", "b"]]
