@@ -11,6 +11,7 @@
     │   ├── ``ConnectError``: it could not be reached
     │   ├── ``NoReplyError``: it is connected but did not answer in time
     │   └── ``DisconnectedError``: the connection ended while it was needed
+    ├── ``ModuleError``: a module that runs does not answer, or refuses a command
     ├── ``LibraryError``: a library that this package needs cannot be loaded
     ├── ``ExtraMissingError``: a library of an extra, as of recordings, is not installed
     ├── ``RecordingError``: an XDF file cannot be read, or has not what is asked for
@@ -162,6 +163,10 @@ class NoReplyError(BoardError):
 
 class DisconnectedError(BoardError):
     """The connection to the board ended while it was needed."""
+
+
+class ModuleError(BelaError):
+    """A module that runs already does not answer, or refuses a command; says which and why."""
 
 
 class LibraryError(BelaError, ImportError):

@@ -19,6 +19,7 @@ from bela_module.cli import (
     serve_command,
     simulate_command,
     stream_command,
+    view_command,
 )
 from bela_module.server.process_io import report_error
 
@@ -37,6 +38,7 @@ COMMANDS: Final = (
     CliCommand("stream", stream_command.main, "publish variables as LSL streams; the default"),
     CliCommand("check", check_command.main, "is everything ready for an experiment?"),
     CliCommand("record", record_command.main, "record into XDF, and prove what is in the file"),
+    CliCommand("view", view_command.main, "a live page in the browser"),
     CliCommand("report", report_command.main, "say what an XDF recording proves"),
     CliCommand("list", list_command.main, "show the board's variables"),
     CliCommand("simulate", simulate_command.main, "run a simulated board for any Watcher client"),

@@ -13,3 +13,5 @@ JSON_LINE_S: Final = 1.0
 """Time between two lines of ``--json``."""
 REPLAY_LINGER_S: Final = 2.0
 """For listeners to receive the end of a short replay."""
+VIEW_ASK_S: Final = 2.0
+"""For a module that runs already to answer ``view``."""

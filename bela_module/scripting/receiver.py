@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import threading
+import weakref
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from pathlib import Path
@@ -52,6 +53,7 @@ class Receiver(LiveBoard):
         self._run = StreamingRun((), self._queue_length)
         self._run.ended = True
         self._lock = threading.Lock()
+        self._plots: list[weakref.finalize[..., Any]] = []
         self._saved_files: dict[str, Path] = {}
 
     def is_streaming(self) -> bool:
@@ -131,6 +133,49 @@ class Receiver(LiveBoard):
         if verbose:
             logger.info("%s", said)
 
+    def plot_data(
+        self,
+        x_var: str,
+        y_vars: Sequence[str] | str,
+        y_range: tuple[float, float] | None = None,
+        plot_update_delay: int = 100,
+        rollover: int | None = 1000,
+    ) -> None:
+        """Plot what is streamed as it comes: in the notebook, else in a window of the browser.
+
+        Parameters
+        ----------
+        x_var : str
+            Variable whose ticks are the horizontal axis.
+        y_vars : sequence of str
+            Variables whose values are drawn.
+        y_range : (float, float), optional
+            Ends of the vertical axis; by default it follows the values.
+        plot_update_delay : int
+            Milliseconds between two drawings.
+        rollover : int, optional
+            How many of the newest values are drawn; None: all that are kept.
+
+        Raises
+        ------
+        ArgumentError
+            When a variable is neither streamed nor monitored.
+        ExtraMissingError
+            When Bokeh, of the extra ``view``, is not installed.
+        """
+        from bela_module.viewing.script_plot import ScriptPlot, check_plotted, show_plot
+
+        names = self._names(y_vars)
+        check_plotted([x_var, *names], [variable.name for variable in self._run.variables])
+        kept = weakref.WeakMethod(self._kept_buffers)  # a plot keeps no board connected
+
+        def buffers() -> dict[str, list[Any]]:
+            give = kept()
+            return give() if give is not None else {}
+
+        plot = ScriptPlot(buffers, x_var, names, y_range, plot_update_delay, rollover)
+        self._plots.append(weakref.finalize(self, show_plot(plot)))
+
     # ---- for the classes that build on this one --------------------------------------------
 
     def _names_of_all(self) -> list[str]:
@@ -139,11 +184,16 @@ class Receiver(LiveBoard):
         names = [variable.name for variable in (*listed, *self._run.variables)]
         return list(dict.fromkeys(names))
 
+    def _kept_buffers(self) -> dict[str, list[Any]]:
+        return self._run.queues()
+
     def _leave(self, *, hurried: bool = False) -> None:
         try:
             self._end(hurried=hurried)
         finally:
             super()._leave(hurried=hurried)
+            for end_plot in self._plots:
+                end_plot()
 
     def _recording(
         self, variables: Sequence[Variable], saving: Saving, *, singly: bool = False

@@ -106,6 +106,7 @@ def build_status(runtime: Runtime) -> dict[str, Any]:
         "state": runtime.state.value,
         "board": {
             "url": address.url,
+            "name": address.name,
             "connected": runtime.is_connected,
             "project": board.project or None,
             "sample_rate_hz": _finite(board.declared_rate_hz),

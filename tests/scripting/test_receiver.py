@@ -235,3 +235,27 @@ def test_waiting_in_vain_is_an_error_that_says_what_came(streamer: Streamer) -> 
     with pytest.raises(NoReplyError, match="ramp_sparse"):
         streamer.stream_n_values("ramp_sparse", n_values=10**9, timeout_s=0.3)
     assert not streamer.is_streaming()
+
+
+def test_a_plot_follows_what_streams_and_ends_with_the_connection(
+    streamer: Streamer, monkeypatch: pytest.MonkeyPatch, wait_until: Callable[..., None]
+) -> None:
+    pytest.importorskip("bokeh")
+    shown: list[Any] = []
+    ended: list[int] = []
+
+    def show(plot: Any) -> Callable[[], None]:
+        shown.append(plot)
+        return lambda: ended.append(1)
+
+    monkeypatch.setattr("bela_module.viewing.script_plot.show_plot", show)
+    with pytest.raises(RequestError, match="'ramp_d' is not being streamed or monitored"):
+        streamer.plot_data("ramp_d", ["ramp_d"])
+    streamer.start_streaming(["ramp_d", "ramp_f"])
+    streamer.plot_data("ramp_d", ["ramp_d", "ramp_f"], (0, 9), 50, 10)
+    (plot,) = shown
+    assert (plot.x_var, plot.y_vars) == ("ramp_d", ("ramp_d", "ramp_f"))
+    assert (plot.y_range, plot.update_ms, plot.rollover) == ((0, 9), 50, 10)
+    wait_until(lambda: plot.buffers()["ramp_d"], "values to plot")
+    streamer.disconnect()
+    assert ended == [1]

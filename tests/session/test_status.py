@@ -24,6 +24,7 @@ SHAPE: dict[str, Any] = {
     "state": str,
     "board": {
         "url": str,
+        "name": str,
         "connected": bool,
         "project": str,
         "sample_rate_hz": NUMBER,
@@ -80,6 +81,7 @@ def test_before_anything_is_known() -> None:
     assert status["state"] == "idle"
     assert status["board"] == {
         "url": "ws://127.0.0.1:9",
+        "name": "bela",
         "connected": False,
         "project": None,
         "sample_rate_hz": None,

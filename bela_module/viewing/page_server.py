@@ -1,0 +1,176 @@
+"""Serves the live page: Bokeh's server on one address, for browsers that it was opened for."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import socket
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import Any, Final
+
+from bela_module.errors import BelaError
+from bela_module.streams.lsl_clock import local_clock
+from bela_module.validation import host_in_url
+from bela_module.viewing.bokeh_extra import require_bokeh
+from bela_module.viewing.module_feed import ModuleFeed
+from bela_module.viewing.time_limits import SESSION_KEPT_S
+
+DEFAULT_PORT: Final = 5006
+LOOPBACK: Final = ("::1", "localhost")
+EVERYWHERE: Final = ("0.0.0.0", "::", "")
+
+
+@dataclass(frozen=True, slots=True)
+class PageOptions:
+    """Where and for what pages are served.
+
+    Attributes
+    ----------
+    ip : str
+        Address to listen at.
+    port : int or None
+        Port; 0 takes a free one, None the usual one, or a free one when that is taken.
+    module_host, module_port : str, int
+        Where the module serves its PCOMMs.
+    controls : bool
+        Whether pages may command the module.
+    """
+
+    ip: str
+    port: int | None
+    module_host: str
+    module_port: int
+    controls: bool
+
+
+async def serve_pages(
+    options: PageOptions, ended: asyncio.Event, on_listening: Callable[[str], None]
+) -> None:
+    """Serve pages until it is ended.
+
+    Parameters
+    ----------
+    options : PageOptions
+        Where, and for what.
+    ended : asyncio.Event
+        Ends it.
+    on_listening : callable
+        Told the address of the page once it is served.
+
+    Raises
+    ------
+    ExtraMissingError
+        When Bokeh is not installed.
+    BelaError
+        When the address cannot be listened at.
+    """
+    require_bokeh()
+    from bokeh.document import Document
+
+    from bela_module.viewing.page import Page
+
+    feed = ModuleFeed(options.module_host, options.module_port, lists_variables=options.controls)
+
+    def open_page(document: Document) -> None:
+        Page(document, feed, local_clock, controls=options.controls)
+
+    try:
+        async with serving(open_page, options.ip, options.port) as url:
+            on_listening(url)
+            await ended.wait()
+    finally:
+        await feed.close()
+
+
+@asynccontextmanager
+async def serving(
+    open_document: Callable[[Any], None], ip: str, port: int | None
+) -> AsyncIterator[str]:
+    """Serve a document to browsers; give its address.
+
+    Parameters
+    ----------
+    open_document : callable
+        Fills the document of a browser that has come.
+    ip : str
+        Address to listen at.
+    port : int or None
+        Port; 0 takes a free one, None the usual one, or a free one when that is taken.
+
+    Raises
+    ------
+    BelaError
+        When the address cannot be listened at.
+    """
+    from bokeh.application import Application
+    from bokeh.application.handlers import FunctionHandler
+    from bokeh.server.server import BaseServer
+    from bokeh.server.tornado import BokehTornado
+    from tornado.httpserver import HTTPServer
+    from tornado.ioloop import IOLoop
+
+    logging.getLogger("bokeh").setLevel(logging.ERROR)
+    logging.getLogger("tornado.access").setLevel(logging.ERROR)
+    sockets = _listen(ip, port)
+    port = sockets[0].getsockname()[1]
+    web = BokehTornado(
+        {"/": Application(FunctionHandler(open_document))},
+        extra_websocket_origins=[f"{host}:{port}" for host in allowed_hosts(ip)],
+        unused_session_lifetime_milliseconds=round(1000 * SESSION_KEPT_S),
+        check_unused_sessions_milliseconds=round(500 * SESSION_KEPT_S),
+    )
+    http_server = HTTPServer(web)
+    http_server.add_sockets(sockets)
+    server = BaseServer(IOLoop.current(), web, http_server)
+    server.start()
+    try:
+        yield f"http://{host_in_url(_reachable(ip))}:{port}/"
+    finally:
+        server.unlisten()
+        server.stop()
+        await http_server.close_all_connections()
+
+
+def is_loopback(ip: str) -> bool:
+    """Tell whether only this computer reaches an address."""
+    return ip in LOOPBACK or ip.startswith("127.")
+
+
+def allowed_hosts(ip: str) -> list[str]:
+    """Name the hosts in the addresses of pages that may connect: a page of elsewhere may not.
+
+    Browsers send the ``Origin`` of the page with each websocket, and a page of another site cannot
+    change it.
+
+    Parameters
+    ----------
+    ip : str
+        Where pages are served.
+    """
+    if is_loopback(ip):
+        return ["127.0.0.1", "localhost"]
+    name = socket.gethostname()
+    hosts = ["127.0.0.1", "localhost", name, f"{name}.local"]
+    return hosts if ip in EVERYWHERE else [*hosts, ip]
+
+
+def _reachable(ip: str) -> str:
+    return "127.0.0.1" if ip in EVERYWHERE else ip
+
+
+def _listen(ip: str, port: int | None) -> list[socket.socket]:
+    """Bind the sockets; without a port the usual one, or a free one when that is taken."""
+    family = socket.AF_INET6 if ":" in ip else socket.AF_INET
+    for tried in (DEFAULT_PORT, 0) if port is None else (port,):
+        try:
+            listening = socket.create_server((ip, tried), family=family)
+        except OSError as error:
+            reason = error.strerror or str(error)
+        else:
+            listening.setblocking(False)
+            return [listening]
+    raise BelaError(
+        f"the page cannot be served at {host_in_url(ip)}:{port}: {reason}; name another --port"
+    )

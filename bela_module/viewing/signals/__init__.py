@@ -1,0 +1,1 @@
+"""What a page draws of signals: samples, envelopes, gaps, lanes, columns. Pure."""

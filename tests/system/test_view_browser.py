@@ -1,0 +1,249 @@
+"""The live page in a real browser: signals move, values are right, losses are shaded, buttons work.
+
+They need Chromium and its driver: ``apt-get install chromium chromium-driver``.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+pytest.importorskip("bokeh")
+pytest.importorskip("selenium")
+
+from bela_module.protocol.variables import ValueType
+from bela_module.simulator.faults.fault_list import parse_fault
+from bela_module.simulator.simulated_board import SimulatedBoard
+from bela_module.simulator.sketches.signals import ramp
+from bela_module.viewing.signals.lanes import MARGIN
+from tests.support.browser import ShownPage, find_chromium, open_browser, wait_for_page
+from tests.support.paths import ROOT
+from tests.support.server_helpers import Client, Launched
+from tests.support.session_helpers import board_of, variable
+
+pytestmark = [
+    pytest.mark.browser,
+    pytest.mark.timeout(240),
+    pytest.mark.skipif(find_chromium() is None, reason="Chromium and its driver are not installed"),
+]
+TIMEOUT_S = 60.0
+RATE_HZ = 2000.0
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Any]:
+    with open_browser(width=1280, height=900) as driver:
+        yield driver
+
+
+@contextmanager
+def viewed(*options: str) -> Iterator[str]:
+    """Run ``view``; give the address of its page."""
+    process = subprocess.Popen(
+        [sys.executable, "main.py", "view", "--no-browser", "--port", "0", *options],
+        cwd=ROOT,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
+        env={**os.environ, "PYTHONUNBUFFERED": "1"},
+    )
+    assert process.stdout is not None
+    try:
+        line = process.stdout.readline()
+        found = re.search(r"http://127\.0\.0\.1:\d+/", line)
+        assert found is not None, line
+        yield found[0]
+        process.send_signal(signal.SIGINT)
+        assert process.wait(TIMEOUT_S) == 0
+    finally:
+        if process.poll() is None:
+            process.kill()
+            process.wait()
+        process.stdout.close()
+
+
+@contextmanager
+def streaming() -> Iterator[tuple[SimulatedBoard, Launched, Client]]:
+    """Run a board with ramps and a module that streams one of them."""
+    variables = (variable("ramp"), variable("gain", ValueType.FLOAT, ramp))
+    with board_of(*variables, rate_hz=RATE_HZ) as board:
+        module = Launched(f"--board=127.0.0.1:{board.port}")
+        client = Client(module.port)
+        try:
+            client.send('VERBOSE;START|{"variables": ["ramp"]};')
+            assert (client.line(), client.line()) == ("OK VERBOSE", "OK START")
+            yield board, module, client
+        finally:
+            client.close()
+            module.end()
+            module.close()
+
+
+def wait(condition: Callable[[], Any], what: str) -> Any:
+    until_s = time.monotonic() + TIMEOUT_S
+    while not (found := condition()):
+        assert time.monotonic() < until_s, f"{what} did not come true in {TIMEOUT_S} s"
+        time.sleep(0.1)
+    return found
+
+
+def last_point(page: ShownPage) -> tuple[float, float, float, float] | None:
+    """Give time and value of the last point that is drawn, the value beside it, and the scale."""
+    found: list[float] | None = page.script(
+        """
+        const shown = model("shown_lines").data, beside = model("shown_readouts").data;
+        if (!shown.xs.length || !shown.xs[0].length || !beside.value.length) return null;
+        const x = shown.xs[0], y = shown.ys[0];
+        return [x[x.length - 1], y[y.length - 1], beside.value[0], beside.low[0], beside.high[0]];
+        """
+    )
+    if found is None or any(one is None for one in found):
+        return None
+    x, height, value, low, high = found
+    drawn = low + (height - MARGIN) / (1 - 2 * MARGIN) * (high - low)
+    return x, drawn, value, high - low
+
+
+def press(page: ShownPage, name: str) -> None:
+    """Press a button as a mouse does; widgets are in a shadow DOM."""
+    page.script(
+        """
+        const view = Bokeh.index.find_one(model(arguments[0]));
+        view.shadow_el.querySelector("button").click();
+        """,
+        name,
+    )
+
+
+def test_a_ramp_moves_and_its_last_drawn_value_is_right(browser: Any) -> None:
+    with streaming() as (_, module, _client), viewed("--module", f"127.0.0.1:{module.port}") as url:
+        page = wait_for_page(browser, url)
+        first = wait(lambda: last_point(page), "a drawn line")
+        later = wait(
+            lambda: (now := last_point(page)) and now[2] > first[2] + RATE_HZ and now, "movement"
+        )
+        for x, drawn, value, span in (first, later):
+            assert -10 <= x <= 0
+            assert drawn == pytest.approx(value, abs=1e-3 * span)
+        # A value is its tick: drawn later by a time, it is larger by the ticks of that time.
+        assert later[2] - first[2] >= RATE_HZ
+        assert float(later[2]).is_integer()
+        assert page.script("return model('START');") is None
+        assert "streaming" in page.text("header")
+        assert page.errors() == []
+
+
+def test_lost_blocks_are_shaded_and_told(browser: Any) -> None:
+    with streaming() as (board, module, _), viewed("--module", f"127.0.0.1:{module.port}") as url:
+        page = wait_for_page(browser, url)
+        wait(lambda: last_point(page), "a drawn line")
+        page.set_model("window", "value", 60)
+        time.sleep(1.0)
+        board.inject(parse_fault("drop-pair:n=2"))
+        gaps = wait(lambda: (found := page.columns("shown_gaps"))["left"] and found, "a shaded gap")
+        assert max(b - a for a, b in zip(gaps["left"], gaps["right"], strict=True)) > 0.25
+        assert gaps["bottom"][0] == 0
+        assert gaps["top"][0] == 1
+        wait(
+            lambda: any(t.startswith("gap ramp") for t in page.columns("shown_events")["text"]),
+            "event",
+        )
+        wait(lambda: re.search(r"\d+ lost in \d+ gap", page.text("header")), "words on it")
+
+
+def test_buttons_command_the_module(browser: Any) -> None:
+    with (
+        streaming() as (board, module, _),
+        viewed("--control", "--module", f"127.0.0.1:{module.port}") as url,
+    ):
+        page = wait_for_page(browser, url)
+        press(page, "STOP")
+        wait(lambda: page.text("outcome") == "OK STOP", "the stop")
+        wait(lambda: ">idle<" in page.text("header"), "idle")
+        wait(lambda: page.script("return model('variable').options.length") == 2, "variables")
+        page.set_model("variable", "value", "gain")
+        page.set_model("value", "value", 2.5)
+        press(page, "SET")
+        wait(lambda: board.controlled_values() == {"gain": 2.5}, "the value on the board")
+        press(page, "RELEASE")
+        wait(lambda: board.controlled_values() == {}, "the release")
+        press(page, "START")
+        wait(lambda: sorted(board.watched_names()) == ["gain", "ramp"], "the start")
+
+
+def test_pause_and_zoom(browser: Any) -> None:
+    with viewed("--simulate") as url:
+        page = wait_for_page(browser, url)
+        wait(lambda: len(page.columns("shown_readouts")["name"]) == 7, "seven streams")
+        page.set_model("pause", "active", True)
+        time.sleep(1.5)  # drawings on their way
+        before = page.columns("lines")["x"]
+        time.sleep(1.0)
+        assert page.columns("lines")["x"] == before
+        page.script("const span = model('span'); span.start = -2; span.end = -1;")
+
+        def is_zoomed() -> bool:
+            shown = page.script("return Array.from(model('shown_lines').data.xs[0] ?? []);")
+            return bool(shown) and min(shown) >= -2.01 and max(shown) <= -0.99
+
+        wait(is_zoomed, "the zoom")
+
+
+def test_it_looks_right_on_a_tablet_in_the_dark(tmp_path: Path) -> None:
+    with (
+        viewed("--simulate", "--control") as url,
+        open_browser(width=820, height=1180, dark=True) as driver,
+    ):
+        page = wait_for_page(driver, url)
+        wait(lambda: len(page.columns("shown_readouts")["name"]) == 7, "seven streams")
+        wait(lambda: page.script("return model('client').data.dark[0]") == 1, "dark colours")
+        assert page.script("return getComputedStyle(document.body).backgroundColor") == (
+            "rgb(20, 24, 29)"
+        )
+        assert page.script("return document.body.scrollWidth <= window.innerWidth")
+        # All that is to be pressed is inside of the window, and can be reached with the keyboard.
+        for name in ("START", "SET", "pause", "window", "layout", "streams"):
+            right = page.script(
+                "return Bokeh.index.find_one(model(arguments[0])).el.getBoundingClientRect().right",
+                name,
+            )
+            assert 0 < right <= 820
+        reached = tabbed_names(driver, page)
+        assert {"START", "STOP", "SET", "RELEASE", "pause", "layout", "scale"} <= reached
+
+
+def tabbed_names(driver: Any, page: ShownPage) -> set[str]:
+    """Press the tab key until it comes round; give the names of the widgets that were reached."""
+    from selenium.webdriver import ActionChains
+    from selenium.webdriver.common.keys import Keys
+
+    names: set[str] = set()
+    for _ in range(40):
+        ActionChains(driver).send_keys(Keys.TAB).perform()
+        name = page.script(
+            """
+            let at = document.activeElement, hosts = [];
+            while (at) { hosts.push(at); at = at.shadowRoot?.activeElement; }
+            for (const key of arguments[0]) {
+              const found = model(key);
+              const view = found && Bokeh.index.find_one(found);
+              if (view && hosts.includes(view.el)) return key;
+            }
+            return null;
+            """,
+            ["START", "STOP", "PREPARE", "CHECK", "SET", "RELEASE", "variable", "value", "window"]
+            + ["pause", "layout", "scale", "low", "high", "streams"],
+        )
+        if name:
+            names.add(name)
+    return names

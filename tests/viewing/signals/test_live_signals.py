@@ -1,0 +1,61 @@
+"""Signals and events as they come; the time between STOP and START is no loss."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from bela_module.viewing.signals.lanes import Channel
+from bela_module.viewing.signals.live_signals import EventLog, LiveEvent, LiveSignal
+
+
+def signal_with_gaps() -> LiveSignal:
+    signal = LiveSignal((Channel("s", 0, "a", ""),), 1.0, 100.0)
+    signal.add(np.array([0.0, 1.0, 5.0, 6.0, 20.0]), np.arange(5.0)[:, None])
+    return signal
+
+
+def test_losses_are_gaps_but_not_pauses() -> None:
+    signal = signal_with_gaps()
+    assert signal.losses(()) == [(1, 5), (6, 20)]
+    assert signal.losses([LiveEvent(7.0, "stopped"), LiveEvent(19.9, "started")]) == [(1, 5)]
+    assert signal.losses([LiveEvent(3.0, "gap a 3"), LiveEvent(10.0, "set a=1")]) == [
+        (1, 5),
+        (6, 20),
+    ]
+
+
+def test_of_an_irregular_stream_the_events_tell() -> None:
+    signal = LiveSignal((Channel("s", 0, "a b", ""),), 0.0, 100.0)
+    signal.add(np.array([0.0, 1.0]), np.zeros((2, 1)))
+    signal.add(np.array([5.0, 6.0]), np.zeros((2, 1)))
+    assert signal.losses([LiveEvent(1.1, "gap a b 3")]) == [(1, 5)]
+    assert signal.losses([LiveEvent(5.5, "gap a b 3")]) == [(5, 6)]
+    assert signal.losses([LiveEvent(1.1, "gap b 3"), LiveEvent(3.0, "stopped")]) == []
+    # Nothing has come after the gap yet, or nothing is kept of the time before it.
+    assert signal.losses([LiveEvent(5.99, "gap a b 3"), LiveEvent(-1.0, "gap a b 3")]) == []
+
+
+def test_the_event_of_a_loss_may_be_some_samples_beside_it() -> None:
+    signal = LiveSignal((Channel("s", 0, "a", ""),), 0.0, 100.0)
+    stamps_s = np.concatenate([np.arange(0, 1, 0.001), np.arange(1.3, 2, 0.001)])
+    for k in range(0, stamps_s.size, 100):
+        signal.add(stamps_s[k : k + 100], np.zeros((stamps_s[k : k + 100].size, 1)))
+    for event_s in (0.96, 0.9991, 1.2, 1.34):
+        (gap,) = signal.losses([LiveEvent(event_s, "gap a 300")])
+        assert gap == pytest.approx((0.999, 1.3))
+
+
+def test_samples_are_kept() -> None:
+    history = signal_with_gaps().history
+    assert history.count_between(0, 100) == 5
+    assert history.last_stamp_s == 20
+
+
+def test_events_are_kept_for_a_time() -> None:
+    log = EventLog(10.0)
+    log.add(1.0, "started")
+    log.add(5.0, "gap a 1")
+    assert log.events == ((1.0, "started"), (5.0, "gap a 1"))
+    log.add(12.0, "stopped")
+    assert log.events == ((5.0, "gap a 1"), (12.0, "stopped"))

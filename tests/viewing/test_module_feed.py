@@ -1,0 +1,119 @@
+"""Following a module that streams, only while somebody looks."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+import pytest
+
+from bela_module.protocol.variables import ValueType
+from bela_module.simulator.sketches.signals import ramp
+from bela_module.viewing.module_feed import ModuleFeed
+from tests.support.server_helpers import Client, Launched
+from tests.support.session_helpers import board_of, variable
+
+TIMEOUT_S = 40.0
+
+
+@contextmanager
+def streaming_module() -> Iterator[Launched]:
+    """Run a module that streams a ramp of 2 kHz."""
+    with board_of(
+        variable("ramp"), variable("gain", ValueType.FLOAT, ramp), rate_hz=2000.0
+    ) as board:
+        launched = Launched(f"--board=127.0.0.1:{board.port}")
+        try:
+            client = Client(launched.port)
+            client.send('VERBOSE;START|{"variables": ["ramp"]};')
+            assert client.line() == "OK VERBOSE"
+            assert client.line() == "OK START"
+            client.close()
+            yield launched
+        finally:
+            launched.end()
+            launched.close()
+
+
+async def until(condition: Callable[[], object]) -> None:
+    async with asyncio.timeout(TIMEOUT_S):
+        while not condition():
+            await asyncio.sleep(0.02)
+
+
+def has_samples(feed: ModuleFeed) -> bool:
+    return (
+        "bela_ramp" in feed.signals and feed.signals["bela_ramp"].history.last_stamp_s is not None
+    )
+
+
+@pytest.mark.timeout(180)
+def test_it_follows_only_while_somebody_looks_and_carries_out_commands() -> None:
+    async def look(port: int) -> None:
+        feed = ModuleFeed("127.0.0.1", port, lists_variables=True)
+        try:
+            await asyncio.sleep(0.3)
+            assert (feed.status, feed.n_inlets) == (None, 0)
+            feed.enter()
+            feed.enter()
+            await until(lambda: has_samples(feed) and feed.variables)
+            assert feed.status is not None
+            assert feed.status["state"] == "streaming"
+            assert [one["name"] for one in feed.variables] == ["ramp", "gain"]
+            assert [one.label for one in feed.signals["bela_ramp"].channels] == ["ramp"]
+            await until(lambda: any(e.text.startswith("started") for e in feed.events.events))
+
+            feed.leave()
+            assert feed.is_watching
+            feed.leave()
+            await until(lambda: feed.n_inlets == 0 and feed.status is None)
+            assert feed.signals == {}
+            feed.enter()
+            await until(lambda: has_samples(feed))
+
+            feed.send("SET", {"values": {"gain": 3}})
+            await until(lambda: feed.outcome == "OK SET")
+            feed.send("START", {"variables": ["nothing"]})
+            await until(lambda: feed.outcome.startswith("START: the board has no variable"))
+            feed.send("STOP")
+            await until(lambda: feed.status is not None and feed.status["state"] == "idle")
+        finally:
+            await feed.close()
+
+    with streaming_module() as module:
+        asyncio.run(look(module.port))
+
+
+@pytest.mark.timeout(120)
+def test_somebody_who_comes_while_it_comes_to_rest_is_served() -> None:
+    async def look(port: int) -> None:
+        feed = ModuleFeed("127.0.0.1", port)
+        try:
+            feed.enter()
+            await until(lambda: feed.status is not None)
+            await until(lambda: has_samples(feed))
+            before = feed.signals["bela_ramp"]
+            feed.leave()
+            await asyncio.sleep(0)
+            feed.enter()
+            await until(lambda: has_samples(feed) and feed.signals["bela_ramp"] is not before)
+            assert feed.is_watching
+        finally:
+            await feed.close()
+
+    with streaming_module() as module:
+        asyncio.run(look(module.port))
+
+
+def test_without_a_module_there_is_no_status() -> None:
+    async def look() -> None:
+        feed = ModuleFeed("127.0.0.1", 1)
+        feed.enter()
+        await asyncio.sleep(0.3)
+        assert feed.status is None
+        feed.send("START")
+        await until(lambda: "START to the module at 127.0.0.1:1" in feed.outcome)
+        await feed.close()
+
+    asyncio.run(look())

@@ -1,0 +1,121 @@
+"""Serving pages: everything from here, only for pages that were opened from here."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import socket
+from collections.abc import Callable
+
+import pytest
+
+pytest.importorskip("bokeh")
+
+from websockets.asyncio.client import connect
+from websockets.exceptions import InvalidStatus
+
+from bela_module.errors import BelaError, ExtraMissingError
+from bela_module.viewing import page_server
+from bela_module.viewing.page_server import (
+    PageOptions,
+    allowed_hosts,
+    is_loopback,
+    serve_pages,
+)
+
+
+async def get(url: str) -> str:
+    """Fetch a page by hand; no client of the tests does so."""
+    host, port = url.removeprefix("http://").rstrip("/").split(":")
+    reader, writer = await asyncio.open_connection(host, int(port))
+    writer.write(f"GET / HTTP/1.1\r\nHost: {host}:{port}\r\nConnection: close\r\n\r\n".encode())
+    body = (await reader.read()).decode()
+    writer.close()
+    await writer.wait_closed()
+    return body
+
+
+def while_served(look: Callable[[str], object], **changes: object) -> None:
+    options = {"ip": "127.0.0.1", "port": 0, "module_host": "127.0.0.1", "module_port": 1}
+    page = PageOptions(**{**options, "controls": False, **changes})  # type: ignore[arg-type]
+
+    async def run() -> None:
+        ended, url = asyncio.Event(), asyncio.get_running_loop().create_future()
+        serving = asyncio.create_task(serve_pages(page, ended, url.set_result))
+        try:
+            done, _ = await asyncio.wait({serving, url}, return_when=asyncio.FIRST_COMPLETED)
+            if serving in done:
+                await serving
+            await look(await url)  # type: ignore[misc]
+        finally:
+            ended.set()
+            await asyncio.wait({serving})
+
+    asyncio.run(run())
+
+
+def test_all_of_a_page_comes_from_here() -> None:
+    async def look(url: str) -> None:
+        page = await get(url)
+        assert page.startswith("HTTP/1.1 200")
+        sources = re.findall(r'(?:src|href)="([^"]+)"', page)
+        assert any(source.startswith("/static/js/bokeh") for source in sources)
+        assert [source for source in sources if "//" in source] == []
+
+    while_served(look)
+
+
+def test_a_page_of_another_site_may_not_connect() -> None:
+    async def status_for(url: str, origin: str) -> int:
+        address = url.replace("http", "ws") + "ws"
+        try:
+            async with connect(address, additional_headers={"Origin": origin}, proxy=None):
+                return 101
+        except InvalidStatus as error:
+            return error.response.status_code
+
+    async def look(url: str) -> None:
+        port = url.rstrip("/").rsplit(":", 1)[1]
+        for origin in ("http://evil.example", f"http://evil.example:{port}", "http://127.0.0.1:1"):
+            assert await status_for(url, origin) == 403
+        assert await status_for(url, f"http://localhost:{port}") != 403
+
+    while_served(look)
+
+
+def test_a_port_that_is_taken_is_an_error_and_the_usual_one_is_replaced(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async def look(url: str) -> None:
+        assert f":{port}/" not in url
+
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        with pytest.raises(BelaError, match=rf"127.0.0.1:{port}: .*name another --port"):
+            while_served(look, port=port)
+        monkeypatch.setattr(page_server, "DEFAULT_PORT", port)
+        while_served(look, port=None)
+
+
+def test_hosts_in_addresses_of_pages() -> None:
+    assert allowed_hosts("127.0.0.1") == ["127.0.0.1", "localhost"]
+    everywhere = allowed_hosts("0.0.0.0")
+    assert socket.gethostname() in everywhere
+    assert "0.0.0.0" not in everywhere
+    assert "192.168.1.5" in allowed_hosts("192.168.1.5")
+    assert "*" not in everywhere
+    assert is_loopback("127.0.0.2")
+    assert is_loopback("localhost")
+    assert not is_loopback("0.0.0.0")
+
+
+def test_without_bokeh_nothing_is_served(monkeypatch: pytest.MonkeyPatch) -> None:
+    def require() -> None:
+        raise ExtraMissingError("Bokeh", "view")
+
+    async def look(_url: str) -> None:
+        pytest.fail("it is served")
+
+    monkeypatch.setattr(page_server, "require_bokeh", require)
+    with pytest.raises(ExtraMissingError):
+        while_served(look)
