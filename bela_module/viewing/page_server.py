@@ -150,10 +150,10 @@ def allowed_hosts(ip: str) -> list[str]:
         Where pages are served.
     """
     if is_loopback(ip):
-        return ["127.0.0.1", "localhost"]
+        return ["127.0.0.1", "localhost", *([host_in_url(ip)] if ":" in ip else [])]
     name = socket.gethostname()
     hosts = ["127.0.0.1", "localhost", name, f"{name}.local"]
-    return hosts if ip in EVERYWHERE else [*hosts, ip]
+    return hosts if ip in EVERYWHERE else [*hosts, host_in_url(ip)]
 
 
 def _reachable(ip: str) -> str:

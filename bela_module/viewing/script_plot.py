@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import importlib
 import sys
 import threading
 import webbrowser
@@ -18,6 +19,7 @@ from bela_module.viewing.page_style import LIGHT
 from bela_module.viewing.time_limits import PLOT_SERVER_S
 
 _NOTEBOOK_SHELL: Final = "ZMQInteractiveShell"
+_NOTEBOOK_HEIGHT_PX: Final = 360
 
 Buffers = Mapping[str, Sequence[Any]]
 """Buffers of each variable: ``ref_timestamp``, ``rel_timestamps`` and ``data``."""
@@ -139,15 +141,14 @@ def show_plot(plot: ScriptPlot) -> Callable[[], None]:
         When no page can be served.
     """
     require_bokeh()
-    if is_notebook():
-        from bokeh.io import output_notebook, show
-        from bokeh.resources import INLINE
-
-        output_notebook(INLINE, hide_banner=True)
-        show(plot.open)
-        return _do_nothing
     server = PlotServer(plot)
-    webbrowser.open(server.url)
+    if is_notebook():
+        # Not Bokeh's own way: that draws only between two cells, and must be told the notebook's
+        # address.
+        display = importlib.import_module("IPython.display")
+        display.display(display.IFrame(server.url, width="100%", height=_NOTEBOOK_HEIGHT_PX))
+    else:
+        webbrowser.open(server.url)
     return server.close
 
 
@@ -184,7 +185,7 @@ class PlotServer:
 
     def __init__(self, plot: ScriptPlot) -> None:
         self.url = ""
-        self._ended: Callable[[], None] = _do_nothing
+        self._ended: Callable[[], None] | None = None
         self._ready = threading.Event()
         self._failure: BaseException | None = None
         self._thread = threading.Thread(
@@ -196,7 +197,8 @@ class PlotServer:
 
     def close(self) -> None:
         """End it; safe to call more than once."""
-        self._ended()
+        if self._ended is not None:
+            self._ended()
         if threading.current_thread() is not self._thread:  # which may be the last to know of it
             self._thread.join(PLOT_SERVER_S)
 
@@ -221,7 +223,3 @@ class PlotServer:
             self._ended = end
             self._ready.set()
             await ended.wait()
-
-
-def _do_nothing() -> None:
-    """End nothing: a notebook ends its plots itself."""

@@ -99,6 +99,7 @@ def test_a_port_that_is_taken_is_an_error_and_the_usual_one_is_replaced(
 
 def test_hosts_in_addresses_of_pages() -> None:
     assert allowed_hosts("127.0.0.1") == ["127.0.0.1", "localhost"]
+    assert "[::1]" in allowed_hosts("::1")
     everywhere = allowed_hosts("0.0.0.0")
     assert socket.gethostname() in everywhere
     assert "0.0.0.0" not in everywhere

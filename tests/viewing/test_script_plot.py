@@ -85,18 +85,24 @@ def test_a_browser_is_opened_where_there_is_no_notebook(monkeypatch: pytest.Monk
     end()
 
 
-def test_a_notebook_shows_it_itself(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_notebook_shows_it_in_the_cell(monkeypatch: pytest.MonkeyPatch) -> None:
     shell = type("ZMQInteractiveShell", (), {})()
-    module = types.SimpleNamespace(get_ipython=lambda: shell)
-    monkeypatch.setitem(sys.modules, "IPython", module)  # type: ignore[arg-type]
-    assert is_notebook()
     shown: list[Any] = []
-    monkeypatch.setattr("bokeh.io.output_notebook", lambda *_args, **_options: None)
-    monkeypatch.setattr("bokeh.io.show", shown.append)
-    plot = plot_of()
-    show_plot(plot)()
-    assert shown == [plot.open]
-    monkeypatch.setitem(sys.modules, "IPython", types.SimpleNamespace(get_ipython=lambda: None))  # type: ignore[arg-type]
+    display: Any = types.SimpleNamespace(
+        display=shown.append, IFrame=lambda url, width, height: (url, width, height)
+    )
+    notebook: Any = types.SimpleNamespace(get_ipython=lambda: shell)
+    monkeypatch.setitem(sys.modules, "IPython", notebook)
+    monkeypatch.setitem(sys.modules, "IPython.display", display)
+    assert is_notebook()
+    end = show_plot(plot_of())
+    ((url, width, _),) = shown
+    with urllib.request.urlopen(url, timeout=20) as page:
+        assert "X-Frame-Options" not in page.headers
+    assert width == "100%"
+    end()
+    terminal: Any = types.SimpleNamespace(get_ipython=lambda: None)
+    monkeypatch.setitem(sys.modules, "IPython", terminal)
     assert not is_notebook()
 
 
