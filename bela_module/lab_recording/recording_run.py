@@ -182,6 +182,8 @@ class RecordingRun:
         order, streaming = self._order, self._settings.streaming
         names = [stream["name"] for stream in session.status()["streams"]]
         names += [name for name in (streaming.events_stream, streaming.clock_stream) if name]
+        if any(one.echo is not None for one in self._settings.inputs.values()):
+            names += [streaming.loop_stream] if streaming.loop_stream else []
         own = f"starts-with(source_id,{xpath_text(self._outcome.identity)})"
         query = "true()" if order.whole_lab else own
         for _ in range(_MAX_LOOKS):  # it looks for one second, in which a busy computer is late

@@ -189,8 +189,8 @@ class ActiveInput:
         }[self.settings.on_end]
 
     def _move(self, state: InputState, text: str) -> None:
-        if self.state is InputState.STOPPED:
-            return
+        if self.state is InputState.STOPPED or (state is self.state and text == self.problem):
+            return  # it is over, or told already
         self.problem = "" if state in (InputState.RECEIVING, InputState.STOPPED) else text
         self._machine.move_to(state)
         self._on_change(self, text)

@@ -10,7 +10,7 @@ from functools import partial
 from typing import Final
 
 from bela_module.connection.board_client import BoardClient
-from bela_module.errors import RequestError, UnknownVariableError
+from bela_module.errors import NoReplyError, RequestError, UnknownVariableError
 from bela_module.input_settings import InputFields
 from bela_module.inputs.loop_account import LAST_NUMBER
 from bela_module.protocol.variables import Array
@@ -251,10 +251,23 @@ class InputService:
         missing = runtime.inputs.controlled - runtime.changes.controlled
         missing |= runtime.inputs.controlled & runtime.changes.releasing
         if missing:
-            await take_control(runtime, client, sorted(missing))
-            for one in runtime.inputs:
-                one.resends = one.resends or not missing.isdisjoint(one.settings.variables)
+            await self._take_control(client, missing)
         self._sender.use(client)
+
+    async def _take_control(self, client: BoardClient, names: set[str]) -> None:
+        """Take control for inputs; without a confirmation the next sample has it tried again."""
+        driving = [o for o in self._runtime.inputs if not names.isdisjoint(o.settings.variables)]
+        try:
+            await take_control(self._runtime, client, sorted(names))
+        except NoReplyError as error:
+            if error.request == "list":
+                raise
+            self._runtime.notices.tell(str(error))
+            for one in driving:
+                one.has_control = False
+            return
+        for one in driving:
+            one.resends = True
 
     def refresh(self) -> None:
         """Look after echoes that do not come; call it some times a second."""
@@ -302,8 +315,12 @@ class InputService:
         """End the threads and the task that sends."""
         self.stop("the module ends")
         await self._sender.close()
-        for inlet in self._ended_inlets:
-            await asyncio.to_thread(inlet.join, INPUT_THREAD_END_S)
+        if unsent := [one.name for one in self._runtime.inputs if one.has_more]:
+            self._runtime.notices.tell(
+                f"input {named(unsent)}: what is configured for its end did not reach the board"
+            )
+        joins = (asyncio.to_thread(i.join, INPUT_THREAD_END_S) for i in self._ended_inlets)
+        await asyncio.gather(*joins)
 
     def _refuse_unknown(self) -> None:
         """Stop inputs that drive what the board's sketch does not have."""

@@ -143,6 +143,8 @@ def test_another_kind_of_stream_is_refused_before_its_first_sample() -> None:
     made.one.stream_refused("the stream has 2 channels")
     assert made.one.state is InputState.REFUSED
     assert "cannot be used: the stream has 2 channels" in made.one.problem
+    made.one.stream_refused("the stream has 2 channels")
+    assert len(made.told) == 1  # once
     made.one.take_samples(np.ones((1, 2)), np.ones(1))
     assert made.sent() == []
     assert made.one.waiting.dropped == 1

@@ -255,3 +255,22 @@ def test_the_numbers_of_two_modules_do_not_meet(unique: str) -> None:
             firsts.append(service._runtime.inputs.by_name["level"]._number)
     assert firsts[0] != firsts[1]
     assert all(1 <= first <= 2**24 for first in firsts)
+
+
+def test_what_does_not_reach_the_board_at_the_end_is_told(
+    unique: str, wait_until: WaitUntil
+) -> None:
+    fields = {"on_end": "default", "default": 0.125}
+    with loop_board() as board, Decoder(f"{unique}decoder") as decoder:
+        with session_at(board.port, **configured(unique, **fields)) as one:
+            one.list()
+            one.connect_input(name="level")
+            decoder.await_inlet(one)
+            decoder.push(0.5, 0)
+            wait_until(lambda: len(board.received_buffers) == 1, "buffer")
+            board.refuse_connections(True)
+            board.disconnect()
+            wait_until(lambda: not one.session.status()["board"]["connected"], "disconnected")
+        error = one.session.status()["last_error"]
+        assert error == ("input level: what is configured for its end did not reach the board")
+        assert len(board.received_buffers) == 1
