@@ -67,11 +67,10 @@ class GapLog:
             self._gaps.popleft()
 
     def _add_jumps(self, stamps_s: Stamps) -> None:
-        first_s = stamps_s[0] if self._last_s is None else self._last_s
-        steps_s = np.diff(stamps_s, prepend=first_s)
-        for k in np.flatnonzero(steps_s > self._longest_s):
-            before_s = first_s if k == 0 else stamps_s[k - 1]
-            self._note(float(before_s), float(stamps_s[k]))
+        if self._last_s is not None and stamps_s[0] - self._last_s > self._longest_s:
+            self._note(self._last_s, float(stamps_s[0]))
+        for k in np.flatnonzero(stamps_s[1:] - stamps_s[:-1] > self._longest_s):
+            self._note(float(stamps_s[k]), float(stamps_s[k + 1]))
 
     def _add_missing(self, stamps_s: Stamps, is_missing: Array) -> None:
         if not is_missing.any():

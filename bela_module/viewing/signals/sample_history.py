@@ -5,11 +5,14 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Final
 
 import numpy as np
 
 from bela_module.protocol.variables import Array
 from bela_module.streams.sink import Stamps
+
+_JOINED_SAMPLES: Final = 512
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,10 +79,19 @@ class SampleHistory:
         if self._blocks and stamps_s[0] < self._blocks[-1].stamps_s[-1]:
             self._blocks.clear()
             self.generation += 1
-        self._blocks.append(SampleBlock(stamps_s, values))
+        self._append(SampleBlock(stamps_s, values))
         oldest_s = stamps_s[-1] - self._kept_s
-        while self._blocks[0].stamps_s[-1] < oldest_s and len(self._blocks) > 1:
+        while self._blocks[0].stamps_s[-1] < oldest_s:
             self._blocks.popleft()
+        first = self._blocks[0]
+        kept = slice(int(np.searchsorted(first.stamps_s, oldest_s)), None)
+        self._blocks[0] = SampleBlock(first.stamps_s[kept], first.values[kept])
+
+    def _append(self, block: SampleBlock) -> None:
+        """Append a block; small ones become one, since each costs some time to look through."""
+        if self._blocks and self._blocks[-1].n_samples + block.n_samples <= _JOINED_SAMPLES:
+            block = _join((self._blocks.pop(), block), self.n_channels)
+        self._blocks.append(block)
 
     def between(self, first_s: float, last_s: float, *, and_before: bool = False) -> SampleBlock:
         """Give the samples of a span of time.
