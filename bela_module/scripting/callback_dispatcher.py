@@ -17,6 +17,7 @@ from typing import Any
 
 from bela_module.protocol.variables import Variable
 from bela_module.recording.buffers import BlockAligner, BufferData, StreamBuffer
+from bela_module.scripting.list_buffers import monitored_values
 from bela_module.scripting.time_limits import (
     CALLBACK_CATCH_UP_S,
     CALLBACK_S,
@@ -204,6 +205,20 @@ class BufferCallback(CallbackOutput):
 
     def lose(self, name: str, last_tick: int) -> None:
         """Do nothing: the next buffer tells how many were lost."""
+
+
+class ValueCallback(CallbackOutput):
+    """Hands each monitored value to a user's function."""
+
+    def take(self, name: str, buffer: BufferData) -> None:
+        """Take a variable's next values."""
+        for value in monitored_values(buffer):
+            self._dispatcher.put({"name": name, "buffer": value})
+
+    take_late = take
+
+    def lose(self, name: str, last_tick: int) -> None:
+        """Do nothing: ticks tell which values are missing."""
 
 
 class BlockCallback(CallbackOutput):

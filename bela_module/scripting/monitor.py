@@ -13,7 +13,14 @@ from bela_module.protocol.variables import Variable
 from bela_module.recording.file_writers import FileFormat
 from bela_module.recording.recording_files import load_buffers
 from bela_module.requests import MonitorRequest
-from bela_module.scripting.arguments import Saving, check_arguments, make_saving
+from bela_module.scripting.arguments import (
+    Saving,
+    StreamingOptions,
+    check_arguments,
+    make_options,
+    make_saving,
+)
+from bela_module.scripting.callback_dispatcher import Dispatcher, ValueCallback
 from bela_module.scripting.list_buffers import ConvertedQueues, MonitoredValue, monitored_values
 from bela_module.scripting.live_board import CONTROL_PATH, DATA_PATH
 from bela_module.scripting.receiver import Amount, Receiver
@@ -23,6 +30,7 @@ from bela_module.validation import as_list
 
 _DEFAULT_PERIOD_TICKS: Final = 1000
 _ONCE: Final = 1
+_MAX_WAITING_CALLS: Final = 10_000
 DEFAULT_FILENAME: Final = "monitor.txt"
 
 
@@ -126,11 +134,13 @@ class Monitor(Receiver):
             For each variable the ``value`` that the sketch assigned next, and its ``timestamp``,
             the tick at which it did. Of a variable that it does not assign within half a second:
             the value assigned last, to 15 digits (NaN when it is not finite), and the board's
-            last tick. While variables are monitored: their newest values, and of others the same.
+            last tick; the same of one that another client monitors. While this Monitor monitors:
+            its newest values, and of other variables the same.
         """
         chosen = self._choose(variables)
         if self._run.ended:
-            came = self._look_once(chosen)
+            # A variable has one monitor on the board: those of others are left as they are.
+            came = self._look_once([v for v in chosen if v.monitor_period_ticks == 0])
         else:
             came = {name: queue for name, queue in self.streaming_buffers_queue.items() if queue}
         listed = {variable.name: variable for variable in self._look().variables}
@@ -170,6 +180,48 @@ class Monitor(Receiver):
         """
         saving = make_saving(saving_enabled, saving_filename, saving_dir, saving_format)
         self._start(variables, periods, saving)
+
+    def start_streaming(
+        self,
+        variables: Sequence[str] | str = (),
+        periods: Sequence[int] | int = (),
+        saving_enabled: bool = False,
+        saving_filename: str = "var_stream.txt",
+        saving_dir: str | Path = "./",
+        on_buffer_callback: Callable[..., Any] | None = None,
+        on_block_callback: None = None,
+        callback_args: Any = (),
+        *,
+        saving_format: FileFormat = "text",
+    ) -> None:
+        """Do :meth:`start_monitoring`, and call a function with each value.
+
+        Parameters
+        ----------
+        variables, periods, saving_enabled, saving_filename, saving_dir, saving_format
+            As for :meth:`start_monitoring`.
+        on_buffer_callback : callable
+            Called with ``{"name": ..., "buffer": {"timestamp": ..., "value": ...}}``, in a thread
+            of its own. May be a coroutine function.
+        on_block_callback : None
+            Of no use here: monitored values do not come in blocks.
+        callback_args : object
+            What the callback is given besides: a tuple of arguments, or a single one.
+
+        Raises
+        ------
+        BelaError
+            When that cannot be; its message says what to do.
+        """
+        options = make_options(
+            (saving_enabled, saving_filename, saving_dir, saving_format),
+            (on_buffer_callback, on_block_callback, callback_args),
+        )
+        if on_block_callback is not None:
+            raise ArgumentError(
+                "on_block_callback: monitored values do not come in blocks; use on_buffer_callback"
+            )
+        self._start(variables, periods, options, options=options)
 
     def stop_monitoring(self, variables: Sequence[str] | str = ()) -> dict[str, MonitoredValues]:
         """End the run, or some variables of it.
@@ -294,6 +346,7 @@ class Monitor(Receiver):
         periods: Sequence[int] | int,
         saving: Saving,
         n_values: int | None = None,
+        options: StreamingOptions | None = None,
     ) -> StreamingRun:
         chosen = self._choose(variables)
         request = check_arguments(
@@ -305,11 +358,17 @@ class Monitor(Receiver):
         outputs: list[Output] = []
         if saving.saving_enabled:
             outputs.append(self._recording(chosen, saving, singly=True))
+        if options is not None and (call := options.on_buffer_callback) is not None:
+            report = self._open_session().note_error
+            dispatcher = Dispatcher(call, options.callback_args, report, _MAX_WAITING_CALLS)
+            outputs.append(ValueCallback(dispatcher))
         return self._begin(chosen, outputs, lambda: self._open_session().monitor(request), n_values)
 
     def _look_once(self, chosen: Sequence[Variable]) -> dict[str, list[MonitoredValue]]:
         """Wait for the next value of some variables, for a while; the last run stays what it is."""
         before = self._run
+        if not chosen:
+            return {}
         once = {"variables": [variable.name for variable in chosen], "periods": _ONCE}
         request = check_arguments(MonitorRequest, **once)
         run = self._begin(chosen, [], lambda: self._open_session().monitor(request), 1)

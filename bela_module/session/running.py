@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -10,6 +10,7 @@ from bela_module.protocol.data_channel import Block
 from bela_module.recording.recording_sink import RecordingSink
 from bela_module.session.delivery.delivery import Delivery, DeliveryKind
 from bela_module.session.preparation import Preparation
+from bela_module.streams.live_stream import LiveStream
 
 
 @dataclass(slots=True)
@@ -105,6 +106,10 @@ class RunningDeliveries:
             self.main = None
         if delivery is self.monitoring:
             self.monitoring = None
+
+    def note_ended(self, streams: Iterable[LiveStream]) -> None:
+        """Keep the last figures of streams that have ended before the others."""
+        self._last_streams |= {stream.plan.name: stream.status() for stream in streams}
 
     def note_shortfall(self, text: str) -> None:
         """Keep what is not delivered and cannot be counted, once."""

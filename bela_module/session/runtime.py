@@ -167,6 +167,12 @@ class Runtime:
                 f"{printable_name(name)}: {n_values} values withheld: its blocks do not tell when "
                 "they were assigned; declare it with kTimestampSample in the sketch"
             )
+        for name, n_values in delivery.unstamped.items():
+            if n_values:
+                self.running.note_shortfall(
+                    f"{printable_name(name)}: {n_values} values withheld: the board's ticks do not "
+                    "follow time; call tick() in the sketch for each frame"
+                )
         self.running.drop(delivery)
         if not self.running:
             self.connection_problems = ()

@@ -398,3 +398,18 @@ def test_a_board_that_counts_anew_can_be_followed(scene: Scene) -> None:
     scene.stream.open(FACTS)
     np.testing.assert_array_equal(scene.sink[scene.name].ticks, block_ticks(5, 0))
     assert scene.stream.lost == lost
+
+
+def test_values_that_nobody_can_stamp_go_to_sinks_that_take_such() -> None:
+    class Unstamped(Recorder):
+        def push_unstamped(self, variable: Variable, ticks: Ticks, values: Array) -> None:
+            given.append((variable.name, ticks.tolist(), values.tolist()))
+
+    given: list[tuple[str, list[int], list[float]]] = []
+    (variable,) = doubles("a")
+    block = Block(variable, 7, np.array([1.0, 0.0]))
+    assert Scene(plan_of([variable])).stream.give_unstamped(block, is_last=False) == 2
+    scene = Scene(plan_of([variable]), Unstamped())
+    assert scene.stream.give_unstamped(block, is_last=False) == 0
+    assert given == [("a", [7, 7], [1.0, 0.0])]
+    assert scene.stream.samples == 2

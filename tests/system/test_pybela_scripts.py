@@ -274,6 +274,7 @@ def test_to_lsl_such_values_are_not_given_and_that_is_told(wait_until: WaitUntil
         assert one.samples("bela_myvar1") == 0
         told = [text for text in one.session.status()["shortfalls"] if "1024 values" in text]
         assert [text.partition(":")[0] for text in told] == ["myvar1"]
+        assert "ticks do not follow time" in told[0]
 
 
 # ---- Monitor -----------------------------------------------------------------------------------
@@ -327,6 +328,30 @@ def test_monitored_values_in_files(monitor: Monitor, wait_until: WaitUntil) -> N
         assert loaded == kept[name]
         lines: Any = monitor.load_data_from_file(file_of(name, "m.txt"), flatten=False)
         assert [line["value"] for line in lines] == kept[name]["values"]
+
+
+def test_a_function_is_called_with_each_monitored_value(
+    monitor: Monitor, wait_until: WaitUntil
+) -> None:
+    seen: list[Any] = []
+    monitor.start_streaming(["myvar"], [700], on_buffer_callback=seen.append)
+    wait_until(lambda: len(seen) > 3, "calls")
+    monitor.stop_streaming()
+    queue = monitor.streaming_buffers_queue["myvar"]
+    assert [(call["name"], call["buffer"]) for call in seen] == [("myvar", e) for e in queue]
+    with pytest.raises(ValueError, match="on_block_callback"):
+        monitor.start_streaming(["myvar"], 700, on_block_callback=print)  # type: ignore[arg-type]
+
+
+def test_a_look_leaves_the_monitor_of_another_as_it_is(
+    monitor: Monitor, board: SimulatedBoard
+) -> None:
+    with Monitor() as other:
+        other.start_monitoring(["myvar"], 1000)
+        seen = monitor.peek(["myvar", "myvar4"])
+        assert board.monitored() == {"myvar": 1000}
+        assert seen["myvar4"]["timestamp"] == seen["myvar4"]["value"]
+        assert seen["myvar"]["value"] > 0
 
 
 def test_a_monitor_sends_buffers_too(

@@ -77,6 +77,7 @@ class Delivery:
     starts: dict[str, int] = field(default_factory=dict)  # the tick that each was asked from
     withheld: Counter[str] = field(default_factory=Counter)
     """Values of each variable that were not given, since nobody can tell when they were taken."""
+    unstamped: Counter[str] = field(default_factory=Counter)  # as ticks do not follow time
     restarted: Counter[str] = field(default_factory=Counter)
     """How often a block of each variable began where none should."""
     restart_tick: int | None = None
@@ -173,7 +174,7 @@ class Delivery:
             return False  # the board's list has changed since
         if self.prober.progress.stands_still:
             self.router.note_block(block, arrived_s)
-            self.withheld[variable.name] += stream.give_unstamped(block, is_last=self.is_stopping)
+            self.unstamped[variable.name] += stream.give_unstamped(block, is_last=self.is_stopping)
             return True
         tracker = stream.tracker_of(variable)
         if block.monitor and stream.plan.mode is not StreamMode.MONITOR:

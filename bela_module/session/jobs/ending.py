@@ -55,6 +55,7 @@ async def end_some(runtime: Runtime, client: BoardClient, names: Sequence[str]) 
             await end(runtime, client, delivery)
         elif streams:
             await end_streams(delivery, client, streams)
+            runtime.running.note_ended(streams)
         ended += [stream.plan.name for stream in streams]
     runtime.status_changed()
     return f"stopped {named(ended)}" if ended else "nothing was running"

@@ -9,11 +9,7 @@ import pytest
 
 from bela_module.errors import RequestError
 from bela_module.simulator.simulated_board import SimulatedBoard
-from tests.support.session_helpers import (
-    Running,
-    WaitUntil,
-    board_of,
-)
+from tests.support.session_helpers import Running, WaitUntil, answer, board_of, flow
 from tests.support.signal_cases import SKETCH, value_of
 
 
@@ -46,3 +42,23 @@ def test_start_and_stop_twice(one: Running) -> None:
     assert set(one.streams) == {"bela_ramp", "bela_saw"}
     assert one.stop() == "stopped"
     assert one.stop() == "nothing was running"
+
+
+def test_some_streams_end_with_their_tail_and_the_others_go_on(
+    one: Running, board: SimulatedBoard, wait_until: WaitUntil
+) -> None:
+    one.start("ramp", "saw")
+    flow(one, wait_until)
+    said = answer(one.session.stop_variables(["saw", "zero"]))
+    assert said == "stopped bela_saw"
+    (run,) = board.written("saw")
+    assert_exactly(one, "saw", run.first_tick, run.last_tick)
+    assert board.watched_names() == ["ramp"]
+    n_samples = one.samples("bela_ramp")
+    wait_until(lambda: one.samples("bela_ramp") > n_samples, "more of the other")
+    assert answer(one.session.stop_variables(["saw"])) == "nothing was running"
+    assert answer(one.session.stop_variables(["ramp"])) == "stopped bela_ramp"
+    (run,) = board.written("ramp")
+    assert_exactly(one, "ramp", run.first_tick, run.last_tick)
+    assert one.stop() == "nothing was running"
+    assert one.session.status()["shortfalls"] == []
