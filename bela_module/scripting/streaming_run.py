@@ -371,10 +371,11 @@ class RunSink:
             for column, variable in enumerate(plan.variables):
                 self.run.take(variable, ticks, values[:, column], stamps_s)
 
-    def push_unstamped(self, variable: Variable, ticks: Ticks, values: Array) -> None:
+    def push_unstamped(self, variable: Variable, ticks: Ticks, values: Array) -> bool:
         """Take values of a board whose ticks do not follow time: their LSL times are NaN."""
         if self.run is not None and values.size:
             self.run.take(variable, ticks, values, np.full(values.size, np.nan))
+        return True
 
     def gap(self, plan: StreamPlan, variable: Variable, gap: Gap) -> None:
         """Learn that values of a variable were lost."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from bela_module.protocol.variables import Array, Ticks, Variable
-from bela_module.streams.sink import Origin, Sink, Stamps, StreamFacts
+from bela_module.streams.sink import Origin, Sink, Stamps, StreamFacts, TakesUnstamped
 from bela_module.streams.stream_plans import StreamMode, StreamPlan
 from bela_module.tracking.runs import Gap
 
@@ -69,6 +69,11 @@ class EchoTap:
                 for column, variable in enumerate(plan.variables):
                     if variable.name in self.names:
                         self.on_echoes(variable.name, values[:, column], stamps_s)
+
+    def push_unstamped(self, variable: Variable, ticks: Ticks, values: Array) -> bool:
+        """Pass on values without times, if the sink takes such."""
+        sink = self._sink
+        return isinstance(sink, TakesUnstamped) and sink.push_unstamped(variable, ticks, values)
 
     def gap(self, plan: StreamPlan, variable: Variable, gap: Gap) -> None:
         """Pass on that values were lost, and tell of those that echo and do not come late."""

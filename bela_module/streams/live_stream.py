@@ -141,9 +141,9 @@ class LiveStream:
         if block.monitor is not (self.plan.mode is StreamMode.MONITOR):
             return 0
         ticks, values = unstamped_values(block, is_last=is_last)
-        if not isinstance(self._sink, TakesUnstamped):
+        sink, variable = self._sink, block.variable
+        if not (isinstance(sink, TakesUnstamped) and sink.push_unstamped(variable, ticks, values)):
             return int(values.size)
-        self._sink.push_unstamped(block.variable, ticks, values)
         self.samples += values.size
         return 0
 

@@ -100,7 +100,13 @@ class Sink(Protocol):
 
 @runtime_checkable
 class TakesUnstamped(Protocol):
-    """A sink that also takes values whose times nobody can tell, as buffers of Python may be."""
+    """A sink that may also take values whose times nobody can tell, as buffers of Python do."""
 
-    def push_unstamped(self, variable: Variable, ticks: Ticks, values: Array) -> None:
-        """Take values of a variable, of its own type, with the ticks that the board gave them."""
+    def push_unstamped(self, variable: Variable, ticks: Ticks, values: Array) -> bool:
+        """Take values of a variable, of its own type, with the ticks that the board gave them.
+
+        Returns
+        -------
+        bool
+            Whether they were taken; those that pass everything on may have nobody who does.
+        """

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 
 from bela_module.errors import StreamError
 from bela_module.protocol.variables import Array, Ticks, Variable
-from bela_module.streams.sink import Origin, Sink, Stamps, StreamFacts
+from bela_module.streams.sink import Origin, Sink, Stamps, StreamFacts, TakesUnstamped
 from bela_module.streams.stream_plans import StreamPlan
 from bela_module.tracking.runs import Gap
 
@@ -52,6 +52,17 @@ class SinkTee:
     def push(self, plan: StreamPlan, ticks: Ticks, values: Array, stamps_s: Stamps) -> None:
         """Push samples into every sink."""
         self._call_all(lambda sink: sink.push(plan, ticks, values, stamps_s))
+
+    def push_unstamped(self, variable: Variable, ticks: Ticks, values: Array) -> bool:
+        """Give values without times to each sink that takes such."""
+        taken: list[bool] = []
+
+        def push(sink: Sink) -> None:
+            if isinstance(sink, TakesUnstamped):
+                taken.append(sink.push_unstamped(variable, ticks, values))
+
+        self._call_all(push)
+        return any(taken)
 
     def gap(self, plan: StreamPlan, variable: Variable, gap: Gap) -> None:
         """Tell every sink that values of a variable were lost."""

@@ -13,8 +13,10 @@ from bela_module.config import parse_settings
 from bela_module.errors import StreamError
 from bela_module.protocol.data_channel import Block
 from bela_module.protocol.variables import Array, Ticks, ValueType, Variable
+from bela_module.streams.echo_tap import EchoTap
 from bela_module.streams.live_stream import MAX_HELD_BYTES, LiveStream
 from bela_module.streams.sink import Origin, Stamps, StreamFacts
+from bela_module.streams.sink_tee import SinkTee
 from bela_module.streams.states import StreamState
 from bela_module.streams.stream_plans import StreamPlan, plan_streams
 from bela_module.tracking.runs import Gap
@@ -402,14 +404,19 @@ def test_a_board_that_counts_anew_can_be_followed(scene: Scene) -> None:
 
 def test_values_that_nobody_can_stamp_go_to_sinks_that_take_such() -> None:
     class Unstamped(Recorder):
-        def push_unstamped(self, variable: Variable, ticks: Ticks, values: Array) -> None:
+        def push_unstamped(self, variable: Variable, ticks: Ticks, values: Array) -> bool:
             given.append((variable.name, ticks.tolist(), values.tolist()))
+            return True
 
     given: list[tuple[str, list[int], list[float]]] = []
     (variable,) = doubles("a")
     block = Block(variable, 7, np.array([1.0, 0.0]))
-    assert Scene(plan_of([variable])).stream.give_unstamped(block, is_last=False) == 2
-    scene = Scene(plan_of([variable]), Unstamped())
-    assert scene.stream.give_unstamped(block, is_last=False) == 0
-    assert given == [("a", [7, 7], [1.0, 0.0])]
-    assert scene.stream.samples == 2
+    for sink in (Recorder(), EchoTap(Recorder()), SinkTee(Recorder(), Recorder())):
+        stream = Scene(plan_of([variable]), sink).stream
+        assert stream.give_unstamped(block, is_last=False) == 2
+        assert (stream.samples, given) == (0, [])
+    for sink in (Unstamped(), EchoTap(Unstamped()), SinkTee(Recorder(), EchoTap(Unstamped()))):
+        stream = Scene(plan_of([variable]), sink).stream
+        assert stream.give_unstamped(block, is_last=False) == 0
+        assert stream.samples == 2
+    assert given == [("a", [7, 7], [1.0, 0.0])] * 3
