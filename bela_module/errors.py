@@ -49,7 +49,7 @@ class RequestError(BelaError):
 
 
 class ArgumentError(RequestError, ValueError):
-    """An argument of the Python interface is wrong; nothing was changed."""
+    """An argument of a command or of the Python interface is wrong; nothing was changed."""
 
 
 class NotConnectedError(RequestError, ConnectionError):

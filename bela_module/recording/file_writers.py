@@ -292,6 +292,17 @@ def _field_names(channels: Sequence[str]) -> list[str]:
     return names
 
 
+def _distinct(columns: Sequence[str]) -> list[str]:
+    """Add an underscore to a name that a column before it has."""
+    names: list[str] = []
+    for column in columns:
+        name = column
+        while name in names:
+            name += "_"
+        names.append(name)
+    return names
+
+
 class TableWriter(FileWriter):
     """Writes samples as rows of a CSV table: LSL time, UNIX time, tick, and the value or values.
 
@@ -309,7 +320,9 @@ class TableWriter(FileWriter):
     def __init__(self, path: Path, track: Track) -> None:
         super().__init__(path)
         header = StringIO()
-        csv.writer(header, lineterminator="\n").writerow([*_TABLE_COLUMNS, *track.channels])
+        csv.writer(header, lineterminator="\n").writerow(
+            _distinct([*_TABLE_COLUMNS, *track.channels])
+        )
         self._write(header.getvalue().encode("utf-8"))
         value = {"i": "%d", "u": "%d"}.get(track.dtype.kind)
         value = value or ("%.9g" if track.dtype.itemsize == 4 else "%r")

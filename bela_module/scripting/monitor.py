@@ -235,6 +235,11 @@ class Monitor(Receiver):
         -------
         dict of str to MonitoredValues
             The values of each variable of which any came.
+
+        Raises
+        ------
+        UnknownVariableError
+            When the board has no variable of a name; nothing was ended.
         """
         self.stop_streaming(variables)
         return {name: values for name, values in self.values.items() if values["timestamps"]}

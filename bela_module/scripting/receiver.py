@@ -279,6 +279,8 @@ class Receiver(LiveBoard):
     def _stop_some(self, names: Sequence[str]) -> None:
         """End some variables of the run; all of it when none is named or none is left."""
         run = self._run
+        if not {variable.name for variable in run.variables}.issuperset(names):
+            self._choose(names)  # raises where the board has none of a name
         running = set() if run.ended else run.going_on
         if names and running - set(names):
             ending = [name for name in names if name in running]

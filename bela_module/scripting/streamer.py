@@ -109,6 +109,11 @@ class Streamer(StreamedBuffers):
         ----------
         variables : sequence of str
             Which; by default all. The others go on.
+
+        Raises
+        ------
+        UnknownVariableError
+            When the board has no variable of a name; nothing was ended.
         """
         self._stop_some(self._names(variables))
 

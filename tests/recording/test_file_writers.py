@@ -91,6 +91,14 @@ def test_a_table_of_several_channels_has_a_column_for_each(tmp_path: Path) -> No
     np.testing.assert_array_equal(buffer["data"], values)
 
 
+def test_no_column_of_a_table_has_the_name_of_another(tmp_path: Path) -> None:
+    path = tmp_path / "odd.csv"
+    writer = open_one(path, Track("odd", np.dtype("<f8"), ("tick", "lsl_s", "tick")), "csv")
+    writer.close()
+    (header,) = csv.reader(path.read_text(encoding="utf-8").splitlines())
+    assert header == ["lsl_s", "unix_s", "tick", "tick_", "lsl_s_", "tick__"]
+
+
 def test_monitored_values_have_a_line_each(tmp_path: Path) -> None:
     path = tmp_path / "a.txt"
     writer = open_one(path, Track("a", np.dtype("<i4"), singly=True), "text")

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from bela_module import Controller, Streamer
-from bela_module.errors import RequestError, UnknownVariableError
+from bela_module.errors import ArgumentError, RequestError, UnknownVariableError
 from bela_module.simulator.simulated_board import SimulatedBoard
 
 
@@ -40,6 +40,16 @@ def test_values_are_set_when_it_returns(controller: Controller, board: Simulated
     assert controller.get_value(["ramp_d", "ramp_i"]) == {"ramp_d": 0.25, "ramp_i": -3}
     controller.send_value("ramp_d", 1.5)
     assert controller.get_value("ramp_d") == {"ramp_d": 1.5}
+
+
+@pytest.mark.parametrize(("name", "value"), [("ramp_i", 1e12), ("ramp_j", -2.7), ("ramp_f", 1e39)])
+def test_a_value_that_its_type_does_not_hold_is_a_value_error(
+    controller: Controller, board: SimulatedBoard, name: str, value: float
+) -> None:
+    with pytest.raises(ValueError, match=name) as caught:
+        controller.send_value(name, value)
+    assert isinstance(caught.value, ArgumentError)
+    assert board.controlled_values() == {}
 
 
 def test_control_is_taken_when_a_value_is_sent(

@@ -150,6 +150,9 @@ def test_some_variables_are_stopped_with_their_tail_and_the_others_go_on(
     n_values = streamer.report
     wait_until(lambda: streamer.report != n_values, "more values of the other")
     streamer.stop_streaming(["ramp_j"])  # again, which changes nothing
+    with pytest.raises(ValueError, match="no variable 'typo'"):
+        streamer.stop_streaming(["ramp_d", "typo"])
+    assert streamer.is_streaming()
     streamer.stop_streaming(["ramp_d"])
     assert not streamer.is_streaming()
     assert board.watched_names() == []

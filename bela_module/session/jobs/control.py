@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from bela_module.connection.board_client import BoardClient
-from bela_module.errors import RequestError, UnknownVariableError
+from bela_module.errors import ArgumentError, UnknownVariableError
 from bela_module.protocol.control_channel import VariableList
 from bela_module.protocol.control_commands import control_command, set_command, uncontrol_command
 from bela_module.protocol.sketch_buffer import SketchBuffer, encode_buffer
@@ -73,11 +73,11 @@ def _settable(variable: Variable, value: float) -> float:
     if dtype.kind == "f":
         limits = np.finfo(dtype)
         if abs(value) > float(limits.max):
-            raise RequestError(f"{name} = {value}: a float holds up to {limits.max}")
+            raise ArgumentError(f"{name} = {value}: a float holds up to {limits.max}")
         return value
     low, high = int(np.iinfo(dtype).min), int(np.iinfo(dtype).max)
     if not (low <= value <= high and float(value).is_integer()):
-        raise RequestError(
+        raise ArgumentError(
             f"{name} = {value}: it is {variable.value_type.label}, which "
             f"takes whole numbers from {low} to {high}"
         )
