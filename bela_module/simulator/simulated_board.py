@@ -30,7 +30,7 @@ from bela_module.simulator.sketches.built_in import find_sketch
 from bela_module.simulator.sketches.received_values import BufferEcho, CopiedCommands
 from bela_module.simulator.sketches.signals import Times
 from bela_module.simulator.sketches.sketch import Sketch
-from bela_module.simulator.time_limits import LONGEST_SLEEP_S
+from bela_module.simulator.time_limits import LONGEST_SLEEP_S, SHORT_SLEEP_S
 from bela_module.simulator.watcher.simulated_variable import NEVER
 from bela_module.simulator.watcher.simulated_watcher import ControlReply, DataPair, SimulatedWatcher
 from bela_module.simulator.watcher.written_values import Account, WrittenRun
@@ -350,6 +350,10 @@ class SimulatedBoard(BoardServer):
         loop = asyncio.get_running_loop()
         while True:
             self._advance_to_now()
+            if self._copied is not None and (sleep_s := self._sleep_s()) < SHORT_SLEEP_S:
+                time.sleep(sleep_s)  # the selector waits in whole milliseconds, an echo should not
+                await asyncio.sleep(0)
+                continue
             self._wake.clear()
             alarm = loop.call_later(self._sleep_s(), self._wake.set)
             try:

@@ -30,3 +30,5 @@ REPLAY_LEAD_S: Final = 0.1
 """Time before the first recorded tick at which a replay waits for a client."""
 RATE_FIT_SPAN_S: Final = 0.2
 """Shortest span of a capture from which a tick rate is fitted."""
+SHORT_SLEEP_S: Final = 0.0005
+"""Up to which the echo of a command is waited for exactly, a block of 16 frames."""
