@@ -97,6 +97,9 @@ class InputInlet:
         while not self._stopped.is_set():
             try:
                 self._serve_once()
+            except RequestError as error:
+                self._listener.stream_refused(str(error))
+                self._stopped.wait(INPUT_RETRY_S)
             except Exception as error:
                 logger.exception("an input failed, and is tried again")
                 if not self._stopped.is_set():
@@ -126,7 +129,12 @@ class InputInlet:
 
     def _find(self) -> list[pylsl.StreamInfo]:
         """Look for the stream until it is there, or this is to end."""
-        resolver = pylsl.ContinuousResolver(pred=self._predicate)
+        try:
+            resolver = pylsl.ContinuousResolver(pred=self._predicate)
+        except RuntimeError as error:
+            raise RequestError(
+                f"LSL cannot look for {self._predicate}: look at its brackets and quotes"
+            ) from error
         while not self._stopped.wait(INPUT_LOOK_S):
             if found := resolver.results():
                 return sorted(found, key=lambda info: (info.hostname(), info.uid()))

@@ -159,3 +159,12 @@ def test_texts_are_texts(
         source.push_sample([text, "b"])
     wait_until(lambda: len(kept.rows) == 3, "texts")
     assert kept.rows == [["left", "b"], ["rücken", "b"], ["", "b"]]
+
+
+def test_a_predicate_that_lsl_does_not_read_is_told(wait_until: WaitUntil) -> None:
+    kept = Kept()
+    inlet = InputInlet("test", "name='x' and ((", 100.0, kept)
+    wait_until(lambda: kept.refusals, "refusal")
+    inlet.stop()
+    inlet.join(10.0)
+    assert kept.refusals[0].startswith("LSL cannot look for name='x' and ((: look at its brackets")
