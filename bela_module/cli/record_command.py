@@ -16,11 +16,19 @@ from bela_module.cli.board_options import (
     settings_of,
     simulated_board,
 )
-from bela_module.errors import BelaError, ConfigError, LibraryError, RequestError
+from bela_module.errors import (
+    BelaError,
+    ConfigError,
+    LibraryError,
+    RecordingError,
+    RequestError,
+)
 from bela_module.server.process_io import end_on_signals, print_out, report_error
 
 # All else is imported where it is used: --help answers at once.
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from bela_module.config import Settings
     from bela_module.lab_recording.file_names import FileTemplate
     from bela_module.lab_recording.recording_order import RecordingOrder, RecordingOutcome
@@ -75,11 +83,22 @@ def _record(
                 follows_ticks=simulated is None or simulated.replay is None,
             )
             outcome = _run(options, settings, order, simulated)
-    except BelaError:
+    except BelaError as error:
+        if _holds_samples(path):
+            raise RecordingError(f"{error}; what was recorded until then is in {path}") from error
         with contextlib.suppress(OSError):
-            path.unlink()  # nothing is in it
+            path.unlink()
         raise
     return _read_back(settings, order, outcome)
+
+
+def _holds_samples(path: Path) -> bool:
+    """Tell whether a file of LabRecorder has any: of the board, or of others in the lab."""
+    from bela_module.lab_recording.growing_file import GrowingXdf
+
+    file = GrowingXdf(path)
+    file.look()
+    return file.n_samples > 0
 
 
 def _library() -> Callable[[bool], str | None]:
@@ -157,7 +176,7 @@ def _read_back(
         path=order.path,
         identity=outcome.identity,
         report=report_on(recording),
-        proofs=prove(recording, outcome.identity, outcome.streamed, outcome.earlier),
+        proofs=prove(recording, outcome.identity, outcome.streamed, outcome.earlier, outcome.later),
         problems=outcome.problems,
         status=outcome.status,
         streamed_s=outcome.streamed_s,

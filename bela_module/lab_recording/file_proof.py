@@ -23,19 +23,23 @@ class StreamProof:
     n_earlier : int
         Samples of those that LSL was given before the recorder was there, which may be in the file
         or not.
+    n_later : int
+        Samples that LSL was given after the count, up to the end of the recorder: as well.
     """
 
     name: str
     n_in_file: int | None
     n_streamed: int
     n_earlier: int = 0
+    n_later: int = 0
 
     @property
     def is_complete(self) -> bool:
         """Whether the file has just what was streamed."""
         if self.n_in_file is None:
             return False
-        return self.n_streamed - self.n_earlier <= self.n_in_file <= self.n_streamed
+        at_least, at_most = self.n_streamed - self.n_earlier, self.n_streamed + self.n_later
+        return at_least <= self.n_in_file <= at_most
 
     @property
     def text(self) -> str:
@@ -52,6 +56,7 @@ def prove(
     identity: str,
     streamed: Mapping[str, int],
     earlier: Mapping[str, int] | None = None,
+    later: Mapping[str, int] | None = None,
 ) -> tuple[StreamProof, ...]:
     """Compare the counts of all streams of a board.
 
@@ -65,14 +70,16 @@ def prove(
         Samples that were streamed, by the stream's name.
     earlier : mapping of str to int, optional
         Samples that were streamed before the recorder was there.
+    later : mapping of str to int, optional
+        Samples that were streamed after the count, before the recorder ended.
     """
     found: dict[str, int] = {}
     for stream in recording.streams:
         if stream.source_id.startswith(identity):
             found[stream.name] = found.get(stream.name, 0) + stream.stamps_s.size
-    before = earlier or {}
+    before, after = earlier or {}, later or {}
     return tuple(
-        StreamProof(name, found.get(name), n_streamed, before.get(name, 0))
+        StreamProof(name, found.get(name), n_streamed, before.get(name, 0), after.get(name, 0))
         for name, n_streamed in streamed.items()
     )
 

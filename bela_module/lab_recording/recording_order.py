@@ -99,6 +99,8 @@ class RecordingOutcome:
         Samples and markers that LSL was given, by the stream's name.
     earlier : dict of str to int
         Those of them that it was given before LabRecorder took samples.
+    later : dict of str to int
+        What it was given besides, until LabRecorder had ended: markers of what happened meanwhile.
     streamed_s : float
         For how long it streamed.
     problems : list of str
@@ -109,6 +111,7 @@ class RecordingOutcome:
     status: Status = field(default_factory=dict)
     streamed: dict[str, int] = field(default_factory=dict)
     earlier: dict[str, int] = field(default_factory=dict)
+    later: dict[str, int] = field(default_factory=dict)
     streamed_s: float = 0.0
     problems: list[str] = field(default_factory=list)
 

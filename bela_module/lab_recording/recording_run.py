@@ -107,6 +107,7 @@ class RecordingRun:
                 self._stop(session)
                 self._let_catch_up(recorder)
             self._outcome.status = session.status()
+            self._outcome.later = self._since(self._outcome.streamed)
         finally:
             session.close(SESSION_CLOSE_S)
         return self._outcome
@@ -298,6 +299,11 @@ class RecordingRun:
         if outlets is None:
             return {}
         return {**outlets.n_samples, self._settings.streaming.events_stream: outlets.n_markers}
+
+    def _since(self, streamed: Mapping[str, int]) -> dict[str, int]:
+        """Give the samples and markers that LSL was given since they were counted."""
+        counted = self._counts()
+        return {name: counted.get(name, n_before) - n_before for name, n_before in streamed.items()}
 
     def _let_catch_up(self, recorder: RecorderProcess) -> None:
         """Wait until the file grows no more, and lacks no more than its writer may hold back."""

@@ -32,6 +32,7 @@ MAX_COMMAND_BYTES: Final = 64 * 1024
 MAX_UNREAD_BYTES: Final = 1024 * 1024
 """Replies kept for a client that does not read; a client with more is dropped."""
 
+_ENDING: Final = ("STOP", "CLOSE")
 _CHUNK_BYTES: Final = 16 * 1024
 _MAX_UPS: Final = 100
 
@@ -177,8 +178,10 @@ class ClientConnection:
         return self.asked_pcomms and bool(self._ups_s) and not self.verbose
 
     def may_go_on(self, now_s: float) -> bool:
-        """Tell whether its next command may be carried out."""
-        return bool(self.commands) and now_s >= self.budget.rests_until_s
+        """Tell whether its next command may be carried out; what ends streaming never waits."""
+        if not self.commands or now_s >= self.budget.rests_until_s:
+            return bool(self.commands)
+        return any(str(command).startswith(_ENDING) for command in self.commands)
 
     @property
     def wants_reading(self) -> bool:

@@ -203,18 +203,19 @@ class ClientLoop:
     def _carry_out_next(self, connection: ClientConnection, share: float) -> None:
         self._n_served += 1
         connection.served = self._n_served
-        begun_s = time.monotonic()
+        begun_s = time.thread_time()  # what a busy computer takes away is not the client's doing
         self._carry_out(connection, connection.commands.popleft())
-        now_s = time.monotonic()
-        connection.budget.use(now_s, now_s - begun_s, share)
+        connection.budget.use(time.monotonic(), time.thread_time() - begun_s, share)
 
     def _until_next_turn(self, wait_s: float) -> float:
         """Return how long to wait for sockets, given how long nothing else is to be done."""
         if self._posted:
             return 0.0
         now_s = time.monotonic()
-        waiting = [one.budget.rests_until_s for one in self.connections if one.commands]
-        return max(0.0, min([wait_s, *(until_s - now_s for until_s in waiting)]))
+        waiting = [one for one in self.connections if one.commands]
+        if any(one.may_go_on(now_s) for one in waiting):
+            return 0.0
+        return min([wait_s, *(one.budget.rests_until_s - now_s for one in waiting)])
 
     def _end_turn(self, connection: ClientConnection) -> None:
         """Report a command without its end, and decide what the connection waits for now."""

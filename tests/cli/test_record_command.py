@@ -19,11 +19,14 @@ import pytest
 import pyxdf
 
 from bela_module.cli.command_line import main
+from bela_module.errors import RecordingError
 from bela_module.lab_recording import disk_room, recorder_process
+from bela_module.lab_recording.recording_run import RecordingRun
 from bela_module.protocol.variables import ValueType
 from bela_module.reports.xdf_reader import read_recording
 from bela_module.simulator.simulated_board import SimulatedBoard
 from tests.support.paths import ROOT
+from tests.support.recordings import healthy
 from tests.support.server_helpers import default_signals
 from tests.support.session_helpers import WaitUntil, board_of, left_on, session_on, variable
 
@@ -248,6 +251,23 @@ def test_no_board_leaves_no_file(
     assert main(gone) == 1
     assert "nothing was recorded: cannot connect to" in capsys.readouterr().err
     assert sorted(path.name for path in tmp_path.iterdir()) == ["bela.toml"]
+
+
+def test_samples_that_are_in_the_file_are_kept_when_it_fails(
+    tmp_path: Path, config: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "rest.xdf"
+
+    def fail_with_samples(_run: RecordingRun) -> None:
+        path.unlink()
+        healthy(800).write(path)  # of the lab, for instance
+        raise RecordingError("the board did not begin")
+
+    monkeypatch.setattr(RecordingRun, "run", fail_with_samples)
+    with make_board() as board:
+        assert main(arguments(board, config, str(path))) == 1
+    assert f"did not begin; what was recorded until then is in {path}" in capsys.readouterr().err
+    assert path.stat().st_size > 800
 
 
 def test_an_unknown_variable(

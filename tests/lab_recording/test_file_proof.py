@@ -33,6 +33,16 @@ def test_what_is_missing_or_too_much_is_told(tmp_path: Path) -> None:
     ]
 
 
+def test_markers_after_the_count_may_be_there_or_not(tmp_path: Path) -> None:
+    recording = read_recording(healthy(800).write(tmp_path / "x.xdf"))
+    streamed = {"bela_events": 1}  # the file has two
+    assert mismatches(prove(recording, IDENTITY, streamed)) != []
+    assert mismatches(prove(recording, IDENTITY, streamed, later={"bela_events": 1})) == []
+    assert (
+        mismatches(prove(recording, IDENTITY, {"bela_events": 2}, later={"bela_events": 1})) == []
+    )
+
+
 def test_markers_from_before_the_recorder_may_be_there_or_not() -> None:
     complete = [StreamProof("e", n, 5, 2).is_complete for n in range(7)]
     assert complete == [False, False, False, True, True, True, False]

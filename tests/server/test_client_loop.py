@@ -51,7 +51,9 @@ def running() -> Iterator[Running]:
     def carry_out(connection: ClientConnection, command: str | RequestError) -> None:
         commands.append(command)
         if command == "LONG":
-            time.sleep(0.005)
+            until_s = time.thread_time() + 0.005
+            while time.thread_time() < until_s:
+                pass
         if command == "BREAK":
             raise ConnectionResetError("broken on purpose")
         if command == "DEFECT":
@@ -97,6 +99,18 @@ def test_a_flood_leaves_most_of_the_time_to_others(running: Running, wait_until:
         wait_until(lambda: len(running.commands) == 50)
         # A computer that stalls makes it longer still.
         assert time.monotonic() - begun_s > 50 * 0.005 / COMMANDS_SHARE * 0.7
+
+
+def test_a_stop_behind_a_flood_does_not_wait_for_its_rests(
+    running: Running, wait_until: WaitUntil
+) -> None:
+    with running.client() as client:
+        client.sendall(b"LONG;" * 50 + b"STOP;")
+        begun_s = time.monotonic()
+        wait_until(lambda: len(running.commands) == 51)
+        rested_s = time.monotonic() - begun_s - 50 * 0.005
+    assert running.commands[-1] == "STOP"
+    assert rested_s < 0.7 * 50 * 0.005 / COMMANDS_SHARE  # as long as the test above takes at least
 
 
 @pytest.mark.parametrize("command", ["BREAK", "DEFECT"])
