@@ -194,3 +194,18 @@ def test_a_burst_of_commands_is_carried_out_without_a_rest() -> None:
     for number in range(19):
         assert budget.rests_until_s < 100.0
         budget.use(100.0 + 0.001 * number, 0.001, 0.2)
+
+
+@pytest.mark.parametrize("ending", ["STOP", "CLOSE", "STOP|{}"])
+def test_what_ends_streaming_does_not_wait_behind_a_flood(
+    pair: tuple[ClientConnection, socket.socket], ending: str
+) -> None:
+    connection, client = pair
+    client.sendall(b"BAD;" * 3)
+    connection.receive(100.0)
+    connection.budget.use(100.0, 1.0, 0.2)
+    assert not connection.may_go_on(100.0)
+    assert connection.may_go_on(connection.budget.rests_until_s)
+    client.sendall(f"{ending};".encode())
+    connection.receive(100.0)
+    assert connection.may_go_on(100.0)

@@ -101,18 +101,6 @@ def test_a_flood_leaves_most_of_the_time_to_others(running: Running, wait_until:
         assert time.monotonic() - begun_s > 50 * 0.005 / COMMANDS_SHARE * 0.7
 
 
-def test_a_stop_behind_a_flood_does_not_wait_for_its_rests(
-    running: Running, wait_until: WaitUntil
-) -> None:
-    with running.client() as client:
-        client.sendall(b"LONG;" * 50 + b"STOP;")
-        begun_s = time.monotonic()
-        wait_until(lambda: len(running.commands) == 51)
-        rested_s = time.monotonic() - begun_s - 50 * 0.005
-    assert running.commands[-1] == "STOP"
-    assert rested_s < 0.7 * 50 * 0.005 / COMMANDS_SHARE  # as long as the test above takes at least
-
-
 @pytest.mark.parametrize("command", ["BREAK", "DEFECT"])
 def test_a_connection_that_breaks_ends_alone(running: Running, command: str) -> None:
     with running.client() as breaking, running.client() as other:
