@@ -300,11 +300,15 @@ class Session:
             runtime = driver.runtime
             if (said := starting.answer_if_disconnected(runtime, request)) is not None:
                 return said
-            said = await runtime.jobs.submit(
-                lambda client: job(runtime, client, request), waits_for_board=True
-            )
-            driver.inputs.resume()
-            return str(said)
+            n_stops = driver.inputs.n_stops
+
+            async def begin_all(client: BoardClient) -> str:
+                said = await job(runtime, client, request)
+                if driver.inputs.n_stops == n_stops:  # else a STOP came since, which holds
+                    driver.inputs.resume()
+                return said
+
+            return str(await runtime.jobs.submit(begin_all, waits_for_board=True))
 
         return self._submit(begin)
 

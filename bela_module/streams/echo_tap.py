@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Sequence
 
 from bela_module.protocol.variables import Array, Ticks, Variable
 from bela_module.streams.sink import Origin, Sink, Stamps, StreamFacts, TakesUnstamped
 from bela_module.streams.stream_plans import StreamMode, StreamPlan
 from bela_module.tracking.runs import Gap
+
+logger = logging.getLogger(__name__)
 
 EchoListener = Callable[[str, Array, Stamps], None]
 """Is told the name of a variable, its values and their stamps, both of shape (n_values,)."""
@@ -32,6 +35,8 @@ class EchoTap:
         Is told of their values.
     on_gap : callable or None
         Is told the name of one of which values were lost.
+    on_failure : callable or None
+        Is told the name of one, and the error of `on_echoes`, once.
     """
 
     def __init__(self, sink: Sink) -> None:
@@ -39,6 +44,8 @@ class EchoTap:
         self.names: frozenset[str] = frozenset()
         self.on_echoes: EchoListener | None = None
         self.on_gap: Callable[[str], None] | None = None
+        self.on_failure: Callable[[str, Exception], None] | None = None
+        self._failed: set[str] = set()
 
     def identify(self, origin: Origin) -> None:
         """Pass on which board it is."""
@@ -65,10 +72,23 @@ class EchoTap:
         try:
             self._sink.push(plan, ticks, values, stamps_s)
         finally:
-            if self.names and self.on_echoes is not None and plan.mode is not StreamMode.MONITOR:
+            if self.names and plan.mode is not StreamMode.MONITOR:
                 for column, variable in enumerate(plan.variables):
-                    if variable.name in self.names:
-                        self.on_echoes(variable.name, values[:, column], stamps_s)
+                    self._tell(variable.name, values[:, column], stamps_s)
+
+    def _tell(self, name: str, values: Array, stamps_s: Stamps) -> None:
+        """Tell of values that echo; a defect in what is told must not end their stream."""
+        if name not in self.names or self.on_echoes is None:
+            return
+        try:
+            self.on_echoes(name, values, stamps_s)
+        except Exception as error:
+            if name in self._failed:
+                return
+            self._failed.add(name)
+            logger.exception("echoes of %s could not be measured", name)
+            if self.on_failure is not None:
+                self.on_failure(name, error)
 
     def push_unstamped(self, variable: Variable, ticks: Ticks, values: Array) -> bool:
         """Pass on values without times, if the sink takes such."""
@@ -86,8 +106,7 @@ class EchoTap:
     ) -> None:
         """Pass on values that became known late, and tell of those that echo."""
         self._sink.late(plan, variable, ticks, values, stamps_s)
-        if variable.name in self.names and self.on_echoes is not None:
-            self.on_echoes(variable.name, values, stamps_s)
+        self._tell(variable.name, values, stamps_s)
 
     def mark(self, text: str, lsl_s: float) -> None:
         """Pass on an event."""

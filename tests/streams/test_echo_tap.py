@@ -76,3 +76,23 @@ def test_an_echo_counts_also_when_the_sink_refuses_it() -> None:
     with pytest.raises(StreamError):
         tap.push(plan_of(ECHO), TICKS, VALUES, STAMPS_S)
     assert told == ["echo"]
+
+
+def test_a_defect_of_who_is_told_does_not_end_the_stream() -> None:
+    sink = Recorder()
+    tap = EchoTap(sink)
+    tap.names = frozenset({"echo"})
+    failures: list[str] = []
+    tap.on_failure = lambda name, error: failures.append(f"{name}: {error}")
+
+    def fail(*_: object) -> None:
+        raise ValueError("defect")
+
+    tap.on_echoes = fail
+    tap.open(plan_of(ECHO), StreamFacts(Origin("b", "p", 1.0, 1.0, 0.0, 0.0), 0.0))
+    for _ in range(2):
+        tap.push(plan_of(ECHO), TICKS, VALUES, STAMPS_S)
+    tap.late(plan_of(ECHO), ECHO, TICKS, VALUES[:, 0], STAMPS_S)
+    assert sink["bela_echo"].n_samples == 4
+    assert len(sink.late_values) == 1
+    assert failures == ["echo: defect"]  # once

@@ -3,13 +3,23 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
 import pylsl
 
+from bela_module.simulator.simulated_board import SimulatedBoard
 from bela_module.streams.lsl_clock import local_clock
-from tests.support.session_helpers import TIMEOUT_S, Running
+from tests.support.session_helpers import (
+    TIMEOUT_S,
+    Running,
+    WaitUntil,
+    board_of,
+    session_on,
+    variable,
+)
 
 
 class Decoder:
@@ -65,3 +75,22 @@ def input_status(one: Running, name: str = "level") -> dict[str, Any]:
                 return dict(found)
         time.sleep(0.005)
     raise AssertionError(f"no input {name!r} in STATUS")
+
+
+@contextmanager
+def driven(
+    unique: str, wait_until: WaitUntil, **fields: Any
+) -> Iterator[tuple[SimulatedBoard, Running, Decoder]]:
+    """Run an input of the configuration that has set the variable "a" to 0.5; "b" streams."""
+    name = f"{unique}decoder"
+    table = {"stream": name, "channels": 0, "variables": "a", **fields}
+    with (
+        board_of(variable("a"), variable("b")) as board,
+        session_on(board, inputs={"level": table}) as one,
+        Decoder(name) as decoder,
+    ):
+        one.start("b")
+        decoder.await_inlet(one)
+        decoder.push(0.5, 0)
+        wait_until(lambda: board.controlled_values() == {"a": 0.5}, "value")
+        yield board, one, decoder

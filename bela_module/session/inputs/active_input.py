@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -33,11 +34,17 @@ class BoardMessage:
         When their input was stamped, in LSL seconds; NaN for what is no sample.
     number : int
         Sequence number, 0 without one.
+    ending : {"default", "release"}, optional
+        That it is what is configured for the end of the stream, or gives control back.
+    n_samples : int
+        Samples that it carries.
     """
 
     values: np.ndarray[Any, Any] | None
     stamp_s: float
     number: int = 0
+    ending: OnMissing | None = None
+    n_samples: int = 0
 
 
 class ActiveInput:
@@ -66,7 +73,8 @@ class ActiveInput:
     sent, refused : int
         Messages that went to the board; samples that gave no value.
     has_control : bool
-        Whether its variables are to be controlled.
+        Whether it drives its variables, which are to be controlled for that: from its first value
+        on, until they are released.
     """
 
     def __init__(
@@ -88,7 +96,7 @@ class ActiveInput:
         self.account = LoopAccount()
         self.sent = 0
         self.refused: Counter[Refused] = Counter()
-        self.has_control = bool(settings.variables)
+        self.has_control = False
         self.problem = f"input {name}: no stream {settings.stream} is there yet"
         self.is_leaving = False
         """Whether it is to be forgotten once nothing of it waits any more."""
@@ -145,7 +153,6 @@ class ActiveInput:
         if self.state is InputState.STOPPED:
             return
         self._mapping, self._facts, self._ending = mapping, facts, None
-        self.has_control = bool(self.settings.variables)
         rate = f"{facts.nominal_rate_hz:g} Hz" if facts.nominal_rate_hz else "irregular"
         text = f"input {self.name}: receives {self.stream} from {facts.host} ({rate})"
         if n_others:
@@ -155,29 +162,52 @@ class ActiveInput:
     def _end_of_stream(self, reason: str) -> None:
         if self.state is not InputState.RECEIVING:
             return
-        self._apply_end()
+        words = self._end_driving()
         text = (
             f"input {self.name}: the stream {self.stream} has ended ({reason.rstrip('.')}); "
-            f"{self.end_in_words}; it goes on when the stream is back"
+            f"{words}; it goes on when the stream is back"
         )
         self._move(InputState.SEARCHING, text)
 
-    def stop(self, why: str) -> None:
-        """End it: what is configured for the end of its stream comes true."""
+    def stop(self, why: str, *, is_away: bool = False) -> None:
+        """End it: what is configured for the end of its stream comes true.
+
+        Parameters
+        ----------
+        why : str
+            The reason, in words.
+        is_away : bool
+            Whether the board cannot be told now.
+        """
         if self.state is InputState.STOPPED:
             return
-        was_driving = self._last is not None or self.state is InputState.RECEIVING
         self.waiting.drop()
-        if was_driving:
-            self._apply_end()
-        words = self.end_in_words if was_driving else "it had sent nothing"
+        words = self._end_driving()
+        if is_away and self._ends:
+            words += " once the board is back"
         self._move(InputState.STOPPED, f"input {self.name}: {why}; {words}")
 
-    def _apply_end(self) -> None:
+    def _end_driving(self) -> str:
+        """Have come true what is configured for the end, and give it in words."""
+        if not self._is_driving:
+            return "its variables were released" if self.sent else "it had sent nothing"
         self._ending = self.settings.on_end
-        if self._ending != "hold":
+        if self._ends:
             self.waiting.drop()
             self._wake()
+        return self.end_in_words
+
+    @property
+    def _is_driving(self) -> bool:
+        """Whether anything on the board is as it says; a buffer is from the stream's begin on."""
+        if self.settings.variables:
+            return self.has_control or self._last is not None
+        return self._last is not None or self.state is InputState.RECEIVING
+
+    @property
+    def _ends(self) -> bool:
+        """Whether what is configured for the end has still to be sent."""
+        return self._ending is not None and self._ending != "hold"
 
     @property
     def end_in_words(self) -> str:
@@ -202,8 +232,50 @@ class ActiveInput:
         """Whether anything waits for the board."""
         if self.state is InputState.STOPPED:
             self.waiting.drop()  # what came while it was stopped
-        ends = self._ending is not None and self._ending != "hold"
-        return ends or bool(self.waiting) or (self.resends and self._last is not None)
+        return self._ends or bool(self.waiting) or self._sends_again
+
+    @property
+    def _sends_again(self) -> bool:
+        return self.resends and self._last is not None and self.state is not InputState.STOPPED
+
+    @property
+    def needs_control(self) -> bool:
+        """Whether the board is to keep its variables controlled for it."""
+        is_over = self.state is InputState.STOPPED and self._ending != "default"
+        return self.has_control and not is_over
+
+    def claim_control(self) -> bool:
+        """Tell whether what waits needs control of its variables: a value, and the default do."""
+        if self._ending == "release" and not self.waiting:
+            return False
+        if not self.has_control:
+            self.has_control = self._ending == "default" or self._gives_value()
+        return self.has_control
+
+    def _gives_value(self) -> bool:
+        waiting = self.waiting.look()
+        if not waiting or self._mapping is None:
+            return False
+        return bool(self._map_samples(self._mapping, waiting).rows.size)
+
+    def let_go(self, names: AbstractSet[str]) -> None:
+        """Learn that control of some variables is given back, until the next sample takes it."""
+        if names.isdisjoint(self.settings.variables):
+            return
+        self.waiting.drop()
+        self.has_control, self.resends, self._last = False, False, None
+        if self._ending == "default":
+            self._ending = None
+
+    def yield_to_set(self, names: AbstractSet[str]) -> None:
+        """Learn that some variables were set by somebody, whom one that is over leaves alone."""
+        if self.state is InputState.STOPPED and not names.isdisjoint(self.settings.variables):
+            self._ending, self.has_control = None, False
+
+    def give_up_end(self) -> bool:
+        """Leave out what is configured for the end; tell whether it was still to be sent."""
+        had_to, self._ending = self._ends, None
+        return had_to
 
     @property
     def is_urgent(self) -> bool:
@@ -219,43 +291,66 @@ class ActiveInput:
             return self._release()
         if ending == "default":
             return self._default()
-        if self.resends and self._last is not None:
+        if self._last is not None and self._sends_again:
             self.resends = False
             return self._numbered(self._last.values, self._last.stamp_s)
         return None
+
+    def note_unsent(self, message: BoardMessage) -> int:
+        """Learn that a message could not be sent; return how many samples are dropped with it.
+
+        Endings and values of variables are tried again, samples for a buffer are not.
+        """
+        if message.ending is not None:
+            self._ending = self._ending or message.ending
+        elif self.settings.variables:
+            self.resends = True
+        else:
+            self.waiting.count_dropped(message.n_samples)
+            return message.n_samples
+        return 0
 
     def _map(self, samples: list[Any], stamp_s: float) -> BoardMessage | None:
         if self._mapping is None:
             self.waiting.count_dropped(len(samples))
             return None
-        mapped: MappedRows
-        if self.settings.markers:
-            mapped = self._mapping.map_texts(samples)
-        else:
-            mapped = self._mapping.map_numbers(np.array(samples))
+        mapped = self._map_samples(self._mapping, samples)
         self.refused.update(mapped.refused)
         if mapped.releases:
-            return self._release()
+            return self._release() if self.has_control else None
         if not mapped.rows.size:
             return None
         self.resends = False
+        if self.state is InputState.RECEIVING:
+            self._ending = None  # of before
         self.has_control = bool(self.settings.variables)
-        return self._numbered(mapped.rows.ravel(), stamp_s)
+        return self._numbered(mapped.rows.ravel(), stamp_s, n_samples=len(mapped.rows))
+
+    def _map_samples(self, mapping: InputMapping, samples: list[Any]) -> MappedRows:
+        if self.settings.markers:
+            return mapping.map_texts(samples)
+        return mapping.map_numbers(np.array(samples))
 
     def _default(self) -> BoardMessage | None:
         default = self._mapping.default if self._mapping is not None else None
-        return None if default is None else self._numbered(default, float("nan"))
+        return None if default is None else self._numbered(default, float("nan"), "default")
 
     def _release(self) -> BoardMessage:
         self.has_control = False
         self._last = None
-        return BoardMessage(None, float("nan"))
+        return BoardMessage(None, float("nan"), ending="release")
 
-    def _numbered(self, values: np.ndarray[Any, Any] | None, stamp_s: float) -> BoardMessage:
+    def _numbered(
+        self,
+        values: np.ndarray[Any, Any] | None,
+        stamp_s: float,
+        ending: OnMissing | None = None,
+        n_samples: int = 0,
+    ) -> BoardMessage:
         number = 0
         if self.settings.echo is not None:
             number, self._number = self._number, next_number(self._number)
-        self._last = BoardMessage(values, stamp_s, number)
+        self._last = BoardMessage(values, stamp_s, number, ending, n_samples)
         return self._last
 
     def status(self, now_s: float) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -49,8 +50,18 @@ class ActiveInputs:
 
     @property
     def controlled(self) -> set[str]:
-        """Variables that they control."""
-        return {name for one in self if one.has_control for name in one.settings.variables}
+        """Variables that the board is to keep controlled for them."""
+        return {name for one in self if one.needs_control for name in one.settings.variables}
+
+    def let_go(self, names: AbstractSet[str]) -> None:
+        """Learn that control of some variables is given back to the sketch."""
+        for one in self:
+            one.let_go(names)
+
+    def yield_to_set(self, names: AbstractSet[str]) -> None:
+        """Learn that somebody sets some variables."""
+        for one in self:
+            one.yield_to_set(names)
 
     @property
     def problems(self) -> tuple[str, ...]:

@@ -65,6 +65,11 @@ class WaitingSamples:
             held, self._held = self._held, []
         return ([sample for sample, _ in held], held[-1][1]) if held else None
 
+    def look(self) -> list[Any]:
+        """Return the samples that wait, and leave them there."""
+        with self._lock:
+            return [sample for sample, _ in self._held]
+
     def drop(self) -> int:
         """Drop all that wait; return how many there were."""
         with self._lock:

@@ -28,6 +28,7 @@ async def set_values(runtime: Runtime, client: BoardClient, request: SetRequest)
         raise UnknownVariableError(missing, known)
     values = {name: _settable(known[name], value) for name, value in request.values.items()}
     names = list(values)
+    runtime.inputs.yield_to_set(values.keys())
     # Taking control copies the sketch's value, so that a set before it would be lost.
     await take_control(
         runtime, client, [name for name in names if name not in runtime.changes.controlled]
@@ -123,6 +124,7 @@ async def _release(runtime: Runtime, client: BoardClient, names: Sequence[str]) 
     if not chosen:
         return "nothing was controlled"
     words = named(name for name in names if name in chosen)
+    runtime.inputs.let_go(chosen)
     runtime.changes.ask_release(chosen)
     await client.send(uncontrol_command([name for name in names if name in chosen]))
     await client.confirm(

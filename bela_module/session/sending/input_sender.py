@@ -8,7 +8,7 @@ import logging
 import numpy as np
 
 from bela_module.connection.board_client import BoardClient
-from bela_module.errors import BelaError
+from bela_module.errors import BelaError, DisconnectedError
 from bela_module.protocol.control_commands import set_command, uncontrol_command
 from bela_module.protocol.sketch_buffer import SketchBuffer
 from bela_module.protocol.variables import Variable
@@ -85,13 +85,15 @@ class InputSender:
             if not one.settings.variables and not self._has_data:
                 self._runtime.jobs.wake()  # the driver opens it, and then calls use()
                 return
-            if one.settings.variables and not self._has_control(one):
-                one.has_control = one.has_control or bool(one.waiting)
-                if one.has_control:
-                    self._runtime.jobs.wake()  # the driver takes it, and then calls use()
-                    return
+            if one.settings.variables and not self._has_control(one) and one.claim_control():
+                self._runtime.jobs.wake()  # the driver takes it, and then calls use()
+                return
             if (message := one.next_message()) is not None:
-                await self._send(one, message)
+                try:
+                    await self._send(one, message)
+                except BelaError:
+                    self._note_missed(one, one.note_unsent(message))
+                    raise
 
     @property
     def _has_data(self) -> bool:
@@ -105,14 +107,18 @@ class InputSender:
 
     def _skip(self, one: ActiveInput) -> None:
         """Leave out samples that the board is not there for; the latest of a variable waits."""
-        if not one.settings.variables and (n_dropped := one.waiting.drop()):
-            self._n_missed[one.name] = self._n_missed.get(one.name, 0) + n_dropped
+        if not one.settings.variables:
+            self._note_missed(one, one.waiting.drop())
+
+    def _note_missed(self, one: ActiveInput, n_samples: int) -> None:
+        if n_samples:
+            self._n_missed[one.name] = self._n_missed.get(one.name, 0) + n_samples
 
     async def _send(self, one: ActiveInput, message: BoardMessage) -> None:
         runtime = self._runtime
         client = runtime.client
         if client is None:
-            return
+            raise DisconnectedError("the board is away")
         if client is not self._sent_on:
             self._sent_on = client
             for other in runtime.inputs:

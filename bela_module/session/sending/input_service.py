@@ -9,11 +9,13 @@ from collections.abc import Callable
 from functools import partial
 from typing import Final
 
+import numpy as np
+
 from bela_module.connection.board_client import BoardClient
 from bela_module.errors import NoReplyError, RequestError, UnknownVariableError
 from bela_module.input_settings import InputFields
 from bela_module.inputs.loop_account import LAST_NUMBER
-from bela_module.protocol.variables import Array
+from bela_module.protocol.variables import Array, ValueType
 from bela_module.requests import ConnectInputRequest, DisconnectInputRequest
 from bela_module.session.delivery.delivery import Delivery
 from bela_module.session.inputs.active_input import ActiveInput
@@ -53,6 +55,11 @@ class InputService:
         The session.
     tap : EchoTap
         The session's sink, which tells of the values that echo commands.
+
+    Attributes
+    ----------
+    n_stops : int
+        How often all inputs were ended: what was asked for before must not connect them.
     """
 
     def __init__(self, runtime: Runtime, tap: EchoTap) -> None:
@@ -65,8 +72,10 @@ class InputService:
         loop_stream = runtime.settings.streaming.loop_stream
         self._loop_stream = LoopStream(loop_stream, runtime.sink, runtime.board, runtime.notices)
         self._measured: Delivery | None = None
+        self.n_stops = 0
         self._lost: dict[str, deque[tuple[float, int]]] = {}  # how many, and when
         tap.on_echoes, tap.on_gap = self._on_echoes, self._on_gap
+        tap.on_failure = self._on_tap_failure
 
     # ---- commands -------------------------------------------------------------------------
 
@@ -131,16 +140,25 @@ class InputService:
             inputs[name].is_leaving = True
             self._stop(inputs[name], "disconnected")
         self._forget_left()
+        if later := [name for name in names if name in inputs]:
+            said = f"disconnected {named(names)}; what is configured for the end of {named(later)}"
+            return f"{said} is sent once the board takes it"
         return f"disconnected {named(names)}" if names else "no input was connected"
 
     def stop(self, why: str = "stopped") -> None:
         """End all inputs, each as it is configured, and leave them in STATUS."""
+        self.n_stops += 1
         for one in self._runtime.inputs:
             self._stop(one, why)
 
     def _connect(self, name: str, settings: InputFields) -> None:
-        if (before := self._inlets.pop(name, None)) is not None:
-            self._end_inlet(before)
+        if (inlet := self._inlets.pop(name, None)) is not None:
+            self._end_inlet(inlet)
+        before = self._runtime.inputs.by_name.get(name)
+        if before is not None and before.give_up_end():
+            self._runtime.notices.tell(
+                f"input {name}: connected again before its end had reached the board"
+            )
         one = ActiveInput(
             name,
             settings,
@@ -163,7 +181,7 @@ class InputService:
     def _stop(self, one: ActiveInput, why: str) -> None:
         if (inlet := self._inlets.pop(one.name, None)) is not None:
             self._end_inlet(inlet)
-        one.stop(why)
+        one.stop(why, is_away=not self._sender.is_ready)
 
     def _end_inlet(self, inlet: InputInlet) -> None:
         inlet.stop()
@@ -174,6 +192,15 @@ class InputService:
         asked = [*settings.variables, *([settings.echo] if settings.echo is not None else [])]
         if missing := [name for name in asked if name not in known]:
             raise UnknownVariableError(missing, sorted(known))
+        for variable in self._runtime.board.variables:
+            holds_numbers = variable.value_type in (ValueType.INT, ValueType.UNSIGNED_INT)
+            if variable.name == settings.echo and not (variable.sparse and holds_numbers):
+                kind = "sparse" if variable.sparse else "dense"
+                raise RequestError(
+                    f"echo = {variable.name!r} is {kind} and of type {variable.value_type.label}: "
+                    "it must be sparse, declared with kTimestampSample in the sketch, and of type "
+                    "int or unsigned int"
+                )
 
     def _check_shared(self, name: str, settings: InputFields) -> None:
         """Refuse what another input drives: the two would undo each other."""
@@ -215,13 +242,19 @@ class InputService:
                 continue
             # What is subtracted for the converters of signals does not concern the sketch.
             effects_s = stamps_s + runtime.board.input_delay_s
+            is_number = np.isfinite(values)
+            one.account.foreign += int(np.count_nonzero(~is_number))
             samples = one.account.note_echoes(
-                [int(value) for value in values],
-                effects_s.tolist(),
+                [int(value) for value in values[is_number]],
+                effects_s[is_number].tolist(),
                 runtime.board.uncertainty_s,
                 runtime.now(),
             )
             self._loop_stream.publish(samples, one.account.lost, number)
+
+    def _on_tap_failure(self, name: str, error: Exception) -> None:
+        text = f"{name}: its values are not measured as echoes: {error!r}"
+        self._runtime.notices.tell(text, cause=error)
 
     def _on_gap(self, name: str) -> None:
         for one in self._runtime.inputs:
@@ -256,7 +289,11 @@ class InputService:
 
     async def _take_control(self, client: BoardClient, names: set[str]) -> None:
         """Take control for inputs; without a confirmation the next sample has it tried again."""
-        driving = [o for o in self._runtime.inputs if not names.isdisjoint(o.settings.variables)]
+        driving = [
+            one
+            for one in self._runtime.inputs
+            if one.needs_control and not names.isdisjoint(one.settings.variables)
+        ]
         try:
             await take_control(self._runtime, client, sorted(names))
         except NoReplyError as error:
@@ -265,6 +302,8 @@ class InputService:
             self._runtime.notices.tell(str(error))
             for one in driving:
                 one.has_control = False
+                if one.state is InputState.STOPPED and one.give_up_end():
+                    self._runtime.notices.tell(f"input {one.name}: its end could not be set")
             return
         for one in driving:
             one.resends = True
@@ -325,17 +364,21 @@ class InputService:
     def _refuse_unknown(self) -> None:
         """Stop inputs that drive what the board's sketch does not have."""
         for one in self._runtime.inputs:
-            if one.state is InputState.STOPPED:
+            # A buffer gets what is configured for its end all the same.
+            is_over = one.state is InputState.STOPPED
+            if is_over and not (one.settings.variables and one.has_more):
                 continue
             try:
                 self._check_names(one.settings)
-            except UnknownVariableError as error:
+            except (UnknownVariableError, RequestError) as error:
                 self._runtime.notices.tell(f"input {one.name}: {error}")
-                one.has_control = False
-                self._stop(one, "the sketch lacks what it drives")
+                one.let_go(frozenset(one.settings.variables))
+                one.give_up_end()
+                is_lacking = isinstance(error, UnknownVariableError)
+                self._stop(one, "the sketch lacks what it drives" if is_lacking else "refused")
 
     def _forget_left(self) -> None:
         inputs = self._runtime.inputs
         for one in inputs:
-            if one.is_leaving and not (one.has_more and self._sender.is_ready):
+            if one.is_leaving and not one.has_more:
                 del inputs.by_name[one.name]

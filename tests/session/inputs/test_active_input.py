@@ -136,6 +136,50 @@ def test_the_latest_values_are_sent_again_where_the_board_forgot_them() -> None:
     assert made.sent() == [[1]]
 
 
+def test_a_message_that_was_not_sent_is_tried_again_or_counted() -> None:
+    made = Made(variables="gain", on_end="default", default=0).found()
+    made.put(1)
+    (message,) = made.messages()
+    assert made.one.note_unsent(message) == 0
+    assert made.sent() == [[1]]
+    made.one.stop("stopped")
+    (message,) = made.messages()
+    made.one.note_unsent(message)
+    assert made.sent() == [[0]]
+    made = Made(per="chunk").found()
+    made.put(1, 2)
+    (message,) = made.messages()
+    assert made.one.note_unsent(message) == 2
+    assert made.sent() == []
+    assert made.one.waiting.dropped == 2
+
+
+def test_one_that_is_over_wants_control_for_its_default_alone() -> None:
+    made = Made(variables="gain", on_end="default", default=0).found()
+    made.put(1)
+    assert made.one.claim_control()
+    made.messages()
+    made.one.resends = True
+    made.one.stop("stopped")
+    assert made.one.needs_control
+    assert made.sent() == [[0]]
+    assert not made.one.needs_control
+    made.one.resends = True
+    assert not made.one.has_more
+
+
+def test_what_is_set_after_the_end_is_left_alone() -> None:
+    made = Made(variables="gain", on_end="default", default=0).found()
+    made.put(1)
+    made.messages()
+    made.one.yield_to_set({"gain"})  # while it drives, its next value comes anyway
+    assert made.one.has_control
+    made.one.stop("stopped")
+    made.one.yield_to_set({"gain"})
+    assert made.sent() == []
+    assert not made.one.needs_control
+
+
 def test_another_kind_of_stream_is_refused_before_its_first_sample() -> None:
     made = Made(channels=2)
     with pytest.raises(RequestError, match="the stream has 2 channels"):

@@ -18,13 +18,16 @@ def test_buffers_need_the_data_websocket_and_variables_control() -> None:
     inputs.by_name["gain"] = variable.one
     assert inputs.needs_board
     assert not inputs.needs_data
-    assert inputs.controlled == {"gain"}
+    assert inputs.controlled == set()  # without a value
     inputs.by_name["level"] = buffer.one
     assert inputs.needs_data
     assert len(inputs.problems) == 2
     for made in (buffer, variable):
         made.found()
     assert inputs.problems == ()
+    variable.put(1)
+    assert variable.one.claim_control()
+    assert inputs.controlled == {"gain"}
     assert [one["name"] for one in inputs.status(lambda: 0.0)] == ["level", "level"]
     for made in (buffer, variable):
         made.one.stop("stopped")

@@ -19,6 +19,7 @@ def test_the_latest_wins() -> None:
     waiting = WaitingSamples()
     assert waiting.put(*rows(1, 2, 3))
     assert not waiting.put(*rows(4))  # somebody was woken already
+    assert [sample.tolist() for sample in waiting.look()] == [[4]]
     taken = waiting.take()
     assert taken is not None
     samples, stamp_s = taken

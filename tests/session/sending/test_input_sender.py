@@ -56,7 +56,9 @@ def test_variables_are_controlled_and_given_back_at_the_end(
         board_of(variable("a"), variable("n", ValueType.INT)) as board,
         driving(unique, board, variables=["a", "n"]) as (one, decoder),
     ):
-        wait_until(lambda: board.controlled_values().keys() == {"a", "n"}, "control")
+        decoder.push(float("nan"), 0)
+        wait_until(lambda: input_status(one)["refused"] == 1, "refused")
+        assert board.controlled_values() == {}  # without a value nothing is controlled
         decoder.push(0.25, 2.6)
         wait_until(lambda: board.controlled_values() == {"a": 0.25, "n": 3}, "values")
         decoder.push(1e300, 1e300)

@@ -10,7 +10,7 @@ import pytest
 from bela_module.errors import RequestError, UnknownVariableError
 from bela_module.simulator.simulated_board import SimulatedBoard
 from bela_module.streams.lsl_clock import local_clock
-from tests.support.input_helpers import Decoder, input_status
+from tests.support.input_helpers import Decoder, driven, input_status
 from tests.support.session_helpers import (
     Running,
     WaitUntil,
@@ -169,9 +169,7 @@ def test_release_and_the_next_sample_takes_control_again(
 def test_a_sketch_that_lacks_what_is_driven_ends_the_input(
     unique: str, wait_until: WaitUntil
 ) -> None:
-    with board_of(variable("a")) as board, session_on(board) as one:
-        one.connect_input(name="level", stream=f"{unique}x", variables="a")
-        wait_until(lambda: board.controlled_values().keys() == {"a"}, "control")
+    with driven(unique, wait_until) as (board, one, _):
         board.restart("empty")
         wait_until(lambda: states(one) == {"level": "stopped"}, "end")
         assert any(
