@@ -103,6 +103,7 @@ def build_status(runtime: Runtime) -> dict[str, Any]:
     return {
         "module": "dp-bela",
         "version": __version__,
+        "instance": board.instance,
         "state": runtime.state.value,
         "board": {
             "url": address.url,

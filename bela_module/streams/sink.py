@@ -33,6 +33,8 @@ class Origin:
     """How far the stamps can be from the true times."""
     input_delay_s: float
     """Known delay of the converters, already subtracted from the stamps."""
+    instance: str = ""
+    """Tells the session that publishes from another one whose board has the same name."""
 
 
 @dataclass(frozen=True, slots=True)

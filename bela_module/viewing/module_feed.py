@@ -166,9 +166,10 @@ class ModuleFeed:
 
     async def _search(self, status: dict[str, Any]) -> None:
         loop = asyncio.get_running_loop()
-        known = set(self._inlets)
+        names = {inlet.description.name for inlet in self._inlets.values()}
         identity = f"bela:{status['board'].get('name', '')}:".replace("::", ":")
-        opening = loop.run_in_executor(self._searcher, _open_new, identity, known)
+        instance = str(status.get("instance", ""))
+        opening = loop.run_in_executor(self._searcher, _open_new, identity, instance, names)
         try:
             opened = await asyncio.shield(opening)
         except asyncio.CancelledError:
@@ -200,7 +201,7 @@ class ModuleFeed:
                     self._pull_one(inlet)
                 except EOFError:
                     self._inlets.pop(uid).close()
-                    self._forget(inlet.description.name)
+                    self.signals.pop(inlet.description.name, None)
 
         await _repeat(pull, PULL_PERIOD_S)
 
@@ -211,20 +212,21 @@ class ModuleFeed:
         else:
             self.signals[inlet.description.name].add(*inlet.pull())
 
-    def _forget(self, name: str) -> None:
-        """Forget a signal whose outlet has ended, unless another one has taken its place."""
-        if all(inlet.description.name != name for inlet in self._inlets.values()):
-            self.signals.pop(name, None)
 
+def _open_new(identity: str, instance: str, received: set[str]) -> dict[str, SignalInlet]:
+    """Find streams and open those that are not received, in a thread: LSL waits meanwhile.
 
-def _open_new(identity: str, known: set[str]) -> dict[str, SignalInlet]:
-    """Find streams and open those that are not known, in a thread: LSL waits meanwhile."""
+    A name is received once, else two outlets would be drawn as one signal. Where one has taken the
+    place of another, it is found after the other has ended.
+    """
     opened = {}
-    for uid, info in find_signals(identity, RESOLVE_S).items():
-        if uid in known:
+    names = set(received)
+    for uid, info in find_signals(identity, RESOLVE_S, instance).items():
+        if info.name() in names:
             continue
         try:
             opened[uid] = SignalInlet(info, OPEN_STREAM_S)
+            names.add(info.name())
         except (TimeoutError, RuntimeError) as error:
             logger.warning("the stream %s cannot be received: %s", info.name(), error)
     return opened

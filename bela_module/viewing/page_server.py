@@ -111,17 +111,20 @@ async def serving(
     from tornado.httpserver import HTTPServer
     from tornado.ioloop import IOLoop
 
+    from bela_module.viewing.known_hosts import only_for_hosts
+
     logging.getLogger("bokeh").setLevel(logging.ERROR)
     logging.getLogger("tornado.access").setLevel(logging.ERROR)
     sockets = _listen(ip, port)
     port = sockets[0].getsockname()[1]
+    hosts = allowed_hosts(ip)
     web = BokehTornado(
         {"/": Application(FunctionHandler(open_document))},
-        extra_websocket_origins=[f"{host}:{port}" for host in allowed_hosts(ip)],
+        extra_websocket_origins=[f"{host}:{port}" for host in hosts],
         unused_session_lifetime_milliseconds=round(1000 * SESSION_KEPT_S),
         check_unused_sessions_milliseconds=round(500 * SESSION_KEPT_S),
     )
-    http_server = HTTPServer(web)
+    http_server = HTTPServer(only_for_hosts(web, hosts))
     http_server.add_sockets(sockets)
     server = BaseServer(IOLoop.current(), web, http_server)
     server.start()
@@ -141,8 +144,9 @@ def is_loopback(ip: str) -> bool:
 def allowed_hosts(ip: str) -> list[str]:
     """Name the hosts in the addresses of pages that may connect: a page of elsewhere may not.
 
-    Browsers send the ``Origin`` of the page with each websocket, and a page of another site cannot
-    change it.
+    Browsers send the ``Host`` of the address with each request and the ``Origin`` of the page with
+    each websocket, and a page of another site can change neither. Both are compared with these:
+    the name of another site may have been given this computer's address.
 
     Parameters
     ----------
@@ -152,12 +156,15 @@ def allowed_hosts(ip: str) -> list[str]:
     if is_loopback(ip):
         return ["127.0.0.1", "localhost", *([host_in_url(ip)] if ":" in ip else [])]
     name = socket.gethostname()
-    hosts = ["127.0.0.1", "localhost", name, f"{name}.local"]
-    return hosts if ip in EVERYWHERE else [*hosts, host_in_url(ip)]
+    hosts = ["127.0.0.1", "localhost", name, f"{name}.local", socket.getfqdn(), host_in_url(ip)]
+    if ip in EVERYWHERE:
+        hosts[-1] = "[::1]"
+    return list(dict.fromkeys(hosts))
 
 
 def _reachable(ip: str) -> str:
-    return "127.0.0.1" if ip in EVERYWHERE else ip
+    # A socket at :: takes no connection by IPv4: asyncio and Python set IPV6_V6ONLY.
+    return {"::": "::1", "0.0.0.0": "127.0.0.1", "": "127.0.0.1"}.get(ip, ip)
 
 
 def _listen(ip: str, port: int | None) -> list[socket.socket]:

@@ -21,6 +21,7 @@ NUMBER = (int, float)
 SHAPE: dict[str, Any] = {
     "module": str,
     "version": str,
+    "instance": str,
     "state": str,
     "board": {
         "url": str,

@@ -3,14 +3,21 @@
 from __future__ import annotations
 
 import asyncio
+import types
+import xml.etree.ElementTree as ET
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import Any
 
+import psutil
+import pylsl
 import pytest
 
 from bela_module.protocol.variables import ValueType
 from bela_module.simulator.sketches.signals import ramp
+from bela_module.viewing import module_feed
 from bela_module.viewing.module_feed import ModuleFeed
+from bela_module.viewing.time_limits import IDLE_SEARCH_PERIOD_S
 from tests.support.server_helpers import Client, Launched
 from tests.support.session_helpers import board_of, variable
 
@@ -104,6 +111,53 @@ def test_somebody_who_comes_while_it_comes_to_rest_is_served() -> None:
 
     with streaming_module() as module:
         asyncio.run(look(module.port))
+
+
+@pytest.mark.timeout(180)
+def test_of_two_modules_of_one_board_name_only_the_own_one_is_shown() -> None:
+    async def look(own: Launched, other: Launched) -> None:
+        feed, other_feed = (ModuleFeed("127.0.0.1", one.port) for one in (own, other))
+        try:
+            feed.enter()
+            other_feed.enter()
+            await until(lambda: has_samples(feed) and has_samples(other_feed))
+            for one in (feed, other_feed):
+                await until(lambda one=one: one.n_inlets == 2)  # and the events
+            await asyncio.sleep(2 * IDLE_SEARCH_PERIOD_S)
+            for one, module in ((feed, own), (other_feed, other)):
+                assert one.n_inlets == 2
+                assert one.signals["bela_ramp"].history.generation == 0
+                uids = await asyncio.to_thread(uids_of, module)
+                assert set(one._inlets) == uids
+        finally:
+            await feed.close()
+            await other_feed.close()
+
+    with streaming_module() as own, streaming_module() as other:
+        asyncio.run(look(own, other))
+
+
+def uids_of(module: Launched) -> set[str]:
+    """Find the outlets of a module's process by the ports at which that listens."""
+    ports = {c.laddr.port for c in psutil.Process(module.process.pid).net_connections("tcp")}
+    found = pylsl.resolve_bypred("starts-with(source_id,'bela:')", 100, 2.0)
+    return {
+        info.uid()
+        for info in found
+        if int(ET.fromstring(info.as_xml()).findtext("v4data_port") or 0) in ports
+        and info.type() != "Clock"
+    }
+
+
+def test_a_name_is_received_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    def info(name: str) -> Any:
+        return types.SimpleNamespace(name=lambda: name)
+
+    found = {"1": info("bela_a"), "2": info("bela_a"), "3": info("bela_b")}
+    monkeypatch.setattr(module_feed, "find_signals", lambda *_: found)
+    monkeypatch.setattr(module_feed, "SignalInlet", lambda info, _timeout_s: info)
+    assert list(module_feed._open_new("bela:", "", set())) == ["1", "3"]
+    assert list(module_feed._open_new("bela:", "", {"bela_a"})) == ["3"]
 
 
 def test_without_a_module_there_is_no_status() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import re
 import socket
+import sys
 from collections.abc import Callable
 
 import pytest
@@ -24,11 +25,12 @@ from bela_module.viewing.page_server import (
 )
 
 
-async def get(url: str) -> str:
-    """Fetch a page by hand; no client of the tests does so."""
-    host, port = url.removeprefix("http://").rstrip("/").split(":")
-    reader, writer = await asyncio.open_connection(host, int(port))
-    writer.write(f"GET / HTTP/1.1\r\nHost: {host}:{port}\r\nConnection: close\r\n\r\n".encode())
+async def get(url: str, host: str = "", path: str = "/") -> str:
+    """Fetch a page by hand, if need be with the ``Host`` of another one."""
+    address, port = url.removeprefix("http://").rstrip("/").rsplit(":", 1)
+    reader, writer = await asyncio.open_connection(address.strip("[]"), int(port))
+    named = f"{host or address}:{port}"
+    writer.write(f"GET {path} HTTP/1.1\r\nHost: {named}\r\nConnection: close\r\n\r\n".encode())
     body = (await reader.read()).decode()
     writer.close()
     await writer.wait_closed()
@@ -81,6 +83,63 @@ def test_a_page_of_another_site_may_not_connect() -> None:
         assert await status_for(url, f"http://localhost:{port}") != 403
 
     while_served(look)
+
+
+async def connect_as(url: str, host: str) -> int:
+    """Connect as the page of a site does whose name was given the address of this computer."""
+    port = int(url.rstrip("/").rsplit(":", 1)[1])
+    address = url.split("//", 1)[1].rsplit(":", 1)[0].strip("[]")
+    try:
+        async with connect(
+            f"ws://{host}:{port}/ws",
+            host=address,
+            port=port,
+            additional_headers={"Origin": f"http://{host}:{port}", "Sec-Fetch-Site": "same-origin"},
+            proxy=None,
+        ):
+            return 101
+    except InvalidStatus as error:
+        return error.response.status_code
+
+
+def test_a_site_whose_name_was_given_this_address_is_refused() -> None:
+    async def look(url: str) -> None:
+        assert await connect_as(url, "evil.example") == 403
+        assert await connect_as(url, "192.168.77.1") == 403
+        assert await connect_as(url, "localhost") == 101
+        for path in ("/", "/static/js/bokeh.min.js", "/autoload.js?bokeh-autoload-element=1"):
+            assert (await get(url, "evil.example", path)).startswith("HTTP/1.1 403")
+            assert (await get(url, "LocalHost", path)).startswith("HTTP/1.1 200")
+
+    while_served(look)
+    while_served(look, ip="0.0.0.0")
+
+
+def test_the_address_to_which_a_browser_connects_is_its_own_host() -> None:
+    async def look(url: str) -> None:
+        port = url.rstrip("/").rsplit(":", 1)[1]
+        elsewhere = f"http://127.0.0.3:{port}/"
+        assert (await get(elsewhere)).startswith("HTTP/1.1 200")
+        assert (await get(elsewhere, "127.0.0.4")).startswith("HTTP/1.1 403")
+
+    if sys.platform != "linux":
+        pytest.skip("only Linux has all of 127.0.0.0/8")
+    while_served(look, ip="0.0.0.0")
+
+
+def test_the_address_that_is_told_can_be_reached_by_ipv6() -> None:
+    try:
+        socket.create_server(("::1", 0), family=socket.AF_INET6).close()
+    except OSError:
+        pytest.skip("this computer has no IPv6")
+
+    async def look(url: str) -> None:
+        assert url.startswith("http://[::1]:")
+        assert (await get(url)).startswith("HTTP/1.1 200")
+        assert (await get(url, "evil.example")).startswith("HTTP/1.1 403")
+
+    while_served(look, ip="::")
+    while_served(look, ip="::1")
 
 
 def test_a_port_that_is_taken_is_an_error_and_the_usual_one_is_replaced(

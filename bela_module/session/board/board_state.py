@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import uuid
 from collections.abc import Container
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -60,10 +61,13 @@ class BoardState:
         What the streams' identity calls it.
     input_delay_s : float
         Known delay of its converters, subtracted from all stamps.
+    instance : str
+        Tells this session from others, whose boards may have the same name.
     """
 
     name: str
     input_delay_s: float = 0.0
+    instance: str = field(default_factory=lambda: uuid.uuid4().hex)
     project: str = ""
     variables: tuple[Variable, ...] = ()
     declared_rate_hz: float = math.nan
@@ -366,13 +370,9 @@ class BoardState:
         self._note_stated()
         stated_s, self._stated_s = self._stated_s, 0.0
         stamp_s = float(self.stamps(np.array([self.tick], np.int64))[0])
+        unix_s = stamp_s + unix_at_lsl_zero_s
         return stamp_s, ClockSample(
-            self.tick,
-            stated_s,
-            clock.tick_rate_hz,
-            clock.drift_ppm,
-            clock.rtt_s,
-            stamp_s + unix_at_lsl_zero_s,
+            self.tick, stated_s, clock.tick_rate_hz, clock.drift_ppm, clock.rtt_s, unix_s
         )
 
     def stamps(self, ticks: Ticks) -> Stamps:
@@ -389,6 +389,7 @@ class BoardState:
             declared_rate_hz=self.declared_rate_hz,
             uncertainty_s=self.uncertainty_s,
             input_delay_s=self.input_delay_s,
+            instance=self.instance,
         )
 
     def facts(self, plan: StreamPlan, step_ticks: float | None) -> StreamFacts:

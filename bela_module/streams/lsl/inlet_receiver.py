@@ -128,7 +128,7 @@ class InletReceiver:
 
 
 def resolve_identity(
-    identity: str, timeout_s: float, n_wanted: int = 100_000
+    identity: str, timeout_s: float, n_wanted: int = 100_000, *, instance: str = ""
 ) -> list[pylsl.StreamInfo]:
     """Find the streams whose ``source_id`` begins with a text.
 
@@ -140,9 +140,13 @@ def resolve_identity(
         How long to look.
     n_wanted : int
         How many end the search early.
+    instance : str
+        The session that publishes them; by default any.
     """
     quoted = identity.replace("'", "")
-    found: list[pylsl.StreamInfo] = pylsl.resolve_bypred(
-        f"starts-with(source_id,'{quoted}')", n_wanted, timeout_s
-    )
+    predicate = f"starts-with(source_id,'{quoted}')"
+    if instance:
+        publisher = instance.replace("'", "")
+        predicate += f" and desc/acquisition/instance='{publisher}'"
+    found: list[pylsl.StreamInfo] = pylsl.resolve_bypred(predicate, n_wanted, timeout_s)
     return found

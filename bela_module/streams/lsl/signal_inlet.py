@@ -41,7 +41,9 @@ class SignalDescription:
     is_events: bool
 
 
-def find_signals(identity: str, timeout_s: float) -> dict[str, pylsl.StreamInfo]:
+def find_signals(
+    identity: str, timeout_s: float, instance: str = ""
+) -> dict[str, pylsl.StreamInfo]:
     """Find the streams of signals and events of a module, not that of its clock.
 
     Parameters
@@ -50,13 +52,16 @@ def find_signals(identity: str, timeout_s: float) -> dict[str, pylsl.StreamInfo]
         What the ``source_id`` of each begins with.
     timeout_s : float
         How long to look.
+    instance : str
+        ``instance`` of the module's STATUS, since another module's board may have the same name;
+        empty: any.
 
     Returns
     -------
     dict of str to StreamInfo
         By the ``uid`` of the outlet.
     """
-    found = resolve_identity(identity, timeout_s)
+    found = resolve_identity(identity, timeout_s, instance=instance)
     return {info.uid(): info for info in found if info.type() != _CLOCK_TYPE}
 
 

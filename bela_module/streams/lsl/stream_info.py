@@ -87,6 +87,8 @@ def _describe_origin(info: pylsl.StreamInfo, origin: Origin) -> None:
         "compensated_lag": f"{origin.input_delay_s:.6f}",
     }.items():
         acquisition.append_child_value(key, value)
+    if origin.instance:
+        acquisition.append_child_value("instance", origin.instance)
     versions = info.desc().append_child("versions")
     versions.append_child_value("dp-bela", __version__)
     with contextlib.suppress(AttributeError):

@@ -18,6 +18,8 @@ from numpy.typing import NDArray
 MARGIN: Final = 0.06
 """Of a lane, above and below its signal."""
 _HEADROOM: Final = 0.1
+_LARGEST: Final = 1e307
+"""The ends of a scale at most: the difference of two must be a finite number."""
 _SHRINK_BELOW: Final = 0.4
 """A scale is made smaller when signals use less than this of it: not with each small change."""
 _NUMBERS_FROM_PX: Final = 62.0
@@ -125,6 +127,11 @@ def plan_lanes(channels: Sequence[Channel], layout: Layout) -> LanePlan:
     return LanePlan(tuple(channels), lane_of, tuple(titles))
 
 
+def bounded(scale: Scale) -> Scale:
+    """Give a scale whose length is a finite number; what is beyond it is drawn at its edge."""
+    return Scale(max(scale.low, -_LARGEST), min(scale.high, _LARGEST))
+
+
 def fit_scale(scale: Scale | None, low: float, high: float) -> Scale:
     """Fit an automatic scale to the lowest and the highest value that is shown.
 
@@ -139,6 +146,7 @@ def fit_scale(scale: Scale | None, low: float, high: float) -> Scale:
     """
     if not (math.isfinite(low) and math.isfinite(high)):
         return scale or Scale(-1.0, 1.0)
+    low, high = (max(-_LARGEST, min(value, _LARGEST)) for value in (low, high))
     if scale is not None and scale.low <= low and high <= scale.high:
         used = (high - low) / (scale.high - scale.low)
         is_constant = low == high and abs(low) <= 0.5 * max(abs(scale.low), abs(scale.high))
@@ -147,7 +155,7 @@ def fit_scale(scale: Scale | None, low: float, high: float) -> Scale:
     room = _HEADROOM * (high - low)
     if room <= 1e-9 * max(abs(low), abs(high), 1e-300):  # constant, as far as it can be drawn
         room = 0.5 * abs(high) or 1.0
-    return Scale(low - room, high + room)
+    return bounded(Scale(low - room, high + room))
 
 
 def to_lane(values: NDArray[np.floating], scale: Scale, bottom: float) -> NDArray[np.float64]:
@@ -162,7 +170,8 @@ def to_lane(values: NDArray[np.floating], scale: Scale, bottom: float) -> NDArra
     bottom : float
         Its lower edge.
     """
-    share = (values - scale.low) / (scale.high - scale.low)
+    with np.errstate(over="ignore"):  # of a value that is infinite or nearly so
+        share = (values - scale.low) / (scale.high - scale.low)
     heights: NDArray[np.float64] = bottom + MARGIN + (1 - 2 * MARGIN) * np.clip(share, 0.0, 1.0)
     return heights
 

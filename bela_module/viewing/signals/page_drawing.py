@@ -17,6 +17,7 @@ from bela_module.viewing.signals.lanes import (
     Layout,
     Scale,
     axis_labels,
+    bounded,
     fit_scale,
     plan_lanes,
     significant_digits,
@@ -184,7 +185,7 @@ class PageDrawer:
         self, plan: LanePlan, points: Mapping[str, SignalPoints], settings: PageSettings
     ) -> list[Scale]:
         if settings.mode is ScaleMode.FIXED:
-            return [settings.fixed] * plan.n_lanes
+            return [bounded(settings.fixed)] * plan.n_lanes
         lows, highs = np.full(plan.n_lanes, np.nan), np.full(plan.n_lanes, np.nan)
         low_of, high_of = {}, {}
         for name, mine in points.items():

@@ -39,6 +39,21 @@ def find(identity: str, n: int) -> dict[str, pylsl.StreamInfo]:
     return found
 
 
+def test_only_the_streams_of_one_publisher_are_found() -> None:
+    identity = f"bela:{uuid.uuid4().hex}:"
+    outlets = []
+    for instance in ("one", "two"):
+        info = info_of(identity, "a")
+        info.desc().append_child("acquisition").append_child_value("instance", instance)
+        outlets.append(pylsl.StreamOutlet(info))
+    assert len(find(identity, 2)) == 2
+    until_s = time.monotonic() + TIMEOUT_S
+    while not (found := find_signals(identity, 0.5, "two")):
+        assert time.monotonic() < until_s
+    assert list(found) == [outlets[1].get_info().uid()]
+    assert find_signals(identity, 0.5, "three") == {}
+
+
 def test_samples_and_markers_come_with_their_times(wait_until: Callable[..., None]) -> None:
     identity = f"bela:{uuid.uuid4().hex}:"
     infos = [

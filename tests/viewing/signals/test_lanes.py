@@ -15,8 +15,10 @@ from bela_module.viewing.signals.lanes import (
     Layout,
     Scale,
     axis_labels,
+    bounded,
     fit_scale,
     plan_lanes,
+    significant_digits,
     to_lane,
 )
 
@@ -56,6 +58,19 @@ def test_a_scale_always_has_what_is_shown_and_a_length(pairs: list[tuple[float, 
         scale = fit_scale(scale, low, high)
         assert scale.low <= low <= high <= scale.high
         assert scale.high > scale.low
+
+
+@pytest.mark.parametrize(
+    ("low", "high"), [(-1e308, 1e308), (1e308, 1e308), (-1.7e308, -1.7e308), (0.0, 5e-324)]
+)
+def test_any_number_can_be_drawn(low: float, high: float) -> None:
+    plan = plan_lanes(CHANNELS[:1], Layout.CHANNELS)
+    for scale in (fit_scale(None, low, high), bounded(Scale(-1.7e308, 1.7e308))):
+        assert fit_scale(scale, low, high).high > scale.low
+        assert 3 <= significant_digits(scale) <= 9
+        heights = to_lane(np.array([low, high, np.inf, -np.inf]), scale, 0.0)
+        assert np.all((heights >= MARGIN) & (heights <= 1 - MARGIN))
+        assert len(axis_labels(plan, [scale], 600)) == 5
 
 
 def test_a_scale_stands_still_and_shrinks_only_when_much_is_unused() -> None:

@@ -84,6 +84,15 @@ def test_a_held_scale_stays_when_values_leave_it() -> None:
     assert automatic.readouts["high"][0] > 1e6
 
 
+def test_the_largest_numbers_are_drawn() -> None:
+    one = signal("a", 1, 100.0)
+    one.add(np.array([NOW_S + 0.01, NOW_S + 0.02]), np.array([[-1e308], [1e308]]))
+    for changes in ({}, {"mode": ScaleMode.FIXED, "fixed": Scale(-1.7e308, 1.7e308)}):
+        drawing = PageDrawer().draw({"a": one}, (), NOW_S + 1, PageSettings(**changes))
+        assert np.isfinite(drawing.readouts["high"]).all()
+        assert drawing.readouts["value"] == [1e308]
+
+
 def test_slow_values_have_dots_and_fast_ones_none() -> None:
     slow = draw({"a": signal("a", 1, 5.0)})
     assert slow.dots["x"].size == 50
