@@ -38,8 +38,9 @@ Channels = Annotated[
 OnMissing = Literal["hold", "default", "release"]
 """What becomes of what an input drives when it has no value: stays, gets the default, is freed."""
 
+MIN_RATE_HZ: Final = 0.01
 MAX_RATE_HZ: Final = 10_000.0
-"""Most messages a second that an input may send to the board."""
+"""Least and most messages a second to which an input may be limited."""
 
 
 class StreamChoice(BaseModel):
@@ -106,7 +107,7 @@ class InputFields(BaseModel):
     offset: Numbers = (0.0,)
     limits: tuple[Number, Number] | None = None
     """Least and greatest value that is sent, after scaling; what is beyond is clipped."""
-    max_rate_hz: Annotated[Number, Field(gt=0, le=MAX_RATE_HZ)] = 1000.0
+    max_rate_hz: Annotated[Number, Field(ge=MIN_RATE_HZ, le=MAX_RATE_HZ)] = 1000.0
     """Most messages a second; of samples that come faster the latest is sent."""
     per: Literal["sample", "chunk"] = "sample"
     """Whether a message has the latest sample, or all that came together, one after another."""

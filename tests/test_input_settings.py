@@ -43,7 +43,7 @@ def test_all_that_is_said_of_a_stream_must_be_so() -> None:
         (BUFFER | {"limits": [1, 1]}, "limits must be the least value and a greater one"),
         (BUFFER | {"scale": []}, "scale and offset must have a number each"),
         (BUFFER | {"scale": [True]}, "must be a number, not a boolean"),
-        (BUFFER | {"max_rate_hz": 0}, "greater than 0"),
+        (BUFFER | {"max_rate_hz": 1e-10}, "greater than or equal to 0.01"),
         (BUFFER | {"max_rate_hz": 1e6}, "less than or equal to 10000"),
         (BUFFER | {"chanels": 1}, "chanels"),
         (VARIABLE | {"echo": "echo"}, "echo needs buffer_id"),

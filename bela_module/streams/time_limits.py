@@ -26,5 +26,7 @@ INPUT_OPEN_S: Final = 2.0
 """For the stream of an input to send its description and the time of its computer."""
 INPUT_END_CHECK_S: Final = 0.2
 """Longest wait for a sample before a look whether the input is to end."""
+INPUT_PAUSE_LOOK_S: Final = 0.05
+"""Between two looks at a stream while what came of it waits for its rate."""
 INPUT_RETRY_S: Final = 0.5
 """Before a stream that could not be used is tried again."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Callable, Sequence
 from collections.abc import Set as AbstractSet
@@ -67,6 +68,8 @@ class ActiveInput:
         Is told of each change of state, and of why, in the session's thread.
     first_number : int
         Number of its first command.
+    loop_number : int
+        Number of the input in ``bela_loop``.
 
     Attributes
     ----------
@@ -86,6 +89,7 @@ class ActiveInput:
         wake: Callable[[], None],
         on_change: Callable[[ActiveInput, str], None],
         first_number: int = 1,
+        loop_number: int = 0,
     ) -> None:
         if settings.stream is None:
             raise RequestError(f"input {name}: stream is required and missing")
@@ -94,6 +98,7 @@ class ActiveInput:
         self.stream = settings.stream
         self.waiting = WaitingSamples()
         self.account = LoopAccount()
+        self.loop_number = loop_number
         self.sent = 0
         self.refused: Counter[Refused] = Counter()
         self.has_control = False
@@ -142,6 +147,10 @@ class ActiveInput:
         """Keep the latest samples for the sender, and wake it."""
         if self.waiting.put(samples, stamps_s):
             self._wake()
+
+    def samples_dropped(self, n_samples: int) -> None:
+        """Count samples that came and are not given."""
+        self.waiting.count_unseen(n_samples)
 
     def stream_ended(self, reason: str) -> None:
         """Learn that the stream has ended."""
@@ -367,11 +376,15 @@ class ActiveInput:
             "sent": self.sent,
             "dropped": waiting.dropped,
             "refused": sum(self.refused.values()),
-            "age_s": None if stamp_s is None else round(now_s - stamp_s, 4),
+            "age_s": _age(stamp_s, now_s),
             "values": None if values is None else [float(value) for value in values[:16]],
         }
         if self.settings.echo is not None:
-            described["loop"] = {"echo": self.settings.echo, **self.account.status()}
+            described["loop"] = {
+                "echo": self.settings.echo,
+                "input": self.loop_number,
+                **self.account.status(),
+            }
         return described
 
     @property
@@ -379,3 +392,8 @@ class ActiveInput:
         """What it drives, in words."""
         names: Sequence[str] = self.settings.variables
         return f"buffer {self.settings.buffer_id}" if not names else ", ".join(names)
+
+
+def _age(stamp_s: float | None, now_s: float) -> float | None:
+    """Give the age of a stamp; a stream may have NaN or infinity for one."""
+    return None if stamp_s is None or not math.isfinite(stamp_s) else round(now_s - stamp_s, 4)

@@ -57,7 +57,7 @@ class LoopStream:
         n_lost : int
             Commands of this input that were lost so far.
         input_number : int
-            Which input it is, 0 for the first that was connected.
+            Which input it is; each has its own for the whole session.
         """
         self.open()
         if self._plan is None or not self._is_open or not samples:

@@ -77,6 +77,12 @@ class WaitingSamples:
             self.dropped += n_held
         return n_held
 
+    def count_unseen(self, n_samples: int) -> None:
+        """Count samples that came and were dropped before they were put here."""
+        with self._lock:
+            self.received += n_samples
+            self.dropped += n_samples
+
     def count_dropped(self, n_samples: int) -> None:
         """Count samples that were taken and cannot be sent."""
         with self._lock:

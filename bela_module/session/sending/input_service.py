@@ -31,7 +31,7 @@ from bela_module.session.time_limits import (
     LATE_ECHO_S,
 )
 from bela_module.streams.echo_tap import EchoTap
-from bela_module.streams.lsl.input_inlet import InputInlet
+from bela_module.streams.lsl.input_inlet import InputInlet, check_predicate
 from bela_module.streams.sink import Stamps
 from bela_module.validation import named
 
@@ -72,6 +72,7 @@ class InputService:
         loop_stream = runtime.settings.streaming.loop_stream
         self._loop_stream = LoopStream(loop_stream, runtime.sink, runtime.board, runtime.notices)
         self._measured: Delivery | None = None
+        self._loop_numbers: dict[str, int] = {}  # an input keeps its own
         self.n_stops = 0
         self._lost: dict[str, deque[tuple[float, int]]] = {}  # how many, and when
         tap.on_echoes, tap.on_gap = self._on_echoes, self._on_gap
@@ -107,6 +108,7 @@ class InputService:
         if self._runtime.board.variables:
             self._check_names(settings)
         self._check_shared(name, settings)
+        _check_stream(settings)
         self._connect(name, settings)
         return f"input {name} looks for the stream {settings.stream}"
 
@@ -117,6 +119,7 @@ class InputService:
             if one is None or one.state is InputState.STOPPED:
                 try:
                     self._check_shared(name, settings)
+                    _check_stream(settings)
                 except RequestError as error:
                     self._runtime.notices.tell(f"input {name}: {error}")
                     continue
@@ -167,6 +170,7 @@ class InputService:
             on_change=self._on_change,
             # A sketch that saw another module's last number must not take ours for it.
             first_number=int(1000 * self._runtime.now()) % LAST_NUMBER + 1,
+            loop_number=self._loop_numbers.setdefault(name, len(self._loop_numbers)),
         )
         self._runtime.inputs.by_name[name] = one
         self._lost.pop(name, None)
@@ -237,7 +241,7 @@ class InputService:
 
     def _on_echoes(self, name: str, values: Array, stamps_s: Stamps) -> None:
         runtime = self._runtime
-        for number, one in enumerate(runtime.inputs):
+        for one in runtime.inputs:
             if one.settings.echo != name:
                 continue
             # What is subtracted for the converters of signals does not concern the sketch.
@@ -250,7 +254,7 @@ class InputService:
                 runtime.board.uncertainty_s,
                 runtime.now(),
             )
-            self._loop_stream.publish(samples, one.account.lost, number)
+            self._loop_stream.publish(samples, one.account.lost, one.loop_number)
 
     def _on_tap_failure(self, name: str, error: Exception) -> None:
         text = f"{name}: its values are not measured as echoes: {error!r}"
@@ -382,3 +386,8 @@ class InputService:
         for one in inputs:
             if one.is_leaving and not one.has_more:
                 del inputs.by_name[one.name]
+
+
+def _check_stream(settings: InputFields) -> None:
+    if settings.stream is not None and settings.stream.predicate is not None:
+        check_predicate(settings.stream.as_predicate)

@@ -20,6 +20,7 @@ from bela_module.streams.time_limits import (
     INPUT_END_CHECK_S,
     INPUT_LOOK_S,
     INPUT_OPEN_S,
+    INPUT_PAUSE_LOOK_S,
     INPUT_RETRY_S,
 )
 
@@ -30,6 +31,7 @@ Samples = np.ndarray[Any, Any] | Sequence[Sequence[str]]
 _BUFFER_S: Final = 1
 _BUFFER_HUNDREDS: Final = 100  # of samples, of an irregular stream
 _MAX_CHUNK: Final = 4096
+_MAX_HELD: Final = 4 * _MAX_CHUNK  # samples, more than any message to the board has
 
 
 class InputListener(Protocol):
@@ -47,8 +49,36 @@ class InputListener(Protocol):
         It must return at once.
         """
 
+    def samples_dropped(self, n_samples: int) -> None:
+        """Learn of samples that came and are not given, since too many later ones wait."""
+
     def stream_ended(self, reason: str) -> None:
         """Learn that the stream has ended; it is looked for again."""
+
+
+def check_predicate(predicate: str) -> None:
+    """Refuse what LSL does not understand.
+
+    Parameters
+    ----------
+    predicate : str
+        An XPath 1.0 predicate, without the brackets.
+
+    Raises
+    ------
+    RequestError
+        When it is none.
+    """
+    _resolve(predicate)
+
+
+def _resolve(predicate: str) -> pylsl.ContinuousResolver:
+    try:
+        return pylsl.ContinuousResolver(pred=predicate)
+    except RuntimeError as error:
+        raise RequestError(
+            f"LSL cannot look for {predicate}: look at its brackets and quotes"
+        ) from error
 
 
 class InputInlet:
@@ -56,7 +86,8 @@ class InputInlet:
 
     The thread waits inside LSL for the next sample and gives it to the listener the moment it
     wakes. With more samples than `max_rate_hz` it then pauses, so that a flood costs little more
-    than a stream of that rate, and gives all that came meanwhile together.
+    than a stream of that rate, and gives all that came meanwhile together; an end of the stream is
+    noticed in pauses, too.
 
     Parameters
     ----------
@@ -94,14 +125,18 @@ class InputInlet:
         self._thread.join(timeout_s)
 
     def _run(self) -> None:
+        last = ""
         while not self._stopped.is_set():
             try:
                 self._serve_once()
+                last = ""
             except RequestError as error:
                 self._listener.stream_refused(str(error))
                 self._stopped.wait(INPUT_RETRY_S)
             except Exception as error:
-                logger.exception("an input failed, and is tried again")
+                if repr(error) != last:  # it may fail again and again
+                    logger.exception("an input failed, and is tried again")
+                last = repr(error)
                 if not self._stopped.is_set():
                     self._listener.stream_refused(repr(error))
                 self._stopped.wait(INPUT_RETRY_S)
@@ -129,12 +164,7 @@ class InputInlet:
 
     def _find(self) -> list[pylsl.StreamInfo]:
         """Look for the stream until it is there, or this is to end."""
-        try:
-            resolver = pylsl.ContinuousResolver(pred=self._predicate)
-        except RuntimeError as error:
-            raise RequestError(
-                f"LSL cannot look for {self._predicate}: look at its brackets and quotes"
-            ) from error
+        resolver = _resolve(self._predicate)
         while not self._stopped.wait(INPUT_LOOK_S):
             if found := resolver.results():
                 return sorted(found, key=lambda info: (info.hostname(), info.uid()))
@@ -162,17 +192,29 @@ class InputInlet:
             self._wait_for_end(inlet)
             return
         limit = RateLimit(self._max_rate_hz)
-        while not self._stopped.is_set():
-            samples, stamps_s = _pull(inlet, is_text)
-            if not len(stamps_s):
-                continue
-            if is_foreign:
-                stamps_s = stamps_s + inlet.time_correction(INPUT_OPEN_S)
-            self._listener.take_samples(samples, stamps_s)
-            now_s = local_clock()
-            limit.note(now_s)
-            if (wait_s := limit.wait_s(now_s)) > 0:
-                self._stopped.wait(wait_s)
+        held = _Held(is_text, self._listener)
+
+        def pull(timeout_s: float) -> None:
+            rows, stamps_s = _pull(inlet, timeout_s)
+            if len(stamps_s):
+                correction_s = inlet.time_correction(INPUT_OPEN_S) if is_foreign else 0.0
+                held.add(rows, stamps_s + correction_s)
+
+        try:
+            while not self._stopped.is_set():
+                pull(0.0 if held else INPUT_END_CHECK_S)
+                if not held:
+                    continue
+                held.hand_over()
+                limit.note(local_clock())
+                while (wait_s := limit.wait_s(local_clock())) > 0:
+                    if self._stopped.wait(min(wait_s, INPUT_PAUSE_LOOK_S)):
+                        break
+                    if wait_s > INPUT_PAUSE_LOOK_S:
+                        pull(0.0)
+        finally:
+            if held and not self._stopped.is_set():
+                held.hand_over()  # what came before the end counts
 
     def _wait_for_end(self, inlet: pylsl.StreamInlet) -> None:
         """Wait until a stream that is refused has ended: another one may be right."""
@@ -180,11 +222,43 @@ class InputInlet:
             inlet.pull_chunk(0.0, _MAX_CHUNK)
 
 
-def _pull(inlet: pylsl.StreamInlet, is_text: bool) -> tuple[Samples, np.ndarray[Any, Any]]:
+class _Held:
+    """The latest samples that have come and were not handed over yet."""
+
+    def __init__(self, is_text: bool, listener: InputListener) -> None:
+        self._is_text = is_text
+        self._listener = listener
+        self._pieces: list[tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]] = []
+
+    def __bool__(self) -> bool:
+        """Tell whether there are any."""
+        return bool(self._pieces)
+
+    def add(self, rows: np.ndarray[Any, Any], stamps_s: np.ndarray[Any, Any]) -> None:
+        """Add samples of shape (n_samples, n_channels) and their stamps."""
+        self._pieces.append((rows, stamps_s))
+        n_held = sum(len(piece_s) for _, piece_s in self._pieces)
+        while n_held - len(self._pieces[0][1]) >= _MAX_HELD:
+            _, dropped_s = self._pieces.pop(0)
+            n_held -= len(dropped_s)
+            self._listener.samples_dropped(len(dropped_s))
+
+    def hand_over(self) -> None:
+        """Give all to the listener."""
+        pieces, self._pieces = self._pieces, []
+        rows = np.concatenate([rows for rows, _ in pieces])
+        stamps_s = np.concatenate([stamps_s for _, stamps_s in pieces])
+        texts = ([text.decode("utf-8", "replace") for text in row] for row in rows)
+        self._listener.take_samples(list(texts) if self._is_text else rows, stamps_s)
+
+
+def _pull(
+    inlet: pylsl.StreamInlet, timeout_s: float
+) -> tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]:
     """Wait for the next sample, and take those that came with it."""
-    sample, stamp_s = inlet.pull_sample(INPUT_END_CHECK_S)
+    sample, stamp_s = inlet.pull_sample(timeout_s)
     if sample is None:
-        return [], np.empty(0)
+        return np.empty((0, 0)), np.empty(0)
     rows, stamps_s = sample[np.newaxis], np.array([stamp_s])
     while inlet.samples_available():
         more, more_s = inlet.pull_chunk(0.0, _MAX_CHUNK)
@@ -193,6 +267,4 @@ def _pull(inlet: pylsl.StreamInlet, is_text: bool) -> tuple[Samples, np.ndarray[
         rows, stamps_s = np.concatenate([rows, more]), np.concatenate([stamps_s, more_s])
         if len(more_s) < _MAX_CHUNK:
             break
-    if is_text:
-        return [[text.decode("utf-8", "replace") for text in row] for row in rows], stamps_s
     return rows, stamps_s

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from typing import Any
 
@@ -178,6 +179,23 @@ def test_what_is_set_after_the_end_is_left_alone() -> None:
     made.one.yield_to_set({"gain"})
     assert made.sent() == []
     assert not made.one.needs_control
+
+
+@pytest.mark.parametrize("stamp_s", [NAN, float("inf")])
+def test_a_stamp_that_is_no_time_has_no_age(stamp_s: float) -> None:
+    made = Made().found()
+    made.one.take_samples(np.array([[1.0, 2.0]]), np.array([stamp_s]))
+    status = made.one.status(100.0)
+    assert status["age_s"] is None
+    json.dumps(status, allow_nan=False)
+
+
+def test_samples_that_the_inlet_drops_are_counted() -> None:
+    made = Made().found()
+    made.one.samples_dropped(3)
+    made.put(1)
+    status = made.one.status(100.0)
+    assert (status["samples"], status["dropped"]) == (4, 3)
 
 
 def test_another_kind_of_stream_is_refused_before_its_first_sample() -> None:

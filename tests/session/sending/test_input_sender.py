@@ -10,6 +10,8 @@ from typing import Any
 import numpy as np
 import pytest
 
+from bela_module.connection.board_client import BoardClient
+from bela_module.errors import DisconnectedError
 from bela_module.protocol.variables import ValueType, Variable
 from bela_module.session.sending.input_sender import settable
 from bela_module.simulator.simulated_board import SimulatedBoard
@@ -140,3 +142,26 @@ def test_values_are_fitted_into_their_type(
     value_type: ValueType, value: float, expected: float
 ) -> None:
     assert settable(Variable(0, "x", value_type), value) == expected
+
+
+def test_a_sample_whose_sending_fails_is_counted_and_told(
+    unique: str, wait_until: WaitUntil, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def fail(*_: object) -> None:
+        raise DisconnectedError("gone")
+
+    with (
+        board_of(variable("a")) as board,
+        driving(unique, board, buffer_id=0, channels=[0]) as (one, decoder),
+    ):
+        decoder.push(1, 0)
+        wait_until(lambda: len(board.received_buffers) == 1, "buffer")
+        with monkeypatch.context() as patched:
+            patched.setattr(BoardClient, "send_buffer", fail)
+            decoder.push(2, 0)
+            wait_until(lambda: input_status(one)["dropped"] == 1, "count")
+        board.disconnect()
+        words = "input level: 1 samples were not sent while the board was away"
+        wait_until(lambda: words in told(one), "told")
+        status = input_status(one)
+        assert (status["samples"], status["sent"], status["dropped"]) == (2, 1, 1)

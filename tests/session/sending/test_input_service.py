@@ -272,3 +272,37 @@ def test_what_does_not_reach_the_board_at_the_end_is_told(
         error = one.session.status()["last_error"]
         assert error == ("input level: what is configured for its end did not reach the board")
         assert len(board.received_buffers) == 1
+
+
+def test_a_predicate_that_lsl_cannot_read_is_refused_at_once() -> None:
+    with loop_board() as board, session_on(board) as one:
+        one.list()
+        with pytest.raises(RequestError, match="LSL cannot look for"):
+            one.connect_input(name="x", stream={"predicate": "name='a' or (("}, buffer_id=0)
+        assert states(one) == {}
+
+
+def test_an_input_keeps_its_number_in_the_stream_of_loops(
+    unique: str, wait_until: WaitUntil
+) -> None:
+    with (
+        loop_board() as board,
+        session_at(board.port) as one,
+        Decoder(f"{unique}decoder") as decoder,
+    ):
+        one.start("echo")
+        fields = {"stream": decoder.name, "buffer_id": 0, "channels": 0, "echo": "echo"}
+        one.connect_input(name="other", stream=f"{unique}none", buffer_id=5)
+        one.connect_input(name="level", **fields)
+        decoder.await_inlet(one)
+        for n_echoes in (1, 2, 3):
+            decoder.push(n_echoes / 8, 0)
+            wait_until(lambda n=n_echoes: one.samples("bela_loop") == n, "echo")
+            if n_echoes == 1:
+                one.disconnect_input(name="other")
+            elif n_echoes == 2:
+                one.disconnect_input(name="level")
+                one.connect_input(name="level", **fields)
+                decoder.await_inlet(one)
+        assert one.sink["bela_loop"].rows[:, 5].tolist() == [1, 1, 1]
+        assert input_status(one)["loop"]["input"] == 1

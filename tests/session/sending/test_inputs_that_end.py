@@ -100,12 +100,15 @@ def test_a_stopped_input_does_not_undo_what_is_set_later(
 ) -> None:
     with driven(unique, wait_until) as (board, one, _):
         one.stop()
-        restart(board, one, wait_until)
-        one.set(a=7)
-        one.release("b")
+        one.release("a")
         one.list()
         time.sleep(0.3)
+        one.set(a=7)
+        board.disconnect()
+        wait_until(lambda: one.session.status()["counters"]["reconnects"] == 1, "reconnected")
         assert board.controlled_values() == {"a": 7}
+        restart(board, one, wait_until)
+        assert board.controlled_values() == {}  # what it had set does not take the place of 7
 
 
 @pytest.mark.parametrize(

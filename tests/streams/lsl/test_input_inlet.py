@@ -12,7 +12,7 @@ import pytest
 
 from bela_module.errors import RequestError
 from bela_module.inputs.input_mapping import InputStreamFacts
-from bela_module.streams.lsl.input_inlet import InputInlet
+from bela_module.streams.lsl.input_inlet import InputInlet, check_predicate
 from bela_module.streams.lsl_clock import local_clock
 
 WaitUntil = Callable[..., None]
@@ -28,6 +28,7 @@ class Kept:
         self.taken_s: list[float] = []
         self.ends: list[str] = []
         self.refusals: list[str] = []
+        self.n_dropped = 0
         self._refusal = refusal
 
     def stream_found(self, facts: InputStreamFacts, n_others: int) -> None:
@@ -42,6 +43,9 @@ class Kept:
         self.taken_s.append(local_clock())
         self.rows += [list(row) for row in samples]
         self.stamps_s += stamps_s.tolist()
+
+    def samples_dropped(self, n_samples: int) -> None:
+        self.n_dropped += n_samples
 
     def stream_ended(self, reason: str) -> None:
         self.ends.append(reason)
@@ -168,3 +172,58 @@ def test_a_predicate_that_lsl_does_not_read_is_told(wait_until: WaitUntil) -> No
     inlet.stop()
     inlet.join(10.0)
     assert kept.refusals[0].startswith("LSL cannot look for name='x' and ((: look at its brackets")
+
+
+def test_an_end_is_told_while_samples_wait_for_their_rate(
+    begin: Callable[..., InputInlet], unique: str, wait_until: WaitUntil
+) -> None:
+    kept, name = Kept(), f"{unique}slow"
+    begin(name, kept, max_rate_hz=0.02)  # a pause of 50 s
+    source: pylsl.StreamOutlet | None = outlet(name, rate_hz=10_000.0)
+    wait_until(lambda: kept.facts, "stream")
+    assert source is not None
+    source.push_sample([0, 0])
+    wait_until(lambda: kept.rows, "sample")
+    n_samples = 30_000  # more than LSL and the inlet hold
+    for first in range(1, n_samples, 1000):
+        source.push_chunk(np.arange(first, first + 1000.0).repeat(2).reshape(1000, 2))
+        time.sleep(0.06)
+    assert len(kept.taken_s) == 1
+    source = None
+    wait_until(lambda: kept.ends, "end")
+    assert len(kept.taken_s) == 2
+    assert kept.rows[-1] == [n_samples, n_samples]
+    assert kept.n_dropped > 0
+    assert len(kept.rows) + kept.n_dropped == n_samples + 1
+    firsts = [row[0] for row in kept.rows[1:]]
+    assert firsts == list(range(kept.n_dropped + 1, n_samples + 1))
+
+
+def test_what_fails_again_and_again_is_logged_once(
+    begin: Callable[..., InputInlet],
+    unique: str,
+    wait_until: WaitUntil,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    class Failing(Kept):
+        def stream_found(self, facts: InputStreamFacts, n_others: int) -> None:
+            raise ValueError("defect")
+
+    kept, name = Failing(), f"{unique}x"
+    begin(name, kept)
+    source = outlet(name)
+    wait_until(lambda: len(kept.refusals) > 1, "two failures")
+    assert source is not None
+    assert len([r for r in caplog.records if "an input failed" in r.message]) == 1
+    caplog.clear()
+
+
+@pytest.mark.parametrize("predicate", ["name='a' or ((", "name=", "foo(", "name='a", "a]["])
+def test_a_bad_predicate_is_refused(predicate: str) -> None:
+    with pytest.raises(RequestError, match="LSL cannot look for"):
+        check_predicate(predicate)
+
+
+@pytest.mark.parametrize("predicate", ["name='a'", "channel_count>3 and contains(hostname,'lab')"])
+def test_a_good_predicate_is_taken(predicate: str) -> None:
+    check_predicate(predicate)
