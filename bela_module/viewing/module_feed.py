@@ -19,6 +19,7 @@ from bela_module.viewing.module_client import ModuleClient
 from bela_module.viewing.signals.lanes import Channel
 from bela_module.viewing.signals.live_signals import EventLog, LiveSignal
 from bela_module.viewing.time_limits import (
+    CLOCK_CORRECTION_S,
     IDLE_SEARCH_PERIOD_S,
     KEPT_S,
     LIST_PERIOD_S,
@@ -186,7 +187,9 @@ class ModuleFeed:
             channels = _channels(description)
             rate_hz = description.nominal_rate_hz
             if known is None or (known.channels, known.nominal_rate_hz) != (channels, rate_hz):
-                self.signals[description.name] = LiveSignal(channels, rate_hz, KEPT_S)
+                correction_s = CLOCK_CORRECTION_S if inlet.is_remote else 0.0
+                signal = LiveSignal(channels, rate_hz, KEPT_S, correction_s)
+                self.signals[description.name] = signal
                 self.signals = dict(sorted(self.signals.items(), key=self._place))
 
     def _place(self, item: tuple[str, LiveSignal]) -> tuple[int, str]:

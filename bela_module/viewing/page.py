@@ -24,6 +24,7 @@ from bela_module.viewing.page_widgets import (
     widget_sheet,
 )
 from bela_module.viewing.signals.lanes import Layout, Scale
+from bela_module.viewing.signals.live_signals import LiveEvent, LiveSignal
 from bela_module.viewing.signals.page_drawing import (
     HEAD_SHARE,
     PageDrawer,
@@ -61,6 +62,7 @@ class Page:
         self.settings = PageSettings()
         self._drawer = PageDrawer()
         self._paused_at_s: float | None = None
+        self._frozen: tuple[dict[str, LiveSignal], tuple[LiveEvent, ...]] | None = None
         self._needs_drawing = True
         self._on_the_way = 0
         self._sent_s = 0.0
@@ -103,6 +105,9 @@ class Page:
 
     def _pause(self, active: bool) -> None:
         self._paused_at_s = self._now() if active else None
+        feed = self._feed
+        frozen = {name: signal.frozen() for name, signal in feed.signals.items()}
+        self._frozen = (frozen, feed.events.events) if active else None
         self.bar.pause.label = "Go on" if active else "Pause"
         self._needs_drawing = True
 
@@ -168,8 +173,8 @@ class Page:
             return
         self._needs_drawing = False
         now_s = self._now() if self._paused_at_s is None else self._paused_at_s
-        feed = self._feed
-        drawing = self._drawer.draw(feed.signals, feed.events.events, now_s, self.settings)
+        signals, events = self._frozen or (self._feed.signals, self._feed.events.events)
+        drawing = self._drawer.draw(signals, events, now_s, self.settings)
         self._on_the_way += 1
         self._sent_s = time.monotonic()
         self._send(drawing)

@@ -33,5 +33,7 @@ SHOWN_S: Final = 60.0
 """The longest time that a page shows."""
 KEPT_S: Final = 75.0
 """How long samples are kept, with some more for a page that stands still."""
+CLOCK_CORRECTION_S: Final = 0.005
+"""How far LSL moves the stamps of another computer when it has measured its clock anew."""
 PLOT_SERVER_S: Final = 20.0
 """For the server of a script's plot to begin, and to end."""

@@ -100,6 +100,22 @@ def test_pause_keeps_the_picture_and_still_obeys_settings() -> None:
     assert np.isnan(page.plot.lines.data["x"]).all() or last_time(page) < -40
 
 
+def test_what_was_drawn_stays_however_long_the_pause_is() -> None:
+    page, feed, now = page_of()
+    page.bar.pause.active = True
+    feed.signals["a"].add(np.arange(100.0, 300.0, 0.01), np.full((20_000, 1), -7.0))
+    feed.events.add(299.0, "stopped")
+    now[0] = 300.0
+    page.update()
+    assert page.plot.readouts.data["value"] == [999]
+    assert page.plot.lines.data["x"].size > 900
+    assert last_time(page) == pytest.approx(-0.01, abs=0.011)
+    page.bar.pause.active = False
+    confirm(page)
+    page.update()
+    assert page.plot.readouts.data["value"] == [-7]
+
+
 def test_settings_follow_the_widgets() -> None:
     page, _, _ = page_of()
     page.update()

@@ -83,8 +83,8 @@ class SignalInlet:
 
     def __init__(self, info: pylsl.StreamInfo, timeout_s: float) -> None:
         # Stamps of another computer are of another clock.
-        is_remote = info.hostname() != socket.gethostname()
-        flags = pylsl.proc_clocksync if is_remote else pylsl.proc_none
+        self.is_remote: bool = info.hostname() != socket.gethostname()
+        flags = pylsl.proc_clocksync if self.is_remote else pylsl.proc_none
         self._inlet = pylsl.StreamInlet(info, _BUFFER_S, recover=False, processing_flags=flags)
         try:
             self.description = _describe(self._inlet.info(timeout_s))

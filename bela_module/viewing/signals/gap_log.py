@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections import deque
 from typing import Final, NamedTuple
 
@@ -32,11 +33,18 @@ class GapLog:
         Its samples per second; 0 for an irregular stream, of which only NaN shows a gap.
     kept_s : float
         How long gaps are kept.
+    correction_s : float
+        How far a correction of the clock's offset can move stamps at once: that is no gap.
     """
 
-    def __init__(self, n_channels: int, nominal_rate_hz: float, kept_s: float) -> None:
+    def __init__(
+        self, n_channels: int, nominal_rate_hz: float, kept_s: float, correction_s: float = 0.0
+    ) -> None:
         self._kept_s = kept_s
-        self._longest_s = _LARGEST_STEP / nominal_rate_hz if nominal_rate_hz > 0 else np.inf
+        self._longest_s = np.inf
+        if nominal_rate_hz > 0:
+            step_s = 1 / nominal_rate_hz
+            self._longest_s = max(_LARGEST_STEP * step_s, step_s + correction_s)
         self._last_s: float | None = None
         self._complete_s: float | None = None
         """Time of the last row without a missing value, while values are missing."""
@@ -51,6 +59,10 @@ class GapLog:
         if self._complete_s is not None and self._last_s is not None:
             open_gaps.append(SignalGap(self._complete_s, self._last_s))
         return [*self._gaps, *open_gaps]
+
+    def frozen(self) -> GapLog:
+        """Copy it as it is now."""
+        return copy.deepcopy(self)
 
     def add(self, stamps_s: Stamps, values: Array) -> None:
         """Look for gaps in samples, later than those before."""

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import copy
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
-from typing import Final, NamedTuple
+from typing import Final, NamedTuple, Self
+
+import numpy as np
 
 from bela_module.protocol.variables import Array
 from bela_module.reports.event_markers import BEGINNINGS, ENDS
@@ -15,6 +18,9 @@ from bela_module.viewing.signals.sample_history import SampleHistory
 
 _EVENT_WITHIN_S: Final = 0.05
 """From the event of a loss to the loss: their stamps come of different states of the clock."""
+
+_SAME_CLOCK_S: Final = 1.0
+"""Stamps that go back by more are of another clock; by less, LSL has corrected its offset."""
 
 
 class LiveEvent(NamedTuple):
@@ -36,15 +42,22 @@ class LiveSignal:
         Samples per second; 0 for an irregular stream.
     kept_s : float
         How long samples are kept.
+    correction_s : float
+        How far stamps can be corrected at once: those of another computer are, where LSL has
+        measured the offset of its clock anew.
     """
 
     def __init__(
-        self, channels: tuple[Channel, ...], nominal_rate_hz: float, kept_s: float
+        self,
+        channels: tuple[Channel, ...],
+        nominal_rate_hz: float,
+        kept_s: float,
+        correction_s: float = 0.0,
     ) -> None:
         self.channels = channels
         self.nominal_rate_hz = nominal_rate_hz
         self.history = SampleHistory(len(channels), kept_s)
-        self._gaps = GapLog(len(channels), nominal_rate_hz, kept_s)
+        self.gap_log = GapLog(len(channels), nominal_rate_hz, kept_s, correction_s)
 
     def add(self, stamps_s: Stamps, values: Array) -> None:
         """Take samples.
@@ -56,8 +69,24 @@ class LiveSignal:
         values : ndarray of shape (n_samples, n_channels)
             The samples; NaN where a value was lost.
         """
-        self._gaps.add(stamps_s, values)
+        stamps_s = self._in_order(stamps_s)
+        self.gap_log.add(stamps_s, values)
         self.history.add(stamps_s, values)
+
+    def frozen(self) -> Self:
+        """Copy it as it is now, without a copy of the samples."""
+        one = copy.copy(self)
+        one.history = self.history.frozen()
+        one.gap_log = self.gap_log.frozen()
+        return one
+
+    def _in_order(self, stamps_s: Stamps) -> Stamps:
+        """Hold stamps where a correction of the clock's offset sets them back."""
+        last_s = self.history.last_stamp_s
+        if not stamps_s.size or (last_s is not None and stamps_s[0] < last_s - _SAME_CLOCK_S):
+            return stamps_s
+        in_order_s: Stamps = np.maximum.accumulate(stamps_s)
+        return in_order_s if last_s is None else np.maximum(in_order_s, last_s)
 
     def losses(self, events: Sequence[LiveEvent]) -> list[SignalGap]:
         """Give the gaps in which something is missing: not the time between STOP and START.
@@ -65,11 +94,11 @@ class LiveSignal:
         The samples of an irregular stream do not show what is missing: there the events tell.
         """
         if self.nominal_rate_hz == 0:
-            return [*self._gaps.gaps, *self._told(events)]
+            return [*self.gap_log.gaps, *self._told(events)]
         pauses_s = [e.stamp_s for e in events if e.text.split(" ", 1)[0] in (*BEGINNINGS, *ENDS)]
         return [
             gap
-            for gap in self._gaps.gaps
+            for gap in self.gap_log.gaps
             if not any(gap.begins_s <= stamp_s <= gap.ends_s for stamp_s in pauses_s)
         ]
 

@@ -34,6 +34,7 @@ _MAX_POINTS: Final = 60_000
 """Of all lines together: what a tablet draws some times a second."""
 _MAX_READOUTS: Final = 40
 _MAX_DOTS: Final = 3000
+_ROUNDING_S: Final = 1e-6
 _EVENT_LEVELS: Final = 3
 _EVENT_CHARACTERS: Final = 30
 HEAD_SHARE: Final = 0.08
@@ -94,8 +95,8 @@ class PageDrawing:
     events : dict
         ``x``, ``y`` and ``text`` of each event.
     readouts : dict
-        ``x``, ``y``, ``text`` and ``colour`` of the newest value of each channel, its ``name`` and
-        the ends of its scale, ``low`` and ``high``.
+        ``x``, ``y``, ``text`` and ``colour`` of the last value shown of each channel, its ``name``
+        and the ends of its scale, ``low`` and ``high``.
     labels : dict of float to str
         Labels of the vertical axis.
     n_lanes : int
@@ -156,7 +157,7 @@ class PageDrawer:
             dots=dots.columns(),
             gaps=_gap_columns(shown, events, plan, now_s, settings),
             events=_event_columns(events, plan.n_lanes, now_s, settings),
-            readouts=_readout_columns(shown, plan, scales),
+            readouts=_readout_columns(shown, plan, scales, now_s + settings.last_s),
             labels=axis_labels(plan, scales, settings.height_px),
             n_lanes=plan.n_lanes,
         )
@@ -279,16 +280,16 @@ def _shortened_event(text: str) -> str:
 
 
 def _readout_columns(
-    shown: Mapping[str, LiveSignal], plan: LanePlan, scales: Sequence[Scale]
+    shown: Mapping[str, LiveSignal], plan: LanePlan, scales: Sequence[Scale], last_s: float
 ) -> Columns:
-    """Give the newest value of each channel; where several share a lane, with its name."""
+    """Give the last value of each channel that is drawn; in a lane of several with its name."""
     columns: Columns = {k: [] for k in ("y", "text", "colour", "name", "low", "high", "value")}
     if len(plan.channels) > _MAX_READOUTS:
         return columns
     places = [0] * plan.n_lanes
     sharing = [plan.lane_of.count(lane) for lane in range(plan.n_lanes)]
     for k, (channel, lane) in enumerate(zip(plan.channels, plan.lane_of, strict=True)):
-        newest = shown[channel.stream].history.last_values
+        newest = shown[channel.stream].history.values_at(last_s + _ROUNDING_S)
         scale = scales[lane]
         value = float(newest[channel.index]) if newest is not None else float("nan")
         places[lane] += 1

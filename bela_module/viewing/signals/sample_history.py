@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -45,19 +45,36 @@ class SampleHistory:
         Channels of the stream.
     kept_s : float
         How long samples are kept, in their own time.
+    blocks : iterable of SampleBlock
+        Samples that are kept already.
     """
 
-    def __init__(self, n_channels: int, kept_s: float) -> None:
+    def __init__(self, n_channels: int, kept_s: float, blocks: Iterable[SampleBlock] = ()) -> None:
         self.n_channels = n_channels
         self.generation = 0
         """Grows when time went back, as with another clock: what was there before is forgotten."""
         self._kept_s = kept_s
-        self._blocks: deque[SampleBlock] = deque()
+        self._blocks: deque[SampleBlock] = deque(blocks)
 
     @property
     def last_stamp_s(self) -> float | None:
         """LSL time of the newest sample."""
         return float(self._blocks[-1].stamps_s[-1]) if self._blocks else None
+
+    def frozen(self) -> SampleHistory:
+        """Copy it as it is now; blocks never change, and are shared."""
+        one = SampleHistory(self.n_channels, self._kept_s, self._blocks)
+        one.generation = self.generation
+        return one
+
+    def values_at(self, stamp_s: float) -> Array | None:
+        """Give the last sample that is not later than a time, of shape (n_channels,)."""
+        for block in reversed(self._blocks):
+            if block.stamps_s[0] <= stamp_s:
+                at = int(np.searchsorted(block.stamps_s, stamp_s, "right"))
+                sample: Array = block.values[at - 1]
+                return sample
+        return None
 
     @property
     def last_values(self) -> Array | None:

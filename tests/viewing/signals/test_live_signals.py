@@ -46,6 +46,40 @@ def test_the_event_of_a_loss_may_be_some_samples_beside_it() -> None:
         assert gap == pytest.approx((0.999, 1.3))
 
 
+@pytest.mark.parametrize("step_s", [-0.9, -0.003, -0.0001, 0.0001, 0.003])
+@pytest.mark.parametrize("is_within", [True, False])
+def test_a_corrected_offset_is_neither_another_clock_nor_a_loss(
+    step_s: float, is_within: bool
+) -> None:
+    one = LiveSignal((Channel("a", 0, "a", ""),), 10_000.0, 75.0, 0.005)
+    stamps_s = 10.0 + np.arange(20_000) / 10_000.0
+    stamps_s[10_000:] += step_s
+    for part in [slice(None)] if is_within else [slice(10_000), slice(10_000, None)]:
+        one.add(stamps_s[part], np.arange(20_000)[part, None])
+    block = one.history.between(0.0, 100.0)
+    assert block.values[:, 0].tolist() == list(range(20_000))
+    assert np.all(np.diff(block.stamps_s) >= 0)
+    assert (one.history.generation, one.losses(())) == (0, [])
+    one.add(block.stamps_s[-1:] + 0.02, np.zeros((1, 1)))
+    assert len(one.losses(())) == 1
+
+
+def test_a_step_back_of_more_than_a_second_is_another_clock() -> None:
+    one = LiveSignal((Channel("a", 0, "a", ""),), 100.0, 75.0)
+    one.add(np.array([10.0, 10.01]), np.zeros((2, 1)))
+    one.add(np.array([8.9, 8.91]), np.ones((2, 1)))
+    assert one.history.between(0.0, 100.0).stamps_s.tolist() == [8.9, 8.91]
+
+
+def test_a_frozen_one_stays_as_it_was() -> None:
+    one = LiveSignal((Channel("a", 0, "a", ""),), 1.0, 5.0)
+    one.add(np.array([1.0, 2.0, 5.0]), np.zeros((3, 1)))
+    frozen = one.frozen()
+    one.add(np.arange(6.0, 90.0), np.ones((84, 1)))
+    assert frozen.history.between(0.0, 100.0).stamps_s.tolist() == [1.0, 2.0, 5.0]
+    assert frozen.losses(()) == [(2.0, 5.0)]
+
+
 def test_samples_are_kept() -> None:
     history = signal_with_gaps().history
     assert history.count_between(0, 100) == 5

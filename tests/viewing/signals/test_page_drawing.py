@@ -93,6 +93,13 @@ def test_the_largest_numbers_are_drawn() -> None:
         assert drawing.readouts["value"] == [1e308]
 
 
+def test_readouts_are_of_the_last_value_that_is_shown() -> None:
+    drawing = draw({"a": signal("a", 1, 100.0)}, first_s=-5.0, last_s=-2.0)
+    assert drawing.readouts["value"] == [799]
+    (before,) = draw({"a": signal("a", 1, 100.0)}, first_s=-50.0, last_s=-20.0).readouts["value"]
+    assert np.isnan(before)
+
+
 def test_slow_values_have_dots_and_fast_ones_none() -> None:
     slow = draw({"a": signal("a", 1, 5.0)})
     assert slow.dots["x"].size == 50
