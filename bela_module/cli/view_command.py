@@ -39,6 +39,7 @@ def main(arguments: Sequence[str]) -> int:
 
 async def _serve(options: argparse.Namespace, host: str, port: int) -> None:
     import asyncio
+    import threading
     import webbrowser
 
     from bela_module.viewing.page_server import PageOptions, is_loopback, serve_pages
@@ -52,7 +53,8 @@ async def _serve(options: argparse.Namespace, host: str, port: int) -> None:
     def tell(url: str) -> None:
         print_out(f"the live page is at {url} (Ctrl-C ends it)")
         if not options.no_browser:
-            webbrowser.open(url)
+            # It may wait for the browser to end, one of a terminal for instance.
+            threading.Thread(target=webbrowser.open, args=(url,), daemon=True).start()
 
     page = PageOptions(options.ip, options.port, host, port, options.control)
     await serve_pages(page, ended, tell)

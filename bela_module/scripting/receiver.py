@@ -11,7 +11,7 @@ from concurrent.futures import Future
 from pathlib import Path
 from typing import Annotated, Any, TypeVar
 
-from pydantic import Field
+from pydantic import AfterValidator, Field, FiniteFloat
 
 from bela_module.errors import ArgumentError, BelaError, NoReplyError, RequestError
 from bela_module.protocol.variables import Variable
@@ -43,6 +43,18 @@ class _Queue(Request):
     streaming_buffers_queue_length: Count
 
 
+def _in_order(ends: tuple[float, float]) -> tuple[float, float]:
+    if ends[0] >= ends[1]:
+        raise ValueError("must be the lower and the upper end")
+    return ends
+
+
+class _PlotOptions(Request):
+    y_range: Annotated[tuple[FiniteFloat, FiniteFloat], AfterValidator(_in_order)] | None
+    plot_update_delay: Count
+    rollover: Count | None
+
+
 class Receiver(LiveBoard):
     """A board of which values are received, in one run after another."""
 
@@ -53,7 +65,7 @@ class Receiver(LiveBoard):
         self._run = StreamingRun((), self._queue_length)
         self._run.ended = True
         self._lock = threading.Lock()
-        self._plots: list[weakref.finalize[..., Any]] = []
+        self._plots: dict[tuple[str, ...], weakref.finalize[..., Any]] = {}
         self._saved_files: dict[str, Path] = {}
 
     def is_streaming(self) -> bool:
@@ -148,7 +160,7 @@ class Receiver(LiveBoard):
         x_var : str
             Variable whose ticks are the horizontal axis.
         y_vars : sequence of str
-            Variables whose values are drawn.
+            Variables whose values are drawn. A plot of the same variables before it ends.
         y_range : (float, float), optional
             Ends of the vertical axis; by default it follows the values.
         plot_update_delay : int
@@ -159,22 +171,31 @@ class Receiver(LiveBoard):
         Raises
         ------
         ArgumentError
-            When a variable is neither streamed nor monitored.
+            When a variable is not being streamed or monitored, or an argument cannot be.
         ExtraMissingError
             When Bokeh, of the extra ``view``, is not installed.
         """
         from bela_module.viewing.script_plot import ScriptPlot, check_plotted, show_plot
 
         names = self._names(y_vars)
-        check_plotted([x_var, *names], [variable.name for variable in self._run.variables])
+        options = check_arguments(
+            _PlotOptions, y_range=y_range, plot_update_delay=plot_update_delay, rollover=rollover
+        )
+        running = () if self._run.ended else self._run.going_on
+        check_plotted([x_var, *names], tuple(running))
         kept = weakref.WeakMethod(self._kept_buffers)  # a plot keeps no board connected
 
         def buffers() -> dict[str, list[Any]]:
             give = kept()
             return give() if give is not None else {}
 
-        plot = ScriptPlot(buffers, x_var, names, y_range, plot_update_delay, rollover)
-        self._plots.append(weakref.finalize(self, show_plot(plot)))
+        before = self._plots.pop((x_var, *names), None)
+        if before is not None:
+            before()
+        plot = ScriptPlot(
+            buffers, x_var, names, options.y_range, options.plot_update_delay, options.rollover
+        )
+        self._plots[x_var, *names] = weakref.finalize(self, show_plot(plot))
 
     # ---- for the classes that build on this one --------------------------------------------
 
@@ -192,8 +213,9 @@ class Receiver(LiveBoard):
             self._end(hurried=hurried)
         finally:
             super()._leave(hurried=hurried)
-            for end_plot in self._plots:
+            for end_plot in self._plots.values():
                 end_plot()
+            self._plots.clear()
 
     def _recording(
         self, variables: Sequence[Variable], saving: Saving, *, singly: bool = False

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import importlib
+import logging
 import sys
 import threading
 import webbrowser
@@ -17,6 +18,8 @@ from bela_module.errors import ArgumentError, BelaError
 from bela_module.viewing.bokeh_extra import require_bokeh
 from bela_module.viewing.page_style import LIGHT
 from bela_module.viewing.time_limits import PLOT_SERVER_S
+
+logger = logging.getLogger(__name__)
 
 _NOTEBOOK_SHELL: Final = "ZMQInteractiveShell"
 _NOTEBOOK_HEIGHT_PX: Final = 360
@@ -147,8 +150,8 @@ def show_plot(plot: ScriptPlot) -> Callable[[], None]:
         # address.
         display = importlib.import_module("IPython.display")
         display.display(display.IFrame(server.url, width="100%", height=_NOTEBOOK_HEIGHT_PX))
-    else:
-        webbrowser.open(server.url)
+    elif not webbrowser.open(server.url):
+        logger.warning("no browser could be opened; the plot is at %s", server.url)
     return server.close
 
 
@@ -205,7 +208,7 @@ class PlotServer:
     def _run(self, plot: ScriptPlot) -> None:
         try:
             asyncio.run(self._serve(plot))
-        except OSError as error:
+        except (OSError, BelaError) as error:
             self._failure = error
             self._ready.set()
 

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import signal
 import socket
 import subprocess
 import sys
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from queue import Queue
 from typing import Any
 
 import pytest
 
+from bela_module.cli import view_command
 from bela_module.cli.command_line import main
 from bela_module.simulator.simulated_board import SimulatedBoard
 from bela_module.streams.lsl_clock import local_clock
@@ -119,6 +123,18 @@ def test_it_attaches_only_to_a_module_of_the_board_that_is_named(
             assert other.watched_names() == []
         finally:
             module.close()
+
+
+def test_the_browser_is_opened_beside_the_page(monkeypatch: pytest.MonkeyPatch) -> None:
+    opened_in: Queue[threading.Thread] = Queue()
+
+    async def serve(_page: Any, _ended: Any, on_listening: Callable[[str], None]) -> None:
+        on_listening("http://127.0.0.1:1/")
+
+    monkeypatch.setattr("webbrowser.open", lambda _: opened_in.put(threading.current_thread()))
+    monkeypatch.setattr("bela_module.viewing.page_server.serve_pages", serve)
+    asyncio.run(view_command._serve(view_command._parser().parse_args([]), "127.0.0.1", 1))
+    assert opened_in.get(timeout=30) is not threading.main_thread()
 
 
 def test_an_address_that_others_reach_is_warned_of() -> None:

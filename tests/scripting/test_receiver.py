@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 from bela_module import Streamer
-from bela_module.errors import NoReplyError, RequestError
+from bela_module.errors import ArgumentError, NoReplyError, RequestError
 from bela_module.scripting.callback_dispatcher import Dispatcher
 from bela_module.scripting.streaming_run import StreamingRun
 from bela_module.simulator.simulated_board import SimulatedBoard
@@ -257,5 +257,31 @@ def test_a_plot_follows_what_streams_and_ends_with_the_connection(
     assert (plot.x_var, plot.y_vars) == ("ramp_d", ("ramp_d", "ramp_f"))
     assert (plot.y_range, plot.update_ms, plot.rollover) == ((0, 9), 50, 10)
     wait_until(lambda: plot.buffers()["ramp_d"], "values to plot")
+    streamer.plot_data("ramp_d", ["ramp_d", "ramp_f"])
+    assert (len(shown), ended) == (2, [1])  # the same again takes its place
+    streamer.plot_data("ramp_d", ["ramp_d"], None, 50, None)
+    assert (len(shown), ended) == (3, [1])
+    streamer.stop_streaming()
+    with pytest.raises(RequestError, match="'ramp_d' is not being streamed or monitored"):
+        streamer.plot_data("ramp_d", ["ramp_d"])
     streamer.disconnect()
-    assert ended == [1]
+    assert ended == [1, 1, 1]
+
+
+@pytest.mark.parametrize(
+    ("argument", "value"),
+    [
+        ("y_range", (1, 0)),
+        ("y_range", (0, 0)),
+        ("y_range", (0, float("nan"))),
+        ("y_range", (0, float("inf"))),
+        ("y_range", 5),
+        ("plot_update_delay", 0),
+        ("plot_update_delay", "often"),
+        ("rollover", 0),
+        ("rollover", 2.5),
+    ],
+)
+def test_options_of_a_plot_are_checked(streamer: Streamer, argument: str, value: Any) -> None:
+    with pytest.raises(ArgumentError, match=argument):
+        streamer.plot_data("ramp_d", ["ramp_d"], **{argument: value})

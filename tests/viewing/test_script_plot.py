@@ -10,9 +10,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from bela_module.errors import ArgumentError
+from bela_module.errors import ArgumentError, BelaError
 from bela_module.recording.buffers import make_buffer
-from bela_module.viewing import script_plot
+from bela_module.viewing import page_server, script_plot
 from bela_module.viewing.script_plot import (
     PlotServer,
     ScriptPlot,
@@ -83,6 +83,24 @@ def test_a_browser_is_opened_where_there_is_no_notebook(monkeypatch: pytest.Monk
     end = show_plot(plot_of())
     assert opened[0].startswith("http://127.0.0.1:")
     end()
+
+
+def test_without_a_browser_the_address_is_told(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(script_plot.webbrowser, "open", lambda _url: False)
+    end = show_plot(plot_of())
+    end()
+    assert "the plot is at http://127.0.0.1:" in caplog.text
+
+
+def test_an_address_that_cannot_be_listened_at_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    def listen(_ip: str, _port: int | None) -> None:
+        raise BelaError("no socket is left")
+
+    monkeypatch.setattr(page_server, "_listen", listen)
+    with pytest.raises(BelaError, match="the plot cannot be served: no socket is left"):
+        PlotServer(plot_of())
 
 
 def test_a_notebook_shows_it_in_the_cell(monkeypatch: pytest.MonkeyPatch) -> None:
