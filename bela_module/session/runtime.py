@@ -162,17 +162,24 @@ class Runtime:
         """Forget a delivery that has ended; its problems become shortfalls."""
         for problem in (*self.connection_problems, *delivery.problems):
             self.running.note_shortfall(problem)
+        opened = {
+            variable.name
+            for stream in delivery.streams
+            if stream.facts is not None
+            for variable in stream.plan.variables
+        }
+        untimed = {n: count for n, count in delivery.unstamped.items() if count and n not in opened}
         for name, n_values in delivery.withheld.items():
-            self.running.note_shortfall(
-                f"{printable_name(name)}: {n_values} values withheld: its blocks do not tell when "
-                "they were assigned; declare it with kTimestampSample in the sketch"
-            )
-        for name, n_values in delivery.unstamped.items():
-            if n_values:
+            if name not in untimed:
                 self.running.note_shortfall(
-                    f"{printable_name(name)}: {n_values} values withheld: the board's ticks do not "
-                    "follow time; call tick() in the sketch for each frame"
+                    f"{printable_name(name)}: {n_values} values withheld: its blocks do not tell "
+                    "when they were assigned; declare it with kTimestampSample in the sketch"
                 )
+        for name, n_values in untimed.items():
+            self.running.note_shortfall(
+                f"{printable_name(name)}: {n_values} values withheld: the board's ticks do not "
+                "follow time; call tick() in the sketch for each frame"
+            )
         self.running.drop(delivery)
         if not self.running:
             self.connection_problems = ()

@@ -173,9 +173,11 @@ class Delivery:
         if variable.identity != block.variable.identity:
             return False  # the board's list has changed since
         if self.prober.progress.stands_still:
-            self.router.note_block(block, arrived_s)
-            self.unstamped[variable.name] += stream.give_unstamped(block, is_last=self.is_stopping)
-            return True
+            n_untaken = stream.give_unstamped(block, is_last=self.is_stopping)
+            if not n_untaken:
+                self.router.note_block(block, arrived_s)
+                return True
+            self.unstamped[variable.name] += n_untaken  # they wait: the ticks may have just begun
         tracker = stream.tracker_of(variable)
         if block.monitor and stream.plan.mode is not StreamMode.MONITOR:
             if tracker.transport is Transport.BLOCK:

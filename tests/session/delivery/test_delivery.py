@@ -10,6 +10,7 @@ import pytest
 
 from bela_module.errors import RequestError
 from bela_module.protocol.variables import ValueType
+from bela_module.requests import StartRequest
 from bela_module.simulator.faults.timed_faults import Pause
 from bela_module.simulator.simulated_board import SimulatedBoard
 from bela_module.streams.lsl_clock import local_clock
@@ -21,6 +22,7 @@ from tests.support.session_helpers import (
     assert_times_are_true,
     board_of,
     session_at,
+    session_on,
     variable,
     written_ticks,
 )
@@ -217,3 +219,16 @@ def test_a_wrong_name_changes_nothing(
     wait_until(lambda: board.account("ramp").sent > sent, "it streams on")
     one.stop()
     np.testing.assert_array_equal(one.sink["bela_ramp"].ticks, written_ticks(board, "ramp"))
+
+
+def test_ticks_that_begin_after_the_start_lose_no_block(wait_until: WaitUntil) -> None:
+    with board_of(variable("ramp")) as board:
+        board.inject(Pause(for_s=2.0))
+        with session_on(board) as one:
+            one.session.start(StartRequest(variables=("ramp",)))
+            wait_until(lambda: one.samples("bela_ramp") > 5000, "samples")
+            one.stop()
+            (run,) = board.written("ramp")[-1:]
+            kept = one.sink["bela_ramp"]
+            assert (kept.ticks[0], kept.ticks[-1]) == (run.first_tick, run.last_tick)
+            assert one.streams["bela_ramp"]["lost"] == 0
