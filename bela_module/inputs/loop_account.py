@@ -110,7 +110,7 @@ class LoopAccount:
             self._close(next(iter(self._outstanding)), _Outcome.LOST)
 
     def begin(self) -> None:
-        """Learn that the echo is watched anew, or no more: what is outstanding is not measured."""
+        """Learn that the echo is watched again, or no more: what is outstanding is not measured."""
         for number in list(self._outstanding):
             self._close(number, _Outcome.UNMEASURED)
         self._is_beginning = True

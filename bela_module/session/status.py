@@ -40,7 +40,7 @@ class StatusSnapshot:
         self.refresh()
 
     def refresh(self) -> None:
-        """Build it anew; in the session's thread."""
+        """Build it again; in the session's thread."""
         self._is_outdated = False
         self._status = self._build()
         self._built_s = self._now()
@@ -50,7 +50,7 @@ class StatusSnapshot:
         self._is_outdated = True
 
     def refresh_if_old(self) -> None:
-        """Build it anew now and then, for readers whom the session's thread cannot answer."""
+        """Build it again now and then, for readers whom the session's thread cannot answer."""
         if self._now() > self._built_s + STATUS_KEPT_S:
             self.refresh()
 

@@ -34,6 +34,6 @@ SHOWN_S: Final = 60.0
 KEPT_S: Final = 75.0
 """How long samples are kept, with some more for a page that stands still."""
 CLOCK_CORRECTION_S: Final = 0.005
-"""How far LSL moves the stamps of another computer when it has measured its clock anew."""
+"""How far LSL moves the stamps of another computer when it has measured its clock again."""
 PLOT_SERVER_S: Final = 20.0
 """For the server of a script's plot to begin, and to end."""

@@ -44,7 +44,7 @@ class LiveSignal:
         How long samples are kept.
     correction_s : float
         How far stamps can be corrected at once: those of another computer are, where LSL has
-        measured the offset of its clock anew.
+        measured the offset of its clock again.
     """
 
     def __init__(

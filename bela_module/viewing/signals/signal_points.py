@@ -123,7 +123,7 @@ class SignalView:
         return SignalPoints(begins_s, lines, begins_s[:0], nothing)
 
     def _up_to_date(self, first_s: float, last_s: float, n_bins: int) -> EnvelopeRing:
-        """Give the bins with all samples; made anew when they have another width or place."""
+        """Give the bins with all samples; made again when they have another width or place."""
         bin_s = float(f"{(last_s - first_s) / n_bins:.{_BIN_DIGITS}g}")
         key = (bin_s, n_bins, self._history.generation)
         bins = self._bins
