@@ -50,7 +50,7 @@ async def take_over(runtime: Runtime, client: BoardClient, *, fresh: bool = Fals
         runtime.board.ending |= ours
         await clear(client, runtime.board, ours=ours, others=False)
         changes.ended(ours)
-        runtime.board.ended_monitors |= ours
+        runtime.board.monitors.note_ended(ours)
     else:
         await end_what_is_left(runtime, client)
     if waiting:

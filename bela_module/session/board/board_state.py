@@ -108,8 +108,6 @@ class BoardState:
     """Variables that were seen assigned less than two ticks apart."""
     monitors: MonitorPeriods = field(default_factory=MonitorPeriods)
     """What the board was told to monitor."""
-    ended_monitors: set[str] = field(default_factory=set)
-    """Variables whose monitor we have ended since the last reply."""
     ending: set[str] = field(default_factory=set)
     """Variables whose watch we have ended, as far as the board calls them watched still."""
 
@@ -158,7 +156,7 @@ class BoardState:
         self.declared_rate_hz = listed.sample_rate_hz
         self.tick = listed.tick
         self.decoder.describe(listed.variables)
-        self.ended_monitors.clear()
+        self.monitors.note_listed(v.name for v in listed.variables if v.monitor_period_ticks)
         self.ending.intersection_update(v.name for v in listed.variables if v.watched)
         times_s = reply.sent_s, reply.received_s
         verdict = clock.add_probe(
@@ -242,7 +240,6 @@ class BoardState:
             for variable in self.variables
             if not self.monitors.is_ours(variable.name, variable.monitor_period_ticks)
             and variable.name not in ours
-            and variable.name not in self.ended_monitors
         )
 
     def receive(self, message: bytes | str) -> Block | Refusal | None:

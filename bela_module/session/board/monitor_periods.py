@@ -28,6 +28,7 @@ class MonitorPeriods:
 
     _wanted: dict[str, dict[MonitorUse, int]] = field(default_factory=dict)
     _before: dict[str, int] = field(default_factory=dict)
+    _ended: set[str] = field(default_factory=set)
 
     def period_of(self, name: str) -> int:
         """Return the period that the board was told, in ticks; 0 for none."""
@@ -36,7 +37,23 @@ class MonitorPeriods:
 
     def is_ours(self, name: str, listed_ticks: int) -> bool:
         """Tell whether a period that the board lists is ours: the present one, or the last."""
-        return listed_ticks in (0, self.period_of(name), self._before.get(name, 0))
+        told = (0, self.period_of(name), self._before.get(name, 0))
+        return listed_ticks in told or name in self._ended
+
+    def note_ended(self, names: Iterable[str]) -> None:
+        """Keep in mind that the board was told to end monitors, which it may list for a while."""
+        self._ended.update(names)
+
+    def note_listed(self, names: Iterable[str]) -> None:
+        """Learn which variables the board lists as monitored.
+
+        The reply may be to another client, and older than the latest command.
+        """
+        self._ended.intersection_update(names)
+
+    def has_ended(self, name: str) -> bool:
+        """Tell whether we have ended a variable's monitor, if the board lists one still."""
+        return name in self._ended
 
     def is_wanted(self, name: str, use: MonitorUse) -> bool:
         """Tell whether a variable is monitored for a use."""
@@ -56,22 +73,29 @@ class MonitorPeriods:
         for name, period in periods.items():
             self._before[name] = self.period_of(name)
             self._wanted.setdefault(name, {})[use] = period
+        self._ended.difference_update(periods)
         # Told again where nothing changed: the board may have been told otherwise meanwhile.
         return self._commands(name for name in periods)
 
     def drop(self, names: Iterable[str], use: MonitorUse) -> list[Json]:
         """Want some variables no more for a use; return the commands for the board."""
-        dropped = [name for name in names if self._wanted.get(name, {}).pop(use, None) is not None]
-        commands = self._commands(dropped)
-        for name in dropped:
+        dropped = self.leave(names, use)
+        self._ended.update(name for name in dropped if name not in self._wanted)
+        return self._commands(dropped)
+
+    def leave(self, names: Iterable[str], use: MonitorUse) -> list[str]:
+        """Want some variables no more, whose monitor another client has set; return which were."""
+        left = [name for name in names if self._wanted.get(name, {}).pop(use, None) is not None]
+        for name in left:
             if not self._wanted[name]:
                 del self._wanted[name]
-        return commands
+        return left
 
     def forget(self) -> None:
         """Forget everything: the board was cleared, or it restarted."""
         self._wanted.clear()
         self._before.clear()
+        self._ended.clear()
 
     def _commands(self, names: Iterable[str]) -> list[Json]:
         told = list(names)

@@ -70,7 +70,7 @@ def foreign_period(delivery: Delivery, name: str) -> int:
         return 0
     if told and not delivery.prompt.asked_before(name, delivery.now() - FOREIGN_PERIOD_S):
         return 0
-    return 0 if name in board.ended_monitors else listed
+    return 0 if board.monitors.has_ended(name) else listed
 
 
 def known_rate_hz(delivery: Delivery, stream: LiveStream) -> float | None:

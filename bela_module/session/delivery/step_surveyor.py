@@ -235,13 +235,15 @@ class StepSurveyor:
         ]
         if names:
             await client.send(unwatch_command(names))
-            self.board.ending.update(names)
+        # A reply to another client may be older, and list them still.
+        self.board.ending.update(self._watching)
         self._watching.clear()
 
     async def _end_monitors(self, client: BoardClient) -> None:
         """End the monitors of a survey; the reply comes after the last of their messages."""
         names = sorted(self._left)
         await client.send(monitor_command(names, [0] * len(names)))
+        self.board.monitors.note_ended(names)
         await self.probe(client)
         self._left.clear()
 
@@ -254,6 +256,7 @@ class StepSurveyor:
         with contextlib.suppress(BoardError):
             if names:
                 await client.send(monitor_command(names, [0] * len(names)))
+                self.board.monitors.note_ended(names)
             if watched:
                 await client.send(unwatch_command(watched))
                 self.board.ending.update(await client.still_watched(watched, SURVEYED_UNWATCH_S))

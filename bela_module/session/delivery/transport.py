@@ -75,7 +75,6 @@ def end_singles(delivery: Delivery) -> list[Json]:
     """Return the commands that end the single values of a delivery."""
     names = list(delivery.prompt.asked_s)
     delivery.prompt.connection_lost()
-    delivery.board.ended_monitors.update(names)
     return delivery.board.monitors.drop(names, MonitorUse.PROMPT)
 
 
@@ -210,29 +209,14 @@ def _to_blocks(delivery: Delivery, stream: LiveStream, rate_hz: float) -> list[J
 
 def _drop(delivery: Delivery, names: list[str], rate_hz: float) -> list[Json]:
     """Want no single values of some variables any more, which are too fast."""
-    dropped: list[str] = []
+    prompt, board = delivery.prompt, delivery.board
+    foreign = [name for name in names if foreign_period(delivery, name)]
+    board.monitors.leave(foreign, MonitorUse.PROMPT)
     for name in names:
-        if not foreign_period(delivery, name):
-            dropped.append(name)
-        delivery.prompt.asked_s.pop(name, None)
-        delivery.board.ended_monitors.add(name)
-        delivery.prompt.waiting.discard(name)
-    commands = delivery.board.monitors.drop(names, MonitorUse.PROMPT)
-    delivery.board.rates_hz.update(dict.fromkeys(names, rate_hz))
-    return commands if dropped == names else _only(commands, dropped)
-
-
-def _only(commands: Iterable[Json], names: list[str]) -> list[Json]:
-    """Leave variables out of commands whose monitor belongs to another client."""
-    kept: list[Json] = []
-    for command in commands:
-        pairs = zip(command["watchers"], command["periods"], strict=True)
-        chosen = [(name, period) for name, period in pairs if name in names]
-        if chosen:
-            kept.append(
-                command | {"watchers": [n for n, _ in chosen], "periods": [p for _, p in chosen]}
-            )
-    return kept
+        prompt.asked_s.pop(name, None)
+        prompt.waiting.discard(name)
+    board.rates_hz.update(dict.fromkeys(names, rate_hz))
+    return board.monitors.drop(names, MonitorUse.PROMPT)
 
 
 def _to_singles(delivery: Delivery, stream: LiveStream) -> list[Json]:

@@ -32,3 +32,40 @@ def test_what_is_not_wanted_is_not_ended() -> None:
     made.forget()
     assert made.drop(["a"], MonitorUse.MONITOR) == []
     assert made.ask_prompt([]) == []
+
+
+def test_an_ended_monitor_is_ours_until_a_list_without_it() -> None:
+    made = MonitorPeriods()
+    made.note_ended(["surveyed"])
+    made.ask_prompt(["a"])
+    made.drop(["a"], MonitorUse.PROMPT)
+    made.note_listed(["surveyed", "a"])  # the reply to another client, from before
+    assert made.is_ours("surveyed", 33)
+    assert made.has_ended("a")
+    made.note_listed([])
+    made.note_listed(["surveyed", "a"])
+    assert not made.is_ours("surveyed", 33)
+    assert not made.has_ended("a")
+
+
+def test_what_is_asked_for_again_has_not_ended() -> None:
+    made = MonitorPeriods()
+    made.note_ended(["a"])
+    made.ask({"a": 5})
+    assert not made.has_ended("a")
+
+
+def test_one_use_that_ends_is_not_the_end() -> None:
+    made = MonitorPeriods()
+    made.ask({"a": 441})
+    made.ask_prompt(["a"])
+    made.drop(["a"], MonitorUse.PROMPT)
+    assert not made.has_ended("a")
+
+
+def test_what_another_client_monitors_is_left_to_it() -> None:
+    made = MonitorPeriods()
+    made.ask_prompt(["a", "b"])
+    assert made.leave(["a"], MonitorUse.PROMPT) == ["a"]
+    assert made.drop(["a", "b"], MonitorUse.PROMPT) == [monitor_command(["b"], [0])]
+    assert not made.has_ended("a")

@@ -9,6 +9,7 @@ import re
 import pytest
 
 from bela_module.connection.board_client import BoardClient
+from bela_module.connection.client_records import ListReply
 from bela_module.protocol.data_channel import Block
 from bela_module.session.board.board_state import BoardState
 from bela_module.session.delivery.step_surveyor import StepSurveyor
@@ -50,6 +51,39 @@ def test_steps_are_found_and_the_monitors_end() -> None:
         asyncio.run(survey(simulated, board))
         assert simulated.monitored() == {}
     assert board.steps == {"every": 1, "fourth": 4}
+
+
+def test_a_reply_to_another_client_that_is_older_shows_no_foreign_monitor() -> None:
+    board = BoardState("test")
+
+    async def survey_beside_another(simulated: SimulatedBoard) -> None:
+        replies: list[ListReply] = []
+
+        async def probe(client: BoardClient) -> None:
+            replies.append(await client.list())
+            board.take_reply(replies[max(len(replies) - 2, 0)], client.project)
+
+        surveyor = StepSurveyor(board, local_clock, probe)
+        client = await BoardClient.connect(
+            "127.0.0.1",
+            simulated.port,
+            now=local_clock,
+            reply_timeout_s=10.0,
+            on_data=lambda _message, _arrived_s: None,
+        )
+        try:
+            await client.open_data()
+            await probe(client)
+            await surveyor.find_fast(client, board.variables)
+            assert board.monitor_period_of("event") > 0
+            assert board.monitored_by_others(()) == ()
+            await probe(client)
+            assert board.monitor_period_of("event") == 0
+        finally:
+            await client.close()
+
+    with board_of(variable("event", sparse=True)) as simulated:
+        asyncio.run(survey_beside_another(simulated))
 
 
 def test_what_is_known_is_not_asked_for_again() -> None:
