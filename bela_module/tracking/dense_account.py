@@ -68,6 +68,18 @@ class DenseAccount(Tracker):
         self._accounted = first_tick + int((n_lost - 1) * step)
         return [self._gap(first_tick, self._accounted, n_lost, reason)]
 
+    def _withhold_pause(self, following: int | None, step: int) -> list[TrackedItem]:
+        """Count a block in which the variable has paused: nobody can tell when its values were."""
+        arrival, self._pauses = self._waiting.pop(0), True
+        self._n_pauses += 1
+        n_values = self._size if following is not None else arrival.n_certain
+        last_tick = int(arrival.evidence.possible_tick) if following is None else following - 1
+        if self._end_tick is not None:
+            last_tick = max(min(last_tick, self._end_tick), arrival.tick)
+        self._previous, self._n_zeros = None, 0
+        self._accounted = last_tick + 1 - step
+        return [self._gap(arrival.tick, last_tick, n_values, GapReason.UNKNOWN_STEP)]
+
     def _withhold_zeros(self, step: float) -> list[TrackedItem]:
         """Count the zeros that may be values, now that nothing will tell."""
         previous, accounted = self._previous, self._accounted

@@ -193,6 +193,7 @@ class DenseTracker(DenseAccount):
 
     def finish(self) -> list[TrackedItem]:
         """Account for everything: see the base class."""
+        self._pauses = self._pauses or self._ends_in_pause
         items = self._place_waiting(final=True)
         if self._step is None:
             return items + self._lose_dropped() + self._withhold_waiting()
@@ -204,6 +205,14 @@ class DenseTracker(DenseAccount):
         if self._end_tick is None or pauses:
             return items + self._withhold_zeros(self._step)
         return items + self._close_end(self._end_tick, self._step)
+
+    @property
+    def _ends_in_pause(self) -> bool:
+        """Whether the last block came late, no other followed, and it does not reach the end."""
+        if not self._waiting or not isinstance(self._step, int) or self._end_tick is None:
+            return False
+        reached_tick = self._waiting[-1].tick + self._size * self._step
+        return reached_tick <= self._end_tick and self._may_have_paused(None, self._step)
 
     # What a block proves
 
@@ -278,6 +287,7 @@ class DenseTracker(DenseAccount):
                     break
                 if following is not None or self._pauses:
                     items += self._withhold_pause(following, self._step)
+                    self._begun = True
                     continue
             arrival = self._waiting.pop(0)
             if not self._begun:
@@ -320,18 +330,6 @@ class DenseTracker(DenseAccount):
         """Tell whether the variable, which is regular, was not assigned for a while in a block."""
         evidence = self._waiting[0].evidence
         return self._step_is_seen and has_paused(evidence, following, step, self._size)
-
-    def _withhold_pause(self, following: int | None, step: int) -> list[TrackedItem]:
-        """Count a block in which the variable has paused: nobody can tell when its values were."""
-        arrival, self._pauses = self._waiting.pop(0), True
-        self._n_pauses += 1
-        n_values = self._size if following is not None else arrival.n_certain
-        last_tick = int(arrival.evidence.possible_tick) if following is None else following - 1
-        if self._end_tick is not None:
-            last_tick = max(min(last_tick, self._end_tick), arrival.tick)
-        self._previous, self._n_zeros = None, 0
-        self._begun, self._accounted = True, last_tick + 1 - step
-        return [self._gap(arrival.tick, last_tick, n_values, GapReason.UNKNOWN_STEP)]
 
     def _newest_row(self) -> list[BlockEvidence]:
         """Give what is proved by the blocks that wait and by the one placed before them."""

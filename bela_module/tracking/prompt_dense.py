@@ -9,11 +9,17 @@ from typing import Final
 import numpy as np
 
 from bela_module.protocol.data_channel import Block
-from bela_module.protocol.variables import Array, Ticks
+from bela_module.protocol.variables import Ticks
 from bela_module.tracking.dense_tracker import DenseTracker
 from bela_module.tracking.received_block import ReceivedBlock
 from bela_module.tracking.runs import GapReason, TrackedItem, Tracker
-from bela_module.tracking.single_values import PROMPT_PERIOD_TICKS, SingleValue, Transport, join
+from bela_module.tracking.single_values import (
+    PROMPT_PERIOD_TICKS,
+    SingleValue,
+    Transport,
+    count_up_to_last,
+    join,
+)
 
 _MAX_UNPROVEN: Final = 100_000
 _EQUAL_SPACINGS: Final = 5
@@ -193,7 +199,8 @@ class PromptDenseTracker(DenseTracker):
         self.was_irregular = self.was_irregular or self._is_irregular
         # Values that come at every tick or more often look as if they were two ticks apart.
         many = len(self._spacings) == _EQUAL_SPACINGS and spacing > PROMPT_PERIOD_TICKS
-        if equal and many:
+        # Blocks that are waited for have the step that they had.
+        if equal and many and self._transport is Transport.SINGLE:
             self._step = spacing
 
     def _forget_spacings(self) -> None:
@@ -304,7 +311,7 @@ class PromptDenseTracker(DenseTracker):
         They lie evenly between that value and the next block, which gives the step from then on.
         """
         came = [single for single in self._unproven if single.tick >= block.tick]
-        n_old = _match(block.values[: block.n_certain], came)
+        n_old = count_up_to_last(block.values[: block.n_certain], came)
         items: list[TrackedItem] = []
         if n_old > len(came):
             n_lost = n_old - len(came)
@@ -354,6 +361,7 @@ class PromptDenseTracker(DenseTracker):
         else:
             found = self._find(received)
             if found is None:
+                self._pauses = self._pauses or self._came_late(received)
                 return super().add(block, possible_tick)
             at = found
             if isinstance(self._step, int) and first_tick - block.tick == at * self._step:
@@ -379,8 +387,15 @@ class PromptDenseTracker(DenseTracker):
 
     def _fits(self, block: ReceivedBlock, at: int) -> bool:
         """Tell whether a block's values from a place on are those that are held."""
-        held = np.concatenate([single.value for single in self._held[: self._size - at]])
+        # Those that came after the block ended are not in it.
+        n_shared = max(block.n_certain - at, 1)
+        held = np.concatenate([single.value for single in self._held[:n_shared]])
         return held.size > 0 and bool(np.array_equal(block.values[at : at + held.size], held))
+
+    def _came_late(self, block: ReceivedBlock) -> bool:
+        """Tell whether a block took so long to fill that the variable had become slow in it."""
+        block_ticks = self._size * (self._step or math.inf)
+        return 2 * block_ticks < block.evidence.possible_tick - block.tick < math.inf
 
     @property
     def _last_before_held(self) -> int | None:
@@ -410,17 +425,3 @@ class PromptDenseTracker(DenseTracker):
         self._start_tick, self._step = start_tick, step
         if tick >= 0:
             self._begin_after(tick)
-
-
-def _match(values: Array, singles: Sequence[SingleValue]) -> int:
-    """Return how many of a block's values came up to the last of some single values.
-
-    They are looked for in order, each as early as possible.
-    """
-    at = 0
-    for single in singles:
-        found = np.flatnonzero(values[at:] == single.value[0])
-        if not found.size:
-            return max(at, min(len(singles), values.size))
-        at += int(found[0]) + 1
-    return at

@@ -41,3 +41,17 @@ def join(values: Sequence[SingleValue]) -> tuple[Ticks, Array]:
     """Join single values, at least one, to arrays of shape (n_values,)."""
     ticks = np.array([value.tick for value in values], dtype=np.int64)
     return ticks, np.concatenate([value.value for value in values])
+
+
+def count_up_to_last(values: Array, singles: Sequence[SingleValue]) -> int:
+    """Return how many of a block's values came up to the last of some single values.
+
+    They are looked for in order, each as early as possible.
+    """
+    at = 0
+    for single in singles:
+        found = np.flatnonzero(values[at:] == single.value[0])
+        if not found.size:
+            return max(at, min(len(singles), values.size))
+        at += int(found[0]) + 1
+    return at

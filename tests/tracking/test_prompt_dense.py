@@ -8,13 +8,25 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 
+from bela_module.protocol.data_channel import Block
 from bela_module.protocol.variables import ValueType
 from bela_module.tracking.prompt_dense import PromptDenseTracker
-from bela_module.tracking.runs import Gap, GapReason
+from bela_module.tracking.runs import Gap, GapReason, ValueRun
 from bela_module.tracking.single_values import Transport
 from tests.support.amount import examples
 from tests.support.prompt_board import PromptBoard
 from tests.tracking.test_prompt_sparse import PHASES, SEEDS, spaced
+
+
+def block_of(board: PromptBoard, tick: int, numbers: range) -> Block:
+    """Make a block of some values, the rest padding."""
+    values = np.zeros(board.size)
+    values[: len(numbers)] = numbers
+    return Block(board.variable, tick, values)
+
+
+def single_of(board: PromptBoard, tick: int, number: int) -> Block:
+    return Block(board.variable, tick, np.array([float(number)]), monitor=True)
 
 
 def regular(step: int, n: int = 4000, first: int = 7) -> list[int]:
@@ -84,6 +96,69 @@ def test_changes_of_rate_and_transport_are_counted(seed: int) -> None:
     assert ticks == sorted(ticks)
     assert numbers == sorted(set(numbers))
     assert board.given[:n_singly] == board.assigned(0, last)[:n_singly]
+
+
+@settings(max_examples=examples(50), phases=PHASES)
+@given(seed=SEEDS)
+def test_one_that_becomes_slow_gets_no_false_ticks(seed: int) -> None:
+    """Whenever it changes, is asked for single values, and its block is sent early."""
+    rng = Random(seed)
+    n_fast, slow = rng.randint(1100, 3000), rng.choice([2000, 16_000])
+    slow_ticks = range(n_fast - 1 + slow, n_fast + 40 * slow, slow)
+    board = PromptBoard([*range(n_fast), *slow_ticks], sparse=False)
+    board.slack_ticks = rng.choice([0, 100, 1000])
+    board.start(0, singly=False, step=1)
+    board.advance(n_fast + rng.randint(0, 3 * slow))
+    if rng.random() < 0.5:
+        board.made.note_silence(slow)
+    board.promote()
+    board.advance(board.tick + rng.randint(1, 8 * slow))
+    if board.made.awaits_block and rng.random() < 0.7:
+        board.flush()
+    board.advance(board.tick + 5 * slow)
+    end = board.tick + 1
+    board.stop(end)
+    assigned = board.assigned(0, end)
+    assert set(board.given) <= set(assigned)
+    assert board.made.delivered + board.made.lost + board.made.withheld == len(assigned)
+
+
+@settings(max_examples=examples(25), phases=PHASES)
+@given(seed=SEEDS)
+def test_one_that_becomes_slow_just_before_the_end_gets_no_false_ticks(seed: int) -> None:
+    rng = Random(seed)
+    n_fast, slow = rng.randint(1100, 3000), rng.choice([2000, 16_000])
+    board = PromptBoard(
+        [*range(n_fast), *range(n_fast - 1 + slow, n_fast + 10 * slow, slow)], sparse=False
+    )
+    board.slack_ticks = rng.choice([0, 100, 1000])
+    board.start(0, singly=False, step=1)
+    board.advance(n_fast + rng.randint(0, 6 * slow))
+    end = board.tick + 1
+    board.stop(end)
+    assigned = board.assigned(0, end)
+    assert set(board.given) <= set(assigned)
+    assert board.made.delivered + board.made.lost == len(assigned)
+    assert {gap.reason for gap in board.gaps} <= {GapReason.UNKNOWN_STEP}
+
+
+def test_a_late_block_before_the_values_that_came_has_slow_ones_in_it() -> None:
+    """Its last value was assigned just before single values were asked for."""
+    board = PromptBoard([*range(600), 16_599, 32_599, 48_599], sparse=False)
+    tracker = board.made
+    tracker.begin(first_tick=0, step_ticks=1)
+    tracker.confirm_start()
+    items = [*tracker.add(block_of(board, 0, range(512)), 512)]
+    tracker.take_singles()
+    items += tracker.add(single_of(board, 32_599, 601), 32_599)
+    items += tracker.add(block_of(board, 512, range(512, 601)), 32_600)
+    items += tracker.add(single_of(board, 48_599, 602), 48_599)
+    items += tracker.end_at(48_600, next_too=True)
+    items += tracker.finish()
+    given = [item.ticks.tolist() for item in items if isinstance(item, ValueRun)]
+    assert given == [list(range(512)), [32_599, 48_599]]
+    assert tracker.lost == 89
+    assert [item.reason for item in items if isinstance(item, Gap)] == [GapReason.UNKNOWN_STEP]
 
 
 @settings(max_examples=examples(25), phases=PHASES)

@@ -54,3 +54,7 @@ class TickProgress:
         least = _LEAST_SHARE * declared_rate_hz * (received_s - first_s)
         is_slow = tick - first_tick < least
         self.stands_still = is_slow and (self.stands_still or not ready)
+
+    def answered_between(self, first_s: float, last_s: float) -> bool:
+        """Tell whether one of the latest replies came between two times, LSL seconds."""
+        return any(first_s < received_s < last_s for received_s, _ in self._replies)

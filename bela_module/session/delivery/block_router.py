@@ -9,12 +9,16 @@ from typing import Final
 
 from bela_module.protocol.data_channel import Block
 from bela_module.protocol.variables import Variable
+from bela_module.session.board.tick_progress import TickProgress
 from bela_module.session.delivery.watchdog import Cause
 from bela_module.streams.live_stream import LiveStream
 from bela_module.streams.stream_plans import StreamMode, reachable
 
 _SILENCE_S: Final = 0.2
 """Without a message, the board counts as silent; blocks may come as far apart after it."""
+
+_ON_ITS_WAY_S: Final = 0.05
+"""A reply so shortly after the last message, or before the next, tells nothing of the silence."""
 
 Route = tuple[LiveStream, Variable]
 
@@ -68,8 +72,10 @@ class BlockRouter:
         """Return the stream and the variable of a number on the board, if there is one."""
         return self._routes.get((variable_index, monitor))
 
-    def note_block(self, block: Block, arrived_s: float) -> float:
-        """Note when a block of a variable came; tell for how long there had been none at all.
+    def note_block(self, block: Block, arrived_s: float, replies: TickProgress) -> float:
+        """Note when a block of a variable came; tell for how long the board was silent before.
+
+        It was not while it has answered: then nothing was assigned, or only data were held up.
 
         Returns
         -------
@@ -81,7 +87,8 @@ class BlockRouter:
         since_s, until_s = self._silence_s
         if since_s == -math.inf or arrived_s > until_s + _SILENCE_S:
             return 0.0
-        return until_s - since_s
+        answered = replies.answered_between(since_s + _ON_ITS_WAY_S, until_s - _ON_ITS_WAY_S)
+        return 0.0 if answered else until_s - since_s
 
     def note_heard(self, arrived_s: float) -> None:
         """Note that the board has sent something of a variable."""

@@ -175,7 +175,7 @@ class Delivery:
         if self.prober.progress.stands_still:
             n_untaken = stream.give_unstamped(block, is_last=self.is_stopping)
             if not n_untaken:
-                self.router.note_block(block, arrived_s)
+                self.router.note_block(block, arrived_s, self.prober.progress)
                 return True
             self.unstamped[variable.name] += n_untaken  # they wait: the ticks may have just begun
         tracker = stream.tracker_of(variable)
@@ -200,7 +200,7 @@ class Delivery:
         if isinstance(tracker, MonitorTracker):
             prompt = self.board.monitors.is_wanted(variable.name, MonitorUse.PROMPT)
             tracker.decimation_ticks = self.periods[variable.name] if prompt else 0
-        if silent_s := self.router.note_block(block, arrived_s):
+        if silent_s := self.router.note_block(block, arrived_s, self.prober.progress):
             tracker.note_silence(self.board.ticks_in(silent_s))
         repeated = tracker.repeated
         stream.add(block, possible_tick, arrived_s)

@@ -6,9 +6,12 @@ import math
 from dataclasses import replace
 
 import numpy as np
+import pytest
 
 from bela_module.config import parse_settings
+from bela_module.protocol.data_channel import Block
 from bela_module.protocol.variables import ValueType, Variable
+from bela_module.session.board.tick_progress import TickProgress
 from bela_module.session.delivery.block_router import BlockRouter
 from bela_module.session.delivery.watchdog import Cause
 from bela_module.streams.live_stream import LiveStream
@@ -68,3 +71,15 @@ def test_a_lost_connection_ends_its_routes() -> None:
     assert router.route_of(0, monitor=False) is None
     assert router.last_block_s == {}
     assert router.heard_s == -math.inf
+
+
+@pytest.mark.parametrize(
+    ("answered_s", "silent_s"), [((), 1.0), ((1.5,), 0.0), ((1.01, 1.99), 1.0), ((0.9, 2.1), 1.0)]
+)
+def test_a_board_that_answers_is_not_silent(answered_s: tuple[float, ...], silent_s: float) -> None:
+    (listed,), router, replies = variables("a"), BlockRouter(), TickProgress()
+    for each_s in answered_s:
+        replies.add(each_s, int(each_s * 44_100), 44_100.0, ready=True)
+    block = Block(listed, 0, np.ones(4), None, monitor=False)
+    assert router.note_block(block, 1.0, replies) == 0.0
+    assert router.note_block(block, 2.0, replies) == silent_s
