@@ -46,6 +46,8 @@ class InputSender:
         """Send on a connection from now on, on which all is prepared for it."""
         if self._ready_on is not client:
             self._ready_on = client
+            for one in self._runtime.inputs:
+                one.resends = bool(one.settings.variables)  # the last may not have arrived
             for name, n_missed in self._n_missed.items():
                 self._runtime.notices.inform(
                     f"input {name}: {n_missed} samples were not sent while the board was away"

@@ -114,6 +114,28 @@ def test_variables_get_their_latest_value_after_a_restart(
         assert not any("SET again" in text for text in told(one))
 
 
+def test_a_value_that_was_lost_with_the_connection_is_set_again(
+    unique: str, wait_until: WaitUntil, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with (
+        board_of(variable("a")) as board,
+        driving(unique, board, variables="a", channels=[0]) as (one, decoder),
+    ):
+        decoder.push(0.5, 0)
+        wait_until(lambda: board.controlled_values() == {"a": 0.5}, "value")
+        send = BoardClient.send
+
+        async def lose_values(client: BoardClient, *commands: Any) -> None:
+            await send(client, *(c for c in commands if c["cmd"] != "set"))
+
+        with monkeypatch.context() as patch:
+            patch.setattr(BoardClient, "send", lose_values)
+            decoder.push(0.75, 0)
+            wait_until(lambda: input_status(one)["sent"] == 2, "sent")
+        board.disconnect()
+        wait_until(lambda: board.controlled_values() == {"a": 0.75}, "value again")
+
+
 def test_a_slow_network_delays_nothing_but_itself(unique: str, wait_until: WaitUntil) -> None:
     with (
         board_of(variable("a"), delay_s=0.05) as board,
