@@ -16,7 +16,7 @@ from bela_module.clock.announced_rate import (
     simple_rate_hz,
 )
 from bela_module.clock.arrival_filter import MinimumDelayFilter
-from bela_module.clock.feasible_region import FeasibleLines, convex_hull, feasible_lines
+from bela_module.clock.feasible_region import FeasibleLines, convex_hull, lines_between
 from bela_module.clock.likelihood import likeliest_line
 from bela_module.clock.tick_bursts import burst_ticks
 
@@ -159,8 +159,7 @@ def fit_clock(
              probe.granularity // 2) for probe in probes
         ]
     ).T  # fmt: skip
-    burst = burst_ticks(since.astype(np.int64), newest.granularity)
-    burst = min(burst, constraints.max_burst_ticks or burst)
+    burst = burst_ticks(since.astype(np.int64), newest.granularity, constraints.max_burst_ticks)
     arrived = arrivals.since(probes[0].sent_s, tick, base_s)
     upper = np.concatenate([np.stack([since - half, received_s], axis=1), arrived])
     lower = np.stack([since + half + burst, sent_s], axis=1)
@@ -168,14 +167,14 @@ def fit_clock(
     lower[:, 1] -= 0.5 * constraints.ageing_per_s * lower[:, 1] ** 2
     slopes = constraints.slope_limits or (1.0 / _FASTEST_HZ, 1.0 / _SLOWEST_HZ)
     # Of some hundred points few are on the hulls, on which alone the lines depend.
-    upper, lower = convex_hull(upper, 1.0), convex_hull(lower, -1.0)
-    free_lines = feasible_lines(upper, lower, slopes, MARGIN_S)
+    above, below = convex_hull(upper, 1.0), convex_hull(lower, -1.0)
+    free_lines = lines_between(above, below, slopes, MARGIN_S)
     low_s, high_s = free_lines.slope_range
     lines = likely_lines = free_lines
     simple_hz = simple_rate_hz(constraints.declared_rate_hz, (1.0 / high_s, 1.0 / low_s))
     if simple_hz is not None:
         near = (1.0 - CRYSTAL_TOLERANCE) / simple_hz, (1.0 + CRYSTAL_TOLERANCE) / simple_hz
-        simple_lines = feasible_lines(upper, lower, near, MARGIN_S)
+        simple_lines = lines_between(above, below, near, MARGIN_S)
         if simple_lines.relaxed_by <= free_lines.relaxed_by:
             likely_lines = simple_lines
             if high_s <= low_s * (1.0 + _RATIO_KNOWN_WITHIN):

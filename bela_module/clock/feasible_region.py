@@ -17,6 +17,8 @@ from numpy.typing import NDArray
 
 Floats = NDArray[np.float64]
 
+_FEW_POINTS = 16  # of which all are looked at
+
 
 @dataclass(frozen=True)
 class FeasibleLines:
@@ -95,10 +97,17 @@ def feasible_lines(
     -------
     FeasibleLines
     """
-    above = convex_hull(upper, 1.0)
-    below = convex_hull(lower, -1.0)
+    return lines_between(convex_hull(upper, 1.0), convex_hull(lower, -1.0), slope_limits, margin)
+
+
+def lines_between(
+    above: Floats, below: Floats, slope_limits: tuple[float, float], margin: float = 0.0
+) -> FeasibleLines:
+    """Find all lines between two hulls of :func:`convex_hull`: see :func:`feasible_lines`."""
     edges = [np.diff(hull[:, 1]) / np.diff(hull[:, 0]) for hull in (above, below)]
-    slopes = np.unique(np.clip(np.concatenate([*edges, slope_limits]), *slope_limits))
+    slopes = np.clip(np.concatenate([*edges, slope_limits]), *slope_limits)
+    slopes.sort()
+    slopes = slopes[np.append(True, slopes[1:] > slopes[:-1])]
     highest = (above[:, 1] - slopes[:, None] * above[:, 0]).min(axis=1)
     lowest = (below[:, 1] - slopes[:, None] * below[:, 0]).max(axis=1)
     width = highest - lowest  # concave in the slope
@@ -141,7 +150,7 @@ def convex_hull(points: Floats, side: float) -> Floats:
     """
     order = np.lexsort((side * points[:, 1], points[:, 0]))
     hull: list[tuple[float, float]] = []
-    for x, y in points[order].tolist():
+    for x, y in _near_hull(points[order], side).tolist():
         if hull and x == hull[-1][0]:
             continue  # of points at one x, only the tightest counts, and it came first
         while len(hull) > 1:
@@ -151,3 +160,19 @@ def convex_hull(points: Floats, side: float) -> Floats:
             hull.pop()
         hull.append((x, y))
     return np.array(hull)
+
+
+def _near_hull(points: Floats, side: float) -> Floats:
+    """Leave out most of the points that cannot be on the hull, of points by ascending x.
+
+    What lies beyond the two lines that join the first, the outermost and the last one is not on it.
+    """
+    if len(points) < _FEW_POINTS:
+        return points
+    x, y = points.T
+    beyond = side * (y - np.interp(x, x[[0, -1]], y[[0, -1]]))
+    corners = [0, int(beyond.argmin()), -1]
+    near = side * (y - np.interp(x, x[corners], y[corners])) < 0.0
+    near[corners] = True
+    found: Floats = points[near]
+    return found

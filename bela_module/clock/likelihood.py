@@ -64,13 +64,15 @@ def likeliest_line(
     log_by_slope = np.log(width + _TINY_S**2) + _log_by_arrivals(slopes, arrivals)
     round_trip_s = float((received_s - sent_s).min())
     first, last = 0.0, 1.0  # the part of the width that is looked at
+    before_s, after_s, longest_s = _overlap_limits(slopes, ticks, sent_s, received_s, burst)
     for _ in range(_ROUNDS):
         places = first + (last - first) * (np.arange(_OFFSETS) + 0.5) / _OFFSETS
         offsets = lowest[:, None] + width[:, None] * places
-        begin = offsets[..., None] + slopes[:, None, None] * ticks
-        end = begin + (slopes * burst)[:, None, None]
-        overlap_s = np.minimum(received_s, end) - np.maximum(sent_s, begin)
-        log_weight = _log_of_product(np.maximum(overlap_s, _TINY_S))
+        overlap_s = before_s - offsets[..., None]
+        np.minimum(overlap_s, longest_s, out=overlap_s)
+        np.minimum(overlap_s, after_s + offsets[..., None], out=overlap_s)
+        np.maximum(overlap_s, _TINY_S, out=overlap_s)
+        log_weight = _log_of_product(overlap_s)
         beyond_s = np.maximum(_least_delays_s(slopes, offsets, arrivals) - round_trip_s, 0.0)
         log_weight += log_by_slope[:, None] - beyond_s / _BEYOND_ROUND_TRIP_S
         weight = np.exp(log_weight - log_weight.max())
@@ -84,6 +86,20 @@ def likeliest_line(
             first + step * min(_OFFSETS, found[-1] + 2),
         )
     return float((weight * offsets).sum()), float((weight.sum(axis=1) * slopes).sum())
+
+
+def _overlap_limits(
+    slopes: Floats, ticks: Floats, sent_s: Floats, received_s: Floats, burst: float
+) -> tuple[Floats, Floats, Floats]:
+    """Return what limits the overlap of a burst period and a round trip, of shape (slopes, 1, n).
+
+    With an offset *o*, the overlap is the least of ``before - o``, from the burst's beginning until
+    the reply came, ``after + o``, from the request until the burst's end, and the longest possible.
+    """
+    rise_s = slopes[:, None, None] * ticks
+    period_s = (slopes * burst)[:, None, None]
+    longest_s = np.minimum(received_s - sent_s, period_s)
+    return received_s - rise_s, rise_s + period_s - sent_s, longest_s
 
 
 def _log_of_product(factors: Floats) -> Floats:

@@ -23,7 +23,9 @@ def round_trip_s(probes: Sequence[Probe]) -> float:
     """Return the median round trip in seconds; NaN without any."""
     if not probes:
         return math.nan
-    return float(np.median([probe.received_s - probe.sent_s for probe in probes]))
+    took_s = sorted([probe.received_s - probe.sent_s for probe in probes])
+    middle = len(took_s) // 2
+    return 0.5 * (took_s[middle] + took_s[-1 - middle])
 
 
 def suspiciously_fast(known: Sequence[Probe]) -> list[Probe]:

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 _LARGEST = 4096  # frames in Bela's largest audio block
 
 
-def burst_ticks(ticks: NDArray[np.int64], granularity: int = 1) -> int:
+def burst_ticks(ticks: NDArray[np.int64], granularity: int = 1, at_most: int | None = None) -> int:
     """Estimate how many ticks come in one burst.
 
     One reply in eight may have been read in the middle of a burst without changing the answer.
@@ -24,6 +24,8 @@ def burst_ticks(ticks: NDArray[np.int64], granularity: int = 1) -> int:
         Ticks of successive replies, relative to any one tick; n >= 1.
     granularity : int
         What the replies' ticks were rounded to (they have 15 significant digits).
+    at_most : int, optional
+        The largest burst that is possible.
 
     Returns
     -------
@@ -31,6 +33,14 @@ def burst_ticks(ticks: NDArray[np.int64], granularity: int = 1) -> int:
         Ticks per burst, at least 1 and at least `granularity`; more than the truth while
         there is too little to tell.
     """
+    if at_most is None:
+        return _likely_burst(ticks, granularity)
+    if granularity == 1 and ticks.any() and not (ticks % at_most).any():
+        return at_most  # all of them are on that grid, and so on that of whatever is found
+    return min(at_most, _likely_burst(ticks, granularity))
+
+
+def _likely_burst(ticks: NDArray[np.int64], granularity: int) -> int:
     steps = np.diff(np.unique(ticks))
     if len(steps) == 0:
         return max(1, granularity)

@@ -77,3 +77,18 @@ def test_exactly_the_lines_that_satisfy_all_bounds_are_inside(seed: int, n_point
     lowest_at, highest_at = lines.limits_at(at)
     assert np.all(lowest_at <= offset + slope * at + 1e-9)
     assert np.all(highest_at >= offset + slope * at - 1e-9)
+
+
+@given(seed=st.integers(0, 10**6), n_points=st.integers(1, 400), side=st.sampled_from([1.0, -1.0]))
+def test_no_point_is_beyond_the_hull_of_many(seed: int, n_points: int, side: float) -> None:
+    rng = np.random.default_rng(seed)
+    x = np.floor(rng.uniform(-n_points, 0.0, n_points))  # several at one place
+    y = 0.7 * x + side * rng.exponential(size=n_points)
+    hull = convex_hull(np.stack([x, y], axis=1), side)
+    assert np.all(np.diff(hull[:, 0]) > 0)
+    assert {tuple(point) for point in hull.tolist()} <= set(
+        zip(x.tolist(), y.tolist(), strict=True)
+    )
+    assert (hull[0, 0], hull[-1, 0]) == (x.min(), x.max())
+    assert np.all(side * (y - np.interp(x, hull[:, 0], hull[:, 1])) >= -1e-9)
+    assert np.all(side * np.diff(np.diff(hull[:, 1]) / np.diff(hull[:, 0])) > 0)

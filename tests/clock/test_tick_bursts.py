@@ -52,3 +52,21 @@ def test_rounded_ticks_give_at_least_their_rounding(
 ) -> None:
     ticks = np.rint(replies(burst, 60) / granularity).astype(np.int64) * granularity
     assert burst_ticks(ticks, granularity) == found
+
+
+@given(
+    burst=st.integers(1, 64),
+    at_most=st.integers(1, 256),
+    n_replies=st.integers(1, 60),
+    n_within=st.integers(0, 9),
+    granularity=st.sampled_from([1, 10]),
+    seed=st.integers(0, 10**6),
+)
+def test_a_known_limit_changes_nothing_below_it(
+    burst: int, at_most: int, n_replies: int, n_within: int, granularity: int, seed: int
+) -> None:
+    ticks = replies(burst, n_replies, seed)
+    ticks[:n_within] += 1  # read in the middle of a burst
+    ticks -= ticks[-1]
+    found = burst_ticks(ticks, granularity)
+    assert burst_ticks(ticks, granularity, at_most) == min(found, at_most)
