@@ -10,6 +10,7 @@
     ├── ``BoardError``: the board or the connection to it failed
     │   ├── ``ConnectError``: it could not be reached
     │   ├── ``NoReplyError``: it is connected but did not answer in time
+    │   │   └── ``UnreadableReplyError``: it answered what cannot be read
     │   └── ``DisconnectedError``: the connection ended while it was needed
     ├── ``ModuleError``: a module that runs does not answer, or refuses a command
     ├── ``LibraryError``: a library that this package needs cannot be loaded
@@ -158,6 +159,17 @@ class NoReplyError(BoardError):
         return (
             f"no reply to {self.request!r} from {self.url} in {self.timeout_s:.1f} s{seen}; "
             "is a project that uses Watcher running on the board?"
+        )
+
+
+class UnreadableReplyError(NoReplyError):
+    """The board answered, but what it answered cannot be read; `last_seen` says why."""
+
+    def __str__(self) -> str:
+        """Name the request, the address, the cause and what to check."""
+        return (
+            f"the reply to {self.request!r} from {self.url} cannot be read: {self.last_seen}; "
+            "was the project built with another version of Watcher?"
         )
 
 

@@ -16,6 +16,7 @@ from bela_module.errors import (
     NoReplyError,
     RequestError,
     UnknownVariableError,
+    UnreadableReplyError,
 )
 
 _CLASSES = [
@@ -28,6 +29,7 @@ _EXAMPLES = [
     UnknownVariableError(["pot9"], ["pot1", "pot2"]),
     ConnectError("ws://127.0.0.1:5555/gui_data", "refused"),
     NoReplyError("list", "ws://127.0.0.1:5555/gui_control", 2.0, "the state is as before"),
+    UnreadableReplyError("list", "ws://127.0.0.1:5555/gui_control", 2.0, "'tick' is None"),
     RequestError("buffer_id -1 is not in 0 to 4294967295"),
 ]
 
@@ -77,6 +79,12 @@ def test_no_reply_says_what_where_how_long_and_what_was_last_seen() -> None:
     assert "ws://127.0.0.1:5555 in 0.2 s" in text
     assert "(last seen: pot1 is watched)" in text
     assert "last seen" not in str(NoReplyError("list", "ws://127.0.0.1:5555", 2.0))
+
+
+def test_an_unreadable_reply_is_not_called_missing() -> None:
+    text = str(UnreadableReplyError("list", "ws://127.0.0.1:5555", 2.0, "'name' is 1"))
+    assert text.startswith("the reply to 'list' from ws://127.0.0.1:5555 cannot be read: 'name'")
+    assert "version of Watcher?" in text
 
 
 @pytest.mark.parametrize("error", _EXAMPLES, ids=lambda error: type(error).__name__)

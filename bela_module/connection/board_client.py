@@ -25,14 +25,19 @@ from bela_module.connection.board_socket import (
 from bela_module.connection.client_records import ClientCounters, ListReply, WireRecorder
 from bela_module.connection.pending_list import PendingList
 from bela_module.connection.time_limits import CONFIRM_POLL_S, LATE_REPLY_S, LEAST_HANDSHAKE_S
-from bela_module.errors import ConnectError, DisconnectedError, FrameError, NoReplyError
+from bela_module.errors import (
+    ConnectError,
+    DisconnectedError,
+    FrameError,
+    NoReplyError,
+    UnreadableReplyError,
+)
 from bela_module.protocol import control_channel as control
 from bela_module.protocol import control_commands as commands
 from bela_module.protocol.sketch_buffer import SketchBuffer, encode_buffer
 from bela_module.validation import host_in_url
 
-_MAX_CONTROL_BYTES: Final = 2**24
-_MAX_DATA_BYTES: Final = 2**20
+_MAX_BYTES: Final = 2**20  # of a message; a longer list would hold up all threads while parsed
 _TIMEOUT_SLICES: Final = 8
 _LIST_ATTEMPTS: Final = 3
 
@@ -87,7 +92,7 @@ class BoardClient:
         self._on_data = on_data
         self._recorder = recorder
         self._pending: PendingList | None = None
-        self._unreadable: asyncio.Future[None] | None = None
+        self._unreadable: asyncio.Future[str] | None = None
         self.unasked_s = math.inf
         self._connected = asyncio.Event()
         self._one_request = asyncio.Lock()
@@ -119,7 +124,7 @@ class BoardClient:
         deadline_s = now() + reply_timeout_s
         if recorder is not None:
             recorder.begin_connection()
-        options = SocketOptions(_MAX_CONTROL_BYTES, now, reply_timeout_s)
+        options = SocketOptions(_MAX_BYTES, now, reply_timeout_s)
         control_socket = await open_socket(f"{address}/gui_control", options)
         client = cls(
             address,
@@ -171,7 +176,7 @@ class BoardClient:
         try:
             # At the same address: another one of that name may be another board's.
             options = SocketOptions(
-                _MAX_DATA_BYTES, self._now, self._reply_timeout_s, self._take_at_once
+                _MAX_BYTES, self._now, self._reply_timeout_s, self._take_at_once
             )
             self._data = await open_socket(url, options, self._control.address)
         except ConnectError as error:
@@ -204,7 +209,7 @@ class BoardClient:
         Raises
         ------
         NoReplyError, DisconnectedError
-            When no reply came in time, or the connection ended.
+            When no reply came in time, or none that can be read, or the connection ended.
         """
         async with self._one_request:
             (message,) = commands.encode_commands([commands.list_command()] * repeats)
@@ -215,7 +220,7 @@ class BoardClient:
                 for _ in range(_LIST_ATTEMPTS):
                     await self._send_text(message)
                     pending.sent_s = self._control.endpoint.sent_since(pending.sent_s)
-                    if not await self._got_unreadable(pending.answer):
+                    if not (fault := await self._wait_for_reply(pending.answer)):
                         break
             finally:
                 self._pending = None
@@ -224,15 +229,17 @@ class BoardClient:
                 return ListReply(variable_list, pending.sent_s, received_s, pending.is_proven)
             if self.lost.done():
                 raise DisconnectedError(f"{self.address} is gone: {self.lost.result()}")
-            raise NoReplyError("list", self._control_url, self._reply_timeout_s)
+            error = UnreadableReplyError if fault else NoReplyError
+            raise error("list", self._control_url, self._reply_timeout_s, fault)
 
-    async def _got_unreadable(self, pending: asyncio.Future[Any]) -> bool:
-        """Wait for a reply; return whether an unreadable message came instead of it."""
+    async def _wait_for_reply(self, pending: asyncio.Future[Any]) -> str:
+        """Wait for a reply; return why it cannot be read if such a message came instead of it."""
         unreadable = self._unreadable = asyncio.get_running_loop().create_future()
         await self._wait_for_any(self._reply_timeout_s, pending, unreadable)
         if unreadable.done() and not pending.done():
             await self._wait_for_any(LATE_REPLY_S, pending)
-        return unreadable.done() and not pending.done() and not self.lost.done()
+        is_unreadable = unreadable.done() and not pending.done() and not self.lost.done()
+        return unreadable.result() if is_unreadable else ""
 
     async def send(self, *sent: commands.Json) -> None:
         """Send commands, which the board executes in this order.
@@ -357,10 +364,10 @@ class BoardClient:
                 self._record("control", "in", message)
                 try:
                     parsed = control.parse_control_message(message)
-                except FrameError:
+                except FrameError as error:
                     self.counters.bad_frames += 1
                     if self._unreadable is not None and not self._unreadable.done():
-                        self._unreadable.set_result(None)
+                        self._unreadable.set_result(str(error))
                     continue
                 self._handle_message(parsed, received_s)
 

@@ -14,7 +14,7 @@ from typing import Any, Final
 
 from bela_module.errors import FrameError
 from bela_module.protocol.variables import ValueType, Variable
-from bela_module.validation import shown
+from bela_module.validation import MAX_NAMES, shown
 
 MAX_PROJECT_CHARS: Final = 200
 MAX_VARIABLE_NAME_CHARS: Final = 15_000
@@ -107,6 +107,10 @@ def _variable_list(watcher: _Entry) -> VariableList:
     entries = watcher["watchers"]
     if not isinstance(entries, list):
         raise FrameError(f"the reply to 'list' has {type(entries).__name__} for its 'watchers'")
+    if len(entries) > MAX_NAMES:
+        raise FrameError(
+            f"the reply to 'list' has {len(entries)} variables; {MAX_NAMES} are possible"
+        )
     rate_hz = _number(watcher, "sampleRate")
     if not (math.isfinite(rate_hz) and rate_hz > 0):
         raise FrameError(f"the reply to 'list' has a 'sampleRate' of {rate_hz}")

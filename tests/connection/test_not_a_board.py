@@ -12,7 +12,13 @@ import pytest
 from websockets.asyncio.server import ServerConnection, serve
 from websockets.http11 import Request, Response
 
-from bela_module.errors import BoardError, ConnectError, DisconnectedError, NoReplyError
+from bela_module.errors import (
+    BoardError,
+    ConnectError,
+    DisconnectedError,
+    NoReplyError,
+    UnreadableReplyError,
+)
 from bela_module.protocol.control_commands import CONNECTION_REPLY
 from tests.support.board_clients import PATIENCE_S, connect, eventually, run
 
@@ -186,6 +192,44 @@ def test_broken_control_messages_are_counted_and_passed_over() -> None:
             assert reply.variable_list.tick == 2
             assert client.counters.bad_frames == 3
             assert client.project == "imposter"
+            await client.close()
+
+    run(scenario())
+
+
+def answering(reply: str) -> Talk:
+    """Make a board that gives one reply to all requests."""
+
+    async def talk(connection: ServerConnection) -> None:
+        if connection.request is not None and connection.request.path == "/gui_control":
+            await connection.send(EVENT)
+            async for message in connection:
+                if message != CONNECTION_REPLY:
+                    await connection.send(reply)
+        await connection.wait_closed()
+
+    return talk
+
+
+def test_replies_that_cannot_be_read_are_told_apart_from_none() -> None:
+    listing = '{"watcher":{"sampleRate":1,"timestamp":2,"watchers":[{"type":"q"}]}}'
+
+    async def scenario() -> None:
+        async with imposter(answering(listing)) as port:
+            client = await connect(port)
+            with pytest.raises(UnreadableReplyError, match=r"cannot be read: .* unknown type 'q'"):
+                await client.list()
+            await client.close()
+
+    run(scenario())
+
+
+def test_a_message_that_would_take_long_to_parse_ends_the_connection() -> None:
+    async def scenario() -> None:
+        async with imposter(answering(f'{{"x": [{"1," * 2**19}1]}}')) as port:
+            client = await connect(port)
+            with pytest.raises(DisconnectedError, match="message too big"):
+                await client.list()
             await client.close()
 
     run(scenario())

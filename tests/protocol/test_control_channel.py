@@ -215,6 +215,7 @@ _BROKEN_LISTS: list[tuple[dict[str, Any], str]] = [
     ({"watchers": {}}, "dict for its 'watchers'"),
     ({"watchers": None}, "NoneType for its 'watchers'"),
     ({"watchers": [ENTRY, 5]}, "variable 1 .* is 5"),
+    ({"watchers": [ENTRY] * 2001}, "has 2001 variables; 2000 are possible"),
 ]
 
 
