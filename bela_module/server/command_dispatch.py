@@ -29,7 +29,7 @@ from bela_module.server.session_api import QueryReply, SessionApi
 from bela_module.validation import shown
 
 MAX_PENDING: Final = 64
-"""Commands of one connection that may be under way at a time."""
+"""Commands of one connection that may be under way at a time, besides as many ``STOP``."""
 
 _MAX_ERROR_CHARS: Final = 1000
 
@@ -81,13 +81,14 @@ class CommandDispatcher:
         if pcomm not in known or self.session is None:
             raise RequestError(f"unknown PCOMM {shown(pcomm)}; known: {', '.join(known)}")
         fields = parse_fields(payload)
-        if connection.n_pending >= MAX_PENDING:
-            raise RequestError(f"{MAX_PENDING} commands of this connection are under way")
         handler = self._handlers.get(pcomm)
-        if handler is not None:
-            with asked_by(connection.peer):
-                return handler(**fields)
-        return self._answers[pcomm](connection, PCOMMS_BY_NAME[pcomm].parse(fields))
+        if handler is None:
+            return self._answers[pcomm](connection, PCOMMS_BY_NAME[pcomm].parse(fields))
+        most = 2 * MAX_PENDING if pcomm == "STOP" else MAX_PENDING
+        if connection.n_pending >= most and pcomm != "STATUS":  # which is answered at once
+            raise RequestError(f"{most} commands of this connection are under way")
+        with asked_by(connection.peer):
+            return handler(**fields)
 
     def _known_pcomms(self) -> list[str]:
         """Name the PCOMMs of the table, and what else stands in ``pcommand_map``."""

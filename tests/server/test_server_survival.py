@@ -88,6 +88,25 @@ def test_commands_under_way_are_bounded(running: Serving) -> None:
     assert client.is_up()
 
 
+def test_what_needs_no_place_is_answered_while_as_much_as_possible_is_under_way(
+    running: Serving,
+) -> None:
+    running.session.answers_at_once = False
+    client = running.client()
+    client.send("START;" * 64)
+    assert client.is_up()
+    client.send("STATUS;")
+    assert client.reply()["last_error"] is None
+    client.send("VERBOSE;STOP;" + "UP;")
+    assert client.line() == "OK VERBOSE"
+    assert client.read(1) == b"1"
+    assert running.session.requests[-1] == ("stop", None)
+    client.send("STOP;" * 64)
+    assert client.line() == "ERROR STOP: 128 commands of this connection are under way"
+    client.send("CLOSE;")
+    assert client.line() == "OK CLOSE"
+
+
 def test_connections_are_limited() -> None:
     with serving(settings_with(server={"max_connections": 2})) as running:
         clients = [running.client(), running.client()]
