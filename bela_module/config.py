@@ -7,12 +7,10 @@ the package is installed, the built-in defaults below hold; ``configs/bela.toml`
 
 from __future__ import annotations
 
-import ipaddress
 import json
 import tomllib
 from collections import Counter
 from collections.abc import Mapping
-from contextlib import suppress
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal, Self
 
@@ -36,6 +34,7 @@ from bela_module.validation import (
     StreamName,
     as_list,
     checked_folder,
+    checked_host,
     checked_stream_name,
     describe_errors,
     describe_toml_error,
@@ -56,21 +55,11 @@ MAX_CALLBACK_CHARS: Final = 1024
 _LEVEL_NUMBERS: Final = {"10": "DEBUG", "20": "INFO", "30": "WARNING", "40": "ERROR"}
 
 
-def _checked_host(host: str) -> str:
-    if host.startswith("[") and host.endswith("]"):
-        host = host[1:-1]
-    if ":" in host:
-        with suppress(ValueError):
-            return str(ipaddress.IPv6Address(host))
-    if not host or any(char.isspace() or char in "/:@" for char in host):
-        raise ValueError("must be a host name or an IPv4 or IPv6 address, such as 192.168.7.2")
-    return host
-
-
 def _checked_address(address: str) -> str:
     host, port = split_address(address)
     if not host or not port or not port.isdecimal() or not 0 < int(port) < 2**16:
         raise ValueError('must be "host:port"')
+    checked_host(host)
     return address
 
 
@@ -100,7 +89,7 @@ def _level_name(level: object) -> object:
     return _LEVEL_NUMBERS.get(text := str(level).strip().upper(), text)
 
 
-Host = Annotated[str, AfterValidator(_checked_host)]
+Host = Annotated[str, AfterValidator(checked_host)]
 Callback = Annotated[str, AfterValidator(_checked_callback)]
 Level = Annotated[LogLevel, BeforeValidator(_level_name)]
 Positive = Annotated[float, BeforeValidator(refuse_bool), Field(gt=0, allow_inf_nan=False)]

@@ -9,9 +9,11 @@ from __future__ import annotations
 
 import difflib
 import hashlib
+import ipaddress
 import reprlib
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence, Sized
+from contextlib import suppress
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal, TypeVar, get_args
 
@@ -127,6 +129,22 @@ def split_address(address: str) -> tuple[str, str | None]:
         host, _, port = address.partition(":")
         return host, port
     return address, None
+
+
+def checked_host(host: str) -> str:
+    """Check the name of a computer or its address; one of IPv6 is written without brackets."""
+    if host.startswith("[") and host.endswith("]"):
+        host = host[1:-1]
+    if ":" in host:
+        with suppress(ValueError):
+            return str(ipaddress.IPv6Address(host))
+    try:
+        is_name = bool(host.encode("idna"))  # as it is looked up: no part is empty or too long
+    except UnicodeError:
+        is_name = False
+    if not is_name or any(not char.isprintable() or char in " /:@[]" for char in host):
+        raise ValueError("must be a host name or an IPv4 or IPv6 address, such as 192.168.7.2")
+    return host
 
 
 def to_python(value: object) -> object:

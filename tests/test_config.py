@@ -305,6 +305,23 @@ def test_ipv6_addresses_that_are_none(board: str) -> None:
         with_board_address(Settings(), board, {})
 
 
+@pytest.mark.parametrize(
+    "host", ["h\x1b[31m", "a\x00", "lab..local", ".lab", "x" * 64, "\udced", "a[b", "a b", ""]
+)
+def test_what_no_computer_is_called_is_refused(host: str) -> None:
+    with pytest.raises(ConfigError, match="must be a host name"):
+        parse_settings({"server": {"ip": host}}, "test")
+    with pytest.raises(ConfigError, match="callbacks.to = .* must be"):
+        parse_settings({"callbacks": {"to": f"{host}:9000"}}, "test")
+
+
+@pytest.mark.parametrize(
+    "host", ["lab", "bela.local.", "b\N{LATIN SMALL LETTER U WITH DIAERESIS}ro", "my_pc"]
+)
+def test_names_of_computers(host: str) -> None:
+    assert parse_settings({"board": {"host": host}}, "test").board.host == host
+
+
 def test_an_ipv6_address_for_callbacks() -> None:
     settings = parse_settings(
         {"callbacks": {"to": "[::1]:9000"}, "server": {"ip": "[::1]"}}, "test"
