@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import threading
 import time
 from collections.abc import Callable
 from typing import Final
+
+from bela_module.interruptible import FinishingThread, finish
 
 WRITER_STALL_S: Final = 0.5
 """Time without progress after which a writer thread is abandoned."""
@@ -13,17 +14,18 @@ WRITER_STALL_S: Final = 0.5
 _WRITER_JOIN_S: Final = 2.0
 
 
-def wait_for_writer(thread: threading.Thread, progress: Callable[[], int], stall_s: float) -> bool:
+def wait_for_writer(thread: FinishingThread, progress: Callable[[], int], stall_s: float) -> bool:
     """Wait until a thread that writes files ends, or a limit on time or progress is reached.
 
     Parameters
     ----------
-    thread : threading.Thread
+    thread : FinishingThread
         The thread, which was told to end.
     progress : callable
         Returns a number that grows with what is written.
     stall_s : float
-        How long it may not grow. However it grows, 2 s are the limit.
+        How long it may not grow. However it grows, 2 s are the limit. Ctrl-C counts afterwards,
+        a second one at once.
 
     Returns
     -------
@@ -31,9 +33,13 @@ def wait_for_writer(thread: threading.Thread, progress: Callable[[], int], stall
         Whether the thread has ended.
     """
     deadline_s = time.monotonic() + _WRITER_JOIN_S
-    while thread.is_alive() and time.monotonic() < deadline_s:
-        before = progress()
-        thread.join(stall_s)
-        if progress() == before:
-            break
-    return not thread.is_alive()
+
+    def wait() -> None:
+        while not thread.is_over and time.monotonic() < deadline_s:
+            before = progress()
+            thread.wait(stall_s)
+            if progress() == before:
+                break
+
+    finish(wait)
+    return thread.is_over

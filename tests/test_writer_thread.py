@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import time
 
+from bela_module.interruptible import FinishingThread
 from bela_module.writer_thread import wait_for_writer
 
 
@@ -20,7 +21,7 @@ def test_a_writer_is_waited_for_while_it_gets_on() -> None:
     def hanging() -> None:
         go_on.wait(20.0)
 
-    slow_one, hanging_one = threading.Thread(target=slow), threading.Thread(target=hanging)
+    slow_one, hanging_one = FinishingThread(slow, "slow"), FinishingThread(hanging, "hanging")
     slow_one.start()
     hanging_one.start()
     assert wait_for_writer(slow_one, lambda: len(steps), 0.3)

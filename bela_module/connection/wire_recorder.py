@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import logging
 import queue
-import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
 from bela_module.connection.capture_file import CapturedMessage, CaptureWriter
+from bela_module.interruptible import FinishingThread
 from bela_module.writer_thread import WRITER_STALL_S, wait_for_writer
 
 logger = logging.getLogger(__name__)
@@ -48,7 +48,7 @@ class WireTap:
         self._failed = False
         self._closed = False
         self._waiting: queue.SimpleQueue[CapturedMessage | None] = queue.SimpleQueue()
-        self._thread = threading.Thread(target=self._run, name="bela-wire", daemon=True)
+        self._thread = FinishingThread(self._run, "bela-wire")
         self._thread.start()
 
     def begin_connection(self) -> None:

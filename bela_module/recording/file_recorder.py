@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import logging
 import queue
-import threading
 import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
@@ -16,6 +15,7 @@ from pathlib import Path
 from typing import Final
 
 from bela_module.errors import RequestError
+from bela_module.interruptible import FinishingThread
 from bela_module.recording.buffers import BufferData
 from bela_module.recording.file_writers import SUFFIXES, FileFormat, Track, open_writers
 from bela_module.recording.recording_files import new_paths
@@ -88,7 +88,7 @@ class FileRecorder:
         except (OSError, ValueError) as error:
             reason = getattr(error, "strerror", None) or error
             raise RequestError(f"cannot save to {str(folder)!r}: {reason}") from error
-        self._thread = threading.Thread(target=self._run, name="bela-recorder", daemon=True)
+        self._thread = FinishingThread(self._run, "bela-recorder")
         self._thread.start()
 
     @property
@@ -104,7 +104,7 @@ class FileRecorder:
     @property
     def finished(self) -> bool:
         """Whether all files are closed."""
-        return not self._thread.is_alive()
+        return self._thread.is_over
 
     def take(self, name: str, buffer: BufferData) -> None:
         """Queue a buffer to be written; returns at once. Always called by the same thread."""

@@ -9,7 +9,6 @@ from __future__ import annotations
 import logging
 import os
 import threading
-import time
 import weakref
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
@@ -20,6 +19,7 @@ from pydantic import BeforeValidator
 
 from bela_module.config import Settings, parse_settings, with_board_address
 from bela_module.errors import ArgumentError, NoReplyError, NotConnectedError
+from bela_module.interruptible import result_of, sleep
 from bela_module.protocol.variables import Variable
 from bela_module.requests import Request
 from bela_module.scripting.arguments import check_arguments
@@ -221,7 +221,7 @@ class LiveBoard(SizeMethods, SshMethods, LoopMethods):
             When it is no such number.
         """
         pause = check_arguments(_Pause, time_in_seconds=time_in_seconds)
-        time.sleep(min(pause.time_in_seconds or LONGEST_WAIT_S, LONGEST_WAIT_S))
+        sleep(min(pause.time_in_seconds or LONGEST_WAIT_S, LONGEST_WAIT_S))
 
     # ---- what the board says ---------------------------------------------------------------
 
@@ -338,11 +338,11 @@ class LiveBoard(SizeMethods, SshMethods, LoopMethods):
             exclusive=self._exclusive,
             prefers_blocks=True,  # scripts count on buffers of many values
         )
-        session.open()
         self._session = session
         # Also at the end of the program, so that the board is left clean and files are complete.
         self._finalizer = weakref.finalize(self, session.close)
         try:
+            session.open()
             view = self._look()
         except BaseException:
             self._leave(hurried=True)
@@ -352,8 +352,9 @@ class LiveBoard(SizeMethods, SshMethods, LoopMethods):
     def _leave(self, *, hurried: bool = False) -> None:
         """Disconnect; hurried: without waiting for callbacks."""
         with self._connecting:
-            if self._finalizer is not None:
-                self._finalizer()
+            if self._finalizer is not None and self._session is not None and self._is_open:
+                self._session.close()
+                self._finalizer.detach()  # only now: Ctrl-C leaves the rest to it
         self._close_loop()
 
     @property
@@ -383,7 +384,7 @@ class LiveBoard(SizeMethods, SshMethods, LoopMethods):
 
     def _result(self, future: Future[T], request: str) -> T:
         try:
-            return future.result(SESSION_REPLY_S)
+            return result_of(future, SESSION_REPLY_S)
         except TimeoutError:
             raise NoReplyError(request, self.settings.board.url, SESSION_REPLY_S) from None
 

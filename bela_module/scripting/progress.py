@@ -9,7 +9,7 @@ from types import TracebackType
 from rich.console import Console
 from rich.progress import Progress
 
-from bela_module.scripting.time_limits import PROGRESS_DELAY_S, PROGRESS_REFRESH_S
+from bela_module.scripting.time_limits import PROGRESS_DELAY_S, PROGRESS_END_S, PROGRESS_REFRESH_S
 
 
 class ProgressDisplay:
@@ -50,7 +50,7 @@ class ProgressDisplay:
         """Take the bar away."""
         self._ended.set()
         if self._thread is not None:
-            self._thread.join()
+            self._thread.join(PROGRESS_END_S)  # a terminal may be stopped
 
     def _show(self) -> None:
         if self._ended.wait(PROGRESS_DELAY_S):

@@ -275,6 +275,9 @@ class Receiver(LiveBoard):
                 run.expect_end()
                 self._result(self._open_session().stop(), "unwatch")
                 run.stopped = True
+        except (KeyboardInterrupt, SystemExit):
+            hurried = True
+            raise
         finally:
             run.close(hurried=hurried)
 

@@ -12,6 +12,7 @@ from typing import Final, Protocol
 
 import numpy as np
 
+from bela_module.interruptible import SIGNAL_CHECK_S
 from bela_module.protocol.variables import Array, Ticks, Variable
 from bela_module.recording.buffers import (
     BufferData,
@@ -299,7 +300,7 @@ class StreamingRun:
                 left_s = deadline_s - time.monotonic()
                 if left_s <= 0:
                     return False
-                self._changed.wait(left_s)
+                self._changed.wait(min(left_s, SIGNAL_CHECK_S))
         return True
 
     def wake(self) -> None:
@@ -315,16 +316,16 @@ class StreamingRun:
         hurried : bool
             Whether to wait for no callback; files are completed in any case.
         """
-        with self._close_lock:
-            closed, self._closed = self._closed, True
-        with self._changed:
-            self.ended = True
-            self._changed.notify_all()
-        if closed:
-            return
-        with ExitStack() as closing:  # all of them, also when Ctrl-C interrupts one
+        with ExitStack() as closing:  # all of them, also when Ctrl-C interrupts one, or this
             for output in reversed(self._outputs):
                 closing.callback(output.close, hurried=hurried)
+            with self._changed:
+                self.ended = True
+                self._changed.notify_all()
+            with self._close_lock:
+                closed, self._closed = self._closed, True
+            if closed:
+                closing.pop_all()
 
     def describe(self) -> str:
         """Describe in words, a line for each variable, how many values came and were lost."""

@@ -17,6 +17,8 @@ PROGRESS_DELAY_S: Final = 1.0
 """Before a progress bar is shown."""
 PROGRESS_REFRESH_S: Final = 0.2
 """Between two updates of a progress bar."""
+PROGRESS_END_S: Final = 1.0
+"""For the terminal to take it away."""
 
 CALLBACK_THREAD_START_S: Final = 10.0
 """For the thread of the callbacks to start."""

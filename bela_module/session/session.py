@@ -17,6 +17,7 @@ from bela_module.config import Settings
 from bela_module.connection.board_client import BoardClient
 from bela_module.connection.client_records import WireRecorder
 from bela_module.errors import BelaError, RequestError
+from bela_module.interruptible import FinishingThread, finish, wait_for
 from bela_module.requests import (
     ConnectInputRequest,
     DisconnectInputRequest,
@@ -77,13 +78,13 @@ class Session:
         self._recorder = recorder
         self._options = Options(exclusive, obeys_ticks, prefers_blocks)
         self._subscribers: list[Subscriber] = []
-        self._thread: threading.Thread | None = None
+        self._thread: FinishingThread | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
         self._driver: Driver | None = None
         self._started = threading.Event()
         self._failure: BaseException | None = None
         self._submitting = threading.Lock()
-        self._is_over = False
+        self._is_over = self._is_closing = False
         self._last_check: dict[str, Any] | None = None
 
     # ---- life -----------------------------------------------------------------------------
@@ -100,9 +101,9 @@ class Session:
         """
         if self._thread is not None:
             raise RequestError("the session is open already, or was closed; make a new one")
-        self._thread = threading.Thread(target=self._run, name="bela-session", daemon=True)
+        self._thread = FinishingThread(self._run, "bela-session")
         self._thread.start()
-        self._started.wait(THREAD_START_S)
+        wait_for(self._started, THREAD_START_S)
         if self._failure is not None:
             raise BelaError(f"the session could not begin: {self._failure}") from self._failure
 
@@ -117,20 +118,21 @@ class Session:
         Parameters
         ----------
         timeout_s : float
-            How long to wait for the board.
+            How long to wait for the board. Ctrl-C counts afterwards, a second one at once.
         """
         thread = self._thread
         if thread is None:
             return
-        if self._loop is not None and self._driver is not None and thread.is_alive():
+        self._is_closing = True
+        if self._loop is not None and self._driver is not None and not thread.is_over:
             try:
                 self._loop.call_soon_threadsafe(self._driver.close)
             except RuntimeError:
                 logger.debug("the session's loop ended by itself")
         if thread is threading.current_thread():
             return  # it ends as soon as it is through with what it is doing
-        thread.join(timeout_s)
-        if thread.is_alive():
+        finish(lambda: thread.wait(timeout_s))
+        if not thread.is_over:
             logger.error("the session's thread did not end in %.1f s", timeout_s)
 
     def __enter__(self) -> Session:
@@ -172,6 +174,8 @@ class Session:
             self._options,
         )
         self._started.set()
+        if self._is_closing:
+            driver.close()
         await driver.run()
 
     # ---- commands -------------------------------------------------------------------------

@@ -136,8 +136,10 @@ def _serve(
     if until_stdin_ends:
         threading.Thread(target=wait_for_end_of_stdin, name="stdin", daemon=True).start()
 
-    def end(_signal: int, _frame: FrameType | None) -> None:
-        ended.set()
+    asked_to_end: list[int] = []
+
+    def end(number: int, _frame: FrameType | None) -> None:
+        asked_to_end.append(number)  # not ended.set: this thread may hold the lock of the event
 
     handlers = {number: signal.signal(number, end) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
@@ -145,7 +147,7 @@ def _serve(
             if isinstance(board, SimulatedBoard):
                 board.inject(*faults, await_client=True)
             _print_line(f"a simulated board runs {board.project!r} at {board.url}")
-            while not ended.wait(SIGNAL_CHECK_S):
+            while not (asked_to_end or ended.wait(SIGNAL_CHECK_S)):
                 pass
     finally:
         for number, handler in handlers.items():

@@ -8,7 +8,6 @@ import pydoc
 import subprocess
 import sys
 import threading
-import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -24,7 +23,10 @@ from bela_module.errors import (
     NotConnectedError,
     UnknownVariableError,
 )
+from bela_module.interruptible import FinishingThread
+from bela_module.scripting import live_board
 from bela_module.scripting.live_board import LiveBoard
+from bela_module.session import session
 from bela_module.simulator.simulated_board import SimulatedBoard
 from bela_module.streams.lsl_clock import local_clock
 from tests.support.paths import ROOT
@@ -123,6 +125,49 @@ def test_what_is_forgotten_ends_its_connection(
     )
 
 
+def test_an_interrupted_connect_leaves_no_connection(
+    board: SimulatedBoard, wait_until: Callable[..., None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupt(*_arguments: Any) -> bool:
+        raise KeyboardInterrupt
+
+    live = LiveBoard("127.0.0.1", board.port)
+    monkeypatch.setattr(session, "wait_for", interrupt)  # while the session begins
+    with pytest.raises(KeyboardInterrupt):
+        live.connect()
+    monkeypatch.undo()
+    assert all(thread.name != "bela-session" for thread in threading.enumerate())
+    wait_until(lambda: board.n_clients == 0, "closed connections")
+    assert live.connect()
+    live.disconnect()
+
+
+@pytest.mark.parametrize("n_interrupts", [1, 2])
+def test_an_interrupted_disconnect_leaves_the_board_as_it_was(
+    board: SimulatedBoard, n_interrupts: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    interrupts: list[float] = []
+
+    def interrupted(self: FinishingThread, timeout_s: float) -> bool:
+        if len(interrupts) < n_interrupts:
+            interrupts.append(timeout_s)
+            raise KeyboardInterrupt
+        return wait(self, timeout_s)
+
+    controller = Controller("127.0.0.1", board.port)
+    controller.connect()
+    controller.start_controlling()
+    wait = FinishingThread.wait
+    monkeypatch.setattr(FinishingThread, "wait", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        controller.disconnect()
+    assert len(interrupts) == n_interrupts
+    assert controller._finalizer is not None
+    controller._finalizer()  # as at the end of the program
+    assert board.controlled_values() == {}
+    assert all(thread.name != "bela-session" for thread in threading.enumerate())
+
+
 def test_connecting_in_several_threads_makes_one_connection(board: SimulatedBoard) -> None:
     live = LiveBoard("127.0.0.1", board.port)
     together = threading.Barrier(4)
@@ -151,7 +196,7 @@ def test_a_time_that_is_none_is_refused(duration_s: Any) -> None:
 @pytest.mark.parametrize("arguments", [(), (0,), (math.inf,)])
 def test_for_ever_is_a_time(arguments: tuple[float, ...], monkeypatch: pytest.MonkeyPatch) -> None:
     slept: list[float] = []
-    monkeypatch.setattr(time, "sleep", slept.append)
+    monkeypatch.setattr(live_board, "sleep", slept.append)
     LiveBoard("127.0.0.1", 1).wait(*arguments)
     LiveBoard("127.0.0.1", 1).wait(0.25)
     monkeypatch.undo()

@@ -41,3 +41,26 @@ def test_nothing_is_shown_when_it_is_over_soon(monkeypatch: pytest.MonkeyPatch) 
     with ProgressDisplay("values", lambda: 0.5, Console(file=shown, force_terminal=True)):
         pass
     assert shown.getvalue() == ""
+
+
+def test_a_terminal_that_takes_nothing_holds_up_nobody(
+    monkeypatch: pytest.MonkeyPatch, wait_until: Callable[..., None]
+) -> None:
+    monkeypatch.setattr(progress, "PROGRESS_END_S", 0.05)
+    goes_on, reached = threading.Event(), threading.Event()
+
+    class Stopped(io.StringIO):
+        def write(self, text: str, /) -> int:
+            reached.set()
+            goes_on.wait(20.0)
+            return super().write(text)
+
+    try:
+        with ProgressDisplay("values", lambda: 0.5, Console(file=Stopped(), force_terminal=True)):
+            reached.wait(20.0)
+        assert not goes_on.is_set()
+    finally:
+        goes_on.set()
+    wait_until(
+        lambda: all(t.name != "bela-progress" for t in threading.enumerate()), "the thread's end"
+    )

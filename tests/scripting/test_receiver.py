@@ -173,6 +173,38 @@ def test_an_interrupted_stop_can_be_done_again(
     assert board.watched_names() == []
 
 
+def test_an_interrupted_stop_does_not_wait_for_a_callback(
+    streamer: Streamer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    called, go_on = threading.Event(), threading.Event()
+    result, limits_s, close = streamer._result, list[float](), Dispatcher.close
+
+    def noted(self: Dispatcher, call_s: float = 1.0) -> None:
+        limits_s.append(call_s)
+        close(self, call_s)
+
+    def blocked(_buffer: Any) -> None:
+        called.set()
+        go_on.wait(20.0)
+
+    def interrupt(future: Any, request: str) -> Any:
+        if request == "unwatch":
+            raise KeyboardInterrupt
+        return result(future, request)
+
+    streamer.start_streaming("ramp_d", on_buffer_callback=blocked)
+    assert called.wait(20.0)
+    monkeypatch.setattr(Dispatcher, "close", noted)
+    monkeypatch.setattr(streamer, "_result", interrupt)
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            streamer.stop_streaming()
+    finally:
+        go_on.set()
+        monkeypatch.undo()
+    assert limits_s == [0.0]
+
+
 @pytest.mark.parametrize("waiting", [False, True])
 def test_an_error_does_not_wait_for_a_callback(
     streamer: Streamer, waiting: bool, monkeypatch: pytest.MonkeyPatch

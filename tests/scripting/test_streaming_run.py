@@ -181,6 +181,18 @@ def test_all_outputs_are_closed_even_if_ctrl_c_interrupts_one() -> None:
     assert before.told == after.told == [("close", "hurried", 0)]
 
 
+def test_outputs_are_closed_even_if_ctrl_c_comes_before_any_of_them() -> None:
+    def interrupt() -> None:
+        raise KeyboardInterrupt
+
+    notes = Notes()
+    run = StreamingRun([POT], None, outputs=[notes])
+    run._changed.notify_all = interrupt  # type: ignore[method-assign]
+    with pytest.raises(KeyboardInterrupt):
+        run.close(hurried=True)
+    assert notes.told == [("close", "hurried", 0)]
+
+
 def test_the_report_says_what_an_output_lacks() -> None:
     notes = Notes()
     run = StreamingRun([POT], None, outputs=[notes])

@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+import textwrap
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -140,3 +141,24 @@ def test_a_port_that_is_taken_is_refused_in_a_line(capsys: pytest.CaptureFixture
     with SimulatedBoard() as board:
         assert main(["--port", str(board.port)]) == 1
     assert "cannot listen on" in capsys.readouterr().err
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows has no signals that a process can take")
+def test_a_signal_may_come_while_the_main_thread_holds_a_lock() -> None:
+    script = """
+        import os, signal, sys, threading, types
+        from bela_module.simulator import __main__ as simulator
+
+        class Interrupted(threading.Event):
+            def wait(self, timeout=None):
+                with self._cond:  # as an Event does that begins to wait
+                    os.kill(os.getpid(), signal.SIGTERM)
+                    sum(range(1000))
+                return super().wait(timeout)
+
+        simulator.threading = types.SimpleNamespace(Event=Interrupted, Thread=threading.Thread)
+        sys.exit(simulator.main(["--port", "0", "--sketch", "ramps"]))
+    """
+    command = [sys.executable, "-c", textwrap.dedent(script)]
+    run = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=40, check=False)
+    assert (run.returncode, run.stderr) == (0, "")

@@ -190,9 +190,11 @@ def test_what_is_saved_is_what_streamed(
 @pytest.mark.skipif(os.name == "nt", reason="there, a Ctrl-C cannot be sent to one process")
 def test_files_are_complete_after_ctrl_c(board: SimulatedBoard, tmp_path: Path) -> None:
     script = """
+        import signal
         import sys
         from bela_module import Streamer
 
+        signal.signal(signal.SIGINT, signal.default_int_handler)  # it is ignored in the background
         streamer = Streamer("127.0.0.1", int(sys.argv[1]))
         streamer.connect()
         said = []
