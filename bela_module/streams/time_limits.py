@@ -28,5 +28,7 @@ INPUT_END_CHECK_S: Final = 0.2
 """Longest wait for a sample before a look whether the input is to end."""
 INPUT_PAUSE_LOOK_S: Final = 0.05
 """Between two looks at a stream while what came of it waits for its rate."""
+INPUT_SILENT_S: Final = 10.0
+"""For a stream to give a sample or answer a measurement of its clock, before it has ended."""
 INPUT_RETRY_S: Final = 0.5
 """Before a stream that could not be used is tried again."""

@@ -102,7 +102,7 @@ class ActiveInput:
         self.sent = 0
         self.refused: Counter[Refused] = Counter()
         self.has_control = False
-        self.problem = f"input {name}: no stream {settings.stream} is there yet"
+        self.problem = f"input {name}: no stream {self.stream} is there yet"
         self.is_leaving = False
         """Whether it is to be forgotten once nothing of it waits any more."""
         self.resends = False
@@ -169,6 +169,9 @@ class ActiveInput:
         self._move(InputState.RECEIVING, text)
 
     def _end_of_stream(self, reason: str) -> None:
+        if self.state is InputState.REFUSED:  # what was wrong with it is over
+            text = f"input {self.name}: no stream {self.stream} is there any more"
+            self._move(InputState.SEARCHING, text)
         if self.state is not InputState.RECEIVING:
             return
         words = self._end_driving()

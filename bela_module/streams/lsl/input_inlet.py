@@ -22,6 +22,7 @@ from bela_module.streams.time_limits import (
     INPUT_OPEN_S,
     INPUT_PAUSE_LOOK_S,
     INPUT_RETRY_S,
+    INPUT_SILENT_S,
 )
 
 logger = logging.getLogger(__name__)
@@ -87,7 +88,8 @@ class InputInlet:
     The thread waits inside LSL for the next sample and gives it to the listener the moment it
     wakes. With more samples than `max_rate_hz` it then pauses, so that a flood costs little more
     than a stream of that rate, and gives all that came meanwhile together; an end of the stream is
-    noticed in pauses, too.
+    noticed in pauses, too. A stream of which nothing comes, and whose process or computer does not
+    answer LSL's measurements of its clock any more, has ended as well.
 
     Parameters
     ----------
@@ -154,6 +156,9 @@ class InputInlet:
             as_numpy=True,
         )
         try:
+            if not self._open(inlet, info):
+                self._stopped.wait(INPUT_RETRY_S)
+                return
             self._receive(inlet, len(found) - 1)
         except (pylsl.util.LostError, pylsl.util.TimeoutError, RuntimeError) as error:
             if not self._stopped.is_set():
@@ -163,15 +168,37 @@ class InputInlet:
                 inlet.close_stream()
 
     def _find(self) -> list[pylsl.StreamInfo]:
-        """Look for the stream until it is there, or this is to end."""
+        """Look for the stream until it is there, or this is to end.
+
+        One more look is for others of the name, whose answers may come a moment later.
+        """
         resolver = _resolve(self._predicate)
+        n_before = 0
         while not self._stopped.wait(INPUT_LOOK_S):
-            if found := resolver.results():
+            found = resolver.results()
+            if found and len(found) == n_before:
                 return sorted(found, key=lambda info: (info.hostname(), info.uid()))
+            n_before = len(found)
         return []
 
+    def _open(self, inlet: pylsl.StreamInlet, info: pylsl.StreamInfo) -> bool:
+        """Open the stream; tell of one that is seen but cannot be reached."""
+        missing = "it is seen, but cannot be reached"
+        try:
+            inlet.open_stream(INPUT_OPEN_S)
+            inlet.info(INPUT_OPEN_S)
+            missing = "the clock of its computer cannot be measured"
+            if _is_foreign(info):
+                inlet.time_correction(INPUT_OPEN_S)
+        except pylsl.util.TimeoutError:
+            self._listener.stream_refused(
+                f"{missing}: look at the firewalls here and on {info.hostname()}, which must let "
+                "LSL through, TCP and UDP"
+            )
+            return False
+        return True
+
     def _receive(self, inlet: pylsl.StreamInlet, n_others: int) -> None:
-        inlet.open_stream(INPUT_OPEN_S)
         info = inlet.info(INPUT_OPEN_S)
         is_text = info.channel_format() == pylsl.cf_string
         labels = tuple(label or "" for label in info.get_channel_labels() or ())
@@ -181,15 +208,13 @@ class InputInlet:
             info.nominal_srate(),
             info.hostname(),
         )
-        # On one computer all have one clock; a measurement would only add its error.
-        is_foreign = info.hostname() != socket.gethostname()
-        if is_foreign:
-            inlet.time_correction(INPUT_OPEN_S)
+        is_foreign = _is_foreign(info)
+        life = _SignsOfLife(inlet)
         try:
             self._listener.stream_found(facts, n_others)
         except RequestError as error:
             self._listener.stream_refused(str(error))
-            self._wait_for_end(inlet)
+            self._wait_for_end(inlet, life)
             return
         limit = RateLimit(self._max_rate_hz)
         held = _Held(is_text, self._listener)
@@ -204,7 +229,9 @@ class InputInlet:
             while not self._stopped.is_set():
                 pull(0.0 if held else INPUT_END_CHECK_S)
                 if not held:
+                    life.check()
                     continue
+                life.note()
                 held.hand_over()
                 limit.note(local_clock())
                 while (wait_s := limit.wait_s(local_clock())) > 0:
@@ -216,10 +243,46 @@ class InputInlet:
             if held and not self._stopped.is_set():
                 held.hand_over()  # what came before the end counts
 
-    def _wait_for_end(self, inlet: pylsl.StreamInlet) -> None:
+    def _wait_for_end(self, inlet: pylsl.StreamInlet, life: _SignsOfLife) -> None:
         """Wait until a stream that is refused has ended: another one may be right."""
         while not self._stopped.wait(INPUT_RETRY_S):
             inlet.pull_chunk(0.0, _MAX_CHUNK)
+            life.check()
+
+
+def _is_foreign(info: pylsl.StreamInfo) -> bool:
+    """Tell whether it has another clock; on one computer a measurement would only add its error."""
+    return bool(info.hostname() != socket.gethostname())
+
+
+class _SignsOfLife:
+    """Whether a silent stream still has a process behind it.
+
+    A process that stands still, and a computer without power or cable, end no connection. But LSL
+    measures the clock of a stream's computer every few seconds, and each measurement gives another
+    value: one that stays the same is an old one.
+    """
+
+    def __init__(self, inlet: pylsl.StreamInlet) -> None:
+        self._inlet = inlet
+        self._correction_s: float | None = None
+        self._last_s = local_clock()
+
+    def note(self) -> None:
+        """Learn that samples came."""
+        self._last_s = local_clock()
+
+    def check(self) -> None:
+        """Raise `LostError` when nothing has been heard for too long; call it again and again."""
+        try:
+            correction_s = self._inlet.time_correction(0.0)
+        except pylsl.util.TimeoutError:
+            return  # not measured yet: nothing to compare with
+        if correction_s != self._correction_s:
+            self._correction_s = correction_s
+            self.note()
+        elif local_clock() - self._last_s > INPUT_SILENT_S:
+            raise pylsl.util.LostError(f"it has not answered for {INPUT_SILENT_S:g} s")
 
 
 class _Held:

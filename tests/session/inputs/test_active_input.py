@@ -241,3 +241,12 @@ def test_a_stream_is_required() -> None:
     unused: Callable[..., None] = lambda *_: None  # noqa: E731
     with pytest.raises(RequestError, match="stream is required"):
         ActiveInput("x", InputFields(), post=unused, wake=unused, on_change=unused)
+
+
+def test_a_refused_stream_that_is_gone_is_looked_for() -> None:
+    made = Made()
+    made.one.stream_refused("it cannot be reached")
+    assert made.one.state is InputState.REFUSED
+    made.one.stream_ended("the stream has been lost")
+    assert made.one.state is InputState.SEARCHING
+    assert made.told[-1] == made.one.problem == "input level: no stream 'x' is there any more"

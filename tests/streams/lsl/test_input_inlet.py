@@ -227,3 +227,102 @@ def test_a_bad_predicate_is_refused(predicate: str) -> None:
 @pytest.mark.parametrize("predicate", ["name='a'", "channel_count>3 and contains(hostname,'lab')"])
 def test_a_good_predicate_is_taken(predicate: str) -> None:
     check_predicate(predicate)
+
+
+def test_a_silent_stream_without_signs_of_life_has_ended(
+    begin: Callable[..., InputInlet],
+    unique: str,
+    wait_until: WaitUntil,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """As of a process that stands still, or a computer without power: no connection ends."""
+    monkeypatch.setattr("bela_module.streams.lsl.input_inlet.INPUT_SILENT_S", 0.5)
+    corrections_s = iter(range(10**6))
+    measure = lambda *_: next(corrections_s)  # noqa: E731
+    monkeypatch.setattr(pylsl.StreamInlet, "time_correction", lambda *_: measure())
+    kept, name = Kept(), f"{unique}x"
+    begin(name, kept)
+    source = outlet(name)
+    wait_until(lambda: kept.facts, "stream")
+    time.sleep(1.5)
+    assert kept.ends == []  # silent, but its clock is measured again and again
+    measure = lambda *_: -1  # noqa: E731
+    for k in range(15):
+        source.push_sample([k, k])
+        time.sleep(0.1)
+    assert kept.ends == []  # not measured any more, but not silent
+    wait_until(lambda: kept.ends, "end")
+    assert kept.ends == ["it has not answered for 0.5 s"]
+    wait_until(lambda: len(kept.facts) == 2, "stream again")
+
+
+def test_a_refused_stream_without_signs_of_life_has_ended(
+    begin: Callable[..., InputInlet],
+    unique: str,
+    wait_until: WaitUntil,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("bela_module.streams.lsl.input_inlet.INPUT_SILENT_S", 0.5)
+    monkeypatch.setattr(pylsl.StreamInlet, "time_correction", lambda *_: 0.0)
+    kept, name = Kept("too few channels"), f"{unique}x"
+    begin(name, kept)
+    source = outlet(name)
+    wait_until(lambda: kept.ends, "end")
+    assert kept.refusals[0] == "too few channels"
+    assert source is not None
+
+
+@pytest.mark.parametrize(
+    ("method", "told"),
+    [
+        ("open_stream", "it is seen, but cannot be reached"),
+        ("info", "it is seen, but cannot be reached"),
+        ("time_correction", "the clock of its computer cannot be measured"),
+    ],
+)
+def test_a_stream_behind_a_firewall_is_told(
+    begin: Callable[..., InputInlet],
+    unique: str,
+    wait_until: WaitUntil,
+    monkeypatch: pytest.MonkeyPatch,
+    method: str,
+    told: str,
+) -> None:
+    def fail(*_: object) -> None:
+        raise pylsl.util.TimeoutError("the operation failed due to a timeout.")
+
+    monkeypatch.setattr("socket.gethostname", lambda: "elsewhere")
+    kept, name = Kept(), f"{unique}x"
+    with monkeypatch.context() as patch:
+        patch.setattr(pylsl.StreamInlet, method, fail)
+        begin(name, kept)
+        source = outlet(name)
+        wait_until(lambda: kept.refusals, "refusal")
+        assert kept.refusals[0].startswith(f"{told}: look at the firewalls here and on ")
+        assert (kept.facts, kept.ends) == ([], [])
+    wait_until(lambda: kept.facts, "stream, once it can be reached")
+    assert source is not None
+
+
+def test_others_of_the_name_that_answer_a_moment_later_are_counted(
+    begin: Callable[..., InputInlet],
+    unique: str,
+    wait_until: WaitUntil,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    name = f"{unique}x"
+    source = outlet(name)
+    looks: list[int] = []
+
+    class Answers:
+        def results(self) -> list[pylsl.StreamInfo]:
+            looks.append(min(len(looks), 2))
+            return found * looks[-1]
+
+    found = pylsl.resolve_bypred(f"name='{name}'", 1, 10.0)
+    monkeypatch.setattr("bela_module.streams.lsl.input_inlet._resolve", lambda _: Answers())
+    kept = Kept()
+    begin(name, kept)
+    wait_until(lambda: kept.facts, "stream")
+    assert kept.facts[0][1] == 1
+    assert source is not None
