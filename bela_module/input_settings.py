@@ -5,9 +5,10 @@ They stand in ``[inputs.NAME]`` of the configuration, or in the payload of ``CON
 
 from __future__ import annotations
 
+import math
 from typing import Annotated, Any, Final, Literal, Self
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 from bela_module.validation import (
     MAX_NAMES,
@@ -17,21 +18,33 @@ from bela_module.validation import (
     StreamName,
     as_list,
     at_most,
-    checked_stream_name,
+    checked_name,
     refuse_bool,
 )
 
 Number = Annotated[float, BeforeValidator(refuse_bool), Field(allow_inf_nan=False)]
 WholeNumber = Annotated[int, BeforeValidator(refuse_bool)]
-Quoted = Annotated[str, AfterValidator(checked_stream_name), Field(min_length=1, max_length=200)]
 Numbers = Annotated[
     tuple[Number, ...],
     FirstFaultOnly(),
     BeforeValidator(as_list),
     BeforeValidator(at_most(MAX_NAMES)),
 ]
+_MAX_CHANNEL: Final = 10_000
+
+
+def _checked_channel(value: Any) -> int | str:
+    if isinstance(value, str):
+        return checked_name(value)
+    is_whole = isinstance(value, int | float) and not isinstance(value, bool) and value % 1 == 0
+    if not is_whole or not 0 <= value <= _MAX_CHANNEL:
+        raise ValueError(f"must be the number of a channel, 0 to {_MAX_CHANNEL}, or its label")
+    return int(value)
+
+
 Channels = Annotated[
-    tuple[Annotated[WholeNumber, Field(ge=0, le=10_000)] | Name, ...],
+    tuple[Annotated[int | str, BeforeValidator(_checked_channel)], ...],
+    FirstFaultOnly(),
     BeforeValidator(as_list),
     BeforeValidator(at_most(MAX_NAMES)),
 ]
@@ -48,10 +61,10 @@ class StreamChoice(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    name: Quoted | None = None
-    type: Quoted | None = None
+    name: StreamName | None = None
+    type: StreamName | None = None
     """LSL's content type."""
-    source_id: Quoted | None = None
+    source_id: StreamName | None = None
     predicate: Annotated[str, Field(min_length=1, max_length=1000)] | None = None
     """In the words of LSL, such as ``channel_count>3 and contains(hostname,'lab')``."""
 
@@ -81,6 +94,8 @@ class StreamChoice(BaseModel):
 
 
 def _as_choice(value: Any) -> Any:
+    if not isinstance(value, str | dict | StreamChoice):
+        raise ValueError("must be a name, or a table of name, type, source_id or predicate")
     return {"name": value} if isinstance(value, str) else value
 
 
@@ -136,9 +151,15 @@ class InputFields(BaseModel):
             raise ValueError('echo needs another type than "c", which holds no large number')
         if self.limits is not None and not self.limits[0] < self.limits[1]:
             raise ValueError("limits must be the least value and a greater one")
+        if self.limits is not None and self.buffer_id is not None and self.type in "cji":
+            self._check_whole(*self.limits)
         if not self.scale or not self.offset:
             raise ValueError("scale and offset must have a number each")
         return self
+
+    def _check_whole(self, low: float, high: float) -> None:
+        if math.ceil(low) > math.floor(high):
+            raise ValueError(f"limits hold no whole number, which type {self.type!r} needs")
 
     def _check_variables(self) -> None:
         if self.echo is not None:

@@ -35,6 +35,9 @@ def test_all_that_is_said_of_a_stream_must_be_so() -> None:
     [
         ({"stream": {}}, "must have a name, type, source_id or predicate"),
         ({"stream": "it's"}, "must not contain quotes"),
+        (BUFFER | {"stream": ""}, "must be a name, not empty"),
+        (BUFFER | {"stream": 5}, "must be a name, or a table of name, type, source_id"),
+        (BUFFER | {"type": "i", "limits": [0.2, 0.8]}, "limits hold no whole number"),
         ({"stream": "x"}, "either buffer_id is required, or variables"),
         (BUFFER | {"variables": ["gain"]}, "either buffer_id is required, or variables"),
         (BUFFER | {"on_end": "release"}, '"release" needs variables'),
@@ -55,6 +58,19 @@ def test_what_does_not_go_together_is_refused(fields: dict[str, Any], rule: str)
     with pytest.raises(ValidationError) as refused:
         InputSettings.model_validate(fields)
     assert rule in str(refused.value)
+
+
+@pytest.mark.parametrize("channel", [-1, 0.5, True, None, [0], 10_001])
+def test_what_is_no_channel_is_refused_in_one_sentence(channel: Any) -> None:
+    with pytest.raises(ConfigError) as refused:
+        parse_settings({"inputs": {"level": BUFFER | {"channels": [0, channel]}}}, "test")
+    rule = "must be the number of a channel, 0 to 10000, or its label"
+    assert str(refused.value).endswith(f"inputs.level.channels.1 = {channel}: {rule}")
+
+
+def test_channels_are_numbers_and_labels() -> None:
+    settings = InputSettings.model_validate(BUFFER | {"channels": [0, 1.0, "2", "c"]})
+    assert settings.channels == (0, 1, "2", "c")
 
 
 def test_they_stand_in_the_configuration() -> None:

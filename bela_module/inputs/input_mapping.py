@@ -108,6 +108,8 @@ class InputMapping:
         lows, highs = _ranges(value_types, self.n_values)
         self._low, self._high = np.maximum(lows, low), np.minimum(highs, high)
         self._is_whole = np.resize([t.dtype.kind in "iu" for t in value_types], self.n_values)
+        self._low = np.where(self._is_whole, np.ceil(self._low), self._low)
+        self._high = np.where(self._is_whole, np.floor(self._high), self._high)
         if self.default is not None:
             self.default = self._bounded(self.default[np.newaxis])[0]
 
@@ -166,6 +168,8 @@ def _find_channels(asked: Sequence[int | str], facts: InputStreamFacts) -> list[
             found.append(channel)
         elif isinstance(channel, str) and channel in facts.labels:
             found.append(facts.labels.index(channel))
+        elif isinstance(channel, str) and channel.isdecimal() and int(channel) < n_channels:
+            found.append(int(channel))  # macros of a control room send numbers as texts
         else:
             known = [label for label in facts.labels if label]
             labelled = f", labelled {shown(known)}" if known else ""

@@ -38,6 +38,19 @@ def test_whole_numbers_are_rounded_and_kept_in_their_type() -> None:
     assert rows.ravel().tolist() == [2, 0, 2**32 - 1]
 
 
+def test_whole_numbers_lie_within_limits_that_are_none() -> None:
+    made = mapping(value_type=ValueType.INT, channels=0, limits=[0.6, 2.4])
+    rows = made.map_numbers(np.array([[-9.0, 0, 0, 0], [0.1, 0, 0, 0], [9, 0, 0, 0]])).rows
+    assert rows.ravel().tolist() == [1, 1, 2]
+
+
+def test_a_channel_is_a_number_also_as_a_text_unless_it_is_a_label() -> None:
+    samples = np.array([[10.0, 11, 12]])
+    unlabelled, labelled = InputStreamFacts(("", "", "")), InputStreamFacts(("2", "1", "0"))
+    assert mapping(unlabelled, channels=["2", 1]).map_numbers(samples).rows.tolist() == [[12, 11]]
+    assert mapping(labelled, channels=["2", 1]).map_numbers(samples).rows.tolist() == [[10, 11]]
+
+
 def test_a_hold_leaves_samples_out_that_are_no_numbers() -> None:
     mapped = mapping(channels=[0, 1]).map_numbers(
         np.array([[1.0, NAN, 0, 0], [1, 2, NAN, 0], [np.inf, 2, 0, 0]])

@@ -88,17 +88,17 @@ class InputService:
         RequestError
             When there is no such input, or the board has not what it is to drive.
         """
-        name, settings = request.name, request.settings
-        if settings is None:
-            configured = self._runtime.settings.inputs
-            if name not in configured:
-                known = f"there are {', '.join(configured)}" if configured else "there is none"
-                raise RequestError(
-                    f"no input {name!r} in the configuration; {known}: give its stream, and "
-                    "buffer_id or variables"
-                )
-            settings = configured[name]
+        name, configured = request.name, self._runtime.settings.inputs
         before = self._runtime.inputs.by_name.get(name)
+        settings: InputFields | None = request.settings or configured.get(name)
+        if settings is None and before is not None:
+            settings = before.settings  # as it was connected before
+        if settings is None:
+            known = f"there are {', '.join(configured)}" if configured else "there is none"
+            raise RequestError(
+                f"no input {name!r} in the configuration; {known}: give its stream, and "
+                "buffer_id or variables"
+            )
         if before is not None and before.state is not InputState.STOPPED:
             if before.settings.model_dump() == settings.model_dump():
                 return f"input {name} is connected already"
@@ -214,9 +214,13 @@ class InputService:
             shared = set(settings.variables) & set(other.settings.variables)
             same_echo = settings.echo is not None and settings.echo == other.settings.echo
             same_buffer = settings.buffer_id == other.settings.buffer_id and not settings.variables
-            if shared or same_echo or same_buffer:
+            if shared or same_buffer:
                 raise RequestError(
                     f"input {other.name} drives {other.destination} already; DISCONNECT_INPUT first"
+                )
+            if same_echo:
+                raise RequestError(
+                    f"input {other.name} has the echo {settings.echo!r} already: each needs its own"
                 )
 
     # ---- what happens ---------------------------------------------------------------------

@@ -52,11 +52,30 @@ def test_requests_that_make_no_sense_are_refused(unique: str, wait_until: WaitUn
             one.connect_input(name="level", stream="y", buffer_id=0)
         with pytest.raises(RequestError, match="input level drives buffer 0 already"):
             one.connect_input(name="x", stream="y", buffer_id=0)
+        one.connect_input(name="echoed", stream="y", buffer_id=1, echo="echo")
+        with pytest.raises(RequestError, match="input echoed has the echo 'echo' already"):
+            one.connect_input(name="x", stream="y", buffer_id=2, echo="echo")
+        one.disconnect_input(name="echoed")
         wait_until(lambda: states(one) == {"level": "searching"}, "state")
         (problem,) = one.session.status()["problems"]
         assert problem == f"input level: no stream '{unique}decoder' is there yet"
         assert one.disconnect_input() == "disconnected level"
         wait_until(lambda: states(one) == {}, "end")
+
+
+def test_after_stop_an_input_is_connected_again_by_its_name_alone(
+    unique: str, wait_until: WaitUntil
+) -> None:
+    with loop_board() as board, session_on(board) as one:
+        one.connect_input(name="x", stream=f"{unique}y", buffer_id=3, limits=[0, 1])
+        one.start("level")
+        one.stop()
+        wait_until(lambda: states(one) == {"x": "stopped"}, "end")
+        assert "looks for the stream" in one.connect_input(name="x")
+        wait_until(lambda: states(one) == {"x": "searching"}, "state")
+        assert input_status(one, "x")["destination"] == "buffer 3"
+        with pytest.raises(RequestError, match="no input 'z' in the configuration; there is none"):
+            one.connect_input(name="z")
 
 
 def test_those_of_the_configuration_act_from_start_to_stop(
