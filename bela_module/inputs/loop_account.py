@@ -80,6 +80,8 @@ class LoopAccount:
         Echoes that came again.
     foreign : int
         Echoes of commands that were never sent from here.
+    unanswered : int
+        Commands that had no echo in time, since the echo is watched, while none had one.
     """
 
     sent: int = 0
@@ -89,6 +91,7 @@ class LoopAccount:
     unmeasured: int = 0
     doubled: int = 0
     foreign: int = 0
+    unanswered: int = 0
     _outstanding: OrderedDict[int, _Command] = field(default_factory=OrderedDict)
     _closed: OrderedDict[int, tuple[_Command, _Outcome]] = field(default_factory=OrderedDict)
     _connection: int = 0
@@ -114,6 +117,7 @@ class LoopAccount:
         for number in list(self._outstanding):
             self._close(number, _Outcome.UNMEASURED)
         self._is_beginning = True
+        self.unanswered = 0
 
     def note_disconnected(self) -> None:
         """Learn that the connection ended: what was sent on it may not have arrived."""
@@ -169,6 +173,8 @@ class LoopAccount:
             old.append(number)
         for number in old:
             self._close(number, outcome)
+        if self._is_beginning:
+            self.unanswered += len(old)
         return len(old)
 
     def _take(self, number: int) -> _Command | None:
@@ -177,6 +183,7 @@ class LoopAccount:
             for earlier in self._before(number):
                 self._close(earlier, self._outcome_of(self._outstanding[earlier], command))
             self._echoes_missing = self._is_beginning = False
+            self.unanswered = 0
             self._close(number, _Outcome.ECHOED)
             return command
         if number not in self._closed:
@@ -186,6 +193,7 @@ class LoopAccount:
         if outcome is _Outcome.ECHOED:
             self.doubled += 1
             return None
+        self.unanswered = 0
         self._count(outcome, -1)  # its echo came late
         self._count(_Outcome.ECHOED, 1)
         self._closed[number] = command, _Outcome.ECHOED

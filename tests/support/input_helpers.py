@@ -54,6 +54,11 @@ class Decoder:
         self._outlet.push_sample(list(values), stamp_s)
         return stamp_s
 
+    def push_at(self, stamp_s: float, *values: Any) -> None:
+        """Push a sample with a stamp."""
+        assert self._outlet is not None
+        self._outlet.push_sample(list(values), stamp_s)
+
     def push_chunk(self, rows: np.ndarray) -> None:
         assert self._outlet is not None
         self._outlet.push_chunk(rows, [local_clock()] * len(rows))

@@ -75,6 +75,8 @@ class ActiveInput:
     ----------
     sent, refused : int
         Messages that went to the board; samples that gave no value.
+    hints : dict of str to str
+        What else is wrong now, in words, by what it concerns.
     has_control : bool
         Whether it drives its variables, which are to be controlled for that: from its first value
         on, until they are released.
@@ -102,6 +104,7 @@ class ActiveInput:
         self.sent = 0
         self.refused: Counter[Refused] = Counter()
         self.has_control = False
+        self.hints: dict[str, str] = {}
         self.problem = f"input {name}: no stream {self.stream} is there yet"
         self.is_leaving = False
         """Whether it is to be forgotten once nothing of it waits any more."""
@@ -234,8 +237,19 @@ class ActiveInput:
         if self.state is InputState.STOPPED or (state is self.state and text == self.problem):
             return  # it is over, or told already
         self.problem = "" if state in (InputState.RECEIVING, InputState.STOPPED) else text
+        if state is InputState.STOPPED:
+            self.hints.clear()
         self._machine.move_to(state)
         self._on_change(self, text)
+
+    def hint(self, about: str, text: str) -> bool:
+        """Note what is wrong, or nothing with an empty text; tell whether it is new."""
+        is_new = bool(text) and about not in self.hints
+        if is_new:
+            self.hints[about] = text
+        elif not text:
+            self.hints.pop(about, None)
+        return is_new
 
     # ---- what goes to the board -------------------------------------------------------------
 

@@ -66,7 +66,8 @@ class ActiveInputs:
     @property
     def problems(self) -> tuple[str, ...]:
         """What is wrong with them now, in words."""
-        return tuple(one.problem for one in self if one.problem)
+        texts = (text for one in self for text in (one.problem, *one.hints.values()))
+        return tuple(text for text in texts if text)
 
     def status(self, now: Callable[[], float]) -> list[dict[str, Any]]:
         """Describe them as STATUS does."""

@@ -13,6 +13,7 @@ from bela_module.protocol.control_commands import set_command, uncontrol_command
 from bela_module.protocol.sketch_buffer import SketchBuffer
 from bela_module.protocol.variables import Variable
 from bela_module.session.inputs.active_input import ActiveInput, BoardMessage
+from bela_module.session.inputs.input_hints import stamp_hint
 from bela_module.session.runtime import Runtime
 
 logger = logging.getLogger(__name__)
@@ -125,6 +126,10 @@ class InputSender:
             self._sent_on = client
             for other in runtime.inputs:
                 other.account.note_disconnected()
+        if message.n_samples:
+            text = stamp_hint(one, message.stamp_s, runtime.now())
+            if one.hint("stamps", text):
+                runtime.notices.tell(text)
         names = list(one.settings.variables)
         if message.values is None:
             runtime.changes.ask_release(names)

@@ -17,8 +17,9 @@ from bela_module.input_settings import InputFields
 from bela_module.inputs.loop_account import LAST_NUMBER
 from bela_module.protocol.variables import Array, ValueType
 from bela_module.requests import ConnectInputRequest, DisconnectInputRequest
-from bela_module.session.delivery.delivery import Delivery
+from bela_module.session.delivery.delivery import Delivery, DeliveryKind
 from bela_module.session.inputs.active_input import ActiveInput
+from bela_module.session.inputs.input_hints import echo_hint
 from bela_module.session.inputs.loop_stream import LoopStream
 from bela_module.session.inputs.states import InputState
 from bela_module.session.jobs.control import take_control
@@ -328,6 +329,10 @@ class InputService:
             if one.settings.echo is None:
                 continue
             one.account.expire(runtime.now() - ECHO_S)
+            if (streamed := _streamed(main)) is None:
+                one.account.unanswered = 0  # no echo can come yet
+            if one.hint("echo", text := echo_hint(one, streamed)):
+                runtime.notices.tell(text)
             account, name = one.account, f"(input {one.name})"
             runtime.notices.count(
                 {
@@ -390,6 +395,16 @@ class InputService:
         for one in inputs:
             if one.is_leaving and not one.has_more:
                 del inputs.by_name[one.name]
+
+
+def _streamed(main: Delivery | None) -> set[str] | None:
+    """Return what streams whole; ``None`` when nothing does, or not yet."""
+    if main is None or not main.is_streaming:
+        return None
+    is_delayed = main.kind is DeliveryKind.SCHEDULE or main.delay_s > 0
+    if is_delayed and not any(stream.samples for stream in main.streams):
+        return None
+    return {variable.name for variable in main.watched}
 
 
 def _check_stream(settings: InputFields) -> None:

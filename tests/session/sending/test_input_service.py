@@ -224,6 +224,30 @@ def test_each_command_is_measured_while_its_echo_streams(
         assert loop["one_way_s"]["p50"] <= loop["one_way_s"]["max"]
 
 
+def test_mistakes_of_the_measurement_are_problems(unique: str, wait_until: WaitUntil) -> None:
+    tables = configured(unique, echo="echo")
+    with (
+        loop_board() as board,
+        session_at(board.port, **tables) as one,
+        Decoder(f"{unique}decoder") as decoder,
+    ):
+        one.start("level")
+        decoder.await_inlet(one)
+        decoder.push_at(1.0e9, 0.5, 0)
+
+        def problems() -> str:
+            return "; ".join(one.session.status()["problems"])
+
+        wait_until(lambda: "'echo' does not stream" in problems(), "problem of the echo")
+        wait_until(lambda: "s ahead of LSL's clock" in problems(), "problem of the stamps")
+        decoder.push(0.5, 0)
+        wait_until(lambda: "stamps" not in problems(), "right stamps")
+        one.stop()
+        one.start("level", "echo")
+        decoder.await_inlet(one)
+        wait_until(lambda: problems() == "", "no problem")
+
+
 def test_commands_around_a_reconnect_are_told_or_took_effect_once(
     unique: str, wait_until: WaitUntil
 ) -> None:
