@@ -5,7 +5,6 @@ from __future__ import annotations
 import gc
 import math
 import threading
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -18,6 +17,7 @@ from bela_module.errors import ArgumentError, NoReplyError, RequestError
 from bela_module.scripting.callback_dispatcher import Dispatcher
 from bela_module.scripting.streaming_run import StreamingRun
 from bela_module.simulator.simulated_board import SimulatedBoard
+from tests.support.stopwatch import Stopwatch
 
 
 def test_a_new_one_has_nothing_and_says_so() -> None:
@@ -251,10 +251,10 @@ def test_what_is_forgotten_in_its_own_callback_ends_at_once(
 
     def forget(_buffer: Any, kept: list[Streamer]) -> None:
         if kept:
-            begun_s = time.monotonic()
+            watch = Stopwatch()
             kept.clear()
             gc.collect()
-            took_s.append(time.monotonic() - begun_s)
+            took_s.append(watch.passed_s)
 
     kept[0].connect()
     kept[0].start_streaming("ramp_d", on_buffer_callback=forget, callback_args=(kept,))

@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 import socket
 import threading
-import time
 from collections.abc import Iterator
 from concurrent.futures import Future
 from contextlib import contextmanager
@@ -29,6 +28,7 @@ from tests.support.session_helpers import (
     session_on,
     written_ticks,
 )
+from tests.support.stopwatch import Stopwatch
 
 
 @pytest.fixture
@@ -46,9 +46,9 @@ def mute_board() -> Iterator[int]:
 
 
 def close_s(one: Running) -> float:
-    began_s = time.monotonic()
+    watch = Stopwatch()
     one.session.close(TIMEOUT_S)
-    return time.monotonic() - began_s
+    return watch.passed_s
 
 
 # ---- before there is a board -------------------------------------------------------------------

@@ -1,0 +1,86 @@
+"""How long something takes by itself: without the time for which it waited for a processor.
+
+On a busy computer a thread that could go on waits until another program is through. Linux counts
+these waits for each thread; what a test measures is compared with its limit without them. Where
+the system does not count them, all the time counts.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import time
+from pathlib import Path
+
+LOOK_S = 0.01
+
+
+def waits_s(pid: int) -> dict[str, float]:
+    """Tell how long each thread of a process was ready to run and did not.
+
+    Parameters
+    ----------
+    pid : int
+        Which process.
+
+    Returns
+    -------
+    dict of str to float
+        Empty where the system does not count it, or the process has ended.
+    """
+    found: dict[str, float] = {}
+    try:
+        threads = os.listdir(f"/proc/{pid}/task")
+    except OSError:
+        return found
+    for thread in threads:
+        try:
+            counted = Path(f"/proc/{pid}/task/{thread}/schedstat").read_text("ascii").split()
+        except OSError:
+            continue
+        found[thread] = int(counted[1]) / 1e9
+    return found
+
+
+class Stopwatch:
+    """Runs from the moment on at which it is made.
+
+    Parameters
+    ----------
+    *pids : int
+        Processes whose waits do not count either, beside those of this one.
+    """
+
+    def __init__(self, *pids: int) -> None:
+        self._pids = (os.getpid(), *pids)
+        self._before_s = self._look()
+        self._latest_s = dict(self._before_s)
+        self._began_s = time.monotonic()
+
+    def look(self) -> None:
+        """Take note of the waits so far, before a thread or a process ends."""
+        self._latest_s |= self._look()
+
+    @property
+    def passed_s(self) -> float:
+        """The time since the beginning, without waits for a processor."""
+        passed_s = time.monotonic() - self._began_s
+        self.look()
+        waited_s = sum(s - self._before_s.get(key, 0.0) for key, s in self._latest_s.items())
+        return passed_s - waited_s
+
+    def wait_for(self, process: subprocess.Popen[bytes] | subprocess.Popen[str]) -> float:
+        """Wait for the end of a process; tell how long it took since the beginning."""
+        deadline_s = time.monotonic() + 60.0
+        while process.poll() is None and time.monotonic() < deadline_s:
+            self.look()
+            time.sleep(LOOK_S)
+        process.wait(0.0)
+        return self.passed_s
+
+    def _look(self) -> dict[str, float]:
+        return {
+            f"{pid}/{thread}": waited_s
+            for pid in self._pids
+            for thread, waited_s in waits_s(pid).items()
+        }
