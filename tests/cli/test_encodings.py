@@ -15,9 +15,13 @@ from bela_module.cli.live_view import render
 from bela_module.simulator.simulated_board import SimulatedBoard
 from bela_module.streams.lsl_clock import local_clock
 from tests.cli.test_screen import STATUS
+from tests.support.amount import THOROUGH
 from tests.support.paths import ROOT
 
 RATE_HZ = 5000.0
+# Without a µ and with one, of one byte and of several; all of them when there is time.
+IN_A_PIPE = ["gbk", "cp437", "utf-16", *(["ascii", "utf-8"] if THOROUGH else [])]
+ON_A_TERMINAL = ["ascii", *(["gbk"] if THOROUGH else [])]
 STREAM = {
     "name": "bela_[/red]", "mode": "dense", "format": "float32", "nominal_rate_hz": 100.0,
     "effective_rate_hz": None, "samples": 1, "lost": 0, "gaps": 0, "delay_s": None,
@@ -49,7 +53,7 @@ def test_names_are_no_markup() -> None:
     assert shown.get().count("[/red]") == 2
 
 
-@pytest.mark.parametrize("encoding", ["ascii", "gbk", "cp437", "utf-16", "utf-8"])
+@pytest.mark.parametrize("encoding", IN_A_PIPE)
 def test_a_run_in_a_pipe(encoding: str, command: list[str]) -> None:
     done = subprocess.run(
         [*command, "--duration", "1.5"],
@@ -68,7 +72,7 @@ def test_a_run_in_a_pipe(encoding: str, command: list[str]) -> None:
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has no pseudo-terminals of this kind")
-@pytest.mark.parametrize("encoding", ["ascii", "gbk"])
+@pytest.mark.parametrize("encoding", ON_A_TERMINAL)
 def test_a_run_on_a_terminal(encoding: str, command: list[str]) -> None:
     ours, theirs = os.openpty()
     process = subprocess.Popen(

@@ -215,11 +215,12 @@ def test_simulate_record_and_replay(launch: Callable[..., Program], tmp_path: Pa
 
 @pytest.mark.parametrize("name", ["alltypes", "potentiometers", "manyvars"])
 def test_replays_of_a_real_board_deliver_all(
-    name: str, capture_path: CapturePath, launch: Callable[..., Program]
+    name: str, capture_path: CapturePath, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    replayed = launch("--replay", str(capture_path(name)), "--json")
-    assert replayed.wait() == 0, replayed.errors()
-    summary = replayed.lines()[-1]
+    status = run("--replay", str(capture_path(name)), "--json")
+    shown = capsys.readouterr()
+    assert status == 0, shown.err
+    summary = json.loads(shown.out.splitlines()[-1])
     assert summary["final"] is True
     assert summary["lost"] == 0
     assert summary["streams"]

@@ -63,7 +63,7 @@ REACHED: dict[str, dict[str, float]] = {
 }
 """How often each reason for a gap must have come, for each message."""
 EXTRA_PER_PAIR = 100
-N_PAIRS = max(40, min(200, N_FUZZED // 500))
+N_PAIRS = max(40, min(200, N_FUZZED // 1000))
 
 CapturePath = Callable[[str], Path]
 

@@ -19,7 +19,7 @@ THOROUGH = os.environ.get("BELA_TESTS", "") == "thorough"
 WHOLE_MATRIX = THOROUGH or os.environ.get("BELA_MATRIX", "") == "whole"
 """Each fault at each moment, instead of each fault once."""
 
-N_WALKS = int(os.environ.get("BELA_WALKS", "200" if THOROUGH else "24"))
+N_WALKS = int(os.environ.get("BELA_WALKS", "200" if THOROUGH else "12"))
 """Random walks over commands and faults."""
 
 N_FUZZED = int(os.environ.get("BELA_FUZZ_MESSAGES", "300000" if THOROUGH else "45000"))

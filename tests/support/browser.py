@@ -48,11 +48,29 @@ def open_browser(*, width: int = 1280, height: int = 800, dark: bool = False) ->
         driver.set_page_load_timeout(TIMEOUT_S)
         driver.set_script_timeout(TIMEOUT_S)
         if dark:
-            feature = {"name": "prefers-color-scheme", "value": "dark"}
-            driver.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": [feature]})
+            _prefer_colours(driver, "dark")
         yield driver
     finally:
         driver.quit()
+
+
+def _prefer_colours(driver: Any, value: str) -> None:
+    """Set which colours pages think that their reader prefers; none with an empty text."""
+    features = [{"name": "prefers-color-scheme", "value": value}]
+    driver.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": features})
+
+
+@contextmanager
+def tablet_in_the_dark(driver: Any) -> Iterator[None]:
+    """Let a browser that is open be as a tablet of 820 by 1180 pixels with dark colours."""
+    screen = {"width": 820, "height": 1180, "deviceScaleFactor": 1, "mobile": False}
+    driver.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", screen)
+    _prefer_colours(driver, "dark")
+    try:
+        yield
+    finally:
+        _prefer_colours(driver, "")
+        driver.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
 
 
 class ShownPage:

@@ -104,7 +104,7 @@ class Walk(RuleBasedStateMachine):
         assert said.startswith(("streaming ", "waiting for the board")), said
         until(lambda: self.was_marked("started"), "the start")
         if not at_once:
-            until(lambda: all(s["samples"] for s in self.streams.values()), "samples")
+            until(self.has_samples, "samples")
 
     @precondition(lambda self: self.streaming is None)
     @rule(names=st.sampled_from([("a",), NAMES]), duration_s=st.sampled_from([0.05, 0.2]))
@@ -250,12 +250,19 @@ class Walk(RuleBasedStateMachine):
     @property
     def streams(self) -> dict[str, dict[str, Any]]:
         """What STATUS says of the streams of what runs, without those of monitors."""
+        return {name: self.one.streams[name] for name in self.stream_names}
+
+    @property
+    def stream_names(self) -> list[str]:
+        """What the streams of what runs are called."""
         assert self.streaming is not None
         names = self.streaming.names
-        expected = (
-            ["bela_both"] if self.grouped and names == NAMES else [f"bela_{n}" for n in names]
-        )
-        return {name: self.one.streams[name] for name in expected}
+        return ["bela_both"] if self.grouped and names == NAMES else [f"bela_{n}" for n in names]
+
+    def has_samples(self) -> bool:
+        """Tell whether something came of all streams; STATUS has them soon after their start."""
+        known = self.one.streams
+        return all(name in known and known[name]["samples"] for name in self.stream_names)
 
     def expect(self, names: tuple[str, ...]) -> Streaming:
         """Take note that something is to stream from now on."""

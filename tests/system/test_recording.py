@@ -28,7 +28,7 @@ STREAMED_S = 1.0
 LINGER_S = 2.0  # a recorder that fetches each half second may stall for as long as three times that
 RESOLVE_S = 3.0
 DELAY_S = 0.01
-RATE_HZ = 5_512.5  # a busy machine has time for more than one of them
+RATE_HZ = 2_756.25  # a busy machine has time for more than one of them
 OPTIONS: dict[str, Any] = {"streamed_s": STREAMED_S, "linger_s": LINGER_S, "patient": True}
 
 # ---- whole experiments ------------------------------------------------------------------------

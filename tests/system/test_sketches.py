@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 import subprocess
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -50,20 +51,7 @@ def test_each_sketch_has_a_page_and_is_listed() -> None:
         assert f"({sketch}/README.md)" in listed
 
 
-@needs_compiler
-@pytest.mark.parametrize("sketch", SKETCHES)
-def test_it_compiles_and_its_ticks_go_on(sketch: str, tmp_path: Path) -> None:
-    program = compiled(sketch, tmp_path)
-    for assignments in run(program, 300).values():
-        ticks = [tick for _, _, tick, _ in assignments]
-        assert ticks == sorted(ticks)
-        dense = assignments[0][1] == "dense"
-        assert not dense or len({b - a for a, b in zip(ticks, ticks[1:], strict=False)}) == 1
-
-
-@needs_compiler
-def test_sensors_are_assigned_together(tmp_path: Path) -> None:
-    program = compiled("sensors", tmp_path)
+def sensors_are_assigned_together(program: Path) -> None:
     found = run(program, 30)
     assert list(found) == [f"sensor{k}" for k in range(1, 9)]
     ticks = [[tick for _, _, tick, _ in assignments] for assignments in found.values()]
@@ -73,17 +61,15 @@ def test_sensors_are_assigned_together(tmp_path: Path) -> None:
         run(program, 1, analog_channels=4)
 
 
-@needs_compiler
-def test_a_touch_is_two_events_and_its_peak(tmp_path: Path) -> None:
-    found = run(compiled("sparse-events", tmp_path), 400)
+def a_touch_is_two_events_and_its_peak(program: Path) -> None:
+    found = run(program, 400)
     assert found["touch"] == [("i", "sparse", 320, 1.0), ("i", "sparse", 2880, 0.0)]
     assert found["peak"] == [("f", "sparse", 2880, 0.5)]
 
 
-@needs_compiler
-def test_the_truth_is_a_counter_and_numbered_pulses(tmp_path: Path) -> None:
+def the_truth_is_a_counter_and_numbered_pulses(program: Path) -> None:
     n_frames = 16 * 3000
-    found = run(compiled("truth", tmp_path), n_frames // 16)
+    found = run(program, n_frames // 16)
     assert [(tick, value) for _, _, tick, value in found["counter"]] == [
         (frame, frame) for frame in range(n_frames)
     ]
@@ -92,11 +78,34 @@ def test_the_truth_is_a_counter_and_numbered_pulses(tmp_path: Path) -> None:
     assert on == [*range(441), *range(44_100, 44_541)]
 
 
-@needs_compiler
-def test_each_command_is_echoed_at_the_last_frame_of_its_block(tmp_path: Path) -> None:
-    found = run(compiled("closed-loop", tmp_path), 100)
+def each_command_is_echoed_at_the_last_frame_of_its_block(program: Path) -> None:
+    found = run(program, 100)
     assert found["echo"] == [("i", "sparse", 160 * n + 15, float(n)) for n in range(1, 6)]
     level = [value for _, _, _, value in found["level"]]
     assert len(level) == 1600
     assert level[159:161] == [0, pytest.approx(0.01)]
     assert level[-1] == pytest.approx(0.05)
+
+
+CHECKS: dict[str, Callable[[Path], None]] = {
+    "sensors": sensors_are_assigned_together,
+    "sparse-events": a_touch_is_two_events_and_its_peak,
+    "truth": the_truth_is_a_counter_and_numbered_pulses,
+    "closed-loop": each_command_is_echoed_at_the_last_frame_of_its_block,
+}
+
+
+def test_each_check_is_of_a_sketch() -> None:
+    assert set(CHECKS) <= set(SKETCHES)
+
+
+@needs_compiler
+@pytest.mark.parametrize("sketch", SKETCHES)
+def test_it_compiles_and_assigns_what_its_page_says(sketch: str, tmp_path: Path) -> None:
+    program = compiled(sketch, tmp_path)
+    for assignments in run(program, 300).values():
+        ticks = [tick for _, _, tick, _ in assignments]
+        assert ticks == sorted(ticks)
+        dense = assignments[0][1] == "dense"
+        assert not dense or len({b - a for a, b in zip(ticks, ticks[1:], strict=False)}) == 1
+    CHECKS.get(sketch, lambda _program: None)(program)

@@ -13,7 +13,6 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -26,7 +25,13 @@ from bela_module.simulator.faults.fault_list import parse_fault
 from bela_module.simulator.simulated_board import SimulatedBoard
 from bela_module.simulator.sketches.signals import ramp
 from bela_module.viewing.signals.lanes import MARGIN
-from tests.support.browser import ShownPage, find_chromium, open_browser, wait_for_page
+from tests.support.browser import (
+    ShownPage,
+    find_chromium,
+    open_browser,
+    tablet_in_the_dark,
+    wait_for_page,
+)
 from tests.support.paths import ROOT
 from tests.support.server_helpers import Client, Launched
 from tests.support.session_helpers import board_of, variable
@@ -89,6 +94,20 @@ def streaming() -> Iterator[tuple[SimulatedBoard, Launched, Client]]:
             module.close()
 
 
+@pytest.fixture(scope="module")
+def ramp_page() -> Iterator[tuple[SimulatedBoard, str]]:
+    """Show a module that streams a ramp; give its board and the page's address."""
+    with streaming() as (board, module, _), viewed("--module", f"127.0.0.1:{module.port}") as url:
+        yield board, url
+
+
+@pytest.fixture(scope="module")
+def simulated_page() -> Iterator[str]:
+    """Show a simulated board of seven streams with buttons; give the page's address."""
+    with viewed("--simulate", "--control") as url:
+        yield url
+
+
 def wait(condition: Callable[[], Any], what: str) -> Any:
     until_s = time.monotonic() + TIMEOUT_S
     while not (found := condition()):
@@ -125,40 +144,44 @@ def press(page: ShownPage, name: str) -> None:
     )
 
 
-def test_a_ramp_moves_and_its_last_drawn_value_is_right(browser: Any) -> None:
-    with streaming() as (_, module, _client), viewed("--module", f"127.0.0.1:{module.port}") as url:
-        page = wait_for_page(browser, url)
-        first = wait(lambda: last_point(page), "a drawn line")
-        later = wait(
-            lambda: (now := last_point(page)) and now[2] > first[2] + RATE_HZ and now, "movement"
-        )
-        for x, drawn, value, span in (first, later):
-            assert -10 <= x <= 0
-            assert drawn == pytest.approx(value, abs=1e-3 * span)
-        # A value is its tick: drawn later by a time, it is larger by the ticks of that time.
-        assert later[2] - first[2] >= RATE_HZ
-        assert float(later[2]).is_integer()
-        assert page.script("return model('START');") is None
-        assert "streaming" in page.text("header")
-        assert page.errors() == []
+def test_a_ramp_moves_and_its_last_drawn_value_is_right(
+    browser: Any, ramp_page: tuple[SimulatedBoard, str]
+) -> None:
+    _, url = ramp_page
+    page = wait_for_page(browser, url)
+    first = wait(lambda: last_point(page), "a drawn line")
+    later = wait(
+        lambda: (now := last_point(page)) and now[2] > first[2] + RATE_HZ and now, "movement"
+    )
+    for x, drawn, value, span in (first, later):
+        assert -10 <= x <= 0
+        assert drawn == pytest.approx(value, abs=1e-3 * span)
+    # A value is its tick: drawn later by a time, it is larger by the ticks of that time.
+    assert later[2] - first[2] >= RATE_HZ
+    assert float(later[2]).is_integer()
+    assert page.script("return model('START');") is None
+    assert "streaming" in page.text("header")
+    assert page.errors() == []
 
 
-def test_lost_blocks_are_shaded_and_told(browser: Any) -> None:
-    with streaming() as (board, module, _), viewed("--module", f"127.0.0.1:{module.port}") as url:
-        page = wait_for_page(browser, url)
-        wait(lambda: last_point(page), "a drawn line")
-        page.set_model("window", "value", 60)
-        time.sleep(1.0)
-        board.inject(parse_fault("drop-pair:n=2"))
-        gaps = wait(lambda: (found := page.columns("shown_gaps"))["left"] and found, "a shaded gap")
-        assert max(b - a for a, b in zip(gaps["left"], gaps["right"], strict=True)) > 0.25
-        assert gaps["bottom"][0] == 0
-        assert gaps["top"][0] == 1
-        wait(
-            lambda: any(t.startswith("gap ramp") for t in page.columns("shown_events")["text"]),
-            "event",
-        )
-        wait(lambda: re.search(r"\d+ lost in \d+ gap", page.text("header")), "words on it")
+def test_lost_blocks_are_shaded_and_told(
+    browser: Any, ramp_page: tuple[SimulatedBoard, str]
+) -> None:
+    board, url = ramp_page
+    page = wait_for_page(browser, url)
+    wait(lambda: last_point(page), "a drawn line")
+    page.set_model("window", "value", 60)
+    time.sleep(1.0)
+    board.inject(parse_fault("drop-pair:n=2"))
+    gaps = wait(lambda: (found := page.columns("shown_gaps"))["left"] and found, "a shaded gap")
+    assert max(b - a for a, b in zip(gaps["left"], gaps["right"], strict=True)) > 0.25
+    assert gaps["bottom"][0] == 0
+    assert gaps["top"][0] == 1
+    wait(
+        lambda: any(t.startswith("gap ramp") for t in page.columns("shown_events")["text"]),
+        "event",
+    )
+    wait(lambda: re.search(r"\d+ lost in \d+ gap", page.text("header")), "words on it")
 
 
 def test_buttons_command_the_module(browser: Any) -> None:
@@ -181,30 +204,26 @@ def test_buttons_command_the_module(browser: Any) -> None:
         wait(lambda: sorted(board.watched_names()) == ["gain", "ramp"], "the start")
 
 
-def test_pause_and_zoom(browser: Any) -> None:
-    with viewed("--simulate") as url:
-        page = wait_for_page(browser, url)
-        wait(lambda: len(page.columns("shown_readouts")["name"]) == 7, "seven streams")
-        page.set_model("pause", "active", True)
-        time.sleep(1.5)  # drawings on their way
-        before = page.columns("lines")["x"]
-        time.sleep(1.0)
-        assert page.columns("lines")["x"] == before
-        page.script("const span = model('span'); span.start = -2; span.end = -1;")
+def test_pause_and_zoom(browser: Any, simulated_page: str) -> None:
+    page = wait_for_page(browser, simulated_page)
+    wait(lambda: len(page.columns("shown_readouts")["name"]) == 7, "seven streams")
+    page.set_model("pause", "active", True)
+    time.sleep(1.5)  # drawings on their way
+    before = page.columns("lines")["x"]
+    time.sleep(1.0)
+    assert page.columns("lines")["x"] == before
+    page.script("const span = model('span'); span.start = -2; span.end = -1;")
 
-        def is_zoomed() -> bool:
-            shown = page.script("return Array.from(model('shown_lines').data.xs[0] ?? []);")
-            return bool(shown) and min(shown) >= -2.01 and max(shown) <= -0.99
+    def is_zoomed() -> bool:
+        shown = page.script("return Array.from(model('shown_lines').data.xs[0] ?? []);")
+        return bool(shown) and min(shown) >= -2.01 and max(shown) <= -0.99
 
-        wait(is_zoomed, "the zoom")
+    wait(is_zoomed, "the zoom")
 
 
-def test_it_looks_right_on_a_tablet_in_the_dark(tmp_path: Path) -> None:
-    with (
-        viewed("--simulate", "--control") as url,
-        open_browser(width=820, height=1180, dark=True) as driver,
-    ):
-        page = wait_for_page(driver, url)
+def test_it_looks_right_on_a_tablet_in_the_dark(browser: Any, simulated_page: str) -> None:
+    with tablet_in_the_dark(browser):
+        page = wait_for_page(browser, simulated_page)
         wait(lambda: len(page.columns("shown_readouts")["name"]) == 7, "seven streams")
         wait(lambda: page.script("return model('client').data.dark[0]") == 1, "dark colours")
         assert page.script("return getComputedStyle(document.body).backgroundColor") == (
@@ -218,7 +237,7 @@ def test_it_looks_right_on_a_tablet_in_the_dark(tmp_path: Path) -> None:
                 name,
             )
             assert 0 < right <= 820
-        reached = tabbed_names(driver, page)
+        reached = tabbed_names(browser, page)
         assert {"START", "STOP", "SET", "RELEASE", "pause", "layout", "scale"} <= reached
 
 

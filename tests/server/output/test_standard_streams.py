@@ -166,11 +166,11 @@ def test_what_libraries_write_to_standard_error_is_logged() -> None:
         from bela_module.server.log_forwarding import start_logging
         def main():
             os.write(2, b"before the log\\n")
-            time.sleep(0.2)
+            time.sleep(1.0)
             logs = start_logging("DEBUG")
             os.write(2, b"2026-01-01 10:00:00.000 (   0.1s) [  ABC]   a:1   WARN| no route\\n")
             os.write(2, b"something else\\n")
-            time.sleep(0.2)
+            time.sleep(1.0)
             logs.close(5)
             sys.stderr.write("last words\\n")
             return 3
