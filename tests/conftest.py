@@ -96,7 +96,7 @@ def _nothing_left_behind() -> Iterator[None]:
     threads = set(threading.enumerate())
     sockets = set(_open_sockets())
     yield
-    deadline_s = time.monotonic() + 5.0
+    deadline_s = time.monotonic() + 20.0
     while True:
         left = [t for t in threading.enumerate() if t not in threads and t.is_alive()]
         open_now = [item for item in _open_sockets() if item not in sockets]

@@ -52,7 +52,7 @@ class Program:
         )
 
     def wait(self) -> int:
-        return self.process.wait(3 * TIMEOUT_S)
+        return self.process.wait(2 * TIMEOUT_S)
 
     def errors(self) -> str:
         return Path(self._errors.name).read_text("utf-8")

@@ -120,7 +120,7 @@ class Client:
     """A client that waits for what it expects, and can tell that nothing else came."""
 
     def __init__(self, port: int, *, banner: bool = True) -> None:
-        self.socket = socket.create_connection(("127.0.0.1", port), timeout=20)
+        self.socket = socket.create_connection(("127.0.0.1", port), timeout=60)
         self._unread = b""
         if banner:
             assert self.read(len(BANNER)) == BANNER
@@ -217,7 +217,7 @@ class ControlRoom:
     """Plays the control room: polls callbacks with 1 ms time-outs in a thread of its own."""
 
     def __init__(self, port: int) -> None:
-        self.socket = socket.create_connection(("127.0.0.1", port), timeout=20)
+        self.socket = socket.create_connection(("127.0.0.1", port), timeout=60)
         assert self.socket.recv(1024) == BANNER
         self.socket.sendall(b"GET_PCOMMS;")
         pcomms = b""
@@ -260,7 +260,7 @@ class ControlRoom:
         self.acknowledged.clear()
         began_s = time.perf_counter()
         self.send("UP")
-        assert self.acknowledged.wait(20)
+        assert self.acknowledged.wait(60)
         return time.perf_counter() - began_s
 
     def close(self) -> None:

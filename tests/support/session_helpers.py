@@ -38,7 +38,7 @@ from bela_module.streams.sink import Origin, Stamps, StreamFacts
 from bela_module.streams.stream_plans import StreamPlan
 from bela_module.tracking.runs import Gap
 
-TIMEOUT_S = 20.0
+TIMEOUT_S = 60.0
 BUFFERED_S = 30  # LSL reserves memory for as long
 BUFFERED_HUNDREDS = 2000  # of samples, of an irregular or slow stream
 PULLED_SAMPLES = 16384

@@ -13,7 +13,7 @@ LONGEST_PAUSE_S = 0.02
 GROWTH = 1.3
 
 
-def until(condition: Callable[[], Any], what: str = "condition", timeout_s: float = 20.0) -> None:
+def until(condition: Callable[[], Any], what: str = "condition", timeout_s: float = 60.0) -> None:
     """Wait for a condition, and fail the test when it does not come true in time."""
     deadline_s = time.monotonic() + timeout_s
     pause_s = FIRST_PAUSE_S

@@ -38,6 +38,13 @@ def board() -> Iterator[SimulatedBoard]:
 
 
 @pytest.fixture
+def slow_board() -> Iterator[SimulatedBoard]:
+    """Run one whose values are few enough for lists of them."""
+    with SimulatedBoard("ramps", 5512.5) as board:
+        yield board
+
+
+@pytest.fixture
 def streamer(board: SimulatedBoard) -> Iterator[Streamer]:
     with Streamer("127.0.0.1", board.port, arrays=True) as streamer:
         yield streamer
@@ -186,9 +193,8 @@ def test_what_is_saved_is_what_streamed(
             assert loaded[0]["ref_timestamp"] == queue[name][0]["ref_timestamp"]
 
 
-@pytest.mark.timeout(120)
 @pytest.mark.skipif(os.name == "nt", reason="there, a Ctrl-C cannot be sent to one process")
-def test_files_are_complete_after_ctrl_c(board: SimulatedBoard, tmp_path: Path) -> None:
+def test_files_are_complete_after_ctrl_c(slow_board: SimulatedBoard, tmp_path: Path) -> None:
     script = """
         import signal
         import sys
@@ -208,7 +214,7 @@ def test_files_are_complete_after_ctrl_c(board: SimulatedBoard, tmp_path: Path) 
         streamer.wait(60)
     """
     process = subprocess.Popen(
-        [sys.executable, "-c", textwrap.dedent(script), str(board.port), str(tmp_path)],
+        [sys.executable, "-c", textwrap.dedent(script), str(slow_board.port), str(tmp_path)],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
@@ -229,9 +235,9 @@ def test_files_are_complete_after_ctrl_c(board: SimulatedBoard, tmp_path: Path) 
             for buffer in load_buffers(tmp_path / "ramp_d_var_stream.txt")
         ]
     )
-    (run,) = board.written("ramp_d")
+    (run,) = slow_board.written("ramp_d")
     assert (ticks[0], ticks[-1], ticks.size) == (run.first_tick, run.last_tick, run.n_values)
-    assert board.watched_names() == []
+    assert slow_board.watched_names() == []
 
 
 def test_values_that_the_disk_did_not_take_are_told(
