@@ -67,13 +67,14 @@ def recorded_loops(board: str, streams: Sequence[RecordedStream]) -> list[Record
         for number in np.unique(inputs[np.isfinite(inputs)]):
             chosen = inputs == number
             lost = columns["lost"][chosen]
+            lost = lost[np.isfinite(lost)]
             loops.append(
                 RecordedLoop(
                     f"{board}, input {number:.0f}",
                     columns["one_way_s"][chosen],
                     columns["uncertainty_s"][chosen],
                     columns["round_trip_s"][chosen],
-                    int(lost[-1] - lost[0]),
+                    int(lost[-1] - lost[0]) if lost.size else 0,
                 )
             )
     return loops

@@ -7,6 +7,8 @@ SVG the ink is ``currentColor``, so that a page can be light or dark.
 from __future__ import annotations
 
 import io
+import math
+import warnings
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -34,6 +36,7 @@ _HEIGHT_IN: Final = 2.6
 _MAX_SHOWN: Final = 500
 _MAX_POINTS: Final = 4000
 _VISIBLE_SHARE: Final = 0.003
+_MAX_LETTERS: Final = 40
 
 Drawing = tuple[str, float, Callable[["Axes"], None]]
 """Title of a picture, its height in inches, and what draws it."""
@@ -42,7 +45,7 @@ Drawing = tuple[str, float, Callable[["Axes"], None]]
 def drawings(report: RecordingReport) -> list[Drawing]:
     """Give the pictures of a report, in their order."""
     drawn: list[Drawing] = []
-    if report.streams:
+    if report.streams and math.isfinite(report.begins_s):
         height_in = 1.0 + 0.3 * len(report.streams)
         drawn.append(("Streams over time", height_in, lambda axes: _streams(axes, report)))
     if report.clocks:
@@ -78,7 +81,9 @@ def as_svg(drawing: Drawing, salt: str) -> str:
         draw(axes)
         _ink(axes, _INK)
         written = io.StringIO()
-        figure.savefig(written, format="svg", transparent=True, metadata={"Date": None})
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # as of letters whose width it does not know
+            figure.savefig(written, format="svg", transparent=True, metadata={"Date": None})
     text = written.getvalue()
     return text[text.index("<svg") :].replace(_INK, "currentColor")
 
@@ -128,6 +133,12 @@ def _ink(axes: Axes, colour: str) -> None:
             text.set_color(colour)
 
 
+def _shown(name: str) -> str:
+    """Give a name as it can stand in a picture: not too long, and none of it a formula."""
+    short = name if len(name) <= _MAX_LETTERS else f"{name[: _MAX_LETTERS - 3]}..."
+    return short.replace("$", r"\$")
+
+
 def _legend(axes: Axes) -> None:
     axes.legend(loc="upper right", fontsize=8, frameon=False, ncols=4)
 
@@ -142,7 +153,7 @@ def _streams(axes: Axes, report: RecordingReport) -> None:
             axes.broken_barh(
                 _breaks(account, kind, begins_s, span_s), (row - 0.42, 0.84), color=colour
             )
-    axes.set_yticks(range(len(report.streams)), [account.title for account in report.streams])
+    axes.set_yticks(range(len(report.streams)), [_shown(one.title) for one in report.streams])
     axes.set_ylim(len(report.streams) - 0.4, -1.1)
     axes.set_xlim(0, span_s)
     axes.set_xlabel("seconds since the first stamp")
@@ -196,7 +207,7 @@ def _uncertainty(axes: Axes, report: RecordingReport) -> None:
     for number, clock in enumerate(report.clocks):
         at_s, stated_s = _thinned(clock.stamps_s - report.begins_s, clock.uncertainty_s)
         colour = (_BLUE, _ORANGE, _RED)[number % 3]
-        axes.step(at_s, 1e3 * stated_s, where="post", color=colour, label=clock.board)
+        axes.step(at_s, 1e3 * stated_s, where="post", color=colour, label=_shown(clock.board))
     axes.set_ylim(bottom=0)
     axes.set_xlim(left=0)
     axes.set_ylabel("stamps are within ± ms")
@@ -235,6 +246,7 @@ def _histogram(axes: Axes, pulses: PulseReport) -> None:
     label = f"median {1e3 * pulses.lag_s:.3f} ms"
     axes.axvline(1e3 * pulses.lag_s, color=_ORANGE, linewidth=1, label=label)
     axes.set_ylabel("pulses")
-    axes.set_xlabel(f"lag of {pulses.against.title} after {pulses.pulse.title}, ms")
+    against, pulse = _shown(pulses.against.title), _shown(pulses.pulse.title)
+    axes.set_xlabel(f"lag of {against} after {pulse}, ms")
     axes.ticklabel_format(axis="x", useOffset=False)
     _legend(axes)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -65,7 +66,7 @@ def recording_facts(report: RecordingReport) -> list[tuple[str, str]]:
     duration_s = report.recording.ends_s - report.begins_s
     if math.isfinite(duration_s):
         facts.append(("length", f"{duration_s:.1f} s"))
-    if math.isfinite(report.unix_begin_s):
+    with contextlib.suppress(ValueError, OverflowError, OSError):  # unknown, or damaged
         begun = datetime.fromtimestamp(report.unix_begin_s, UTC)
         facts.append(("begins", f"{begun:%Y-%m-%d %H:%M:%S} UTC"))
     facts += [

@@ -202,7 +202,12 @@ def _gaps_of(
         if marker.kind == "gap"
         and (
             marker.variable in labels
-            or (alone and marker.variable not in known and stream.name.endswith(marker.variable))
+            or (
+                alone
+                and marker.variable not in known
+                and marker.variable
+                and stream.name.endswith(marker.variable)
+            )
         )
     ]
 
@@ -267,10 +272,10 @@ def _disagreements(
     n_missing = sum(one.n_samples for one in losses)
     not_numbers = stream.n_not_numbers
     words = []
-    names = stream.labels if set(told) <= set(stream.labels) else tuple(told)
-    for number, name in enumerate(names):
+    alone = len(stream.labels) == 1
+    for number, name in enumerate(stream.labels):
         n_nan = 0 if not_numbers is None else int(not_numbers[number])
-        n_told, n_seen = told.get(name, 0), n_missing + n_nan
+        n_told, n_seen = sum(told.values()) if alone else told.get(name, 0), n_missing + n_nan
         if abs(n_seen - n_told) <= len(losses):  # each is rounded to whole samples
             continue
         nan = f" and has {n_nan} values that are not numbers" if n_nan else ""

@@ -16,8 +16,8 @@ from xml.etree.ElementTree import ParseError, fromstring
 MAGIC: Final = b"XDF:"
 _BOUNDARY_MARK: Final = bytes.fromhex("43A546DCCBF5410FB30ED5467383CBE4")
 _LENGTH_FORMATS: Final = {1: "<B", 4: "<I", 8: "<Q"}
-STREAM_HEADER, SAMPLES = 2, 3
-_FILE_HEADER, _OFFSET, _FOOTER = 1, 4, 6
+STREAM_HEADER, SAMPLES, FOOTER = 2, 3, 6
+_FILE_HEADER, _OFFSET = 1, 4
 _OF_A_STREAM: Final = (2, 3, 4, 6)
 _TAGS: Final = range(1, 7)
 _OFFSET_BYTES: Final = 22
@@ -54,13 +54,15 @@ class WholeChunks:
     chunks : list of XdfChunk
         In the order of the file.
     headers : dict of int to str
-        XML of the header of each stream, by the number of the stream.
+        XML of the header of each stream, the first one, by the number of the stream.
     n_bytes : int
         Size of the file.
     n_damaged_bytes : int
         Bytes that belong to no whole chunk.
     ended : set of int
         Numbers of the streams that the recorder has ended properly.
+    told : dict of int to int
+        Samples of each of those streams, as the recorder tells at its end.
     """
 
     chunks: list[XdfChunk] = field(default_factory=list)
@@ -68,6 +70,7 @@ class WholeChunks:
     n_bytes: int = 0
     n_damaged_bytes: int = 0
     ended: set[int] = field(default_factory=set)
+    told: dict[int, int] = field(default_factory=dict)
 
 
 def find_whole_chunks(file: BinaryIO) -> WholeChunks:
@@ -112,17 +115,20 @@ def take_chunk(file: BinaryIO, at: int, found: WholeChunks) -> int | None:
             return None
         (stream,) = struct.unpack_from("<I", head, content + 2)
         content_at += 4
-        if tag in (STREAM_HEADER, _FOOTER):
+        if tag in (STREAM_HEADER, FOOTER):
             file.seek(content_at)
             text = file.read(end - content_at).decode("utf-8", "replace")
             if not _is_xml(text):
                 return None
         if tag == STREAM_HEADER:
-            found.headers[stream] = text
+            found.headers.setdefault(stream, text)
         elif stream not in found.headers:
             return None
-        elif tag == _FOOTER:
+        elif tag == FOOTER:
             found.ended.add(stream)
+            told = fromstring(text).findtext("sample_count") or ""  # noqa: S314 - as above
+            if told.strip().isdecimal():
+                found.told[stream] = int(told)
     found.chunks.append(XdfChunk(tag, stream, at, content_at, end))
     return end
 

@@ -22,28 +22,25 @@ import struct
 import tempfile
 import zlib
 from collections.abc import Callable, Iterator
+from itertools import compress
 from pathlib import Path
 from typing import Any, BinaryIO, Final, TypeAlias, cast
 from xml.etree.ElementTree import fromstring
 
 import numpy as np
-from numpy.typing import NDArray
 
 from bela_module.errors import ExtraMissingError, RecordingError
-from bela_module.reports.recorded_stream import Floats, LoadedRecording, RecordedStream
+from bela_module.reports.recorded_stream import LoadedRecording, RecordedStream
 from bela_module.reports.xdf_chunks import (
+    FOOTER,
     MAGIC,
     SAMPLES,
+    STREAM_HEADER,
     WholeChunks,
     find_whole_chunks,
 )
-from bela_module.reports.xdf_samples import (
-    SampleLayout,
-    are_whole_texts,
-    decode_samples,
-    encode_two,
-    layout_of,
-)
+from bela_module.reports.xdf_decoding import DecodedNumbers, WholeTexts
+from bela_module.reports.xdf_samples import are_times, footer_of, layout_of
 
 ChannelsToKeep: TypeAlias = Callable[[str, str, tuple[str, ...]], tuple[int, ...]]
 """Takes a stream's name, identity and labels; gives the numbers of the channels to keep."""
@@ -80,89 +77,38 @@ def read_recording(path: Path, keep: ChannelsToKeep = _keep_none) -> LoadedRecor
         warnings.extend(_warnings_of(chunks))
         if not chunks.headers:
             raise RecordingError(f"{path}: no stream is in this file")
-        decoded = _decoders(path, chunks, keep)
+        decoded = _decoders(path, chunks, keep, warnings)
         thinned = _thinned(file, chunks, decoded)
         if n_damaged := sum(one.n_damaged for one in decoded.values()):
             warnings.append(f"chunks of samples that are damaged and left out: {n_damaged}")
-        loaded = _load(pyxdf, thinned, warnings, path)
+        loaded = _load(pyxdf, thinned, decoded, warnings, path)
         streams = tuple(_stream(raw, decoded) for raw in loaded)
+        if n_timeless := sum(one.n_timeless for one in decoded.values()):
+            warnings.append(f"samples whose stamp is no time and that are left out: {n_timeless}")
     return LoadedRecording(str(path), streams, tuple(warnings))
 
 
-class _Decoded:
-    """Samples of a stream of numbers, as they are decoded."""
-
-    def __init__(self, layout: SampleLayout, dtype: np.dtype[Any], kept: tuple[int, ...]) -> None:
-        self.layout = layout
-        self.dtype = dtype
-        self.kept = kept
-        self.stamps_s: list[Floats] = []
-        self.values: list[NDArray[Any]] = []
-        self.n_not_numbers = np.zeros(layout.n_channels, np.int64)
-        self.n_damaged = 0
-        self._last_s = 0.0
-
-    def take(self, content: bytes) -> bytes:
-        """Decode a chunk; give what stands for it, nothing when it has no samples."""
-        found = decode_samples(content, self.layout, self._last_s)
-        if found is None:
-            self.n_damaged += 1
-            return b""
-        stamps_s, values = found
-        if stamps_s.size == 0:
-            return b""
-        self._last_s = float(stamps_s[-1])
-        self.stamps_s.append(stamps_s)
-        self.values.append(values[:, list(self.kept)])
-        if self.dtype.kind == "f":
-            self.n_not_numbers += np.isnan(values).sum(axis=0)
-        return encode_two(stamps_s, self.layout)
-
-    def corrected_s(self, ends_s: Floats) -> Floats:
-        """Move each chunk to where pyxdf has moved its first and last stamp, two of each chunk."""
-        moved = []
-        for number, stamps_s in enumerate(self.stamps_s):
-            first_s, last_s = ends_s[2 * number : 2 * number + 2]
-            offset_s, span_s = first_s - stamps_s[0], stamps_s[-1] - stamps_s[0]
-            slope = (last_s - stamps_s[-1] - offset_s) / span_s if span_s else 0.0
-            moved.append(stamps_s + offset_s + slope * (stamps_s - stamps_s[0]))
-        return np.concatenate(moved) if moved else np.empty(0)
-
-    def columns(self) -> NDArray[Any]:
-        """Give the values that were kept, shape (n_samples, n_kept)."""
-        nothing = np.empty((0, len(self.kept)), self.dtype)
-        return np.concatenate(self.values) if self.values else nothing
-
-
-class _Texts:
-    """Chunks of a stream of texts, which are left to pyxdf when they are whole."""
-
-    def __init__(self, n_channels: int) -> None:
-        self.n_channels = n_channels
-        self.n_damaged = 0
-
-    def take(self, content: bytes) -> bytes:
-        """Give a chunk as it is, nothing when it is damaged: pyxdf would read beyond its end."""
-        if are_whole_texts(content, self.n_channels):
-            return content
-        self.n_damaged += 1
-        return b""
-
-
 def _decoders(
-    path: Path, chunks: WholeChunks, keep: ChannelsToKeep
-) -> dict[int, _Decoded | _Texts]:
-    """Prepare to decode each stream."""
-    decoded: dict[int, _Decoded | _Texts] = {}
+    path: Path, chunks: WholeChunks, keep: ChannelsToKeep, warnings: list[str]
+) -> dict[int, DecodedNumbers | WholeTexts]:
+    """Prepare to decode each stream; one whose header makes no sense is left out."""
+    decoded: dict[int, DecodedNumbers | WholeTexts] = {}
+    reasons = []
     for number, header in chunks.headers.items():
         try:
             layout = layout_of(header)
-            if layout.dtype is None:
-                decoded[number] = _Texts(layout.n_channels)
-            else:
-                decoded[number] = _Decoded(layout, layout.dtype, _kept(header, keep))
         except ValueError as error:
-            raise RecordingError(f"{path} cannot be read: {error}") from error
+            reasons.append(f"{error}")
+            name = fromstring(header).findtext("name")  # noqa: S314 - pyxdf reads the same
+            warnings.append(f"the stream {name!r} cannot be read and is left out: {error}")
+            continue
+        if layout.dtype is None:
+            decoded[number] = WholeTexts(layout.n_channels)
+        else:
+            n_told = chunks.told.get(number)
+            decoded[number] = DecodedNumbers(layout, layout.dtype, _kept(header, keep), n_told)
+    if not decoded:
+        raise RecordingError(f"{path} cannot be read: {reasons[0]}")
     return decoded
 
 
@@ -176,20 +122,38 @@ def _kept(header: str, keep: ChannelsToKeep) -> tuple[int, ...]:
     return keep(info.findtext("name") or "", info.findtext("source_id") or "", filled)
 
 
-def _thinned(file: BinaryIO, chunks: WholeChunks, decoded: dict[int, _Decoded | _Texts]) -> bytes:
+def _thinned(
+    file: BinaryIO, chunks: WholeChunks, decoded: dict[int, DecodedNumbers | WholeTexts]
+) -> bytes:
     """Decode all samples of numbers; give a file without them, but with the ends of each chunk."""
     parts = [MAGIC]
+    ends: dict[int, bytes] = {}  # samples may follow the footer
+    described: set[int] = set()
     for chunk in chunks.chunks:
+        if chunk.stream and chunk.stream not in decoded:
+            continue
         file.seek(chunk.begin)
         whole = file.read(chunk.end - chunk.begin)
+        content = whole[chunk.content - chunk.begin :]
         if chunk.tag == SAMPLES:
-            short = decoded[chunk.stream].take(whole[chunk.content - chunk.begin :])
-            if not short:
-                continue
-            body = struct.pack("<HI", SAMPLES, chunk.stream) + short
-            whole = b"\x04" + struct.pack("<I", len(body)) + body
-        parts.append(whole)
-    return b"".join(parts)
+            taken = decoded[chunk.stream].take(content)
+            parts += [_packed(SAMPLES, chunk.stream, short) for short in taken]
+        elif chunk.tag == STREAM_HEADER and chunk.stream in described:
+            continue  # pyxdf would begin the stream anew
+        elif chunk.tag == FOOTER:
+            ends[chunk.stream] = whole if chunk.stream in chunks.told else b""
+        else:
+            parts.append(whole)
+            described |= {chunk.stream} if chunk.tag == STREAM_HEADER else set()
+    for number in ends.keys() & decoded.keys():
+        if isinstance(one := decoded[number], DecodedNumbers):
+            ends[number] = _packed(FOOTER, number, footer_of(one.n_told_pieces))
+    return b"".join([*parts, *ends.values()])
+
+
+def _packed(tag: int, stream: int, content: bytes) -> bytes:
+    body = struct.pack("<HI", tag, stream) + content
+    return b"\x04" + struct.pack("<I", len(body)) + body
 
 
 def require_reader() -> None:
@@ -247,7 +211,13 @@ def _warnings_of(chunks: WholeChunks) -> list[str]:
     return warnings
 
 
-def _load(pyxdf: Any, content: bytes, warnings: list[str], path: Path) -> list[dict[str, Any]]:
+def _load(
+    pyxdf: Any,
+    content: bytes,
+    decoded: dict[int, DecodedNumbers | WholeTexts],
+    warnings: list[str],
+    path: Path,
+) -> list[dict[str, Any]]:
     """Load a file; without the offsets between clocks when those cannot be used."""
     for synchronized in (True, False):
         try:
@@ -258,6 +228,8 @@ def _load(pyxdf: Any, content: bytes, warnings: list[str], path: Path) -> list[d
                     synchronize_clocks=synchronized,
                     dejitter_timestamps=False,
                 )
+                if synchronized:
+                    _require_times(streams, decoded)
         except Exception as error:  # noqa: BLE001 - of what is in the file, anything
             if not synchronized:
                 raise RecordingError(
@@ -271,6 +243,17 @@ def _load(pyxdf: Any, content: bytes, warnings: list[str], path: Path) -> list[d
             warnings += errors
             break
     return cast(list[dict[str, Any]], streams)
+
+
+def _require_times(
+    streams: list[dict[str, Any]], decoded: dict[int, DecodedNumbers | WholeTexts]
+) -> None:
+    """Raise ValueError where stamps are no times any more: of texts, not any; of numbers, one."""
+    for raw in streams:
+        is_time = are_times(np.asarray(raw["time_stamps"], np.float64))
+        is_number = isinstance(decoded[int(raw["info"]["stream_id"])], DecodedNumbers)
+        if is_time.size and not (is_time.all() if is_number else is_time.any()):
+            raise ValueError("they are no times")
 
 
 @contextlib.contextmanager
@@ -293,12 +276,15 @@ def _logged_errors() -> Iterator[list[str]]:
         logger.propagate = propagates
 
 
-def _stream(raw: Any, decoded: dict[int, _Decoded | _Texts]) -> RecordedStream:
+def _stream(raw: Any, decoded: dict[int, DecodedNumbers | WholeTexts]) -> RecordedStream:
     number = int(raw["info"]["stream_id"])
     labels = _labels(raw)
     taken = decoded[number]
-    numbers = taken if isinstance(taken, _Decoded) else None
+    numbers = taken if isinstance(taken, DecodedNumbers) else None
     stamps_s = np.asarray(raw["time_stamps"], np.float64)
+    is_time = are_times(stamps_s)
+    if numbers is None:
+        taken.n_timeless = int(stamps_s.size - is_time.sum())
     acquisition = ("info", "desc", "acquisition")
     return RecordedStream(
         number=number,
@@ -308,10 +294,10 @@ def _stream(raw: Any, decoded: dict[int, _Decoded | _Texts]) -> RecordedStream:
         source_id=_text(raw, "info", "source_id"),
         labels=labels,
         nominal_rate_hz=_number(_text(raw, "info", "nominal_srate")),
-        stamps_s=stamps_s if numbers is None else numbers.corrected_s(stamps_s),
+        stamps_s=stamps_s[is_time] if numbers is None else numbers.end(stamps_s),
         kept=() if numbers is None else numbers.kept,
         values=None if numbers is None else numbers.columns(),
-        texts=tuple(map(tuple, raw["time_series"])) if numbers is None else (),
+        texts=tuple(map(tuple, compress(raw["time_series"], is_time))) if numbers is None else (),
         n_not_numbers=None if numbers is None else numbers.n_not_numbers,
         mode=_text(raw, *acquisition, "mode"),
         input_delay_s=_number(_text(raw, *acquisition, "compensated_lag")),

@@ -26,6 +26,8 @@ _DTYPES: Final = {
 }
 _COUNT_FORMATS: Final = {1: "<B", 4: "<I", 8: "<Q"}
 _STAMPED: Final = 8
+_MAX_CHANNELS: Final = 1_000_000
+_MAX_STAMP_S: Final = 1e11  # three thousand years: LSL counts from the start of a computer, or 1970
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +72,7 @@ def layout_of(header: str) -> SampleLayout:
     if channel_format not in (*_DTYPES, "string"):
         raise ValueError(f"the channel format {channel_format!r} is unknown")
     n_channels, rate_hz = int(_text(info, "channel_count")), float(_text(info, "nominal_srate"))
-    if n_channels < 1:
+    if not 1 <= n_channels <= _MAX_CHANNELS:
         raise ValueError(f"a stream of {n_channels} channels")
     interval_s = 1 / rate_hz if rate_hz > 0 else 0.0
     dtype = np.dtype(_DTYPES[channel_format]) if channel_format in _DTYPES else None
@@ -176,6 +178,24 @@ def _count(content: bytes, at: int) -> tuple[int, int]:
         return 0, len(content) + 1
     (number,) = struct.unpack_from(count_format, content, at + 1)
     return int(number), at + 1 + content[at]
+
+
+def are_times(stamps_s: Floats) -> NDArray[np.bool_]:
+    """Tell of each stamp whether it can be a time: damaged ones are NaN or have any size."""
+    return np.abs(stamps_s) < _MAX_STAMP_S  # not so when it is NaN
+
+
+def footer_of(n_pieces: int | None) -> bytes:
+    """Write the end of a stream of which two samples stand for each of some pieces.
+
+    Parameters
+    ----------
+    n_pieces : int or None
+        How many, up to the number of samples that the recorder tells; ``None`` when there are no
+        more of them.
+    """
+    told = "" if n_pieces is None else f"<sample_count>{2 * n_pieces}</sample_count>"
+    return f"<info>{told}</info>".encode()
 
 
 def encode_two(stamps_s: Floats, layout: SampleLayout) -> bytes:

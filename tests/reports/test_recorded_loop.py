@@ -12,7 +12,7 @@ from bela_module.reports.recorded_stream import StreamRole
 from bela_module.reports.recording_report import as_json, report_on
 from bela_module.reports.report_tables import report_tables
 from bela_module.reports.xdf_reader import read_recording
-from tests.support.recordings import healthy
+from tests.support.recordings import healthy, regular
 
 
 def test_delays_and_losses_of_each_input(tmp_path: Path) -> None:
@@ -46,3 +46,11 @@ def test_a_recording_without_commands_has_none(tmp_path: Path) -> None:
     (table,) = [one for one in report_tables(report) if one.title == "Closed loop"]
     assert (table.rows, table.note) == ([], "")
     assert recorded_loops("b:p", []) == []
+
+
+def test_commands_without_a_count_of_losses(tmp_path: Path) -> None:
+    made = healthy()
+    lost = np.array([3.0, np.nan, 5.0, np.nan])
+    made.loop(regular(4), np.full(4, 0.002), np.array([0.0, 0.0, 0.0, 1.0]), lost)
+    report = report_on(read_recording(made.write(tmp_path / "x.xdf")))
+    assert [(one["commands"], one["lost"]) for one in as_json(report)["loops"]] == [(3, 2), (1, 0)]

@@ -90,3 +90,18 @@ def test_without_matplotlib(report: RecordingReport, monkeypatch: pytest.MonkeyP
     monkeypatch.setitem(sys.modules, "matplotlib", None)
     with pytest.raises(ExtraMissingError, match=r"pip install 'dp-bela\[view\]'"):
         svg(report, 0)
+
+
+def test_a_recording_without_samples_has_no_picture(tmp_path: Path) -> None:
+    made = MadeRecording()
+    made.samples("bela_pot1", regular(0))
+    assert drawings(report_on(read_recording(made.write(tmp_path / "x.xdf")))) == []
+
+
+def test_names_are_no_formulas_and_leave_room(tmp_path: Path) -> None:
+    made = MadeRecording()
+    for name in ("a$b_{c$", "\N{CJK UNIFIED IDEOGRAPH-540D}", "n" * 5000):
+        made.samples(name, regular(10))
+    text = svg(report_on(read_recording(made.write(tmp_path / "x.xdf"))), 0)
+    assert "a$b_{c$" in text
+    assert "n" * 37 + "..." in text

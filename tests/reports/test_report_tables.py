@@ -66,6 +66,14 @@ def test_facts(tmp_path: Path) -> None:
     }
 
 
+def test_a_wall_clock_that_is_none_is_left_out(tmp_path: Path) -> None:
+    for unix_s in (1e300, -1e15, np.nan):
+        made = MadeRecording()
+        made.clock(regular(3, 1.0), np.full(3, 0.001), unix_s)
+        assert [name for name, _ in recording_facts(report(made, tmp_path))][:1] == ["length"]
+        assert "begins" not in dict(recording_facts(report(made, tmp_path)))
+
+
 def test_an_empty_recording(tmp_path: Path) -> None:
     made = MadeRecording()
     made.samples("bela_x", regular(0))

@@ -110,6 +110,16 @@ def test_a_renamed_channel_is_found_by_the_name_of_the_stream() -> None:
     assert account_for(made, [gap(3.0, 100)], frozenset({"left", "pot1"})).disagreements
 
 
+def test_a_renamed_channel_takes_all_variables_that_its_name_ends_with() -> None:
+    made = stream(
+        without(3000, 3100), labels=("left",), name="bela_pot1", n_not_numbers=np.zeros(1, np.int64)
+    )
+    markers = [gap(3.0, 60), gap(3.0, 40, "t1"), gap(3.0, 9, ""), gap(3.0, 9, "left_")]
+    account = account_for(made, markers)
+    assert account.told == {"pot1": 60, "t1": 40}
+    assert account.disagreements == ()
+
+
 def test_an_irregular_stream_has_no_gaps() -> None:
     account = account_for(stream(np.array([0.0, 1.0, 9.0]) + BEGIN_S, 0.0), [gap(4.0, 5)])
     assert account.breaks == account.disagreements == ()

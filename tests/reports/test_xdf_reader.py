@@ -182,9 +182,65 @@ def test_a_folder_is_no_recording(tmp_path: Path) -> None:
 
 def test_a_header_that_makes_no_sense_is_told(tmp_path: Path) -> None:
     path = healthy().write(tmp_path / "x.xdf")
-    path.write_bytes(path.read_bytes().replace(b"float32", b"float99"))
+    content = path.read_bytes()
+    for channel_format in (b"float32", b"double64", b"string"):
+        content = content.replace(channel_format, channel_format[:-2] + b"99")
+    path.write_bytes(content)
     with pytest.raises(RecordingError, match="cannot be read: "):
         read_recording(path)
+
+
+def test_a_stream_whose_header_makes_no_sense_is_left_out(tmp_path: Path) -> None:
+    made = healthy()
+    made.samples("other", regular(10), source_id="amp")
+    made.samples("many", regular(10), source_id="amp")
+    path = made.write(tmp_path / "x.xdf")
+    content = path.read_bytes()
+    for name, right, wrong in (("other", "float32", "float99"), ("many", "t>1</", "t>x</")):
+        before, after = content.split(f"<name>{name}</name>".encode())
+        after = after.replace(right.encode(), wrong.encode(), 1)
+        content = before + f"<name>{name}</name>".encode() + after
+    path.write_bytes(content)
+    recording = read_recording(path)
+    assert len(recording.streams) == 4
+    assert [warning.split(":")[0] for warning in recording.warnings] == [
+        "the stream 'other' cannot be read and is left out",
+        "the stream 'many' cannot be read and is left out",
+    ]
+
+
+def test_a_second_header_does_not_begin_the_stream_anew(tmp_path: Path) -> None:
+    made = MadeRecording()
+    made.samples("bela_pot1", regular(100))
+    path = made.write(tmp_path / "x.xdf")
+    with path.open("ab") as file:
+        file.write(chunk(2, struct.pack("<I", 1) + made.streams[0].header().encode()))
+        file.write(
+            chunk(3, struct.pack("<I", 1) + b"\x01\x01\x08" + struct.pack("<df", BEGIN_S + 1, 2))
+        )
+    (stream,) = read_recording(path).streams
+    assert stream.stamps_s.size == 101
+
+
+@pytest.mark.parametrize("damaged_s", [np.nan, np.inf, -1e200])
+def test_samples_whose_stamp_is_no_time_are_left_out(tmp_path: Path, damaged_s: float) -> None:
+    made = healthy(400)
+    made.streams[0].stamps_s[30] = damaged_s
+    made.events([(BEGIN_S, "started"), (damaged_s, "x"), (BEGIN_S + 1, "stopped")])
+    recording = read_recording(made.write(tmp_path / "x.xdf"), lambda *_: (0,))
+    pot, events = recording.streams[0], recording.streams[4]
+    np.testing.assert_allclose(pot.stamps_s, np.delete(regular(400), 30), rtol=0, atol=1e-9)
+    assert pot.column(0).size == 399
+    assert events.texts == (("started",), ("stopped",))
+    assert recording.warnings == ("samples whose stamp is no time and that are left out: 2",)
+
+
+def test_offsets_that_are_no_times_are_not_used(tmp_path: Path) -> None:
+    made = healthy(400)
+    made.streams[0].offset_s = np.nan
+    recording = read_recording(made.write(tmp_path / "x.xdf"))
+    np.testing.assert_allclose(recording.streams[0].stamps_s, regular(400), rtol=0, atol=1e-9)
+    assert recording.warnings[0].startswith("the offsets between the computers' clocks cannot be")
 
 
 def test_damaged_bytes_never_raise_anything_else(tmp_path: Path) -> None:
