@@ -24,6 +24,16 @@ class CountedOutlets(LslOutlets):
         self.n_samples: dict[str, int] = {}
         self.n_markers = 0
 
+    @property
+    def uids(self) -> set[str]:
+        """What LSL has named the outlets that are open; no others have these names."""
+        return self._own_uids()
+
+    @property
+    def events_uid(self) -> str | None:
+        """What LSL has named the outlet of the markers; ``None`` before it is open."""
+        return self._events.uid if self._events is not None else None
+
     def push(self, plan: StreamPlan, ticks: Ticks, values: Array, stamps_s: Stamps) -> None:
         """Publish samples, and count them."""
         super().push(plan, ticks, values, stamps_s)

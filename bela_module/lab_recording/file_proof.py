@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 from bela_module.reports.recorded_stream import LoadedRecording
@@ -57,6 +57,7 @@ def prove(
     streamed: Mapping[str, int],
     earlier: Mapping[str, int] | None = None,
     later: Mapping[str, int] | None = None,
+    uids: Collection[str] = (),
 ) -> tuple[StreamProof, ...]:
     """Compare the counts of all streams of a board.
 
@@ -72,10 +73,13 @@ def prove(
         Samples that were streamed before the recorder was there.
     later : mapping of str to int, optional
         Samples that were streamed after the count, before the recorder ended.
+    uids : collection of str, optional
+        What LSL had named the streams of this process: other modules may have the same identity.
     """
     found: dict[str, int] = {}
     for stream in recording.streams:
-        if stream.source_id.startswith(identity):
+        is_ours = not (uids and stream.uid) or stream.uid in uids
+        if is_ours and stream.source_id.startswith(identity):
             found[stream.name] = found.get(stream.name, 0) + stream.stamps_s.size
     before, after = earlier or {}, later or {}
     return tuple(

@@ -55,8 +55,17 @@ class GrowingXdf:
         self.n_bytes = 0
         self.streams: dict[int, WrittenStream] = {}
 
-    def look(self) -> None:
-        """Take what has been written since; nothing, when the file cannot be opened."""
+    def look(self, opened: BinaryIO | None = None) -> None:
+        """Take what has been written since; nothing, when the file cannot be opened.
+
+        Parameters
+        ----------
+        opened : binary file, optional
+            The file, where it is open already.
+        """
+        if opened is not None:
+            self._take(opened)
+            return
         try:
             with self._path.open("rb") as file:
                 self._take(file)

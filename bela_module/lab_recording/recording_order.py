@@ -93,6 +93,8 @@ class RecordingOutcome:
     ----------
     identity : str
         What the ``source_id`` of each stream of the board begins with.
+    uids : frozenset of str
+        What LSL had named the streams of this process when LabRecorder began.
     status : dict
         The last STATUS.
     streamed : dict of str to int
@@ -108,6 +110,7 @@ class RecordingOutcome:
     """
 
     identity: str = ""
+    uids: frozenset[str] = frozenset()
     status: Status = field(default_factory=dict)
     streamed: dict[str, int] = field(default_factory=dict)
     earlier: dict[str, int] = field(default_factory=dict)

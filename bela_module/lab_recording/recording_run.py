@@ -20,6 +20,7 @@ from bela_module.errors import BelaError, BoardError, RecordingError, RequestErr
 from bela_module.lab_recording.counted_outlets import CountedOutlets
 from bela_module.lab_recording.disk_room import DiskRoom
 from bela_module.lab_recording.growing_file import GrowingXdf
+from bela_module.lab_recording.kept_file import KeptFile
 from bela_module.lab_recording.recorder_process import RecorderProcess, xpath_text
 from bela_module.lab_recording.recording_order import (
     RecordingObserver,
@@ -73,6 +74,7 @@ class RecordingRun:
         self._order = order
         self._observer = observer
         self._file = GrowingXdf(order.path)
+        self._kept: KeptFile | None = None
         self._room = DiskRoom(order.path)
         self._outlets: CountedOutlets | None = None
         self._outcome = RecordingOutcome()
@@ -100,7 +102,7 @@ class RecordingRun:
         session.open()
         try:
             self._prepare(session)
-            with self._recorder(session) as recorder:
+            with self._kept_file(), self._recorder(session) as recorder:
                 self._begin(session)
                 self._watch(session, recorder)
                 self._observer.progress(self._progress(RecordingStage.FINISHING))
@@ -169,6 +171,21 @@ class RecordingRun:
             )
 
     @contextmanager
+    def _kept_file(self) -> Iterator[None]:
+        """Keep the file open; write it anew at the end if its name is gone by then."""
+        with KeptFile(self._order.path) as kept:
+            self._kept = kept
+            try:
+                yield
+            finally:
+                self._kept = None
+                if self._file.n_samples and kept.is_gone:
+                    try:
+                        kept.restore()
+                    except RecordingError as error:
+                        self._outcome.note(str(error))
+
+    @contextmanager
     def _recorder(self, session: Session) -> Iterator[RecorderProcess]:
         """Have LabRecorder take samples; end the file when all is done."""
         recorder = self._start_recorder(session)
@@ -177,7 +194,10 @@ class RecordingRun:
         finally:
             if not recorder.stop():
                 self._outcome.note(f"LabRecorder did not end properly: {_last_line(recorder)}")
-            self._file.look()
+            self._look_at_file()
+
+    def _look_at_file(self) -> None:
+        self._file.look(None if self._kept is None else self._kept.file)
 
     def _start_recorder(self, session: Session) -> RecorderProcess:
         order, streaming = self._order, self._settings.streaming
@@ -185,8 +205,8 @@ class RecordingRun:
         names += [name for name in (streaming.events_stream, streaming.clock_stream) if name]
         if any(one.echo is not None for one in self._settings.inputs.values()):
             names += [streaming.loop_stream] if streaming.loop_stream else []
-        own = f"starts-with(source_id,{xpath_text(self._outcome.identity)})"
-        query = "true()" if order.whole_lab else own
+        query = "true()" if order.whole_lab else self._own_streams()
+        uids = self._uids()
         for _ in range(_MAX_LOOKS):  # it looks for one second, in which a busy computer is late
             recorder = RecorderProcess(order.program, order.path, query, order.lsl_settings)
             recorder.start()
@@ -194,6 +214,7 @@ class RecordingRun:
             missing = [name for name in names if not recorder.has_found(name)]
             if records and not missing:
                 self._outcome.earlier = self._counts()
+                self._outcome.uids = frozenset(uids | self._uids())
                 return recorder
             recorder.stop()
             self._end_if_cancelled()
@@ -201,6 +222,20 @@ class RecordingRun:
         raise RecordingError(
             f"LabRecorder does not record: {found}; look at lsl_api.cfg and at the firewall"
         )
+
+    def _uids(self) -> set[str]:
+        return self._outlets.uids if self._outlets is not None else set()
+
+    def _own_streams(self) -> str:
+        """Give the query for the streams of this process.
+
+        Another module of the same board that does not stream has events of the same identity.
+        """
+        identity, events = self._outcome.identity, self._settings.streaming.events_stream
+        query = f"starts-with(source_id,{xpath_text(identity)})"
+        if (uid := self._outlets.events_uid if self._outlets is not None else None) is None:
+            return query
+        return f"{query} and not(source_id={xpath_text(identity + events)} and uid!='{uid}')"
 
     # ---- while it streams -----------------------------------------------------------------------
 
@@ -229,7 +264,7 @@ class RecordingRun:
                 return
             if now_s >= look_s:
                 look_s = now_s + PROGRESS_PERIOD_S
-                self._file.look()
+                self._look_at_file()
                 self._observer.progress(self._progress(RecordingStage.RECORDING, session.status()))
                 if self._file.n_bytes > n_bytes:
                     grown_s, n_bytes = now_s, self._file.n_bytes
@@ -242,6 +277,8 @@ class RecordingRun:
         """Say why the recording must end, if it must."""
         if (problem := self._room.problem()) is not None:
             return problem
+        if self._kept is not None and self._kept.is_gone:
+            self._tell(f"{self._order.path} was moved or removed: it is written anew at the end")
         if still_s > STUCK_FILE_S and self._missing_bytes() > _WRITER_BYTES:
             return f"LabRecorder has written nothing for {still_s:.0f} s: is the disk full?"
         if warning := self._room.warning(self._file.n_bytes, self._outcome.streamed_s):
@@ -311,7 +348,7 @@ class RecordingRun:
         n_bytes = -1
         while recorder.is_running:
             now_s = time.monotonic()
-            self._file.look()
+            self._look_at_file()
             if self._file.n_bytes > n_bytes:
                 grown_s, n_bytes = now_s, self._file.n_bytes
             waited = now_s - max(grown_s, begun_s) >= LAST_FETCH_S

