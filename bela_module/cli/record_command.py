@@ -83,11 +83,12 @@ def _record(
                 follows_ticks=simulated is None or simulated.replay is None,
             )
             outcome = _run(options, settings, order, simulated)
-    except BelaError as error:
-        if _holds_samples(path):
+    except BaseException as error:  # as Ctrl-C while programs are loaded
+        if not _holds_samples(path):
+            with contextlib.suppress(OSError):
+                path.unlink()
+        elif isinstance(error, BelaError):
             raise RecordingError(f"{error}; what was recorded until then is in {path}") from error
-        with contextlib.suppress(OSError):
-            path.unlink()
         raise
     return _read_back(settings, order, outcome)
 

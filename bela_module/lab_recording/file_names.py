@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import string
 from dataclasses import dataclass
@@ -19,6 +20,7 @@ _PREFIXES: Final = {"subject": "sub-", "session": "ses-", "task": "task-"}
 _FIELDS: Final = ("subject", "session", "task", "run", "date", "time")
 _NOT_WRITTEN: Final = (".xdfz", ".gz")
 _MAX_RUN: Final = 10_000
+_TOO_WIDE: Final = re.compile(r"\d{4}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +97,7 @@ class FileTemplate:
 
     def __init__(self, file: str | None, parts: NameParts) -> None:
         self._parts = parts
-        self._folder = Path(file) if file and Path(file).is_dir() else None
+        self._folder = Path(file) if file and os.path.isdir(file) else None  # too long: no folder
         is_default = file is None or self._folder is not None
         self._template = default_template(parts) if is_default else _checked_file(str(file))
         self._is_default = is_default
@@ -174,6 +176,8 @@ def _fields_of(template: str) -> set[str]:
     except ValueError as error:
         raise RequestError(f"the name {template!r} is no template: {error}") from None
     fields = {name for _, name, _, _ in parsed if name is not None}
+    if any(_TOO_WIDE.search(spec) for _, _, spec, _ in parsed if spec):
+        raise RequestError(f"the name {template!r} is no template: a field is too wide")
     if unknown := fields.difference(_FIELDS):
         raise RequestError(
             f"the name {template!r} has {{{sorted(unknown)[0]}}}; known are "
@@ -183,7 +187,8 @@ def _fields_of(template: str) -> set[str]:
 
 
 def _existing(path: Path) -> Path | None:
-    return next((one for one in (path, *sidecars_of(path).values()) if one.exists()), None)
+    names = (path, *sidecars_of(path).values())
+    return next((one for one in names if os.path.lexists(one)), None)  # a dead link, too
 
 
 def _make(path: Path) -> bool:
@@ -192,7 +197,7 @@ def _make(path: Path) -> bool:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.open("xb").close()
     except FileExistsError as error:
-        if path.exists():
+        if os.path.lexists(path):
             return False
         raise RecordingError(f"{path} cannot be written: {error.filename} is no folder") from error
     except OSError as error:

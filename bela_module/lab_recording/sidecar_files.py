@@ -103,7 +103,8 @@ def write_sidecars(recorded: RecordedFile) -> None:
     texts = {".json": json.dumps(recorded.as_json(), indent=1) + "\n", ".md": as_text(recorded)}
     for suffix, path in sidecars_of(recorded.path).items():
         try:
-            with path.open("x", encoding="utf-8") as file:
+            # names of files and folders may be no text
+            with path.open("x", encoding="utf-8", errors="backslashreplace") as file:
                 file.write(texts[suffix])
         except OSError as error:
             raise RecordingError(

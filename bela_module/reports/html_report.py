@@ -5,6 +5,7 @@ The numbers are those of the JSON object, in tables.
 
 from __future__ import annotations
 
+import os
 from html import escape
 from pathlib import Path
 from typing import Final
@@ -70,11 +71,11 @@ def write_html(report: RecordingReport, path: Path) -> None:
     ExtraMissingError
         matplotlib is not installed.
     """
-    if path.exists() and path.samefile(report.recording.path):
+    if os.path.exists(path) and path.samefile(report.recording.path):  # too long: not there
         raise RecordingError(f"--html {path} is the recording itself; give another name")
     page = html_page(report)
     try:
-        path.write_text(page, encoding="utf-8")
+        path.write_text(page, encoding="utf-8", errors="backslashreplace")  # names may be no text
     except OSError as error:
         raise RecordingError(f"{path} cannot be written: {error.strerror or error}") from error
 

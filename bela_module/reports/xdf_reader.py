@@ -17,6 +17,7 @@ import contextlib
 import gzip
 import io
 import logging
+import os
 import shutil
 import struct
 import tempfile
@@ -187,7 +188,7 @@ def _opened(path: Path) -> Iterator[tuple[BinaryIO, list[str]]]:
                 file = unpacked
             begin = file.read(len(MAGIC))
         except OSError as error:
-            words = "it is a folder" if path.is_dir() else error.strerror or str(error)
+            words = "it is a folder" if os.path.isdir(path) else error.strerror or str(error)
             raise RecordingError(f"{path} cannot be read: {words}") from error
         if not begin:
             raise RecordingError(f"{path} is empty: nothing was recorded")

@@ -18,6 +18,7 @@ import pylsl
 import pytest
 import pyxdf
 
+from bela_module.cli import record_command
 from bela_module.cli.command_line import main
 from bela_module.errors import RecordingError
 from bela_module.lab_recording import disk_room, recorder_process
@@ -250,6 +251,18 @@ def test_no_board_leaves_no_file(
         gone = arguments(board, config, str(tmp_path / "rest"))
     assert main(gone) == 1
     assert "nothing was recorded: cannot connect to" in capsys.readouterr().err
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["bela.toml"]
+
+
+def test_ctrl_c_before_it_is_heeded_leaves_no_file(
+    tmp_path: Path, config: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupted(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(record_command, "_run", interrupted)
+    with make_board() as board, pytest.raises(KeyboardInterrupt):
+        record_command.main(arguments(board, config, str(tmp_path / "rest"))[1:])
     assert sorted(path.name for path in tmp_path.iterdir()) == ["bela.toml"]
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import sys
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -95,6 +96,22 @@ def test_a_folder_without_permission(tmp_path: Path, monkeypatch: pytest.MonkeyP
     monkeypatch.setattr(Path, "open", refuse)
     with pytest.raises(RecordingError, match="Permission denied; choose another folder"):
         reserved(tmp_path, None)
+
+
+def test_a_name_that_is_too_long(tmp_path: Path) -> None:
+    template = FileTemplate(str(tmp_path / ("n" * 300)), NameParts())
+    with pytest.raises(RecordingError, match="cannot be written: File name too long; choose"):
+        template.reserve(Path(), NOW)
+    with pytest.raises(RequestError, match="is no template: a field is too wide"):
+        FileTemplate("{run:>1000000000}", NameParts())
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="links need rights there")
+def test_a_dead_link_is_not_written_through(tmp_path: Path) -> None:
+    (tmp_path / "x.xdf").symlink_to(tmp_path / "elsewhere")
+    with pytest.raises(RecordingError, match=r"x\.xdf exists already and is not written over"):
+        FileTemplate(str(tmp_path / "x"), NameParts()).reserve(Path(), NOW)
+    assert not (tmp_path / "elsewhere").exists()
 
 
 def test_a_file_in_place_of_a_folder(tmp_path: Path) -> None:

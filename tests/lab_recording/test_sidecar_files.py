@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import sys
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -62,6 +64,15 @@ def test_both_files(tmp_path: Path) -> None:
         '"name": "bela"',
     ):
         assert words in page
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="names are texts there")
+def test_names_that_are_no_text(tmp_path: Path) -> None:
+    folder = tmp_path / os.fsdecode(b"bad\xff")
+    folder.mkdir()
+    write_sidecars(recorded(folder, healthy()))
+    assert json.loads((folder / "rest.json").read_text("utf-8"))["complete"] is True
+    assert "bad\\udcff" in (folder / "rest.md").read_text("utf-8")
 
 
 def test_what_is_missing_is_told(tmp_path: Path) -> None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import re
+import sys
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -74,6 +76,18 @@ def test_the_recording_is_never_replaced(tmp_path: Path) -> None:
     with pytest.raises(RecordingError, match="is the recording itself"):
         write_html(report_on(read_recording(path)), tmp_path / "." / "x.xdf")
     assert path.read_bytes() == before
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="names are texts there")
+def test_names_that_are_no_text_or_too_long(tmp_path: Path) -> None:
+    path = healthy(1000).write(tmp_path / os.fsdecode(b"bad\xff.xdf"))
+    report = report_on(read_recording(path))
+    write_html(report, tmp_path / "x.html")
+    assert "bad\\udcff.xdf" in (tmp_path / "x.html").read_text("utf-8")
+    with pytest.raises(RecordingError, match="cannot be written: File name too long"):
+        write_html(report, tmp_path / ("n" * 300))
+    with pytest.raises(RecordingError, match="cannot be read: File name too long"):
+        read_recording(tmp_path / ("n" * 300))
 
 
 def test_a_place_that_does_not_exist(tmp_path: Path) -> None:
