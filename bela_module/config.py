@@ -78,7 +78,7 @@ def _checked_callback(message: str) -> str:
         raise ValueError(f"{rule}, of at most {MAX_CALLBACK_CHARS} characters")
     try:
         payload = json.loads(parts[2])
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise ValueError(f"{rule}; its JSON is broken: {error}") from None
     if not isinstance(payload, dict):
         raise ValueError(f"{rule}; the part after the second '|' is no JSON object")
@@ -310,7 +310,7 @@ def load_settings(path: str | Path | None = None) -> Settings:
         table = tomllib.loads(file.read_bytes().decode("utf-8-sig"))  # editors of Windows mark it
     except OSError as error:
         raise ConfigError(f"cannot read the configuration {file}: {error.strerror}") from error
-    except (UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+    except (UnicodeDecodeError, tomllib.TOMLDecodeError, RecursionError) as error:
         raise ConfigError(f"{file} is no TOML: {describe_toml_error(error)}") from error
     return _anchored(parse_settings(table, str(file)), file.parent)
 

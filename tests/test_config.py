@@ -158,6 +158,7 @@ REFUSED: list[tuple[dict[str, Any], str]] = [
     ({"callbacks": {"gap": 'a|b|{"\N{SNOWMAN}": 1}'}}, "printable ASCII without ';'"),
     ({"callbacks": {"gap": "1a|b|{}"}}, "the module's name must not begin with 1"),
     ({"callbacks": {"gap": "a|b|{"}}, "its JSON is broken"),
+    ({"callbacks": {"gap": f"a|b|{'[' * 1020}"}}, "its JSON is broken"),
     ({"callbacks": {"gap": "a|b|[]"}}, "is no JSON object"),
     ({"callbacks": {"gap": "a|b|{}" + " " * 1024}}, "of at most 1024 characters"),
     ({"log": {"level": "LOUD"}}, "log.level = 'LOUD': must be 'DEBUG', 'INFO', "),
@@ -184,9 +185,10 @@ def test_files_that_cannot_be_read(tmp_path: Path) -> None:
     broken.write_bytes(b"[board\n")
     with pytest.raises(ConfigError, match=r"broken.toml is no TOML"):
         load_settings(broken)
-    broken.write_bytes(b'[board]\nname = "\xff"\n')
-    with pytest.raises(ConfigError, match=r"broken.toml is no TOML"):
-        load_settings(broken)
+    for content in (b'[board]\nname = "\xff"\n', b"a = " + b"[" * 100_000):
+        broken.write_bytes(content)
+        with pytest.raises(ConfigError, match=r"broken.toml is no TOML"):
+            load_settings(broken)
 
 
 @pytest.mark.parametrize(

@@ -114,7 +114,7 @@ def _ask_module(ip: str, port: int) -> dict[str, Any]:
         with socket.create_connection((ip, port), _ANSWER_S) as connection:
             connection.sendall(b"STATUS;")
             return _read_status(connection)
-    except (OSError, ValueError):  # nobody listens, or not a dp-bela
+    except (OSError, ValueError, RecursionError):  # nobody listens, or not a dp-bela
         return {}
 
 

@@ -74,7 +74,7 @@ def _read_lines(lines: IO[str], path: str | Path) -> Iterator[CapturedMessage]:
             continue
         try:
             message = _parse_line(line)
-        except (ValueError, KeyError, TypeError, binascii.Error) as error:
+        except (ValueError, KeyError, TypeError, binascii.Error, RecursionError) as error:
             if not line.endswith("\n"):
                 return
             raise CaptureError(

@@ -52,7 +52,7 @@ class ModuleClient:
             raise ModuleError(line.removeprefix("ERROR "))
         try:
             answer: dict[str, Any] = json.loads(line)
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise ModuleError(f"{self.address} answers {pcomm} with {line[:80]!r}") from error
         return answer
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+import threading
 from pathlib import Path
 
 import pytest
@@ -38,6 +39,23 @@ def test_ports_are_told_apart(tmp_path: Path) -> None:
     assert probe_computer(settings(tmp_path, _unused_port()), 0.0).pcomm_port == "free"
     with socket.create_server(("127.0.0.1", 0)) as other:
         taken = probe_computer(settings(tmp_path, other.getsockname()[1]), 0.0)
+    assert taken.pcomm_port == "taken"
+
+
+@pytest.mark.parametrize("answer", [b"1\n", b'{"module":\n', b"[" * 100_000 + b"\n"])
+def test_what_answers_otherwise_is_another_program(answer: bytes, tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as other:
+
+        def greet() -> None:
+            client, _ = other.accept()
+            with client:
+                client.sendall(b"Connected to something\n" + answer)
+                client.recv(100)
+
+        thread = threading.Thread(target=greet)
+        thread.start()
+        taken = probe_computer(settings(tmp_path, other.getsockname()[1]), 0.0)
+        thread.join()
     assert taken.pcomm_port == "taken"
 
 

@@ -53,6 +53,7 @@ def test_connections_are_numbered(capture_path: Callable[[str], Path]) -> None:
     "line",
     [
         "nonsense",
+        "[" * 100_000,
         "5",
         json.dumps(LINE | {"b64": "not base64!"}),
         json.dumps(LINE | {"channel": "video"}),

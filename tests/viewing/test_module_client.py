@@ -65,6 +65,15 @@ def test_nobody_there_and_a_listener_that_says_nothing(monkeypatch: pytest.Monke
         ask(port, lambda c: c.query("STATUS"))
 
 
+def test_an_answer_that_cannot_be_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def answer(_client: ModuleClient, *_question: object) -> str:
+        return '{"a":' * 100_000
+
+    monkeypatch.setattr(ModuleClient, "_ask", answer)
+    with pytest.raises(ModuleError, match="answers STATUS with"):
+        ask(1, lambda c: c.query("STATUS"))
+
+
 def test_a_lost_connection_is_made_again() -> None:
     with serving() as module:
 
