@@ -10,6 +10,10 @@ import asyncio
 import contextlib
 import socket
 import threading
+from collections.abc import Sequence
+from typing import Final
+
+_SCOPE: Final = 3  # place of the interface's number in an address of IPv6
 
 
 async def resolve(host: str, timeout_s: float) -> tuple[str, ...]:
@@ -39,7 +43,7 @@ async def resolve(host: str, timeout_s: float) -> tuple[str, ...]:
         try:
             answers = socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)
             answers.sort(key=lambda answer: answer[0] != socket.AF_INET)
-            addresses = tuple(dict.fromkeys(str(answer[4][0]) for answer in answers))
+            addresses = tuple(dict.fromkeys(_address(answer[4]) for answer in answers))
         except (OSError, UnicodeError) as error:  # a part of a name may be too long
             failure = error if isinstance(error, OSError) else OSError(str(error))
         with contextlib.suppress(RuntimeError):  # the loop has ended meanwhile
@@ -48,3 +52,9 @@ async def resolve(host: str, timeout_s: float) -> tuple[str, ...]:
     threading.Thread(target=look_up, name="bela-resolver", daemon=True).start()
     async with asyncio.timeout(timeout_s):
         return await found
+
+
+def _address(endpoint: Sequence[object]) -> str:
+    """Write an address; one that is valid on one interface only, with the interface."""
+    host, scope = str(endpoint[0]), endpoint[_SCOPE] if len(endpoint) > _SCOPE else 0
+    return f"{host}%{scope}" if scope and "%" not in host else host

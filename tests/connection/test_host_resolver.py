@@ -27,6 +27,16 @@ def test_all_addresses_are_given_once_and_ipv4_comes_first(monkeypatch: pytest.M
     assert asyncio.run(resolve("board", 5.0)) == ("127.0.0.9", "127.0.0.8", "::1")
 
 
+def test_an_address_of_one_interface_names_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    answers = [
+        (socket.AF_INET6, socket.SOCK_STREAM, 6, "", ("fe80::1", 0, 0, 3)),
+        (socket.AF_INET6, socket.SOCK_STREAM, 6, "", ("fe80::1", 0, 0, 4)),
+        (socket.AF_INET6, socket.SOCK_STREAM, 6, "", ("fe80::2%5", 0, 0, 5)),
+    ]
+    monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: list(answers))
+    assert asyncio.run(resolve("board", 5.0)) == ("fe80::1%3", "fe80::1%4", "fe80::2%5")
+
+
 def test_a_name_that_cannot_be_one_is_an_error() -> None:
     with pytest.raises(OSError, match="label"):
         asyncio.run(resolve("x" * 70 + ".local", 5.0))

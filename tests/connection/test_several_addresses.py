@@ -137,7 +137,19 @@ def test_of_two_that_answer_at_once_one_is_closed(
     run(scenario())
 
 
-def test_an_ipv6_address() -> None:
+@pytest.mark.parametrize("host", ["::1", "fe80::1%7"])
+def test_an_ipv6_address(host: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    real = socket.getaddrinfo
+
+    def with_an_interface(name: Any, port: Any, *args: Any, **options: Any) -> Any:
+        if name != "fe80::1%7":
+            return real(name, port, *args, **options)
+        # What stands for the interface leads to the server; without it nothing does.
+        endpoint = ("fe80::1", 0, 0, 7) if port is None else ("::1", port, 0, 0)
+        return [(socket.AF_INET6, socket.SOCK_STREAM, 6, "", endpoint)]
+
+    monkeypatch.setattr(socket, "getaddrinfo", with_an_interface)
+
     async def greet(connection: ServerConnection) -> None:
         await connection.send('{"event":"connection","projectName":"six"}')
         await connection.wait_closed()
@@ -146,10 +158,10 @@ def test_an_ipv6_address() -> None:
         async with serve(greet, "::1", 0) as server:
             port = next(iter(server.sockets)).getsockname()[1]
             client = await BoardClient.connect(
-                "::1", port, now=local_clock, reply_timeout_s=TIMEOUT_S, on_data=lambda *_: None
+                host, port, now=local_clock, reply_timeout_s=TIMEOUT_S, on_data=lambda *_: None
             )
             try:
-                assert (client.project, client.address) == ("six", f"ws://[::1]:{port}")
+                assert (client.project, client.address) == ("six", f"ws://[{host}]:{port}")
             finally:
                 await client.close()
 
