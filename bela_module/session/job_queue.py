@@ -45,6 +45,8 @@ class PendingJob:
         Whether it is no command of somebody's, who could take it back.
     client : str
         Name of the client that asked for it.
+    begins : bool
+        Whether it begins what a STOP after it has to end.
     """
 
     job: Job
@@ -54,6 +56,7 @@ class PendingJob:
     number: int = 0
     internal: bool = False
     client: str = ""
+    begins: bool = False
 
     @property
     def is_stop(self) -> bool:
@@ -112,7 +115,12 @@ class JobQueue:
     # ---- asking ---------------------------------------------------------------------------
 
     async def submit(
-        self, job: Job, *, waits_for_board: bool = False, only_on: BoardClient | None = None
+        self,
+        job: Job,
+        *,
+        waits_for_board: bool = False,
+        only_on: BoardClient | None = None,
+        begins: bool = False,
     ) -> Any:
         """Have a job done as soon as the board is connected, and return its result.
 
@@ -124,6 +132,8 @@ class JobQueue:
             Whether to keep the job until a board is there; otherwise it fails when none is.
         only_on : BoardClient, optional
             The only connection on which it makes sense; it fails when that ends.
+        begins : bool
+            Whether it begins something, as all do that wait for a board.
 
         Raises
         ------
@@ -135,6 +145,7 @@ class JobQueue:
         if self.is_closed:
             raise RequestError("the session is closing")
         pending = self.add(job, waits=waits_for_board, only_on=only_on)
+        pending.begins = begins or waits_for_board
         self.wake()
         future, waiting = pending.future, pending.waiting
         answers: set[asyncio.Future[Any]] = {future} if waiting is None else {future, waiting}
@@ -229,14 +240,19 @@ class JobQueue:
         """Remove and return the next job that still matters, if there is one.
 
         It is the first one of the client that had its turn before all others. What was asked for
-        before a STOP comes before it, and what was asked for after it, after it.
+        before a STOP comes before it, and what was asked for after it, after it; but a STOP does
+        not wait for what others have asked for that begins nothing, as their SETs.
         """
         self._jobs = deque(pending for pending in self._jobs if not pending.future.done())
         self._turns = {p.client: self._turns[p.client] for p in self._jobs}
-        before_stop = list(takewhile(lambda pending: not pending.is_stop, self._jobs))
         if not self._jobs:
             return None
-        pending = min(before_stop or [self._jobs[0]], key=lambda p: self._turns[p.client])
+        before_stop = list(takewhile(lambda pending: not pending.is_stop, self._jobs))
+        stop = self._jobs[len(before_stop)] if len(before_stop) < len(self._jobs) else None
+        if stop is not None and not any(p.begins or p.client == stop.client for p in before_stop):
+            pending = stop
+        else:
+            pending = min(before_stop, key=lambda p: self._turns[p.client])
         self._jobs.remove(pending)
         self._n_turns += 1
         self._turns[pending.client] = self._n_turns

@@ -209,7 +209,9 @@ class Session:
 
     def monitor(self, request: MonitorRequest) -> Future[str]:
         """Send single values at a low rate."""
-        return self._job(lambda runtime, client: starting.monitor(runtime, client, request))
+        return self._job(
+            lambda runtime, client: starting.monitor(runtime, client, request), begins=True
+        )
 
     def set_values(self, request: SetRequest) -> Future[str]:
         """Take control of variables and set them."""
@@ -316,10 +318,14 @@ class Session:
 
         return self._submit(begin)
 
-    def _job(self, job: Callable[[Runtime, BoardClient], Awaitable[T]]) -> Future[T]:
+    def _job(
+        self, job: Callable[[Runtime, BoardClient], Awaitable[T]], *, begins: bool = False
+    ) -> Future[T]:
         """Have something done on the connected board."""
         return self._submit(
-            lambda driver: driver.runtime.jobs.submit(lambda client: job(driver.runtime, client))
+            lambda driver: driver.runtime.jobs.submit(
+                lambda client: job(driver.runtime, client), begins=begins
+            )
         )
 
     def _submit(self, work: Callable[[Driver], Coroutine[Any, Any, T]]) -> Future[T]:

@@ -117,6 +117,50 @@ def test_what_was_asked_for_before_a_stop_comes_before_it() -> None:
     run(scenario)
 
 
+def test_a_stop_does_not_wait_for_what_others_ask_that_begins_nothing() -> None:
+    async def scenario(queue: JobQueue) -> None:
+        connection = a_client()
+        with asked_by("flood"):
+            sets = [queue.add(job, waits=False) for _ in range(3)]
+            ended = queue.add(job, waits=False, only_on=connection)
+        with asked_by("another"):
+            begins = queue.add(job, waits=False)
+            begins.begins = True
+        with asked_by("third"):
+            stop = queue.add(job, waits=False, only_on=connection)
+        assert queue.take() is sets[0]  # its own STOP comes after all of them
+        queue.withdraw(ended)
+        assert queue.take() is begins  # in its turn; the STOP has to end it
+        assert [queue.take() for _ in range(3)] == [stop, sets[1], sets[2]]
+
+    run(scenario)
+
+
+def test_a_stop_is_carried_out_at_once_while_another_client_sets_and_sets() -> None:
+    async def scenario(queue: JobQueue) -> None:
+        hold = asyncio.Event()
+
+        async def wait(_client: BoardClient) -> None:
+            await hold.wait()
+
+        with asked_by("flood"):
+            submitted = [asyncio.ensure_future(queue.submit(wait)) for _ in range(60)]
+        with asked_by("monitor"):
+            submitted.append(asyncio.ensure_future(queue.submit(wait, begins=True)))
+        with asked_by("operator"):
+            stop = queue.submit(job, only_on=a_client())
+            submitted.append(asyncio.ensure_future(stop))
+        await asyncio.sleep(0)
+        names = []
+        while (pending := queue.take()) is not None:
+            names.append(pending.client)
+            pending.future.set_result(None)
+        assert names[:3] == ["flood", "monitor", "operator"]
+        await asyncio.gather(*submitted)
+
+    run(scenario)
+
+
 def test_without_a_board_those_that_wait_are_told_and_kept() -> None:
     async def scenario(queue: JobQueue) -> None:
         patient, impatient = queue.add(job, waits=True), queue.add(job, waits=False)
