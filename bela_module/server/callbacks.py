@@ -104,6 +104,8 @@ class CallbackSender:
 
     def send_due(self, now_s: float) -> float:
         """Send what is due, and return after how many seconds to look again."""
+        if self._outside is not None and self._outside.is_behind:
+            return STOP_EVENT_CHECK_S  # the queue is bounded, and old messages do harm
         message = self._queue.take(now_s)
         if message is not None:
             self._send(message)
@@ -154,6 +156,11 @@ class _AddressSender:
         self._messages: queue.SimpleQueue[str | None] = queue.SimpleQueue()
         self._thread = threading.Thread(target=self._run, name="callbacks", daemon=True)
         self._thread.start()
+
+    @property
+    def is_behind(self) -> bool:
+        """Whether a message waits for the one before it."""
+        return not self._messages.empty()
 
     def send(self, message: str) -> None:
         self._messages.put(message)

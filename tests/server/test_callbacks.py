@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+import logging
+import socket
+import threading
+from types import SimpleNamespace
+from typing import Any
+
 import pytest
 
 from bela_module.config import CallbackSettings
-from bela_module.server.callbacks import MAX_WAITING, CallbackQueue
+from bela_module.server.callbacks import MAX_WAITING, CallbackQueue, CallbackSender
 from bela_module.server.time_limits import CALLBACK_SPACING_S
 
 
@@ -50,3 +56,37 @@ def test_at_the_end_none_lingers_but_they_keep_their_distance() -> None:
     assert callbacks.take(10.1) == "a|B|{}"
     assert callbacks.take(10.1) is None
     assert callbacks.take(10.1 + CALLBACK_SPACING_S) == "a|C|{}"
+
+
+def test_an_address_that_hangs_does_not_collect_messages(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    released, sent = threading.Event(), []
+    real = socket.create_connection
+
+    def hang(address: tuple[str, int], *rest: Any) -> socket.socket:
+        if address != ("127.0.0.1", 9000):  # the log server's
+            return real(address, *rest)
+        released.wait(20)
+        ours, theirs = socket.socketpair()
+        sent.append(theirs)
+        return ours
+
+    monkeypatch.setattr(socket, "create_connection", hang)
+    settings = CallbackSettings.model_validate({"gap": "a|B|{}", "to": "127.0.0.1:9000"})
+    loop: Any = SimpleNamespace(connections=[])
+    sender = CallbackSender(settings, loop, logging.getLogger("bela_module.server"))
+    try:
+        for number in range(100):
+            sender.add("gap", float(number))
+            sender.send_due(number + 0.5)
+        assert caplog.text.count("too many callbacks wait") > 100 - MAX_WAITING - 5
+    finally:
+        released.set()
+        sender.close()
+        for thread in threading.enumerate():
+            if thread.name == "callbacks":
+                thread.join(20)
+        for theirs in sent:
+            theirs.close()
+    assert len(sent) < 5
