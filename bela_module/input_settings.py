@@ -86,7 +86,11 @@ class StreamChoice(BaseModel):
             )
             if value is not None
         ]
-        return " and ".join([*parts, *([f"({self.predicate})"] if self.predicate else [])])
+        if self.predicate is not None:
+            parts.append(f"({self.predicate})")
+        elif self.type is not None and len(parts) == 1:  # our own markers are no commands
+            parts.append("not(starts-with(source_id,'bela:'))")
+        return " and ".join(parts)
 
     def __str__(self) -> str:
         """Name it for people: its name, else what is looked for."""

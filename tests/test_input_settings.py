@@ -30,6 +30,13 @@ def test_all_that_is_said_of_a_stream_must_be_so() -> None:
     assert str(StreamChoice(name="x")) == "'x'"
 
 
+def test_a_type_alone_does_not_mean_the_streams_of_this_module() -> None:
+    """Its events are of the type "Markers", as those of most decoders are."""
+    choice = StreamChoice(type="Markers")
+    assert choice.as_predicate == "type='Markers' and not(starts-with(source_id,'bela:'))"
+    assert StreamChoice(name="x", type="Markers").as_predicate == "name='x' and type='Markers'"
+
+
 @pytest.mark.parametrize(
     ("fields", "rule"),
     [

@@ -11,6 +11,7 @@ import pylsl
 import pytest
 
 from bela_module.errors import RequestError
+from bela_module.input_settings import StreamChoice
 from bela_module.inputs.input_mapping import InputStreamFacts
 from bela_module.streams.lsl.input_inlet import InputInlet, check_predicate
 from bela_module.streams.lsl_clock import local_clock
@@ -301,6 +302,25 @@ def test_a_stream_behind_a_firewall_is_told(
         assert kept.refusals[0].startswith(f"{told}: look at the firewalls here and on ")
         assert (kept.facts, kept.ends) == ([], [])
     wait_until(lambda: kept.facts, "stream, once it can be reached")
+    assert source is not None
+
+
+def test_the_stream_of_a_type_is_not_one_of_this_module(
+    begin: Callable[..., InputInlet], unique: str, wait_until: WaitUntil
+) -> None:
+    kept, kind = Kept(), f"{unique}Markers"
+    own = pylsl.StreamInfo("bela_events", kind, 1, 0.0, pylsl.cf_string, f"bela:{unique}:p:events")
+    events = pylsl.StreamOutlet(own)
+    assert pylsl.resolve_bypred(f"type='{kind}'", 1, 10.0)
+    inlet = InputInlet("test", StreamChoice(type=kind).as_predicate, 1000.0, kept)
+    time.sleep(1.0)
+    assert kept.facts == []
+    source = pylsl.StreamOutlet(pylsl.StreamInfo("x", kind, 2, 0.0, pylsl.cf_string, "decoder"))
+    wait_until(lambda: kept.facts, "stream")
+    assert len(kept.facts[0][0].labels) == 2
+    inlet.stop()
+    inlet.join(10.0)
+    assert events is not None
     assert source is not None
 
 
