@@ -184,7 +184,7 @@ class ActiveInput:
         )
         self._move(InputState.SEARCHING, text)
 
-    def stop(self, why: str, *, is_away: bool = False) -> None:
+    def stop(self, why: str, *, is_away: bool = False, sends_end: bool = True) -> None:
         """End it: what is configured for the end of its stream comes true.
 
         Parameters
@@ -193,12 +193,16 @@ class ActiveInput:
             The reason, in words.
         is_away : bool
             Whether the board cannot be told now.
+        sends_end : bool
+            Whether it still drives what it is to leave.
         """
         if self.state is InputState.STOPPED:
             return
         self.waiting.drop()
-        words = self._end_driving()
-        if is_away and self._ends:
+        words = self._end_driving() if sends_end else "nothing more is sent"
+        if not sends_end:
+            self._ending = None
+        elif is_away and self._ends:
             words += " once the board is back"
         self._move(InputState.STOPPED, f"input {self.name}: {why}; {words}")
 

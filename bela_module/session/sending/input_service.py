@@ -183,10 +183,10 @@ class InputService:
         self._runtime.jobs.wake()
         self._runtime.status_changed()
 
-    def _stop(self, one: ActiveInput, why: str) -> None:
+    def _stop(self, one: ActiveInput, why: str, *, sends_end: bool = True) -> None:
         if (inlet := self._inlets.pop(one.name, None)) is not None:
             self._end_inlet(inlet)
-        one.stop(why, is_away=not self._sender.is_ready)
+        one.stop(why, is_away=not self._sender.is_ready, sends_end=sends_end)
 
     def _end_inlet(self, inlet: InputInlet) -> None:
         inlet.stop()
@@ -325,13 +325,15 @@ class InputService:
             self._measured = main
             for one in runtime.inputs:
                 one.account.begin()
+        known = {variable.name for variable in runtime.board.variables}
         for one in runtime.inputs:
             if one.settings.echo is None:
                 continue
             one.account.expire(runtime.now() - ECHO_S)
             if (streamed := _streamed(main)) is None:
                 one.account.unanswered = 0  # no echo can come yet
-            if one.hint("echo", text := echo_hint(one, streamed)):
+            is_there = one.settings.echo in known  # else it is about to be stopped
+            if one.hint("echo", text := echo_hint(one, streamed if is_there else None)):
                 runtime.notices.tell(text)
             account, name = one.account, f"(input {one.name})"
             runtime.notices.count(
@@ -388,7 +390,8 @@ class InputService:
                 one.let_go(frozenset(one.settings.variables))
                 one.give_up_end()
                 is_lacking = isinstance(error, UnknownVariableError)
-                self._stop(one, "the sketch lacks what it drives" if is_lacking else "refused")
+                why = "the sketch lacks what it drives" if is_lacking else "refused"
+                self._stop(one, why, sends_end=False)  # another sketch's buffer is not its own
 
     def _forget_left(self) -> None:
         inputs = self._runtime.inputs

@@ -197,6 +197,28 @@ def test_a_sketch_that_lacks_what_is_driven_ends_the_input(
         )
 
 
+def test_another_sketch_gets_no_default_of_what_it_lacks(
+    unique: str, wait_until: WaitUntil
+) -> None:
+    tables = configured(unique, echo="echo", on_end="default", default=0.25)
+    with (
+        loop_board() as board,
+        session_at(board.port, **tables) as one,
+        Decoder(f"{unique}decoder") as decoder,
+    ):
+        one.start("level")
+        decoder.await_inlet(one)
+        decoder.push(0.5, 0)
+        wait_until(lambda: input_status(one)["sent"] == 1, "command")
+        board.restart("gain")
+        wait_until(lambda: states(one) == {"level": "stopped"}, "end")
+        notices = "; ".join(one.session.status()["notices"])
+        assert "the sketch lacks what it drives; nothing more is sent" in notices
+        assert input_status(one)["sent"] == 1
+        time.sleep(0.3)
+        assert len(board.received_buffers) == 1
+
+
 def test_each_command_is_measured_while_its_echo_streams(
     unique: str, wait_until: WaitUntil
 ) -> None:
