@@ -38,6 +38,10 @@ class Probe(NamedTuple):
     granularity: int
     is_proven: bool = False
 
+    def precedes(self, other: Probe) -> bool:
+        """Tell whether its tick is certainly an earlier one."""
+        return self.tick < other.tick - self.granularity
+
 
 class FitConstraints(NamedTuple):
     """Prior knowledge that restricts the fit besides the bounds.

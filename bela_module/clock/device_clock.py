@@ -3,18 +3,14 @@
 The board answers ``list`` with its latest tick *b*. All ticks of an audio block happen in one
 burst, so such an answer proves two things about the time ``t`` of bursts: *b* was over when the
 reply arrived, ``t(b) <= received``, and the next burst had not begun when the request left,
-``t(b + ticks per burst) >= sent``. A block that arrives proves the first one again. Over a
-minute or so ``t`` is a straight line; all lines that satisfy every bound form a polygon
-(``feasible_region``). Its likeliest point is the estimate (``likelihood``), its
-extent the uncertainty. Delays of any kind, also asymmetric ones, only loosen bounds: they cannot
-falsify the answer. Ticks that pause can, until probes have shown it, so that the delay of the
-newest tick that has arrived is part of the stated uncertainty: they have paused no longer.
+``t(b + ticks per burst) >= sent``. A block that arrives proves the first one again. Over a minute
+or so ``t`` is a straight line; all lines that satisfy every bound form a polygon
+(``feasible_region``). Its likeliest point is the estimate (``likelihood``), its extent the
+uncertainty. Delays of any kind, also asymmetric ones, only loosen bounds. Ticks that pause falsify
+them until probes have shown it, so the delay of the newest tick that has arrived is stated, too.
 
-Convention: the time of the last tick of a burst is the time of the burst; the ticks before it
-lie before it at the tick rate. The converter's own delay is not included.
-
-The module is pure: it is given times and reads none. The method was chosen by experiment,
-``docs/decisions/0002-clock-by-bounds.md``.
+The module is pure: it is given times and reads none. Conventions are in ``docs/timing.md``. The
+method was chosen by experiment, ``docs/decisions/0002-clock-by-bounds.md``.
 """
 
 from __future__ import annotations
@@ -74,19 +70,16 @@ class DeviceClock:
     window_s : float
         How long a bound is used, in seconds.
     ageing_ppm_per_s : float
-        How fast the two clocks' rates may drift apart. Old bounds are loosened by
-        ``ageing / 2 * age**2``, and the uncertainty grows likewise after the last probe.
+        How fast both clocks' rates may drift apart: bounds are loosened by ``ageing / 2 * age**2``.
     discontinuity_s : float
-        A later time of ticks by more than this, where bounds contradict each other, is a pause of
-        the board's, which must not be slewed.
+        Where bounds contradict each other, ticks that are later by more have paused: no slewing.
 
     Attributes
     ----------
     generation : int
         Number of tick counters seen: grows with every reset, and nothing is blended across it.
     discontinuities, last_jump_s : int, float
-        How often ticks paused or skipped within the generation, and by how much the last time
-        (positive for a pause).
+        How often ticks paused or skipped in this generation; the last pause, or minus the skip.
     n_probes, n_refused : int
         Probes accepted in this generation, and refused since the clock was made.
     ready : bool
@@ -116,6 +109,7 @@ class DeviceClock:
         self.ready = self.uneven = False
         self._probes: deque[Probe] = deque(maxlen=_MAX_PROBES)
         self._last: Probe | None = None
+        self._held: Probe | None = None  # the last one, while nobody knows whose it is
         self._arrivals, self._stated = MinimumDelayFilter(), StatedUncertainty()
         self._fit: ClockFit | None = None
         self._fit_before: ClockFit | None = None  # of bounds that were dropped
@@ -134,6 +128,7 @@ class DeviceClock:
         tick_granularity: int = 1,
         *,
         is_proven: bool = False,
+        is_shared: bool = False,
     ) -> ProbeVerdict:
         """Add one ``list`` exchange; a refused one changes no estimate.
 
@@ -146,13 +141,25 @@ class DeviceClock:
         tick_granularity : int
             What the tick may have been rounded to: replies have 15 significant digits.
         is_proven : bool
-            Whether it is certain that the reply is to this request, no other client's.
+            Whether as many replies as were asked for had one tick, so that it is no other's.
+        is_shared : bool
+            Whether other clients ask: until the next call or withdrawal only the arrival counts.
         """
+        held, self._held = self._held, None
+        if held is not None:
+            self._add(held)
         self._last = probe = Probe(sent_s, received_s, tick, tick_granularity, is_proven)
+        if not is_shared or not self._probes or probe.precedes(self._probes[-1]):
+            return self._add(probe)
+        self._held = probe
+        self.add_arrival(tick - tick_granularity // 2, received_s)
+        return ProbeVerdict.ACCEPTED
+
+    def _add(self, probe: Probe) -> ProbeVerdict:
         if self._fast_replies.refuses(probe, self._probes):
             self.n_refused += 1
             return ProbeVerdict.TOO_FAST
-        if self._probes and tick < self._probes[-1].tick - tick_granularity:
+        if self._probes and probe.precedes(self._probes[-1]):
             self.reset()
             self._accept(probe)
             return ProbeVerdict.RESTARTED
@@ -171,14 +178,13 @@ class DeviceClock:
     def withdraw_last_lower_bound(self, held_s: float = 0.0) -> None:
         """Keep only the upper bound of the last probe.
 
-        To be called when a second reply comes for one request: then either of the two may have
-        been the answer to another client, its tick read before our request left. Where that may
-        be so of all the latest ones, or the board held them back for `held_s` seconds, what they
-        prove is loosened.
+        To be called when a second reply comes for one request: either may have been to another
+        client, its tick read before our request left. Where that may be so of all the latest
+        ones, or the board held them back for `held_s` seconds, what they prove is loosened.
         """
         if self._last is None:
             return
-        last, self._last = self._last, None
+        last, self._last, self._held = self._last, None, None
         self._misfits.add_withdrawn()
         doubtful = suspiciously_fast(self._probes) if self.n_probes < _FIRST_PROBES else []
         if not self._misfits.withdraw(last) and last not in doubtful:
@@ -237,10 +243,7 @@ class DeviceClock:
 
     @property
     def next_probe_in_s(self) -> float:
-        """How long, in seconds, to wait between a reply and the next probe.
-
-        Short at the start, after a misfit and when a block was late.
-        """
+        """How long to wait for the next probe; short at first, after misfits and late blocks."""
         quickly = self._probes_quickly or self._stated.block_is_late
         return next_probe_in_s(self.n_probes, quickly=quickly)
 
@@ -250,10 +253,9 @@ class DeviceClock:
 
     @property
     def repeats(self) -> int:
-        """How often the next probe should ask, so that its replies prove that they are ours.
+        """How often the next probe should ask: in doubt, more than are alike by chance.
 
-        In doubt so many with one tick must follow each other: more than are alike by chance, and
-        not always the same number, or those to the probe before could pass for them.
+        Not always the same number, or the replies to the probe before could pass for its own.
         """
         return 3 + self._misfits.n_doubted % 2 if self._misfits.in_doubt else 1
 
@@ -292,9 +294,8 @@ class DeviceClock:
     def uncertainty_s(self) -> float:
         """How far, in seconds, the time of the newest tick may be off; infinite before any probe.
 
-        It is the half width of what the bounds allow, until the next probe is in; the delay of
-        the newest tick that has arrived, if that is more; and the amount by which evidence
-        contradicts the bounds.
+        It is the half width of what the bounds allow, or the delay of the newest tick that has
+        arrived, if that is more; and the amount by which evidence contradicts the bounds.
         """
         return self._stated.seconds + self._misfits.extra_uncertainty_s
 
@@ -305,8 +306,7 @@ class DeviceClock:
     def time_at(self, ticks: float | NDArray[Any]) -> float | Floats:
         """Return the best estimate of when ticks happened, in LSL seconds; NaN before any probe.
 
-        It changes with every probe; ``timeline`` makes steady stamps of it.
-        Integer ticks keep their full precision, also above 2**53.
+        It changes with every probe. Integer ticks keep their precision, also above 2**53.
         """
         if self._fit is None:
             return np.full(len(ticks), math.nan) if isinstance(ticks, np.ndarray) else math.nan

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import math
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Final
 
@@ -23,7 +22,7 @@ from bela_module.connection.board_socket import (
     open_socket,
 )
 from bela_module.connection.client_records import ClientCounters, ListReply, WireRecorder
-from bela_module.connection.pending_list import PendingList
+from bela_module.connection.pending_list import PendingList, UnaskedReplies
 from bela_module.connection.time_limits import CONFIRM_POLL_S, LATE_REPLY_S, LEAST_HANDSHAKE_S
 from bela_module.errors import (
     ConnectError,
@@ -65,8 +64,8 @@ class BoardClient:
 
     Attributes
     ----------
-    unasked_s : float
-        When the first list came, since the last request, that nobody here waited for.
+    unasked : UnaskedReplies
+        Lists that came and that nobody here waited for.
     """
 
     def __init__(
@@ -93,7 +92,7 @@ class BoardClient:
         self._recorder = recorder
         self._pending: PendingList | None = None
         self._unreadable: asyncio.Future[str] | None = None
-        self.unasked_s = math.inf
+        self.unasked = UnaskedReplies()
         self._connected = asyncio.Event()
         self._one_request = asyncio.Lock()
         self._control_reader: asyncio.Task[None] | None = None
@@ -213,8 +212,8 @@ class BoardClient:
         """
         async with self._one_request:
             (message,) = commands.encode_commands([commands.list_command()] * repeats)
-            self.unasked_s = math.inf
             pending = self._pending = PendingList(repeats, self._now())
+            self.unasked.begin(repeats, pending.sent_s)
             self._control.endpoint.expect_send()
             try:
                 for _ in range(_LIST_ATTEMPTS):
@@ -226,7 +225,8 @@ class BoardClient:
                 self._pending = None
             if pending.answer.done():
                 variable_list, received_s = pending.answer.result()
-                return ListReply(variable_list, pending.sent_s, received_s, pending.is_proven)
+                doubts = pending.is_proven, self.unasked.come_lately(received_s)
+                return ListReply(variable_list, pending.sent_s, received_s, *doubts)
             if self.lost.done():
                 raise DisconnectedError(f"{self.address} is gone: {self.lost.result()}")
             error = UnreadableReplyError if fault else NoReplyError
@@ -381,7 +381,7 @@ class BoardClient:
             case control.VariableList():
                 if self._pending is None or not self._pending.take(message, received_s):
                     self.counters.foreign_replies += 1
-                    self.unasked_s = min(self.unasked_s, received_s)
+                    self.unasked.take(message, received_s)
 
     async def _read_data(self, socket: BoardSocket) -> None:
         """Take what the socket does not give at once, and wait for its end."""

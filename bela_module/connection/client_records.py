@@ -26,7 +26,9 @@ class ListReply:
     sent_s: float
     received_s: float
     is_proven: bool = False
-    """Whether it is certain that no other client's request was answered."""
+    """Whether as many replies as were asked for had one tick, so that it is no other client's."""
+    is_shared: bool = False
+    """Whether replies to other clients come as well."""
 
 
 @dataclass(slots=True)

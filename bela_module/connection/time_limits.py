@@ -14,5 +14,7 @@ LEAST_HANDSHAKE_S: Final = 0.02
 """For the connection event, however long opening the websocket took."""
 UNPROVEN_REPLY_S: Final = 0.3
 """For several replies with one tick to come, before one is taken that has no second."""
+OTHERS_ASK_S: Final = 10.0
+"""Since a reply to another client, for there to be more."""
 LATE_REPLY_S: Final = 0.02
 """For a reply to arrive after an unreadable message that may have been it."""

@@ -255,6 +255,22 @@ def steady(seed: int = 1, n_probes: int = 60) -> tuple[SyntheticLink, DeviceCloc
     return link, clock, probed(link, clock, n_probes, link.start_s + 1.0)
 
 
+@pytest.mark.parametrize("withdrawn", [False, True])
+def test_beside_other_clients_a_reply_counts_once_the_next_one_is_in(withdrawn: bool) -> None:
+    link, clock, now_s = steady()
+    before, known = clock.n_probes, clock.time_at(10**6)
+    probe = link.probe(now_s)
+    clock.add_probe(probe.sent_s, probe.at_s, probe.tick, is_shared=True)
+    assert (clock.n_probes, clock.time_at(10**6)) == (before, known)
+    if withdrawn:
+        clock.withdraw_last_lower_bound()
+    probe = link.probe(probe.at_s + 0.2)
+    clock.add_probe(probe.sent_s, probe.at_s, probe.tick, is_shared=True)
+    assert clock.n_probes == before + (not withdrawn)
+    clock.add_probe(probe.at_s + 0.2, probe.at_s + 0.201, 5, is_shared=True)
+    assert (clock.generation, clock.n_probes) == (2, 1)  # a restart is believed at once
+
+
 def test_a_reply_that_came_too_fast_is_refused() -> None:
     link, clock, now_s = steady()
     before = clock.time_at(10**6)

@@ -367,12 +367,13 @@ def test_a_list_that_nobody_waited_for_is_timed() -> None:
     async def scenario() -> None:
         async with connected(board) as ours, connected(board) as other:
             reply = await ours.list()
-            assert ours.unasked_s == math.inf
+            assert ours.unasked.answered_s == math.inf
+            assert not reply.is_shared
             await other.send(list_command())
-            await eventually(lambda: ours.unasked_s < math.inf, "their reply")
-            assert ours.unasked_s > reply.received_s
-            await ours.list()
-            assert ours.unasked_s == math.inf
+            await eventually(lambda: ours.unasked.answered_s < math.inf, "their reply")
+            assert ours.unasked.answered_s > reply.received_s
+            assert (await ours.list()).is_shared
+            assert ours.unasked.answered_s == math.inf
 
     with SimulatedBoard("potentiometers") as board:
         run(scenario())

@@ -17,6 +17,7 @@ from tests.support.synthetic_clock import Event, SyntheticLink
 
 _DELAYED_ACK_S = 0.04
 _LOOP_PERIOD_S = 0.1  # until a session asks again when to probe
+_OTHERS_ASK_S = 10.0  # since a reply to them
 
 
 @dataclass
@@ -28,6 +29,8 @@ class SharedLink(SyntheticLink):
     """
 
     foreign_s: Sequence[float] = ()
+    foreign_lists: Callable[[int], int] = lambda _: 1
+    """How many lists a message of theirs asks for, by its number."""
     acknowledges_quickly: bool = False
     repeats: Callable[[], int] = lambda: 1
     on_ambiguous: Callable[[], object] = lambda: None
@@ -40,6 +43,21 @@ class SharedLink(SyntheticLink):
     def play(self, duration_s: float, next_probe_in_s: Callable[[], float]) -> Iterator[Event]:
         """Yield what arrives, as the sockets deliver it."""
         yield from _Play(self, duration_s, next_probe_in_s).run()
+
+
+class Unasked:
+    """Replies that come after the answer: when there were as many alike as had been asked for."""
+
+    def __init__(self, repeats: int, burst: int) -> None:
+        self.answered_s = np.inf
+        self._repeats, self._burst = repeats, burst
+        self._tick, self._alike = 0, 0
+
+    def take(self, tick: int, now_s: float) -> None:
+        is_alike = self._alike > 0 and abs(tick - self._tick) <= self._burst
+        self._tick, self._alike = tick, self._alike + 1 if is_alike else 1
+        if self._alike == self._repeats:
+            self.answered_s = min(self.answered_s, now_s)
 
 
 class _Play:
@@ -60,6 +78,7 @@ class _Play:
         self.pending: tuple[float, int] | None = None  # when sent, how many replies are to come
         self.send_number = 0
         self.last_arrival_s = 0.0
+        self.unasked = Unasked(1, link.burst)
 
     def at(self, time_s: float, what: str, value: Any = None) -> None:
         self.count += 1
@@ -69,8 +88,8 @@ class _Play:
         link = self.link
         blocks = link._blocks()
         self.at(self.start_s, "send", 0)
-        for foreign_s in link.foreign_s:
-            self.at(self.start_s + foreign_s, "foreign")
+        for number, foreign_s in enumerate(link.foreign_s):
+            self.at(self.start_s + foreign_s, "foreign", link.foreign_lists(number))
         if (block := next(blocks, None)) is not None:
             self.at(block.at_s, "block", block)
         while self.heap:
@@ -84,17 +103,16 @@ class _Play:
                 if self.pending is None:
                     self.send_at(now_s + _LOOP_PERIOD_S + self.next_probe_in_s(), earlier=True)
             elif what == "send" and value == self.send_number and self.pending is None:
-                soon = self.first_unasked_s - self.last_sent_s <= link.ambiguous_s()
-                if soon and not self.was_proven:
+                if self.unasked.answered_s - self.last_sent_s <= link.ambiguous_s():
                     link.on_ambiguous()
-                self.first_unasked_s, self.last_sent_s = np.inf, now_s
                 requests = link.repeats()
-                self.was_proven = requests > 1
+                self.unasked, self.last_sent_s = Unasked(requests, link.burst), now_s
                 self.pending = now_s, requests
                 arrives_s = link.arrives_s(now_s, link.base_there_s)
                 self.at(arrives_s, "request", (requests, self.ack_number))
             elif what == "foreign":
-                self.reply(now_s)
+                for _ in range(value):
+                    self.reply(now_s)
             elif what == "request":
                 requests, ack_number = value
                 self.acknowledged(now_s, ack_number)
@@ -113,8 +131,7 @@ class _Play:
         self.at(time_s, "send", self.send_number)
 
     next_send_s = np.inf
-    first_unasked_s = np.inf
-    was_proven = False
+    heard_s = -np.inf  # when a reply to others came
     last_sent_s = -np.inf
     previous: int | None = None  # tick of the last reply to this request
     first_s = 0.0  # when the first of them with this very tick came
@@ -149,7 +166,8 @@ class _Play:
         for tick in ticks:
             if self.pending is None:
                 link.n_unasked += 1
-                self.first_unasked_s = min(self.first_unasked_s, now_s)
+                self.heard_s = now_s
+                self.unasked.take(tick, now_s)
                 continue
             sent_s, due = self.pending
             alike = self.previous is not None and abs(tick - self.previous) <= link.burst
@@ -159,5 +177,6 @@ class _Play:
             self.previous = tick
             if self.alike == due:
                 self.pending = self.previous = None
-                yield Event(self.first_s, sent_s, tick, is_proven=due > 1)
+                shared = self.heard_s > now_s - _OTHERS_ASK_S
+                yield Event(self.first_s, sent_s, tick, is_proven=due > 1, is_shared=shared)
                 self.send_at(now_s + self.next_probe_in_s())

@@ -28,6 +28,7 @@ class Event(NamedTuple):
     sent_s: float  # NaN for a block
     tick: int
     is_proven: bool = False
+    is_shared: bool = False
 
     @property
     def is_probe(self) -> bool:
@@ -221,7 +222,12 @@ def record(
     for event in link.play(duration_s, lambda: clock.next_probe_in_s):
         if event.is_probe:
             verdict = clock.add_probe(
-                event.sent_s, event.at_s, event.tick, granularity, is_proven=event.is_proven
+                event.sent_s,
+                event.at_s,
+                event.tick,
+                granularity,
+                is_proven=event.is_proven,
+                is_shared=event.is_shared,
             )
             verdicts[verdict] += 1
             if clock.ready:

@@ -7,6 +7,7 @@ Tolerances are those of synthetic time: what is drawn decides, no computer does.
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import pytest
@@ -153,7 +154,7 @@ def shared(
     seed: int,
     quickly: bool,
     seconds: float = 20.0,
-    **settings: float,
+    **settings: Any,
 ) -> Record:
     """Play a board that another client asks, too, as a session does."""
     link = SharedLink(
@@ -208,6 +209,31 @@ def test_two_modules_that_start_at_the_same_moment(
         assert np.abs(run.error_s).max() <= error_ms / 1e3
         assert run.clock.discontinuities == 0
         assert run.clock.snapped_rate_hz == 44100.0
+
+
+def all_the_time(rng: np.random.Generator) -> np.ndarray:
+    """A Controller that reads a value every 30 ms."""
+    return np.cumsum(0.03 + rng.exponential(0.001, 700))
+
+
+@pytest.mark.parametrize(
+    ("foreign_lists", "seeds"),
+    [
+        (lambda _: 1, (17, 1101)),
+        # in doubt it asks as often as we do: its replies could be taken for proven ones
+        (lambda number: 3 + number % 2, (3, 45, 91, 110, 1007, 1057, 1069, 1075)),
+    ],
+    ids=["once", "several times"],
+)
+def test_the_first_samples_beside_a_busy_client_are_inside_what_is_stated(
+    foreign_lists: Callable[[int], int], seeds: tuple[int, ...]
+) -> None:
+    """With these seeds a reply to the other client was on its way as the first stamps were made."""
+    settings = {"jitter_s": 0.001, "block_ticks": 512, "foreign_lists": foreign_lists}
+    for seed in seeds:
+        run = shared(all_the_time, seed, True, 2.0, **settings)
+        assert run.share_inside == 1.0
+        assert run.ready_s < 0.5
 
 
 @pytest.mark.parametrize("name", FOREIGN)

@@ -159,9 +159,8 @@ class BoardState:
         self.monitors.note_listed(v.name for v in listed.variables if v.monitor_period_ticks)
         self.ending.intersection_update(v.name for v in listed.variables if v.watched)
         times_s = reply.sent_s, reply.received_s
-        verdict = clock.add_probe(
-            *times_s, listed.tick, listed.tick_granularity, is_proven=reply.is_proven
-        )
+        doubts = {"is_proven": reply.is_proven, "is_shared": reply.is_shared}
+        verdict = clock.add_probe(*times_s, listed.tick, listed.tick_granularity, **doubts)
         if verdict is ProbeVerdict.RESTARTED:
             news = BoardNews.RESTARTED
             self._forget_variables()

@@ -52,7 +52,7 @@ class Prober:
     progress: TickProgress = field(default_factory=TickProgress)
     """Whether the ticks follow time."""
     _last_reply: ListReply | None = None
-    """Reply to a single request, which a later one may show to be another client's."""
+    """Reply to the latest request, which later ones may show to be another client's."""
 
     async def probe(self, client: BoardClient) -> None:
         """Ask for the list once: the state of the variables and a bound for the clock.
@@ -79,7 +79,7 @@ class Prober:
         self.restart_pending = self.restart_pending or BoardNews.RESTARTED in news
         if before and before != client.project:
             self.notices.tell(f"the board runs {client.project!r} now; it was {before!r}")
-        self._last_reply = replies[-1] if repeats == 1 else None
+        self._last_reply = last
         self.sink.identify(board.origin())
         if (warning := board.rate_mismatch_warning()) is not None:
             logger.warning("%s", warning)
@@ -89,9 +89,10 @@ class Prober:
         clock, last = self.board.clock, self._last_reply
         if clock is None:
             return 1
-        if last is not None and last.sent_s < client.unasked_s < math.inf:
+        answered_s = client.unasked.answered_s
+        if last is not None and last.sent_s < answered_s < math.inf:
             held_s = 0.0 if ACKNOWLEDGES_QUICKLY else DELAYED_ACKNOWLEDGEMENT_S
-            if client.unasked_s - last.sent_s <= _ROUND_TRIPS_IN_DOUBT * clock.rtt_s + held_s:
+            if answered_s - last.sent_s <= _ROUND_TRIPS_IN_DOUBT * clock.rtt_s + held_s:
                 clock.withdraw_last_lower_bound(held_s)
         return clock.repeats
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import dataclasses
-import math
 from collections.abc import Iterator
 from typing import cast
 
@@ -12,6 +11,7 @@ import pytest
 
 from bela_module.connection.board_client import BoardClient
 from bela_module.connection.client_records import ListReply
+from bela_module.connection.pending_list import UnaskedReplies
 from bela_module.protocol.control_channel import VariableList
 from bela_module.session.board.board_state import BoardState
 from bela_module.session.board.prober import Prober
@@ -29,7 +29,7 @@ class Answers:
 
     def __init__(self, *replies: ListReply) -> None:
         self._replies: Iterator[ListReply] = iter(replies)
-        self.unasked_s = math.inf
+        self.unasked = UnaskedReplies()
         self.repeats: list[int] = []
         self.project = "test"
         self.asked = 0
@@ -88,10 +88,18 @@ def test_a_reply_is_withdrawn_when_another_came_soon_after_it(
     prober = probed(client, 11)
     clock = prober.board.clock
     assert clock is not None
-    client.unasked_s = times_s[10] + later_s
+    client.unasked.answered_s = times_s[10] + later_s
     asyncio.run(prober.probe(cast(BoardClient, client)))
     assert clock.n_probes == (11 if withdrawn else 12)
     assert set(client.repeats) == {1}
+
+
+def test_beside_other_clients_a_reply_waits_for_the_next_one() -> None:
+    times_s = [1.0 + 0.0171 * number for number in range(12)]
+    shared = [dataclasses.replace(truly(at_s), is_shared=True) for at_s in times_s]
+    prober = probed(Answers(*shared), 12)
+    assert prober.board.clock is not None
+    assert prober.board.clock.n_probes == 11
 
 
 def test_in_doubt_it_asks_several_times() -> None:
