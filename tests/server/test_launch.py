@@ -176,7 +176,7 @@ def test_an_experiment_from_launch_to_sigterm(
     config = tmp_path / "bela.toml"
     config.write_text(f'[callbacks]\nschedule_finished = "{callback}"\n', encoding="utf-8")
     module = launched("--simulate=1", f"--config={config}")
-    room, raw = ControlRoom(module.port), Client(module.port)
+    room, raw = ControlRoom(module.port, module.process.pid), Client(module.port)
     up_times_s: list[float] = []
 
     def ask(state: str) -> bool:

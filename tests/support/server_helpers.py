@@ -214,9 +214,18 @@ def serving(settings: Settings | None = None) -> Iterator[Serving]:
 
 
 class ControlRoom:
-    """Plays the control room: polls callbacks with 1 ms time-outs in a thread of its own."""
+    """Plays the control room: polls callbacks with 1 ms time-outs in a thread of its own.
 
-    def __init__(self, port: int) -> None:
+    Parameters
+    ----------
+    port : int
+        Where the module serves.
+    *pids : int
+        The module's process, when it is not this one.
+    """
+
+    def __init__(self, port: int, *pids: int) -> None:
+        self._pids = pids
         self.socket = socket.create_connection(("127.0.0.1", port), timeout=60)
         assert self.socket.recv(1024) == BANNER
         self.socket.sendall(b"GET_PCOMMS;")
@@ -258,10 +267,10 @@ class ControlRoom:
 
     def up_s(self) -> float:
         self.acknowledged.clear()
-        began_s = time.perf_counter()
+        watch = Stopwatch(*self._pids)
         self.send("UP")
         assert self.acknowledged.wait(60)
-        return time.perf_counter() - began_s
+        return watch.passed_s
 
     def close(self) -> None:
         self._over.set()
