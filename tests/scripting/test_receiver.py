@@ -17,6 +17,7 @@ from bela_module.errors import ArgumentError, NoReplyError, RequestError
 from bela_module.scripting.callback_dispatcher import Dispatcher
 from bela_module.scripting.streaming_run import StreamingRun
 from bela_module.simulator.simulated_board import SimulatedBoard
+from tests.support.signal_cases import AHEAD_TICKS
 from tests.support.stopwatch import Stopwatch
 
 
@@ -109,7 +110,7 @@ def test_numbers_of_numpy_and_endless_ones_are_numbers(streamer: Streamer, timeo
         np.array(["ramp_i"]), n_values=np.int64(100), timeout_s=timeout_s
     )
     assert queue["ramp_i"][0]["data"].size == 1024
-    tick = np.int64(streamer.get_latest_timestamp() + 2000)
+    tick = np.int64(streamer.get_latest_timestamp() + AHEAD_TICKS)
     streamer.schedule_streaming("ramp_i", tick, np.array([np.int32(100)]), timeout_s=timeout_s)
     assert len(streamer.streaming_buffers_data["ramp_i"]) == 101
     streamer.send_buffer(np.int64(0), "f", np.int64(3), np.zeros(3, np.float32))

@@ -91,7 +91,7 @@ def test_a_board_that_nobody_needs_goes_without_a_warning(
 
 def test_a_schedule_waits_as_well(free_port: int, wait_until: WaitUntil) -> None:
     with session_at(free_port) as one:
-        said = one.schedule(variables="ramp_d", start_in_s=1.0, duration_s=0.01)
+        said = one.schedule(variables="ramp_d", start_in_s=3.0, duration_s=0.01)
         assert said.startswith("waiting for the board: ")
         with SimulatedBoard("ramps", port=free_port, clock=local_clock):
             wait_until(lambda: "schedule_finished" in one.sink.events, "the end", 30.0)

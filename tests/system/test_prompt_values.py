@@ -151,7 +151,7 @@ def test_a_restart_of_the_board(board: SimulatedBoard, wait_until: WaitUntil) ->
 
 def test_a_schedule_has_its_values_singly(board: SimulatedBoard, wait_until: WaitUntil) -> None:
     with board, session_on(board) as one:
-        answer = one.schedule(variables=("touch", "steady", "slow"), start_in_s=1.5, duration_s=1.5)
+        answer = one.schedule(variables=("touch", "steady", "slow"), start_in_s=2.5, duration_s=1.5)
         first, last = int(answer.split()[3]), int(answer.split()[5])
         wait_until(lambda: one.samples("bela_steady") > 10, "values")
         assert deliveries(one)["bela_steady"] == "single"

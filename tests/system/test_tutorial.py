@@ -57,7 +57,7 @@ def test_a_fixed_number_of_values_comes_in_whole_buffers(streamer: Streamer) -> 
 def test_a_scheduled_session_begins_and_ends_at_its_ticks(
     streamer: Streamer, tmp_path: Path
 ) -> None:
-    first_tick = streamer.get_latest_timestamp() + streamer.sample_rate
+    first_tick = streamer.get_latest_timestamp() + 2.5 * streamer.sample_rate
     duration = streamer.sample_rate / 2
     streamer.schedule_streaming(
         variables=KNOBS,

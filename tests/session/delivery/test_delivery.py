@@ -169,7 +169,7 @@ def test_a_schedule_of_what_is_not_there_is_refused(
 def test_a_schedule_ends_with_the_boards_ticks_not_with_the_clock(
     board: SimulatedBoard, one: Running, wait_until: WaitUntil
 ) -> None:
-    words = one.schedule(variables="ramp", start_in_s=1.0, duration_s=1.0).split()
+    words = one.schedule(variables="ramp", start_in_s=2.5, duration_s=1.0).split()
     wait_until(lambda: one.samples("bela_ramp") > 0, "samples")
     board.inject(Pause(for_s=2.5))
     until_idle(one, wait_until)
