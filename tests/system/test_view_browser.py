@@ -198,10 +198,13 @@ def test_buttons_command_the_module(browser: Any) -> None:
         page.set_model("value", "value", 2.5)
         press(page, "SET")
         wait(lambda: board.controlled_values() == {"gain": 2.5}, "the value on the board")
+        wait(lambda: page.text("outcome") == "OK SET", "its outcome")
         press(page, "RELEASE")
         wait(lambda: board.controlled_values() == {}, "the release")
+        wait(lambda: page.text("outcome") == "OK RELEASE", "its outcome")
         press(page, "START")
         wait(lambda: sorted(board.watched_names()) == ["gain", "ramp"], "the start")
+        wait(lambda: page.text("outcome") == "OK START", "its outcome")
 
 
 def test_pause_and_zoom(browser: Any, simulated_page: str) -> None:
