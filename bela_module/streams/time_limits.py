@@ -8,6 +8,8 @@ FIRST_LISTENER_S: Final = 5.0
 """For somebody to listen to a stream; the first samples of a run, and markers, wait so long."""
 LISTENER_CHECK_S: Final = 0.02
 """Between two looks whether somebody listens by now."""
+MEMORY_RETURN_S: Final = 20.0
+"""Between two times that freed memory is given back to the system."""
 UNHEARD_OUTLET_S: Final = 60.0
 """For an outlet of variables that are gone to stay when nobody listens."""
 OUTLETS_END_S: Final = 5.0

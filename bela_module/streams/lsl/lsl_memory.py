@@ -1,4 +1,4 @@
-"""Memory of LSL's queues: what a consumer took goes back to the system when it leaves."""
+"""Memory of LSL's queues: what consumers took goes back to the system when they leave."""
 
 from __future__ import annotations
 
@@ -22,3 +22,14 @@ def return_large_blocks() -> None:
     if sys.platform == "linux":
         with suppress(OSError, AttributeError):  # another C library, without this function
             ctypes.CDLL(None).mallopt(_M_MMAP_THRESHOLD, _LARGE_BYTES)
+
+
+def return_freed_memory() -> None:
+    """Give back to the system what was freed between blocks that are used (on Linux).
+
+    LSL's many threads leave holes in heaps of their own, which glibc never looks at by itself: with
+    inlets that come and go, the memory of a process rises by a MB a minute. It takes 2 ms.
+    """
+    if sys.platform == "linux":
+        with suppress(OSError, AttributeError):  # another C library, without this function
+            ctypes.CDLL(None).malloc_trim(0)

@@ -13,7 +13,8 @@ from queue import Empty, SimpleQueue
 from typing import Final
 
 from bela_module.streams.lsl.outlet_channel import OutletChannel
-from bela_module.streams.time_limits import LISTENER_CHECK_S, OUTLETS_END_S
+from bela_module.streams.lsl.lsl_memory import return_freed_memory
+from bela_module.streams.time_limits import LISTENER_CHECK_S, MEMORY_RETURN_S, OUTLETS_END_S
 
 logger = logging.getLogger(__name__)
 
@@ -57,10 +58,14 @@ class OutletWorker:
 
     def _run(self) -> None:
         check_s = math.inf  # when channels look for their listeners, if any waits for some
+        return_s = time.monotonic() + MEMORY_RETURN_S
         while True:
-            timeout_s = None if check_s == math.inf else max(0.0, check_s - time.monotonic())
+            timeout_s = max(0.0, min(check_s, return_s) - time.monotonic())
             if not self._perform_waiting(timeout_s):
                 break
+            if time.monotonic() >= return_s:
+                return_freed_memory()
+                return_s = time.monotonic() + MEMORY_RETURN_S
             if check_s == math.inf:  # the job may have left something that waits
                 check_s = time.monotonic() + LISTENER_CHECK_S
             elif time.monotonic() >= check_s:
@@ -70,7 +75,7 @@ class OutletWorker:
             for channel in self._channels():
                 pool.submit(self._perform, channel.end)
 
-    def _perform_waiting(self, timeout_s: float | None) -> bool:
+    def _perform_waiting(self, timeout_s: float) -> bool:
         """Wait for a job and do it with those behind it; tell whether there will be more."""
         with contextlib.suppress(Empty):
             job = self._jobs.get(timeout=timeout_s)

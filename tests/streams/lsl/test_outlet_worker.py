@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from bela_module.streams.lsl import outlet_worker
 from bela_module.streams.lsl.outlet_worker import OutletWorker
 
 WaitUntil = Callable[..., None]
@@ -48,6 +49,22 @@ def test_jobs_are_done_in_order_in_a_thread_of_their_own() -> None:
     worker.end()
     assert done == list(range(1000))
     assert threads == {"bela-outlets"}
+
+
+def test_freed_memory_is_given_back_now_and_then_also_without_jobs(
+    wait_until: WaitUntil, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    times_s: list[float] = []
+    monkeypatch.setattr(outlet_worker, "MEMORY_RETURN_S", 0.02)
+    monkeypatch.setattr(
+        outlet_worker, "return_freed_memory", lambda: times_s.append(time.monotonic())
+    )
+    worker = worker_of()
+    begun_s = time.monotonic()
+    worker.submit(lambda: None)
+    wait_until(lambda: len(times_s) >= 3, "returns")
+    worker.end()
+    assert times_s[2] - begun_s >= 3 * 0.02
 
 
 def test_channels_are_checked_as_long_as_one_waits_however_many_jobs_come(
