@@ -10,7 +10,7 @@ LISTENING_END_S: Final = 1.0
 """For the listening thread to end when another thread shuts the server down."""
 STOP_EVENT_CHECK_S: Final = 0.1
 """Longest time between two looks at the stop event."""
-COMMANDS_TURN_S: Final = 0.01
+COMMANDS_TURN_S: Final = 0.003
 """For the commands of all clients, and for what other threads have posted, before the sockets are
 looked at again: ``UP`` waits so long."""
 COMMANDS_BURST_S: Final = 0.02
