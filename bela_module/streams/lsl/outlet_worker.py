@@ -12,8 +12,8 @@ from concurrent.futures import ThreadPoolExecutor
 from queue import Empty, SimpleQueue
 from typing import Final
 
-from bela_module.streams.lsl.outlet_channel import OutletChannel
 from bela_module.streams.lsl.lsl_memory import return_freed_memory
+from bela_module.streams.lsl.outlet_channel import OutletChannel
 from bela_module.streams.time_limits import LISTENER_CHECK_S, MEMORY_RETURN_S, OUTLETS_END_S
 
 logger = logging.getLogger(__name__)
