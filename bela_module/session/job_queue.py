@@ -21,6 +21,8 @@ from bela_module.session.interruptible_wait import InterruptibleWait
 MAX_JOBS_OF_A_CLIENT: Final = 64
 MAX_JOBS: Final = 1024
 """Of all clients together; one that connects again and again counts as many."""
+MAX_STOPS: Final = 4
+"""That wait for those before them; one more does the work of all."""
 
 Job = Callable[[BoardClient], Awaitable[Any]]
 
@@ -217,6 +219,8 @@ class JobQueue:
         pending = PendingJob(job, future, waiting, only_on, self.newest, internal, client)
         if not pending.is_stop:
             self._check_room(client)
+        elif not internal:
+            self._merge_stops(pending)
         self._turns.setdefault(client, self._n_turns)
         if internal:
             self._jobs.appendleft(pending)  # a STOP: what was asked for after it comes after it
@@ -228,6 +232,29 @@ class JobQueue:
         """Forget a job, if it was not begun."""
         if pending in self._jobs:
             self._jobs.remove(pending)
+
+    def _merge_stops(self, newest: PendingJob) -> None:
+        """Have the newest STOP do the work of those that wait, when there are many.
+
+        A few clients that start and stop without a pause would keep all others waiting for minutes.
+        """
+        stops = [p for p in self._jobs if p.only_on is newest.only_on]
+        if len(stops) < MAX_STOPS:
+            return
+
+        def answer_all(done: asyncio.Future[Any]) -> None:
+            for stop in stops:
+                if done.cancelled():
+                    stop.future.cancel()
+                elif (error := done.exception()) is not None:
+                    stop.fail(error)
+                elif not stop.future.done():
+                    stop.future.set_result(done.result())
+
+        newest.future.add_done_callback(answer_all)
+        begun = [p for p in self._jobs if p.begins and not p.internal]
+        self._jobs = deque(p for p in self._jobs if p not in stops)
+        self._refuse(begun, RequestError("stopped before it began: several STOP came after it"))
 
     def _check_room(self, client: str) -> None:
         n_of_client = sum(pending.client == client for pending in self._jobs)

@@ -11,7 +11,7 @@ import pytest
 from bela_module.asking_client import asked_by
 from bela_module.connection.board_client import BoardClient
 from bela_module.errors import BelaError, DisconnectedError, RequestError
-from bela_module.session.job_queue import MAX_JOBS, JobQueue
+from bela_module.session.job_queue import MAX_JOBS, MAX_STOPS, JobQueue
 
 GONE = DisconnectedError("gone")
 
@@ -157,6 +157,45 @@ def test_a_stop_is_carried_out_at_once_while_another_client_sets_and_sets() -> N
             pending.future.set_result(None)
         assert names[:3] == ["flood", "monitor", "operator"]
         await asyncio.gather(*submitted)
+
+    run(scenario)
+
+
+def test_of_many_stops_the_newest_does_the_work() -> None:
+    async def scenario(queue: JobQueue) -> None:
+        connection = a_client()
+        stops, starts = [], []
+        for number in range(50):
+            with asked_by(f"flood {number % 5}"):
+                starts.append(queue.add(job, waits=True))
+                starts[-1].begins = True
+                stops.append(queue.add(job, waits=False, only_on=connection))
+        with asked_by("operator"):
+            change = queue.add(job, waits=False)
+            stop = queue.add(job, waits=False, only_on=connection)
+        taken = []
+        while (pending := queue.take()) is not None:
+            taken.append(pending)
+            await queue.carry_out(pending, connection, worded)
+        assert taken[-2:] == [change, stop]
+        assert len(taken) <= 2 * (MAX_STOPS + 1)
+        await asyncio.wait([each.future for each in stops], timeout=20)
+        assert all(each.future.result() == "done" for each in (*stops, stop))
+        refused = [start for start in starts if start not in taken]
+        assert all(str(error_of(start.future)).startswith("stopped before") for start in refused)
+
+    run(scenario)
+
+
+@pytest.mark.parametrize("error", [GONE, RequestError("no")])
+def test_what_prevents_the_newest_stop_is_told_to_all(error: BelaError) -> None:
+    async def scenario(queue: JobQueue) -> None:
+        connection = a_client()
+        stops = [queue.add(failing(error), waits=False, only_on=connection) for _ in range(9)]
+        queue.connection_ended(connection, error)
+        await asyncio.wait([stop.future for stop in stops], timeout=20)
+        assert [error_of(stop.future) for stop in stops] == [error] * 9
+        assert queue.take() is None
 
     run(scenario)
 
