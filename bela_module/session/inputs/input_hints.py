@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Container
+from collections.abc import Mapping
 from typing import Final
 
 from bela_module.session.inputs.active_input import ActiveInput
@@ -36,15 +36,16 @@ def stamp_hint(one: ActiveInput, stamp_s: float, now_s: float) -> str:
     )
 
 
-def echo_hint(one: ActiveInput, streamed: Container[str] | None) -> str:
+def echo_hint(one: ActiveInput, streamed: Mapping[str, int] | None) -> str:
     """Tell that no command of an input is measured, and why.
 
     Parameters
     ----------
     one : ActiveInput
         The input.
-    streamed : container of str, optional
-        Variables that stream whole; ``None`` when nothing streams.
+    streamed : mapping of str to int, optional
+        How many values the board may keep of each variable that streams whole; ``None`` when
+        nothing streams.
     """
     echo, settings = one.settings.echo, one.settings
     if echo is None or streamed is None or one.state is not InputState.RECEIVING:
@@ -54,7 +55,7 @@ def echo_hint(one: ActiveInput, streamed: Container[str] | None) -> str:
             f"input {one.name}: its commands are not measured, since {echo!r} does not stream: "
             "START it, too"
         )
-    if one.account.unanswered < _MIN_UNANSWERED:
+    if one.account.unanswered < _MIN_UNANSWERED + streamed[echo]:
         return ""
     return (
         f"input {one.name}: none of its commands comes back in {echo!r}: the sketch must have "

@@ -34,6 +34,7 @@ from bela_module.session.time_limits import (
 from bela_module.streams.echo_tap import EchoTap
 from bela_module.streams.lsl.input_inlet import InputInlet, check_predicate
 from bela_module.streams.sink import Stamps
+from bela_module.streams.stream_plans import StreamMode
 from bela_module.validation import named
 
 logger = logging.getLogger(__name__)
@@ -400,14 +401,15 @@ class InputService:
                 del inputs.by_name[one.name]
 
 
-def _streamed(main: Delivery | None) -> set[str] | None:
-    """Return what streams whole; ``None`` when nothing does, or not yet."""
+def _streamed(main: Delivery | None) -> dict[str, int] | None:
+    """Return what streams whole, and how many values the board may keep; ``None``: not yet."""
     if main is None or not main.is_streaming:
         return None
     is_delayed = main.kind is DeliveryKind.SCHEDULE or main.delay_s > 0
     if is_delayed and not any(stream.samples for stream in main.streams):
         return None
-    return {variable.name for variable in main.watched}
+    whole = main.members(StreamMode.DENSE, StreamMode.SPARSE)
+    return {v.name: 0 if one.delivery == "single" else v.layout.value_count for one, v in whole}
 
 
 def _check_stream(settings: InputFields) -> None:

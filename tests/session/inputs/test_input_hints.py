@@ -30,10 +30,10 @@ def test_stamps_of_another_clock_are_told(stamp_s: float, words: str) -> None:
 
 def test_an_echo_that_does_not_stream_is_told() -> None:
     one = Made(echo="echo").found().one
-    assert "'echo' does not stream: START it, too" in echo_hint(one, {"level"})
-    assert echo_hint(one, {"level", "echo"}) == echo_hint(one, None) == ""
-    assert echo_hint(Made().found().one, {"level"}) == ""
-    assert echo_hint(Made(echo="echo").one, {"level"}) == ""  # nothing is received
+    assert "'echo' does not stream: START it, too" in echo_hint(one, {"level": 0})
+    assert echo_hint(one, {"level": 0, "echo": 0}) == echo_hint(one, None) == ""
+    assert echo_hint(Made().found().one, {"level": 0}) == ""
+    assert echo_hint(Made(echo="echo").one, {"level": 0}) == ""  # nothing is received
 
 
 def test_commands_of_which_none_comes_back_are_told() -> None:
@@ -41,12 +41,13 @@ def test_commands_of_which_none_comes_back_are_told() -> None:
     for number in range(1, 5):
         one.account.note_sent(number, 0.0, 0.0)
     one.account.expire(1.0)
-    told = echo_hint(one, {"echo"})
+    assert echo_hint(one, {"echo": 512}) == ""  # which the board may still keep
+    told = echo_hint(one, {"echo": 0})
     assert told.startswith("input level: none of its commands comes back in 'echo': the sketch")
     assert "buffer 0 of type 'i'" in told
     one.account.note_sent(5, 2.0, 2.0)
     one.account.note_echoes([5], [2.1], 0.001, 2.2)
-    assert echo_hint(one, {"echo"}) == ""
+    assert echo_hint(one, {"echo": 0}) == ""
     one.account.note_sent(6, 3.0, 3.0)
     one.account.expire(4.0)
     assert (one.account.unanswered, one.account.lost) == (0, 1)  # of which none tells why

@@ -270,6 +270,43 @@ def test_mistakes_of_the_measurement_are_problems(unique: str, wait_until: WaitU
         wait_until(lambda: problems() == "", "no problem")
 
 
+@pytest.mark.parametrize(
+    ("buffer_id", "prompt", "is_told"), [(3, "auto", True), (0, "auto", False), (0, "off", False)]
+)
+def test_commands_that_never_come_back_are_told_unless_the_board_keeps_them(
+    buffer_id: int,
+    prompt: str,
+    is_told: bool,
+    unique: str,
+    wait_until: WaitUntil,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("bela_module.session.sending.input_service.ECHO_S", 1.0)
+    tables = configured(unique, echo="echo", buffer_id=buffer_id)
+    with (
+        loop_board() as board,
+        session_at(board.port, **tables, streaming={"prompt": prompt}) as one,
+        Decoder(f"{unique}decoder") as decoder,
+    ):
+        one.start("level", "echo")
+        decoder.await_inlet(one)
+
+        def loop_counts() -> dict[str, int]:
+            counts: dict[str, int] = input_status(one)["loop"]
+            return counts
+
+        def is_over() -> bool:
+            decoder.push(0.5, 0)
+            time.sleep(0.05)
+            counts = loop_counts()
+            return counts["echoed"] > 20 or counts["unmeasured"] > 20
+
+        wait_until(is_over, "echoes, or their time")
+        time.sleep(0.5)
+        problems = one.session.status()["problems"]
+        assert any("none of its commands comes back" in text for text in problems) == is_told
+
+
 def test_commands_around_a_reconnect_are_told_or_took_effect_once(
     unique: str, wait_until: WaitUntil
 ) -> None:
