@@ -127,9 +127,10 @@ def _read_status(connection: socket.socket) -> dict[str, Any]:
         if not more:
             return {}
         text += more
-    status = json.loads(text.splitlines()[_N_LINES - 1])
+    lines = text.splitlines()
+    status = json.loads(lines[_N_LINES - 1]) if len(lines) >= _N_LINES else None
     is_ours = isinstance(status, dict) and status.get("module") == "dp-bela"
-    return status if is_ours else {}
+    return status if is_ours and isinstance(status.get("board"), dict) else {}
 
 
 def _open_files() -> tuple[int, int | None]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import socket
 import threading
 from pathlib import Path
@@ -57,6 +58,32 @@ def test_what_answers_otherwise_is_another_program(answer: bytes, tmp_path: Path
         taken = probe_computer(settings(tmp_path, other.getsockname()[1]), 0.0)
         thread.join()
     assert taken.pcomm_port == "taken"
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        bytes([0]) * 2_000_000,  # no line ends, as in a video
+        b'hello\n{"module": "dp-bela", "board": null}\n',
+        b"HTTP/1.1 400 Bad Request\r\n\r\n",
+        b"\xff\xfe\n\xff\n",
+    ],
+    ids=["endless line", "no board", "http", "no text"],
+)
+def test_whatever_another_program_answers_the_port_is_taken(tmp_path: Path, answer: bytes) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as other:
+
+        def serve() -> None:
+            for _ in range(2):
+                connection, _address = other.accept()
+                with connection, contextlib.suppress(OSError):
+                    connection.sendall(answer)
+
+        serving_it = threading.Thread(target=serve)
+        serving_it.start()
+        computer = probe_computer(settings(tmp_path, other.getsockname()[1]), 0.0)
+        serving_it.join(10)
+    assert computer.pcomm_port == "taken"
 
 
 def test_a_module_that_listens_is_ours(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
