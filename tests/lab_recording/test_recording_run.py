@@ -159,6 +159,39 @@ def test_events_of_another_module_of_the_board_are_not_its_own(
     assert mismatches(prove(recording, outcome.identity, *counts)) == []
 
 
+BESIDE_A_FIREWALL = """#!{python}
+import os, sys
+if "not(name='Ghost')" not in sys.argv[2]:
+    for name in ("Ghost", "bela_ramp", "bela_events"):
+        print(f"Found {{name}}@x matching 'x'")
+        if name != "Ghost":
+            print(f"Started data collection for stream {{name}}.")
+    print("Subscribing to the stream Ghost is taking relatively long; collection", flush=True)
+    while True:  # it does not end with its input
+        sys.stdin.read()
+os.execv({program!r}, [{program!r}, *sys.argv[1:]])
+"""
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="a script stands for LabRecorder")
+def test_a_stream_of_others_that_cannot_be_received_is_left_out(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    program = tmp_path / "program"
+    program.write_text(
+        BESIDE_A_FIREWALL.format(python=sys.executable, program=str(find_recorder()))
+    )
+    program.chmod(0o755)
+    monkeypatch.setattr(sys.modules[__name__], "find_recorder", lambda: program)
+    path, follower = tmp_path / "x.xdf", Follower()
+    with ramp_board() as board:
+        outcome = record(board, path, follower, duration_s=1.0, whole_lab=True)
+    assert "Ghost cannot be received" in follower.notices[0]
+    assert outcome.problems == []
+    counts = (outcome.streamed, outcome.earlier, outcome.later, outcome.uids)
+    assert mismatches(prove(read_recording(path), outcome.identity, *counts)) == []
+
+
 def test_a_recorder_that_is_behind_is_waited_for(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
