@@ -129,8 +129,9 @@ def _read_status(connection: socket.socket) -> dict[str, Any]:
         text += more
     lines = text.splitlines()
     status = json.loads(lines[_N_LINES - 1]) if len(lines) >= _N_LINES else None
-    is_ours = isinstance(status, dict) and status.get("module") == "dp-bela"
-    return status if is_ours and isinstance(status.get("board"), dict) else {}
+    if not isinstance(status, dict) or not isinstance(status.get("board"), dict):
+        return {}
+    return status if status.get("module") == "dp-bela" else {}
 
 
 def _open_files() -> tuple[int, int | None]:
