@@ -282,7 +282,7 @@ class Launched:
     """The module's process, as the control room starts it."""
 
     def __init__(self, *arguments: str, stderr: int = subprocess.DEVNULL) -> None:
-        began_s = time.monotonic()
+        watch = Stopwatch()
         self.process = subprocess.Popen(
             [sys.executable, "-m", "api.server", *arguments, "--ip=127.0.0.1", "--port=0"],
             cwd=ROOT,
@@ -291,6 +291,7 @@ class Launched:
             text=True,
             env={**os.environ, "PYTHONUNBUFFERED": "1"},
         )
+        watch.follow(self.process.pid)
         assert self.process.stdout is not None
         line = self.process.stdout.readline()
         found = re.fullmatch(r"dp-bela listens on 127.0.0.1:(\d+)\n", line)
@@ -298,7 +299,7 @@ class Launched:
             self.close()
             raise AssertionError(f"the module said {line!r} and ended with {self.process.poll()}")
         self.port = int(found[1])
-        self.listens_after_s = time.monotonic() - began_s
+        self.listens_after_s = watch.passed_s
 
     def end(self, by: signal.Signals = signal.SIGTERM) -> tuple[int, float]:
         """Send a signal; return the exit status and how long the end took."""

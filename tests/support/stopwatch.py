@@ -57,10 +57,14 @@ class Stopwatch:
     """
 
     def __init__(self, *pids: int) -> None:
-        self._pids = (os.getpid(), *pids)
+        self._pids: tuple[int, ...] = (os.getpid(), *pids)
         self._before_s = self._look()
         self._latest_s = dict(self._before_s)
         self._began_s = time.monotonic()
+
+    def follow(self, pid: int) -> None:
+        """Leave out the waits of a process, too, which has begun since."""
+        self._pids += (pid,)
 
     def look(self) -> None:
         """Take note of the waits so far, before a thread or a process ends."""
