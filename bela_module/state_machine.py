@@ -28,9 +28,14 @@ class StateMachine(Generic[S]):
         For each state the states that may follow it. Staying in a state is always allowed.
     on_change : callable, optional
         Called after each change of state.
+
+    Attributes
+    ----------
+    state : Enum member
+        The present state, which :meth:`move_to` alone changes.
     """
 
-    __slots__ = ("_name", "_on_change", "_state", "_transitions")
+    __slots__ = ("_name", "_on_change", "_transitions", "state")
 
     def __init__(
         self,
@@ -40,14 +45,9 @@ class StateMachine(Generic[S]):
         on_change: Callable[[], None] | None = None,
     ) -> None:
         self._name = name
-        self._state = initial
+        self.state = initial
         self._transitions = transitions
         self._on_change = on_change
-
-    @property
-    def state(self) -> S:
-        """The present state."""
-        return self._state
 
     def move_to(self, state: S) -> None:
         """Change the state; nothing happens when it is the present one.
@@ -57,14 +57,14 @@ class StateMachine(Generic[S]):
         state : Enum member
             The next state.
         """
-        if state is self._state:
+        if state is self.state:
             return
-        if state not in self._transitions[self._state]:
+        if state not in self._transitions[self.state]:
             self.report_illegal(state)
-        self._state = state
+        self.state = state
         if self._on_change is not None:
             self._on_change()
 
     def report_illegal(self, state: S) -> None:
         """Log a transition that is not in the table."""
-        logger.error("%s: no transition from %s to %s", self._name, self._state.name, state.name)
+        logger.error("%s: no transition from %s to %s", self._name, self.state.name, state.name)

@@ -144,7 +144,7 @@ class Timeline:
         Parameters
         ----------
         ticks : array of shape (n,), int64 or uint64
-            In any order; also ticks long past.
+            Never decreasing; also ticks long past.
 
         Returns
         -------
@@ -156,7 +156,7 @@ class Timeline:
         StreamError
             Nothing is known yet: `steer` was not called.
         """
-        if not self.started:
+        if not self._n_pieces:
             raise StreamError("no stamp can be given before the clock was measured; steer first")
         if len(ticks) == 0:
             return np.empty(0)
@@ -167,8 +167,8 @@ class Timeline:
             newest = int(ticks[0])
             stamps_s = np.array([self._time_s(newest - self._origin)])
         else:
-            newest = int(ticks.max())
-            stamps_s = self._times_of(ticks, int(ticks.min()), newest)
+            newest = int(ticks[-1])
+            stamps_s = self._times_of(ticks, int(ticks[0]), newest)
         self._stamped = newest if self._stamped is None else max(self._stamped, newest)
         stamps_s.flags.writeable = False
         if not ticks.flags.writeable:  # what does not change needs no second calculation
@@ -185,14 +185,12 @@ class Timeline:
 
     def _times_of(self, ticks: NDArray[Any], oldest: int, newest: int) -> Floats:
         """Return the mapping at ticks, of which the oldest and the newest are known."""
-        # differences of unsigned numbers wrap rightly, and are exact for ticks of any size
-        since = (ticks.astype(np.uint64) - np.uint64(self._origin % 2**64)).view(np.int64)
         piece = self._piece_at(newest - self._origin)
         if oldest - self._origin >= piece.begin:  # as almost always
-            times_s: Floats = (since - piece.begin).astype(np.float64)
-            times_s *= piece.s_per_tick
+            times_s: Floats = _since(ticks, self._origin + piece.begin) * piece.s_per_tick
             times_s += piece.time_s
             return times_s
+        since = _since(ticks, self._origin)
         begins = self._begins[: self._n_pieces]
         k = np.maximum(np.searchsorted(begins, since, side="right") - 1, 0)
         stamps_s: Floats = self._times_s[k] + (since - begins[k]) * self._s_per_tick[k]
@@ -276,3 +274,11 @@ class Timeline:
         self._n_pieces = keep
         self._piece = _NO_PIECE
         self._known.clear()
+
+
+def _since(ticks: NDArray[Any], origin: int) -> NDArray[np.int64]:
+    """Count ticks from an origin, exactly for ticks of any size."""
+    if ticks.dtype.kind == "i":
+        return ticks - origin
+    # differences of unsigned numbers wrap rightly
+    return (ticks.astype(np.uint64) - np.uint64(origin % 2**64)).view(np.int64)

@@ -174,9 +174,7 @@ class BoardClient:
         url = f"{self.address}/gui_data"
         try:
             # At the same address: another one of that name may be another board's.
-            options = SocketOptions(
-                _MAX_BYTES, self._now, self._reply_timeout_s, self._take_at_once
-            )
+            options = SocketOptions(_MAX_BYTES, self._now, self._reply_timeout_s, self._take_data)
             self._data = await open_socket(url, options, self._control.address)
         except ConnectError as error:
             raise DisconnectedError(f"{self.address} gives no data: {error}") from error
@@ -390,17 +388,14 @@ class BoardClient:
                 self._take_data(message, socket.received_s)
 
     def _take_data(self, message: bytes | str, arrived_s: float) -> None:
-        self.last_received_s, self.got_data = arrived_s, True
-        if self._recorder is not None:
-            self._recorder.record("data", "in", message)
-        self._on_data(message, arrived_s)
-
-    def _take_at_once(self, message: bytes, arrived_s: float) -> None:
-        """Take a message in the middle of a read, where no defect may reach the event loop."""
+        """Take a message, also in the middle of a read: no defect may reach the event loop."""
         if self.failure is not None:
             return
         try:
-            self._take_data(message, arrived_s)
+            self.last_received_s, self.got_data = arrived_s, True
+            if self._recorder is not None:
+                self._recorder.record("data", "in", message)
+            self._on_data(message, arrived_s)
         except Exception as error:  # noqa: BLE001 - it is reported as the reader's
             self._fail(error)
 

@@ -74,8 +74,7 @@ class DataDecoder:
         """Decode the next websocket message; text is refused, since the board sends none here."""
         if isinstance(message, str):
             return self._refuse(RefusalReason.BAD_FRAME, f"text {message[:40]!r}")
-        header = self._parse_header(message)
-        if header is not None:
+        if len(message) <= MAX_HEADER_BYTES and (header := self._parse_header(message)):
             return self._open(header)
         if self._pending is None:
             if len(message) in _PAYLOAD_SIZES:
@@ -85,8 +84,6 @@ class DataDecoder:
         return self._close(index, value_type, message)
 
     def _parse_header(self, message: bytes) -> tuple[int, ValueType] | None:
-        if len(message) > MAX_HEADER_BYTES:
-            return None
         header = self._headers.get(message)
         if header is None:
             header = parse_header(message)
@@ -101,13 +98,13 @@ class DataDecoder:
         return self._refuse(RefusalReason.ORPHAN_HEADER, f"{lost[0]}/{lost[1].value}")
 
     def _close(self, index: int, value_type: ValueType, message: bytes) -> Block | Refusal:
-        name = f"{index}/{value_type.value}"
         if index >= len(self.variables) or self.variables[index].value_type is not value_type:
-            return self._refuse(RefusalReason.UNKNOWN_VARIABLE, name)
+            return self._refuse(RefusalReason.UNKNOWN_VARIABLE, f"{index}/{value_type.value}")
         try:
             block = decode_payload(self.variables[index], message)
         except FrameError as error:
-            return self._refuse(RefusalReason.BAD_FRAME, f"{name}: {error}")
+            detail = f"{index}/{value_type.value}: {error}"
+            return self._refuse(RefusalReason.BAD_FRAME, detail)
         self.counters.blocks += 1
         return block
 

@@ -117,6 +117,14 @@ class Variable:
         """Name, type and sparseness, which stay when the position changes."""
         return self.name, self.value_type, self.sparse
 
+    def is_same_as(self, other: Variable) -> bool:
+        """Tell whether another one has the same identity, at whatever position."""
+        return self is other or (
+            self.name == other.name
+            and self.value_type is other.value_type
+            and self.sparse == other.sparse
+        )
+
     @property
     def layout(self) -> BlockLayout:
         """Layout of its watch payloads."""

@@ -420,7 +420,7 @@ class Driver:
 
     def _on_data(self, message: bytes | str, arrived_s: float) -> None:
         runtime = self.runtime
-        result = runtime.board.receive(message)
+        result = runtime.board.decoder.receive(message)
         if isinstance(result, Block):
             if runtime.surveyor.take(result, arrived_s):
                 return

@@ -79,7 +79,10 @@ class RunningDeliveries:
     def take(self, block: Block, arrived_s: float) -> bool:
         """Give a block to whatever wants it; tell whether anything did."""
         # A single value can be wanted by a START and by a MONITOR.
-        return any([delivery.take(block, arrived_s) for delivery in self])
+        is_taken = self.main is not None and self.main.take(block, arrived_s)
+        if self.monitoring is not None and self.monitoring.take(block, arrived_s):
+            is_taken = True
+        return is_taken
 
     def missed_block(self, variable_index: int) -> None:
         """Tell all that the header of a block came without its payload."""

@@ -207,7 +207,8 @@ class LiveStream:
         """Stop waiting for a member that the board no longer has; rows of the others go on."""
         if self._aligner is not None:
             nothing_more = Gap(0, _NEVER, 0, GapReason.RECONNECTED)
-            self._wait(self._members[variable.name], nothing_more)
+            hand_on = self._hold if self.state is StreamState.UNOPENED else self._give
+            hand_on(self._members[variable.name], nothing_more)
 
     def settle(self) -> None:
         """Finish the trackers: deliver what is certain of each member; no more blocks come."""
@@ -314,12 +315,12 @@ class LiveStream:
         for item in items:
             if isinstance(item, Gap):
                 self._on_gap(self.plan.variables[member], item)
-            self._wait(member, item)
+            if self._machine.state is StreamState.UNOPENED:
+                self._hold(member, item)
+            else:
+                self._give(member, item)
 
-    def _wait(self, member: int, item: ValueRun | Gap) -> None:
-        if self._machine.state is not StreamState.UNOPENED:
-            self._give(member, item)
-            return
+    def _hold(self, member: int, item: ValueRun | Gap) -> None:
         self._waiting.append((member, item))
         self._held_bytes += _count_bytes(item)
         self._refuse_waiting(keeping_bytes=self._max_held_bytes)

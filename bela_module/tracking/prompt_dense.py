@@ -67,7 +67,7 @@ class PromptDenseTracker(DenseTracker):
     @property
     def step_ticks(self) -> int | float | None:
         """Ticks from one value to the next; a fraction, the mean, for an uneven variable."""
-        return None if self.is_irregular else self._step
+        return None if self._is_irregular and self.is_irregular else self._step
 
     @property
     def is_irregular(self) -> bool:

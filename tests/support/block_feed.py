@@ -90,7 +90,7 @@ class BlockFeed:
         """Give messages to the delivery as the session does."""
         self.now_s = arrived_s
         for message in messages:
-            block = self.board.receive(message)
+            block = self.board.decoder.receive(message)
             if isinstance(block, Block):
                 self.delivery.take(block, arrived_s)
 

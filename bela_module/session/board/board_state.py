@@ -18,7 +18,7 @@ from bela_module.clock.timeline import Timeline
 from bela_module.connection.client_records import ListReply
 from bela_module.protocol.control_channel import VariableList
 from bela_module.protocol.data_channel import Block
-from bela_module.protocol.data_decoder import DataDecoder, Refusal
+from bela_module.protocol.data_decoder import DataDecoder
 from bela_module.protocol.variables import Ticks, Variable
 from bela_module.session.board.clock_sample import ClockSample
 from bela_module.session.board.monitor_periods import MonitorPeriods
@@ -240,10 +240,6 @@ class BoardState:
             if not self.monitors.is_ours(variable.name, variable.monitor_period_ticks)
             and variable.name not in ours
         )
-
-    def receive(self, message: bytes | str) -> Block | Refusal | None:
-        """Decode one message of the data channel."""
-        return self.decoder.receive(message)
 
     @property
     def ready(self) -> bool:

@@ -39,7 +39,7 @@ from bela_module.tracking.sparse_tracker import MonitorTracker
 _STARTING = (DeliveryState.STARTING, DeliveryState.STARTING_INTERRUPTED)
 _STREAMING = (DeliveryState.STREAMING, DeliveryState.STREAMING_INTERRUPTED)
 _ENDING = (DeliveryState.ENDING, DeliveryState.ENDING_INTERRUPTED)
-_TAKING = frozenset({*_STREAMING, *_ENDING})
+_TAKING = (*_STREAMING, *_ENDING)
 
 
 class DeliveryKind(StrEnum):
@@ -167,10 +167,10 @@ class Delivery:
             Whether it did.
         """
         route = self.router.route_of(block.variable.index, monitor=block.monitor)
-        if route is None or not self.takes_blocks:
+        if route is None or self.machine.state not in _TAKING:
             return False
         stream, variable = route
-        if variable.identity != block.variable.identity:
+        if not variable.is_same_as(block.variable):
             return False  # the board's list has changed since
         if self.prober.progress.stands_still:
             n_untaken = stream.give_unstamped(block, is_last=self.is_stopping)
@@ -197,7 +197,7 @@ class Delivery:
             self.board.counters.impossible_blocks += 1
             stream.missed_block(variable)
             return True
-        if isinstance(tracker, MonitorTracker):
+        if block.monitor and isinstance(tracker, MonitorTracker):
             prompt = self.board.monitors.is_wanted(variable.name, MonitorUse.PROMPT)
             tracker.decimation_ticks = self.periods[variable.name] if prompt else 0
         if silent_s := self.router.note_block(block, arrived_s, self.prober.progress):

@@ -155,7 +155,7 @@ class OutletChannel:
         """
         outlet = self._outlet
         is_free = self._n_done == self._n_asked and not self._holds_each
-        if outlet is None or not is_free or self.state is not _C.DELIVERING:
+        if outlet is None or not is_free or self._machine.state is not _C.DELIVERING:
             return False
         item.push_into(outlet)
         return True
