@@ -22,6 +22,7 @@ MAX_VARIABLE_NAME_CHARS: Final = 15_000
 that is longer does not fit into any command."""
 
 _REPLY_DIGITS: Final = 15
+_TYPES: Final = {str(value_type): value_type for value_type in ValueType}
 _Entry = dict[str, Any]
 
 
@@ -128,13 +129,12 @@ def _variable_list(watcher: _Entry) -> VariableList:
 def _variable(index: int, entry: Any) -> Variable:
     if not isinstance(entry, dict):
         raise FrameError(f"variable {index} in the reply to 'list' is {shown(entry)}")
-    try:
-        value_type = ValueType(str(entry.get("type")))
-    except ValueError:
+    value_type = _TYPES.get(str(entry.get("type")))
+    if value_type is None:
         known = ", ".join(ValueType)
         raise FrameError(
             f"variable {index} has the unknown type {shown(entry.get('type'))}; known are {known}"
-        ) from None
+        )
     return Variable(
         index=index,
         name=_text(entry, "name")[:MAX_VARIABLE_NAME_CHARS],
@@ -164,6 +164,8 @@ def _printable(text: str) -> str:
 
 def _number(entry: _Entry, key: str, missing: float | None = None) -> float:
     value = entry.get(key, missing)
+    if type(value) is float:  # as almost always
+        return value
     if value is None and key in entry:
         return math.nan  # the board writes NaN and infinity as null
     if isinstance(value, bool) or not isinstance(value, int | float):
@@ -178,6 +180,8 @@ def _number(entry: _Entry, key: str, missing: float | None = None) -> float:
 
 def _integer(entry: _Entry, key: str, missing: int | None = None) -> int:
     value = entry.get(key, missing)
+    if type(value) is int:  # as almost always
+        return value
     # Integers of 1e15 and above come as JSON floats, of 15 significant digits.
     if isinstance(value, float) and value.is_integer():
         return int(value)
@@ -190,6 +194,8 @@ def _integer(entry: _Entry, key: str, missing: int | None = None) -> int:
 
 def _flag(entry: _Entry, key: str) -> bool:
     value = entry.get(key, False)
+    if type(value) is bool:  # as almost always
+        return value
     if not isinstance(value, bool | int | float):
         raise FrameError(
             f"{key!r} is {shown(value)} in a message of the board; true or false was expected"

@@ -274,7 +274,7 @@ class Delivery:
         bool
             Whether its end is due: a schedule has come to its end, or no sink takes any more.
         """
-        self.open_ready(*self.streams)
+        self.open_ready(*(s for s in self.streams if s.state is StreamState.UNOPENED))
         for stream in self.streams:
             stream.check_sink()
         if all(stream.state is StreamState.FAILED for stream in self.streams):

@@ -8,14 +8,13 @@ from typing import Final
 
 from bela_module.connection.board_client import BoardClient
 from bela_module.errors import DisconnectedError
-from bela_module.protocol.variables import Variable
 from bela_module.session.delivery.beginning import ask_again
 from bela_module.session.delivery.delivery import Delivery
 from bela_module.session.delivery.time_limits import WATCH_IGNORED_S
 from bela_module.session.delivery.watchdog import Cause, Expected, Finding
-from bela_module.streams.live_stream import LiveStream
 from bela_module.streams.stream_plans import StreamMode, reachable
 from bela_module.tracking.prompt_dense import PromptDenseTracker
+from bela_module.tracking.runs import Tracker
 from bela_module.tracking.single_values import Transport
 from bela_module.validation import printable_name
 
@@ -56,8 +55,11 @@ def _note_unassigned(delivery: Delivery) -> None:
     unassigned, told = delivery.watchdog.unassigned, delivery.prompt.told_unassigned
     late = delivery.now() > delivery.begun_s + WATCH_IGNORED_S
     for stream in delivery.streams:
+        if stream.samples:
+            stream.is_assigned = True
+            continue
         names = {variable.name for variable in stream.plan.variables}
-        stream.is_assigned = stream.samples > 0 or not names <= unassigned
+        stream.is_assigned = not names <= unassigned
         if stream.plan.mode is StreamMode.DENSE and not stream.is_assigned and late:
             for name in sorted(names - told):
                 delivery.notices.inform(
@@ -68,28 +70,22 @@ def _note_unassigned(delivery: Delivery) -> None:
 
 def _uneven(delivery: Delivery) -> list[Finding]:
     """Find variables whose blocks do not tell when their values were assigned."""
-    names = [
-        variable.name
-        for stream, variable in delivery.members(StreamMode.DENSE)
-        if stream.tracker_of(variable).transport is Transport.BLOCK
-        and (
-            _is_uneven(stream.step_of(variable))
-            or _came_unevenly(stream, variable)
-            or delivery.restarted.get(variable.name, 0) >= _RESTARTS_OF_UNEVEN
-        )
-    ]
-    pausing = [
-        variable.name
-        for stream, variable in delivery.members(StreamMode.DENSE)
-        if stream.tracker_of(variable).has_paused and delivery.withheld[variable.name]
-    ]
-    found = {Cause.UNEVEN: names, Cause.PAUSES: pausing}
+    found: dict[Cause, list[str]] = {Cause.UNEVEN: [], Cause.PAUSES: []}
+    for stream, variable in delivery.members(StreamMode.DENSE):
+        name, tracker = variable.name, stream.tracker_of(variable)
+        if tracker.transport is Transport.BLOCK and (
+            _is_uneven(tracker.step_ticks)
+            or _came_unevenly(tracker)
+            or delivery.restarted.get(name, 0) >= _RESTARTS_OF_UNEVEN
+        ):
+            found[Cause.UNEVEN].append(name)
+        if tracker.has_paused and delivery.withheld[name]:
+            found[Cause.PAUSES].append(name)
     return [Finding(cause, tuple(names)) for cause, names in found.items() if names]
 
 
-def _came_unevenly(stream: LiveStream, variable: Variable) -> bool:
+def _came_unevenly(tracker: Tracker) -> bool:
     """Tell whether single values showed that a variable is assigned unevenly."""
-    tracker = stream.tracker_of(variable)
     return isinstance(tracker, PromptDenseTracker) and tracker.was_irregular
 
 

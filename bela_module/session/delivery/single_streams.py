@@ -9,7 +9,6 @@ from bela_module.session.delivery.delivery import Delivery
 from bela_module.session.delivery.time_limits import (
     FOREIGN_PERIOD_S,
     SINGLE_HEARD_S,
-    SLOW_BLOCK_S,
     UNHEARD_S,
 )
 from bela_module.session.delivery.transport_chooser import Observed
@@ -93,15 +92,14 @@ def has_step(delivery: Delivery, stream: LiveStream) -> bool:
     return all(variable.name in delivery.board.steps for variable in stream.plan.variables)
 
 
-def comes_in_fast_blocks(delivery: Delivery, stream: LiveStream) -> bool:
-    """Tell whether a stream's blocks come too often for single values, which is soon told."""
-    since_s = delivery.now() - SLOW_BLOCK_S
-    return stream.plan.name not in delivery.prompt.sieves and all(
-        delivery.router.last_block_s.get(variable.name, -math.inf) > since_s
-        and stream.tracker_of(variable).transport is Transport.BLOCK
-        and not stream.tracker_of(variable).too_close
-        for variable in stream.plan.variables
-    )
+def comes_in_fast_blocks(delivery: Delivery, stream: LiveStream, since_s: float) -> bool:
+    """Tell whether all variables of a stream sent a block since a time: soon told of many."""
+    last_block_s = delivery.router.last_block_s
+    for variable, tracker in zip(stream.plan.variables, stream.trackers, strict=True):
+        is_fast = last_block_s.get(variable.name, -math.inf) > since_s
+        if not is_fast or tracker.transport is not Transport.BLOCK or tracker.too_close:
+            return False
+    return stream.plan.name not in delivery.prompt.sieves
 
 
 def observe(delivery: Delivery, stream: LiveStream) -> Observed:

@@ -29,6 +29,7 @@ from bela_module.session.delivery.time_limits import (
     LATE_START_S,
     SCHEDULED_SINGLE_LEAD_S,
     SIEVE_PERIOD_S,
+    SLOW_BLOCK_S,
 )
 from bela_module.session.delivery.transport_chooser import LIMIT_HZ, choose_first
 from bela_module.session.notices import Notices
@@ -98,26 +99,26 @@ async def adjust_transport(delivery: Delivery, client: BoardClient) -> None:
     if any(sieve.needs_tick(delivery.now()) for sieve in prompt.sieves.values()):
         await delivery.prober.probe(client)
     commands += settle_sieves(delivery)
-    observed = {
-        stream.plan.name: observe(delivery, stream)
+    since_s = delivery.now() - SLOW_BLOCK_S
+    streams = [
+        stream
         for stream in watched_streams(delivery)
-        if not comes_in_fast_blocks(delivery, stream)
-    }
+        if not comes_in_fast_blocks(delivery, stream, since_s)
+    ]
+    observed = {stream.plan.name: observe(delivery, stream) for stream in streams}
     changes = prompt.chooser.look(observed, delivery.now(), prompt.too_fast)
     prompt.too_fast.clear()
-    for stream in watched_streams(delivery):
+    for stream in streams:
         name = stream.plan.name
         unwatched = any(prompt.is_unwatched(v.name) for v in stream.plan.variables)
         if name in changes.to_blocks and not unwatched:
             commands += _to_blocks(delivery, stream, changes.to_blocks[name])
         elif name in changes.to_singles or (
-            name in observed
-            and len(prompt.sieves) < _MAX_TRIED
-            and is_unheard(delivery, stream, observed[name])
+            len(prompt.sieves) < _MAX_TRIED and is_unheard(delivery, stream, observed[name])
         ):
             commands += _begin_sieve(delivery, stream, from_start=False)
     commands += _flush(delivery)
-    _tell_slow(delivery)
+    _tell_slow(delivery, streams)
     if commands:
         await client.send(*commands)
 
@@ -179,13 +180,14 @@ def settle_sieves(delivery: Delivery, *, final: bool = False) -> list[Json]:
     """
     prompt, board, now_s = delivery.prompt, delivery.board, delivery.now()
     commands: list[Json] = []
-    for stream in watched_streams(delivery):
-        name, names = stream.plan.name, member_names(delivery, stream)
+    for stream in watched_streams(delivery) if prompt.sieves else ():
+        name = stream.plan.name
         sieve = prompt.sieves.get(name)
         pace = Pace.UNKNOWN if sieve is None else sieve.pace(now_s, board.tick, final=final)
         if sieve is None or pace is Pace.UNKNOWN:
             continue
         del prompt.sieves[name]
+        names = member_names(delivery, stream)
         board.silent -= names
         if pace is Pace.FAST:
             prompt.chooser.note_fast(name, now_s)
@@ -234,6 +236,8 @@ def _to_singles(delivery: Delivery, stream: LiveStream) -> list[Json]:
 def _flush(delivery: Delivery) -> list[Json]:
     """Have the board send blocks early that single values wait for, and begin new ones."""
     flushes = delivery.prompt.flushes
+    if not flushes:
+        return []
     ended: list[str] = []
     begun: list[str] = []
     for stream, variable in delivery.members(StreamMode.DENSE, StreamMode.SPARSE):
@@ -272,11 +276,12 @@ def _watch_for_others(delivery: Delivery) -> None:
     prompt.is_allowed = not others
 
 
-def _tell_slow(delivery: Delivery) -> None:
+def _tell_slow(delivery: Delivery, streams: Iterable[LiveStream]) -> None:
     """Tell of each dense variable without a known step how often it is assigned."""
     prompt, board = delivery.prompt, delivery.board
     tick_rate_hz = board.clock.tick_rate_hz if board.clock is not None else math.nan
-    for stream, variable in delivery.members(StreamMode.DENSE):
+    dense = (stream for stream in streams if stream.plan.mode is StreamMode.DENSE)
+    for stream, variable in ((s, variable) for s in dense for variable in members(delivery, s)):
         tracker = stream.tracker_of(variable)
         is_single = tracker.transport is Transport.SINGLE
         if not isinstance(tracker, PromptDenseTracker) or not is_single:
