@@ -22,7 +22,7 @@ from bela_module.session.board.board_state import BoardState
 from bela_module.session.board.prober import Prober
 from bela_module.session.clock_stream import ClockStream
 from bela_module.session.delivery.step_surveyor import StepSurveyor
-from bela_module.session.delivery.transport import adjust_transport
+from bela_module.session.delivery.transport import adjust_transport, look_is_due
 from bela_module.session.health import HealthMonitor
 from bela_module.session.job_queue import JobQueue
 from bela_module.session.jobs.ending import end
@@ -364,7 +364,7 @@ class Driver:
                 probed_s = runtime.now()
             await self._do_jobs(client)
             await self.inputs.attend(client)
-            for delivery in runtime.running:
+            for delivery in filter(look_is_due, runtime.running):
                 if delivery.progress():
                     await end(runtime, client, delivery)
                 else:

@@ -55,6 +55,8 @@ class PromptState:
         Streams that are not taken singly any more, as the board is still to be told, and rates.
     told_unassigned : set of str
         Variables of which it was told that the sketch has not assigned them.
+    looked_s : float
+        When the last look at the delivery was due.
     told : set of str
         Variables of which it was told that their values come singly, or in blocks, and why.
     """
@@ -74,6 +76,7 @@ class PromptState:
     _windows: dict[str, tuple[float, int]] = field(default_factory=dict)
     told_unassigned: set[str] = field(default_factory=set)
     told: set[str] = field(default_factory=set)
+    looked_s: float = -math.inf
     chooser: TransportChooser = field(default_factory=TransportChooser)
 
     def count(self, stream: str, now_s: float) -> bool:
@@ -86,6 +89,11 @@ class PromptState:
         if n_singles - n_before > LIMIT_HZ * RATE_WINDOW_S:
             self.too_fast[stream] = (n_singles - n_before) / max(now_s - since_s, 1e-3)
         return stream in self.too_fast
+
+    @property
+    def is_changing(self) -> bool:
+        """Whether values come singly, or are about to."""
+        return bool(self.asked_s or self.sieves or self.waiting or self.flushes or self.too_fast)
 
     def is_unwatched(self, variable: str) -> bool:
         """Tell whether a variable's single values may be all that there is of them."""

@@ -45,6 +45,8 @@ SINGLE_HEARD_S: Final = 0.5
 """Since the last message of the board, for a stream to change to single values."""
 SLOW_BLOCK_S: Final = 1.0
 """Since the last block of a variable, for it to be looked at whether single values suit it."""
+STEADY_LOOK_S: Final = 0.25
+"""Between two looks at a delivery of which nothing is under way."""
 UNHEARD_S: Final = 1.0
 """Since the last message of the board, to ask for single values of what seems assigned."""
 SCHEDULED_SINGLE_LEAD_S: Final = 0.5

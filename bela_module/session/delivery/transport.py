@@ -30,6 +30,7 @@ from bela_module.session.delivery.time_limits import (
     SCHEDULED_SINGLE_LEAD_S,
     SIEVE_PERIOD_S,
     SLOW_BLOCK_S,
+    STEADY_LOOK_S,
 )
 from bela_module.session.delivery.transport_chooser import LIMIT_HZ, choose_first
 from bela_module.session.notices import Notices
@@ -77,6 +78,20 @@ def end_singles(delivery: Delivery) -> list[Json]:
     names = list(delivery.prompt.asked_s)
     delivery.prompt.connection_lost()
     return delivery.board.monitors.drop(names, MonitorUse.PROMPT)
+
+
+def look_is_due(delivery: Delivery) -> bool:
+    """Tell whether to look at a delivery now, as is done some times a second.
+
+    Less often while nothing is under way and all streams are open, for hundreds of streams take
+    some tenths of a millisecond.
+    """
+    prompt, now_s = delivery.prompt, delivery.now()
+    is_changing = prompt.is_changing or delivery.kind is DeliveryKind.SCHEDULE
+    if now_s < prompt.looked_s + STEADY_LOOK_S and not is_changing and delivery.all_open:
+        return False
+    prompt.looked_s = now_s
+    return True
 
 
 async def adjust_transport(delivery: Delivery, client: BoardClient) -> None:

@@ -7,11 +7,15 @@ from collections.abc import Iterator
 import pytest
 
 from bela_module.protocol.variables import ValueType
+from bela_module.session.delivery.time_limits import STEADY_LOOK_S
+from bela_module.session.delivery.transport import look_is_due
 from bela_module.simulator.simulated_board import SimulatedBoard
 from bela_module.simulator.sketches.assignments import Assignments
 from bela_module.simulator.sketches.signals import ramp
 from bela_module.simulator.sketches.sketch import SketchVariable
+from tests.support.block_feed import BlockFeed
 from tests.support.session_helpers import (
+    Recorder,
     Running,
     WaitUntil,
     board_of,
@@ -78,3 +82,19 @@ def test_what_we_have_just_ended_is_not_another_clients(
     wait_until(lambda: one.samples("bela_touch") > 2, "single values")
     assert one.streams["bela_touch"]["delivery"] == "single"
     assert not any("another client" in text for text in one.session.status()["notices"])
+
+
+def test_a_delivery_is_looked_at_less_often_while_nothing_is_under_way() -> None:
+    feed = BlockFeed(2, Recorder())
+    prompt = feed.delivery.prompt
+    assert all(look_is_due(feed.delivery) for _ in range(2))  # its streams are not open yet
+    for burst in feed.bursts(2):
+        feed.take(*burst)
+    feed.now_s += STEADY_LOOK_S + 0.01
+    assert [look_is_due(feed.delivery) for _ in range(2)] == [True, False]
+    feed.now_s += STEADY_LOOK_S + 0.01
+    assert [look_is_due(feed.delivery) for _ in range(2)] == [True, False]
+    prompt.asked_s["v0"] = feed.now_s
+    assert all(look_is_due(feed.delivery) for _ in range(2))
+    prompt.connection_lost()
+    assert not look_is_due(feed.delivery)
