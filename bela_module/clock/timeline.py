@@ -187,7 +187,8 @@ class Timeline:
         """Return the mapping at ticks, of which the oldest and the newest are known."""
         piece = self._piece_at(newest - self._origin)
         if oldest - self._origin >= piece.begin:  # as almost always
-            times_s: Floats = _since(ticks, self._origin + piece.begin) * piece.s_per_tick
+            since = _since(ticks, self._origin + piece.begin)
+            times_s: Floats = np.multiply(since, piece.s_per_tick)
             times_s += piece.time_s
             return times_s
         since = _since(ticks, self._origin)

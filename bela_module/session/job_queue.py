@@ -270,6 +270,9 @@ class JobQueue:
         before a STOP comes before it, and what was asked for after it, after it; but a STOP does
         not wait for what others have asked for that begins nothing, as their SETs.
         """
+        if not self._jobs:
+            self._turns.clear()
+            return None
         self._jobs = deque(pending for pending in self._jobs if not pending.future.done())
         self._turns = {p.client: self._turns[p.client] for p in self._jobs}
         if not self._jobs:

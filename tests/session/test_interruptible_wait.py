@@ -63,3 +63,27 @@ def test_an_interruption_before_the_wait_does_not_end_it() -> None:
         assert loop.time() - begun_s > 0.04
 
     run(body())
+
+
+def test_a_future_that_is_done_ends_it_at_once() -> None:
+    async def body() -> None:
+        done = asyncio.get_running_loop().create_future()
+        done.set_result(None)
+        await InterruptibleWait().wait(done, timeout_s=LONG_S)
+
+    run(body())
+
+
+def test_a_wait_that_is_cancelled_leaves_nothing_at_its_futures() -> None:
+    async def body() -> None:
+        waiting, loop = InterruptibleWait(), asyncio.get_running_loop()
+        future = loop.create_future()
+        task = asyncio.ensure_future(waiting.wait(future, timeout_s=LONG_S))
+        await asyncio.sleep(0.01)
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+        assert task.cancelled()
+        waiting.interrupt()
+        assert not future._callbacks  # type: ignore[attr-defined]  # noqa: SLF001
+
+    run(body())
