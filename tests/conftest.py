@@ -54,7 +54,7 @@ def illegal_transitions(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[str]]:
     illegal: list[str] = []
 
     def report(self: StateMachine[Any], state: Any) -> None:
-        illegal.append(f"{self._name}: no transition from {self._state.name} to {state.name}")
+        illegal.append(f"{self._name}: no transition from {self.state.name} to {state.name}")
 
     with monkeypatch.context() as patch:
         patch.setattr(StateMachine, "report_illegal", report)

@@ -238,8 +238,8 @@ def test_another_list_of_variables_is_what_blocks_are_read_by(board: BoardState)
     renamed = Variable(0, "renamed", ValueType.DOUBLE)
     told(board, 502.0, variables=(renamed,))
     assert board.find({"pot", "renamed"}) == (renamed,)
-    assert board.receive(encode_header(renamed)) is None
-    block = board.receive(encode_monitor(renamed, 7, 0.5))
+    assert board.decoder.receive(encode_header(renamed)) is None
+    block = board.decoder.receive(encode_monitor(renamed, 7, 0.5))
     assert isinstance(block, Block)
     assert block.variable is renamed
 

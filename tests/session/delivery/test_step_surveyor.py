@@ -24,7 +24,7 @@ async def survey(
     """Connect, and find the steps of all variables; a deaf one does not hear the monitors."""
 
     def hear(message: bytes | str, arrived_s: float) -> None:
-        block = board.receive(message)
+        block = board.decoder.receive(message)
         if isinstance(block, Block) and not deaf:
             assert surveyor.take(block, arrived_s)
 
