@@ -48,7 +48,7 @@ class Shutdown:
     @property
     def step_s(self) -> float:
         """How long the next step of it may take."""
-        return min(SHUTDOWN_STEP_S, self._end_by_s - self._now())
+        return max(0.0, min(SHUTDOWN_STEP_S, self._end_by_s - self._now()))
 
     def ask(self) -> None:
         """Ask for the end; the time begins to run."""
@@ -98,8 +98,13 @@ async def leave_board(
                 await ending.end(runtime, client, delivery, hurried=True)
             await control.release_ours(runtime, client)
     except (BoardError, TimeoutError) as error:
-        reason = str(error) or f"it took over {limit_s:.1f} s"
+        reason = _reason(error, limit_s)
         logger.warning("the board could not be left clean: %s", reason)
+
+
+def _reason(error: Exception, limit_s: float) -> str:
+    in_time = f"it took over {limit_s:.1f} s" if limit_s > 0 else "no time was left for it"
+    return str(error) or in_time
 
 
 async def _connect_soon(connect: Callable[[float], Awaitable[BoardClient]]) -> BoardClient:
@@ -127,7 +132,7 @@ async def clean_up(
             await control.release_ours(runtime, client)
     except Exception as error:  # noqa: BLE001 - the shutdown goes on, whatever fails here
         names = named(sorted(changes.left | changes.controlled))
-        reason = str(error) or f"it took over {limit_s:.1f} s"
+        reason = _reason(error, limit_s)
         logger.warning("the board could not be left clean (%s): %s", names, reason)
         runtime.running.note_shortfall(f"the board could not be left clean ({names}): {reason}")
     finally:

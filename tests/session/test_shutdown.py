@@ -89,6 +89,19 @@ def test_what_could_not_be_ended_is_told(board: ObservedBoard, wait_until: WaitU
         assert len(told) == 1
 
 
+def test_no_step_takes_less_than_no_time(
+    board: ObservedBoard, wait_until: WaitUntil, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("bela_module.session.shutdown.SHUTDOWN_S", -1.0)
+    with session_at(board.port) as one:
+        one.start("a")
+        flow(one, wait_until)
+        lose(board, one, wait_until)
+        one.session.close()
+        told = [text for text in one.session.status()["shortfalls"] if "left clean" in text]
+    assert told == ["the board could not be left clean (a): no time was left for it"]
+
+
 def test_when_there_is_nothing_to_leave_clean_nothing_is_waited_for() -> None:
     async def body() -> None:
         shutdown = Shutdown(time.monotonic)
