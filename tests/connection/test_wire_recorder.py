@@ -194,5 +194,7 @@ def test_what_a_session_recorded_can_be_replayed(tmp_path: Path, wait_until: Wai
         one.stop()
         again = one.sink["bela_ramp_d"]
     np.testing.assert_array_equal(again.values, again.ticks)
-    np.testing.assert_array_equal(again.ticks, written[: again.n_samples])
-    assert again.n_samples > 5000
+    # Single values of the survey come before, and what the board wrote beyond the end after it.
+    played = again.ticks[(again.ticks >= written[0]) & (again.ticks <= written[-1])]
+    np.testing.assert_array_equal(played, written[: played.size])
+    assert played.size > 5000
