@@ -11,6 +11,7 @@ from bela_module.session.board.board_changes import BoardChanges
 from bela_module.session.board.board_state import BoardState
 from bela_module.session.board.prober import Prober
 from bela_module.session.delivery.delivery import Delivery
+from bela_module.session.delivery.diagnosis import find_uneven
 from bela_module.session.delivery.step_surveyor import StepSurveyor
 from bela_module.session.inputs.active_inputs import ActiveInputs
 from bela_module.session.job_queue import JobQueue
@@ -160,7 +161,8 @@ class Runtime:
 
     def drop(self, delivery: Delivery) -> None:
         """Forget a delivery that has ended; its problems become shortfalls."""
-        for problem in (*self.connection_problems, *delivery.problems):
+        uneven = (str(finding) for finding in find_uneven(delivery))
+        for problem in (*self.connection_problems, *delivery.problems, *uneven):
             self.running.note_shortfall(problem)
         opened = {
             variable.name

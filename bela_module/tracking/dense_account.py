@@ -5,10 +5,13 @@ from __future__ import annotations
 import math
 from typing import Final
 
-from bela_module.protocol.variables import Array, Variable
+import numpy as np
+
+from bela_module.protocol.variables import Array, Ticks, Variable
 from bela_module.tracking.received_block import ReceivedBlock
 from bela_module.tracking.regular_ticks import RegularTicks
 from bela_module.tracking.runs import GapReason, TrackedItem, Tracker
+from bela_module.tracking.uneven_blocks import interpolate_ticks
 
 _PAUSES_TO_TELL: Final = 2
 """Pauses after which a variable is taken to have them again and again."""
@@ -140,3 +143,32 @@ class DenseAccount(Tracker):
         values = previous.values[at : at + self._n_zeros]
         self._n_zeros = 0
         return self._give(values, first_tick, step)
+
+    def _place_uneven(
+        self, arrival: ReceivedBlock, following: int | None, step: float
+    ) -> list[TrackedItem]:
+        """Give a block's values with interpolated ticks."""
+        items: list[TrackedItem] = []
+        if self._interrupted:
+            items += self._lose_until(arrival.tick, step, GapReason.RECONNECTED)
+        spread = interpolate_ticks(arrival.evidence, self._size, step, following, self._end_tick)
+        n_given = spread.ticks.size
+        items += self._give_uneven(spread.ticks, arrival.values[:n_given])
+        if spread.missing is not None and following is not None and not self._pauses:
+            items += self._lose_until(following, step, spread.missing)
+        self._n_zeros = self._size - n_given if following is None else 0
+        return items
+
+    def _give_uneven(self, ticks: Ticks, values: Array) -> list[TrackedItem]:
+        items: list[TrackedItem] = []
+        n_late = int(np.searchsorted(ticks, self._accounted, "right"))
+        if n_late:
+            items.append(self._gap(int(ticks[0]), int(ticks[n_late - 1]), n_late, GapReason.STEP))
+            ticks, values = ticks[n_late:], values[n_late:]
+        if self._end_tick is not None:
+            n_kept = int(np.searchsorted(ticks, self._end_tick, "right"))
+            ticks, values = ticks[:n_kept], values[:n_kept]
+        if ticks.size:
+            items.append(self._run(ticks, values))
+            self._accounted = int(ticks[-1])
+        return items

@@ -28,6 +28,13 @@ MAX_EVIDENCE: Final = 5
 DOUBTS_TO_DECIDE: Final = 4
 """Doubtful distances in a row after which a variable is taken to be assigned unevenly."""
 
+GROWN_TO_DECIDE: Final = 3
+"""Equal distances in a row, each of them the time that its block took, after which a step is taken
+to have grown."""
+
+LATE_BLOCKS: Final = 2
+"""Blocks of step 1 that may fill while another is on its way: one that is later is doubtful."""
+
 
 class BlockEvidence(NamedTuple):
     """What one block proves about the step.
@@ -166,12 +173,23 @@ def is_doubtful(before: BlockEvidence, after: BlockEvidence, step: int, block_va
     return before.possible_tick >= before.tick + block_ticks - step + surplus / 2
 
 
+def is_late(block: BlockEvidence, step: int, block_values: int) -> bool:
+    """Tell whether a block came so late that some of its values may be further apart than thought.
+
+    Then the next block tells. One that is late by less gives its values: most are, on their way.
+    """
+    block_ticks = block_values * step
+    late_ticks = block.possible_tick - block.tick - block_ticks
+    longest = min(block_ticks, LATE_BLOCKS * block_values)
+    return longest < late_ticks < math.inf and late_ticks >= 2 * block.silent_ticks
+
+
 def has_paused(block: BlockEvidence, next_tick: int | None, step: int, block_values: int) -> bool:
     """Tell whether a regular variable was not assigned for a while in the middle of a block.
 
     Such a block was sent late, while the board sent others. It shows when the next one begins
-    later than it should, by more than another client's watch can take away, and had begun before
-    this one came.
+    later than it should, by more than another client's watch can take away, and this one came when
+    most of that time had passed.
 
     Parameters
     ----------
@@ -193,8 +211,47 @@ def has_paused(block: BlockEvidence, next_tick: int | None, step: int, block_val
     if next_tick is None:
         return late_ticks > block_ticks
     surplus = next_tick - block.tick - block_ticks
-    late = block.possible_tick >= next_tick - step
-    return late and surplus >= block_ticks and surplus % block_ticks != 0
+    return late_ticks >= surplus / 2 and surplus >= block_ticks and surplus % block_ticks != 0
+
+
+def is_grown(before: BlockEvidence, after: BlockEvidence, step: float, block_values: int) -> bool:
+    """Tell whether the time between two blocks may be that of a larger step instead of a loss.
+
+    It is one when the first block took all of that time to fill: it came when the second began. One
+    that is late by chance and followed by a loss comes at any time.
+    """
+    distance, block_ticks = after.tick - before.tick, block_values * step
+    if distance <= block_ticks or distance % block_values:
+        return False
+    waited = before.possible_tick - before.tick - block_ticks
+    if before.possible_tick == math.inf or waited < 2 * before.silent_ticks:
+        return False
+    surplus = distance - block_ticks
+    return surplus - distance / block_values <= waited <= 1.5 * surplus
+
+
+def is_slowed(block: BlockEvidence, next_tick: int, step: int, block_values: int) -> bool:
+    """Tell whether some values of a block are further apart than others.
+
+    The next block begins later than it should, and this one came when that began.
+    """
+    block_ticks = block_values * step
+    surplus = next_tick - block.tick - block_ticks
+    waited = block.possible_tick - block.tick - block_ticks
+    if surplus <= 0 or block.possible_tick == math.inf or waited < 2 * block.silent_ticks:
+        return False
+    return surplus % block_ticks != 0 and surplus / 2 <= waited <= 1.5 * surplus
+
+
+def count_grown(evidence: Sequence[BlockEvidence], step: float, block_values: int) -> int:
+    """Count the equal distances at the head of a row that may be those of a larger step."""
+    count, last = 0, 0
+    for before, after in pairwise(evidence):
+        distance = after.tick - before.tick
+        if last not in (0, distance) or not is_grown(before, after, step, block_values):
+            break
+        count, last = count + 1, distance
+    return count
 
 
 def count_doubts(evidence: Sequence[BlockEvidence], step: int, block_values: int) -> int:
@@ -237,12 +294,12 @@ def is_constant(step: float, spacing_ticks: float = 1) -> bool:
     Parameters
     ----------
     step : float
-        Ticks from one value to the next.
+        Ticks from one value to the next; an integer for a constant one, for a mean may be whole.
     spacing_ticks : float
         Ticks from one tick with values to the next, where each of them has several.
     """
     n_at_each = max(spacing_ticks, 1) / step
-    return float(step).is_integer() or math.isclose(n_at_each, max(round(n_at_each), 1))
+    return isinstance(step, int) or math.isclose(n_at_each, max(round(n_at_each), 1))
 
 
 def step_of_repeats(distance_ticks: int, size: int, step: float) -> int | float | None:

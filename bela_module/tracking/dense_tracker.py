@@ -9,20 +9,14 @@ each of them is safe, are in ``docs/decisions/0003-what-a-block-proves.md``.
 from __future__ import annotations
 
 import math
-from collections import deque
-from typing import Final
-
-import numpy as np
 
 from bela_module.protocol.data_channel import Block
-from bela_module.protocol.variables import Array, Ticks, Variable
-from bela_module.tracking.dense_account import DenseAccount
+from bela_module.protocol.variables import Variable
+from bela_module.tracking.dense_doubts import DenseDoubts
 from bela_module.tracking.dense_steps import (
-    DOUBTS_TO_DECIDE,
+    LATE_BLOCKS,
     MAX_EVIDENCE,
     BlockEvidence,
-    count_doubts,
-    has_paused,
     infer_step,
     is_constant,
     limit_by_end,
@@ -33,35 +27,20 @@ from bela_module.tracking.dense_steps import (
 from bela_module.tracking.received_block import ReceivedBlock
 from bela_module.tracking.regular_ticks import RegularTicks
 from bela_module.tracking.runs import GapReason, TrackedItem
-from bela_module.tracking.uneven_blocks import interpolate_ticks
-
-_RELEARN_AFTER: Final = 32
-"""Distances in a row that were not expected, after which the step is taken to have changed. An
-overflowing board was seen to lose every other block nine times in a row."""
 
 
-class DenseTracker(DenseAccount):
-    """Tracks a dense variable; see ``Tracker`` for how to use it.
-
-    `step_changes` counts how often the step proved to be another than values had been given with.
-    """
+class DenseTracker(DenseDoubts):
+    """Tracks a dense variable; see ``Tracker`` for how to use it."""
 
     def __init__(self, variable: Variable, ticks: RegularTicks | None = None) -> None:
         super().__init__(variable, ticks)
-        self.step_changes = 0
-        self._step: int | float | None = None
-        self._spacing: float = 0
-        self._step_is_doubtful = False
         self._forget()
 
     def _forget(self) -> None:
         """Forget the blocks of an earlier run."""
         self._forget_account()
+        self._forget_doubts()
         self._start_tick: int | None = None
-        self._recent: deque[BlockEvidence] = deque(maxlen=_RELEARN_AFTER + 1)
-        self._begun = False
-        self._step_is_new = False
-        self._step_is_seen = False
 
     @property
     def step_ticks(self) -> int | float | None:
@@ -104,7 +83,7 @@ class DenseTracker(DenseAccount):
         self._spacing = step_ticks or 0
         self._step_is_doubtful = False
         if step_ticks is not None:
-            self._step = int(step_ticks) if step_ticks == int(step_ticks) else step_ticks
+            self._step = step_ticks  # a mean may be a whole number, too
 
     def expect_spacing(self, ticks: int, *, doubtful: bool) -> None:
         """Learn how far ticks with values are apart: see the base class."""
@@ -131,12 +110,15 @@ class DenseTracker(DenseAccount):
         if newest is not None and block.tick <= newest.tick:
             self.repeated += arrival.n_certain
             return []
+        items: list[TrackedItem] = []
         if self._step is not None:
+            if type(self._step) is int:
+                items = self._note_growth(arrival.evidence, self._step)
             self._reconsider(arrival, self._step)
         else:
             self._recent.append(arrival.evidence)
         self._waiting.append(arrival)
-        return self._place_waiting()
+        return items + self._place_waiting()
 
     def _follows(self, block: Block, possible_tick: float) -> bool:
         """Tell whether a block is full and follows the one before it, with nothing in doubt.
@@ -149,11 +131,12 @@ class DenseTracker(DenseAccount):
         if self._interrupted or self._end_tick is not None or self._step_is_doubtful:
             return False
         block_ticks = self._size * step
-        late_ticks = possible_tick - block.tick - block_ticks  # much where it has paused
+        late_ticks = possible_tick - block.tick - block_ticks  # much where it has paused or slowed
+        longest = min(block_ticks, LATE_BLOCKS * self._size)
         return bool(
             block.tick == self._accounted + step
             and block.tick == previous.tick + block_ticks
-            and (-step <= late_ticks <= block_ticks or late_ticks == math.inf)
+            and (-step <= late_ticks <= longest or late_ticks == math.inf)
             and block.values[-1] != 0
         )
 
@@ -193,7 +176,6 @@ class DenseTracker(DenseAccount):
 
     def finish(self) -> list[TrackedItem]:
         """Account for everything: see the base class."""
-        self._pauses = self._pauses or self._ends_in_pause
         items = self._place_waiting(final=True)
         if self._step is None:
             return items + self._lose_dropped() + self._withhold_waiting()
@@ -205,14 +187,6 @@ class DenseTracker(DenseAccount):
         if self._end_tick is None or pauses:
             return items + self._withhold_zeros(self._step)
         return items + self._close_end(self._end_tick, self._step)
-
-    @property
-    def _ends_in_pause(self) -> bool:
-        """Whether the last block came late, no other followed, and it does not reach the end."""
-        if not self._waiting or not isinstance(self._step, int) or self._end_tick is None:
-            return False
-        reached_tick = self._waiting[-1].tick + self._size * self._step
-        return reached_tick <= self._end_tick and self._may_have_paused(None, self._step)
 
     # What a block proves
 
@@ -255,14 +229,6 @@ class DenseTracker(DenseAccount):
             return False
         return previous.is_contradicted_by(arrival, step)
 
-    def _prove_uneven(self, evidence: BlockEvidence, step: int) -> bool:
-        """Tell whether one more block makes enough doubtful distances in a row."""
-        if len(self._waiting) + 1 < DOUBTS_TO_DECIDE:
-            return False
-        placed = self._newest_row()
-        rows = ([*placed, evidence], [*placed[-len(self._waiting) :], evidence])
-        return any(count_doubts(row, step, self._size) >= DOUBTS_TO_DECIDE for row in rows)
-
     # Placing blocks
 
     def _place_waiting(self, *, final: bool = False) -> list[TrackedItem]:
@@ -272,7 +238,8 @@ class DenseTracker(DenseAccount):
             if self._step is None:
                 evidence = [arrival.evidence for arrival in self._waiting]
                 enough = final or len(evidence) >= MAX_EVIDENCE
-                limit = limit_by_end(evidence[-1], self._end_tick, next_too=self._next_too)
+                # The board may have ended with the next value, also where nothing is known of it.
+                limit = limit_by_end(evidence[-1], self._end_tick, next_too=True)
                 self._step = infer_step(evidence, self._size, final=enough, limit=limit)
             if self._step is None or (self.uneven and len(self._waiting) == 1 and not final):
                 break
@@ -282,10 +249,20 @@ class DenseTracker(DenseAccount):
                 break
             self._see_step(self._waiting[0], self._step)
             following = self._waiting[1].tick if len(self._waiting) > 1 else None
-            if isinstance(self._step, int) and self._may_have_paused(following, self._step):
-                if not final and (following is None or self._is_row_open(self._step)):
+            if isinstance(self._step, int) and self._may_have_grown(self._step):
+                if not final:
                     break
-                if following is not None or self._pauses:
+                items += self._settle_growth(self._step)
+                continue
+            first = self._waiting[0].evidence
+            if following is None and not final and self._awaits_next(first):
+                break
+            if isinstance(self._step, int) and (
+                self._may_have_paused(first, following, self._step) or (final and self._is_short)
+            ):
+                if not final and self._is_row_open(self._step):
+                    break
+                if following is not None or self._pauses or self._is_short:
                     items += self._withhold_pause(following, self._step)
                     self._begun = True
                     continue
@@ -300,13 +277,6 @@ class DenseTracker(DenseAccount):
             self._interrupted = self._step_is_new = False
         return items
 
-    def _see_step(self, arrival: ReceivedBlock, step: float) -> None:
-        """Learn whether a block begins just where the step has it, after the one before."""
-        previous = self._previous
-        if previous is not None and not self._interrupted and is_constant(step, self._spacing):
-            distance = arrival.tick - previous.tick
-            self._step_is_seen = self._step_is_seen or distance == self._size * step
-
     def _settle_step(self) -> bool:
         """Compare the first two blocks: at each tick there may be several values, all alike."""
         if len(self._waiting) < 2:
@@ -315,26 +285,6 @@ class DenseTracker(DenseAccount):
         distance = self._waiting[1].tick - self._waiting[0].tick
         self._step = step_of_repeats(distance, self._size, self._step or 1) or self._step
         return True
-
-    def _is_open(self, step: int) -> bool:
-        """Tell whether all blocks that wait may be an uneven variable's, or follow losses."""
-        n_waiting = len(self._waiting)
-        return count_doubts(self._newest_row(), step, self._size) == n_waiting
-
-    def _is_row_open(self, step: int) -> bool:
-        """Tell whether all distances after the block that waits longest may be an uneven one's."""
-        row = [arrival.evidence for arrival in self._waiting]
-        return count_doubts(row, step, self._size) == len(row) - 1 < DOUBTS_TO_DECIDE
-
-    def _may_have_paused(self, following: int | None, step: int) -> bool:
-        """Tell whether the variable, which is regular, was not assigned for a while in a block."""
-        evidence = self._waiting[0].evidence
-        return self._step_is_seen and has_paused(evidence, following, step, self._size)
-
-    def _newest_row(self) -> list[BlockEvidence]:
-        """Give what is proved by the blocks that wait and by the one placed before them."""
-        placed = [] if self._previous is None or self._interrupted else [self._previous]
-        return [arrival.evidence for arrival in (*placed, *self._waiting)]
 
     def _begin_after(self, tick: int) -> None:
         self._begun, self._accounted = True, tick
@@ -396,32 +346,3 @@ class DenseTracker(DenseAccount):
             elif (tick - previous.tick) % block_ticks:
                 reason = GapReason.RESTARTED
         return items + self._lose_until(tick, step, reason)
-
-    def _place_uneven(
-        self, arrival: ReceivedBlock, following: int | None, step: float
-    ) -> list[TrackedItem]:
-        """Give a block's values with interpolated ticks."""
-        items: list[TrackedItem] = []
-        if self._interrupted:
-            items += self._lose_until(arrival.tick, step, GapReason.RECONNECTED)
-        spread = interpolate_ticks(arrival.evidence, self._size, step, following, self._end_tick)
-        n_given = spread.ticks.size
-        items += self._give_uneven(spread.ticks, arrival.values[:n_given])
-        if spread.missing is not None and following is not None and not self._pauses:
-            items += self._lose_until(following, step, spread.missing)
-        self._n_zeros = self._size - n_given if following is None else 0
-        return items
-
-    def _give_uneven(self, ticks: Ticks, values: Array) -> list[TrackedItem]:
-        items: list[TrackedItem] = []
-        n_late = int(np.searchsorted(ticks, self._accounted, "right"))
-        if n_late:
-            items.append(self._gap(int(ticks[0]), int(ticks[n_late - 1]), n_late, GapReason.STEP))
-            ticks, values = ticks[n_late:], values[n_late:]
-        if self._end_tick is not None:
-            n_kept = int(np.searchsorted(ticks, self._end_tick, "right"))
-            ticks, values = ticks[:n_kept], values[:n_kept]
-        if ticks.size:
-            items.append(self._run(ticks, values))
-            self._accounted = int(ticks[-1])
-        return items

@@ -47,7 +47,7 @@ def diagnose(delivery: Delivery, heard_s: float) -> list[Finding]:
         heard_s,
     )
     _note_unassigned(delivery)
-    return gone + found + _uneven(delivery)
+    return gone + found + find_uneven(delivery)
 
 
 def _note_unassigned(delivery: Delivery) -> None:
@@ -68,8 +68,11 @@ def _note_unassigned(delivery: Delivery) -> None:
             told |= names
 
 
-def _uneven(delivery: Delivery) -> list[Finding]:
-    """Find variables whose blocks do not tell when their values were assigned."""
+def find_uneven(delivery: Delivery) -> list[Finding]:
+    """Find variables whose blocks do not tell when their values were assigned.
+
+    The last blocks of a run may show it, so ask again when it has ended.
+    """
     found: dict[Cause, list[str]] = {Cause.UNEVEN: [], Cause.PAUSES: []}
     for stream, variable in delivery.members(StreamMode.DENSE):
         name, tracker = variable.name, stream.tracker_of(variable)
@@ -91,8 +94,8 @@ def _came_unevenly(tracker: Tracker) -> bool:
 
 def _is_uneven(step_ticks: float | None) -> bool:
     """Tell whether values have a mean distance only: several at each tick are regular, too."""
-    if step_ticks is None or float(step_ticks).is_integer():
-        return False
+    if step_ticks is None or isinstance(step_ticks, int):
+        return False  # a mean may be a whole number, too
     return step_ticks > 1 or not math.isclose(1 / step_ticks, round(1 / step_ticks), rel_tol=1e-3)
 
 

@@ -1,0 +1,167 @@
+"""Dense variables whose step is another than was known: from the start, in mid-run, at the end."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from bela_module.protocol.data_channel import Block
+from bela_module.tracking.dense_steps import BlockEvidence, count_grown, is_constant, is_grown
+from bela_module.tracking.runs import Gap, GapReason, ValueRun
+from tests.support.faulty_board import SIZE
+from tests.support.prompt_board import PromptBoard
+
+
+def rows(*parts: tuple[int, int]) -> list[int]:
+    """Give the ticks of values, so many at each step."""
+    ticks = [0]
+    for n_values, step in parts:
+        ticks += range(ticks[-1] + step, ticks[-1] + step * (n_values + 1), step)
+    return ticks
+
+
+def run(
+    ticks: list[int], end: int, *, step: int | None, slack: int = 20, pauses: bool = False
+) -> PromptBoard:
+    """Stream a variable in blocks from its first tick to an end."""
+    board = PromptBoard(ticks, sparse=False)
+    board.slack_ticks = slack
+    board.start(0, singly=False, step=step)
+    if pauses:
+        board.made.expect_pauses()
+    board.advance(end - 1)
+    board.stop(end)
+    return board
+
+
+def assert_true_and_counted(board: PromptBoard, end: int) -> None:
+    assigned = board.assigned(0, end)
+    assert set(board.given) <= set(assigned)
+    assert board.made.delivered + board.made.lost + board.made.withheld == len(assigned)
+    assert {gap.reason for gap in board.gaps} <= {GapReason.UNKNOWN_STEP}
+
+
+@pytest.mark.parametrize("step", [2, 9, 44, 88])
+@pytest.mark.parametrize("n_blocks", [1.5, 2.5, 9.1])
+def test_a_step_that_grew_before_the_run_is_found(step: int, n_blocks: float) -> None:
+    """It is known of an earlier run, or of the survey."""
+    end = int(n_blocks * SIZE) * step
+    board = run(rows((12_000, step)), end, step=1)
+    assert_true_and_counted(board, end)
+    assert board.made.lost <= (0 if n_blocks > 2 else 2 * SIZE)
+
+
+@pytest.mark.parametrize(("before", "after"), [(1, 44), (1, 5), (8, 44), (8, 12), (44, 88)])
+@pytest.mark.parametrize("n_blocks", [0.7, 1.5, 2.5, 7.3])
+def test_a_step_that_grows_costs_the_block_in_which_it_does(
+    before: int, after: int, n_blocks: float
+) -> None:
+    n_before, n_after = 4 * SIZE + 200, 10 * SIZE
+    end = n_before * before + int(n_blocks * SIZE) * after
+    board = run(rows((n_before, before), (n_after, after)), end, step=before)
+    assert_true_and_counted(board, end)
+    assert board.made.lost <= (3 if n_blocks < 2.5 else 1) * SIZE
+
+
+@pytest.mark.parametrize(("before", "after"), [(44, 1), (44, 8), (88, 44), (12, 8)])
+def test_a_step_that_falls_in_the_first_block_gives_that_no_false_ticks(
+    before: int, after: int
+) -> None:
+    end = 200 * before + 8 * SIZE * after
+    board = run(rows((200, before), (10 * SIZE, after)), end, step=before)
+    assert_true_and_counted(board, end)
+    assert board.made.lost <= SIZE
+
+
+def test_a_step_that_falls_in_mid_run_is_known_at_once() -> None:
+    end = (2 * SIZE + 200) * 44 + 8 * SIZE
+    board = run(rows((2 * SIZE + 200, 44), (10 * SIZE, 1)), end, step=44)
+    assert set(board.given) <= set(board.assigned(0, end))
+
+
+def test_bursts_are_not_taken_for_a_steady_row() -> None:
+    """The survey saw one of them: its values are 44 ticks apart."""
+    ticks = [4410 * burst + 44 * n for burst in range(200) for n in range(20)]
+    end = 4410 * 60 + 400
+    board = run(ticks, end, step=44)
+    assert_true_and_counted(board, end)
+
+
+def test_an_unknown_step_is_found_where_the_board_ends_with_the_next_value() -> None:
+    """STOP has looked how far the board is, and told where it has ended."""
+    board = PromptBoard(rows((12_000, 44)), sparse=False)
+    board.slack_ticks = 20
+    board.start(0, singly=False)
+    end = 44 * 700 + 3
+    board.advance(end - 1)
+    board.items += board.made.end_at(end, next_too=True)
+    board.unwatch(end)
+    board.advance(end + 44)
+    board.items += board.made.end_at(end)
+    board.items += board.made.finish()
+    assert board.given == board.assigned(0, end)[:-1]
+    assert board.gaps == []
+
+
+@pytest.mark.parametrize("late", [5_000, 20_000])
+def test_blocks_that_are_late_when_the_rest_does_not_come_are_given(late: int) -> None:
+    """The network stood still at STOP, which did not wait for more."""
+    board = PromptBoard(rows((60_000, 1)), sparse=False)
+    made = board.made
+    made.begin(first_tick=0, step_ticks=1)
+    made.confirm_start()
+    for number, possible in enumerate([SIZE, 2 * SIZE, late]):
+        values = np.arange(number * SIZE, (number + 1) * SIZE, dtype=float)
+        board.items += made.add(Block(board.variable, number * SIZE, values), possible)
+    board.items += made.end_at(29_999)
+    board.items += made.finish()
+    assert [tick for tick, _ in board.given] == list(range(3 * SIZE))
+    assert [(gap.reason, gap.n_values) for gap in board.gaps] == [
+        (GapReason.LOST, 30_000 - 3 * SIZE)
+    ]
+
+
+def test_a_late_block_before_losses_is_given() -> None:
+    """It is late by chance, and not just by the time that is missing, or the next time is other."""
+    made = PromptBoard(rows((60_000, 1)), sparse=False).made
+    made.begin(first_tick=0, step_ticks=1)
+    made.confirm_start()
+    items = []
+    for number, possible in [(0, 512), (1, 2300), (4, 2560), (5, 3072), (6, 3584)]:
+        values = np.arange(number * SIZE, (number + 1) * SIZE, dtype=float)
+        items += made.add(Block(made.variable, number * SIZE, values), possible)
+    given = [tick for item in items if isinstance(item, ValueRun) for tick in item.ticks.tolist()]
+    assert given == [*range(2 * SIZE), *range(4 * SIZE, 7 * SIZE)]
+    assert [item.n_values for item in items if isinstance(item, Gap)] == [2 * SIZE]
+
+
+@pytest.mark.parametrize(
+    ("possible", "after", "grown"),
+    [
+        (5 * SIZE, 5 * SIZE, True),
+        (5 * SIZE - 4, 5 * SIZE, True),
+        (6 * SIZE, 5 * SIZE, True),
+        (2 * SIZE, 5 * SIZE, False),  # it came long before
+        (8 * SIZE, 5 * SIZE, False),
+        (5 * SIZE, SIZE, False),
+        (5 * SIZE, 5 * SIZE + 3, False),
+        (float("inf"), 5 * SIZE, False),
+    ],
+)
+def test_the_time_between_two_blocks_may_be_that_of_a_larger_step(
+    possible: float, after: int, grown: bool
+) -> None:
+    assert is_grown(BlockEvidence(0, SIZE, possible), BlockEvidence(after, SIZE), 1, SIZE) is grown
+
+
+def test_equal_times_are_counted() -> None:
+    ticks = [0, 5 * SIZE, 10 * SIZE, 15 * SIZE, 19 * SIZE]
+    row = [BlockEvidence(t, SIZE, t + 5.0 * SIZE) for t in ticks]
+    assert count_grown(row, 1, SIZE) == 3
+    assert count_grown(row[3:], 5, SIZE) == 0
+
+
+def test_a_mean_that_is_a_whole_number_is_no_constant_step() -> None:
+    assert is_constant(88)
+    assert not is_constant(88.0)
+    assert is_constant(0.5)
