@@ -21,6 +21,7 @@ from bela_module.session.states import SessionState
 from bela_module.session.time_limits import CLEANING_S
 from bela_module.state_machine import StateMachine
 from bela_module.streams.sink import Sink
+from bela_module.streams.stream_plans import StreamMode
 from bela_module.validation import printable_name
 
 
@@ -182,6 +183,19 @@ class Runtime:
                 f"{printable_name(name)}: {n_values} values withheld: the board's ticks do not "
                 "follow time; call tick() in the sketch for each frame"
             )
+        for name, n_values in delivery.kept_back.items():
+            self.running.note_shortfall(
+                f"{printable_name(name)}: not assigned any more at the end; the board has kept "
+                f"what came since its last block, fewer than {n_values} values"
+            )
+        for stream, variable in delivery.members(StreamMode.DENSE, StreamMode.SPARSE):
+            tracker = stream.tracker_of(variable)
+            if tracker.left_out:
+                self.running.note_shortfall(
+                    f"{printable_name(variable.name)}: {tracker.left_out} values did not come "
+                    "singly, as those that are assigned less than two ticks apart; assign it once "
+                    'a tick, or declare it with kTimestampSample and stream it with mode = "watch"'
+                )
         self.running.drop(delivery)
         if not self.running:
             self.connection_problems = ()

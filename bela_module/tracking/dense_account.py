@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
 
 from bela_module.protocol.variables import Array, Ticks, Variable
+from bela_module.tracking.dense_steps import BlockEvidence
 from bela_module.tracking.received_block import ReceivedBlock
 from bela_module.tracking.regular_ticks import RegularTicks
 from bela_module.tracking.runs import GapReason, TrackedItem, Tracker
-from bela_module.tracking.uneven_blocks import interpolate_ticks
 
 _PAUSES_TO_TELL: Final = 2
 """Pauses after which a variable is taken to have them again and again."""
+_LOSS_FACTOR: Final = 1.9
+"""Distance of two blocks, in usual distances, above which one was lost between them."""
 
 
 class DenseAccount(Tracker):
@@ -48,6 +51,10 @@ class DenseAccount(Tracker):
     def has_paused(self) -> bool:
         """Whether the variable, which is regular, was again and again not assigned for a while."""
         return self._n_pauses >= _PAUSES_TO_TELL
+
+    def not_assigned_at_end(self) -> None:
+        """Learn that the variable was not assigned any more: see the base class."""
+        self._end_tick = None
 
     def note_silence(self, ticks: float) -> None:
         """Learn that the board has sent nothing at all for a while: see the base class."""
@@ -172,3 +179,50 @@ class DenseAccount(Tracker):
             items.append(self._run(ticks, values))
             self._accounted = int(ticks[-1])
         return items
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class InterpolatedTicks:
+    """Ticks for the first values of a block, and why values are missing after them, if any are."""
+
+    ticks: Ticks
+    missing: GapReason | None = None
+
+
+def interpolate_ticks(
+    block: BlockEvidence,
+    block_values: int,
+    step: float,
+    next_tick: int | None,
+    end_tick: int | None,
+) -> InterpolatedTicks:
+    """Spread a block's values over the time until the next block, or by the mean step.
+
+    Parameters
+    ----------
+    block : BlockEvidence
+        The block.
+    block_values : int
+        Number of values that a full block holds.
+    step : float
+        Mean distance of two values, in ticks.
+    next_tick : int or None
+        First tick of the next block, if there is one.
+    end_tick : int or None
+        The known end of the stream, inclusive.
+    """
+    n_values, spacing, missing = block_values, step, None
+    if next_tick is None:
+        n_values = block.n_certain
+        if end_tick is not None and n_values > 1:  # by then all of them were assigned
+            spacing = min(step, max(end_tick - block.tick, 0) / (n_values - 1))
+    else:
+        distance = next_tick - block.tick
+        n_blocks = distance / (block_values * step)
+        spacing = distance / block_values
+        if n_blocks > _LOSS_FACTOR:
+            n_values, spacing, missing = block.n_certain, step, GapReason.LOST
+        elif block.n_certain < block_values and n_blocks < 1 / _LOSS_FACTOR:
+            n_values, missing = block.n_certain, GapReason.CUT
+            spacing = min(step, distance / max(n_values, 1))
+    return InterpolatedTicks(block.tick + (np.arange(n_values) * spacing).astype(np.int64), missing)

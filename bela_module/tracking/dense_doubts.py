@@ -16,6 +16,7 @@ from bela_module.tracking.dense_steps import (
     count_grown,
     has_paused,
     is_constant,
+    is_grown,
     is_late,
     is_slowed,
     limit_by_end,
@@ -31,6 +32,9 @@ overflowing board was seen to lose every other block nine times in a row."""
 
 _SELDOM: Final = 8
 """Ticks from one value to the next, from which on a block takes longer than networks delay it."""
+
+_ON_TIME: Final = 8
+"""A block that is late by less than this part of its length has one step."""
 
 
 class DenseDoubts(DenseAccount):
@@ -52,6 +56,7 @@ class DenseDoubts(DenseAccount):
         self._begun = False
         self._step_is_new = False
         self._step_is_seen = False
+        self._step_fell = False
 
     @property
     def _ends_early(self) -> bool:
@@ -68,7 +73,7 @@ class DenseDoubts(DenseAccount):
         """Tell whether the next block is to tell when the values of the newest were assigned."""
         if not isinstance(self._step, int):
             return False
-        return self._ends_early or is_late(newest, self._step, self._size)
+        return self._step_fell or self._ends_early or is_late(newest, self._step, self._size)
 
     @property
     def _is_short(self) -> bool:
@@ -111,6 +116,8 @@ class DenseDoubts(DenseAccount):
         is_sure = step >= _SELDOM or (self._previous is None and not self._step_is_seen)
         if is_sure and following is not None and is_slowed(block, following, step, self._size):
             return True
+        if following is not None and is_grown(block, following, step, self._size):
+            return True  # too few blocks to tell by how much, or one that is late before a loss
         return has_paused(block, following, step, self._size)
 
     # Steps that grow
@@ -147,6 +154,16 @@ class DenseDoubts(DenseAccount):
             items += self._withhold_pause(following, step)
         self._begun = True
         return items
+
+    def _note_fall(self, evidence: BlockEvidence, before: float) -> None:
+        """Learn that the step has fallen: some values of the block may have the one before."""
+        if not isinstance(self._step, int):
+            return
+        block_ticks = self._size * self._step
+        late_ticks = evidence.possible_tick - evidence.tick - block_ticks
+        self._step_fell = block_ticks / _ON_TIME < late_ticks < math.inf
+        if not self._waiting and evidence.tick == self._accounted + before:
+            self._accounted = evidence.tick - self._step
 
     @property
     def _grown_step(self) -> int:

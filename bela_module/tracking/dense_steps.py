@@ -35,6 +35,9 @@ to have grown."""
 LATE_BLOCKS: Final = 2
 """Blocks of step 1 that may fill while another is on its way: one that is later is doubtful."""
 
+_EVENLY: Final = 8
+"""A block that is longer by less than this part of its length is one of an uneven variable."""
+
 
 class BlockEvidence(NamedTuple):
     """What one block proves about the step.
@@ -214,17 +217,17 @@ def has_paused(block: BlockEvidence, next_tick: int | None, step: int, block_val
     return late_ticks >= surplus / 2 and surplus >= block_ticks and surplus % block_ticks != 0
 
 
-def is_grown(before: BlockEvidence, after: BlockEvidence, step: float, block_values: int) -> bool:
+def is_grown(block: BlockEvidence, next_tick: int, step: float, block_values: int) -> bool:
     """Tell whether the time between two blocks may be that of a larger step instead of a loss.
 
     It is one when the first block took all of that time to fill: it came when the second began. One
     that is late by chance and followed by a loss comes at any time.
     """
-    distance, block_ticks = after.tick - before.tick, block_values * step
+    distance, block_ticks = next_tick - block.tick, block_values * step
     if distance <= block_ticks or distance % block_values:
         return False
-    waited = before.possible_tick - before.tick - block_ticks
-    if before.possible_tick == math.inf or waited < 2 * before.silent_ticks:
+    waited = block.possible_tick - block.tick - block_ticks
+    if block.possible_tick == math.inf or waited < 2 * block.silent_ticks:
         return False
     surplus = distance - block_ticks
     return surplus - distance / block_values <= waited <= 1.5 * surplus
@@ -238,7 +241,9 @@ def is_slowed(block: BlockEvidence, next_tick: int, step: int, block_values: int
     block_ticks = block_values * step
     surplus = next_tick - block.tick - block_ticks
     waited = block.possible_tick - block.tick - block_ticks
-    if surplus <= 0 or block.possible_tick == math.inf or waited < 2 * block.silent_ticks:
+    if surplus < block_ticks / _EVENLY or block.possible_tick == math.inf:
+        return False
+    if waited < 2 * block.silent_ticks:
         return False
     return surplus % block_ticks != 0 and surplus / 2 <= waited <= 1.5 * surplus
 
@@ -248,7 +253,7 @@ def count_grown(evidence: Sequence[BlockEvidence], step: float, block_values: in
     count, last = 0, 0
     for before, after in pairwise(evidence):
         distance = after.tick - before.tick
-        if last not in (0, distance) or not is_grown(before, after, step, block_values):
+        if last not in (0, distance) or not is_grown(before, after.tick, step, block_values):
             break
         count, last = count + 1, distance
     return count

@@ -217,6 +217,7 @@ class DenseTracker(DenseDoubts):
             new = steady_step(recent, self._size) or step
         if new != step:
             self._step, self._step_is_new, self._step_is_seen = new, self._begun, False
+            self._note_fall(evidence, step)
             self.step_changes += self._begun
             self._previous, self._n_zeros = None, 0
             recent.clear()
@@ -266,6 +267,7 @@ class DenseTracker(DenseDoubts):
                     items += self._withhold_pause(following, self._step)
                     self._begun = True
                     continue
+            self._step_fell = False
             arrival = self._waiting.pop(0)
             if not self._begun:
                 self._begin_after(self._before_first(arrival.tick, self._step))

@@ -299,6 +299,7 @@ class PromptDenseTracker(DenseTracker):
             )
             self._step_is_seen = self._step_is_seen or (regular and not self._is_irregular)
             return []
+        self.left_out += n_lost
         last_tick = self._given_tick if next_tick is None else next_tick - 1
         close = last_tick - block.tick + 1 < 2 * block.n_certain
         self.too_close = self.too_close or close

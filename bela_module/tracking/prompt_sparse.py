@@ -212,6 +212,7 @@ class PromptSparseTracker(SparseTracker):
         n_kept = self._count_before_end(late.ticks)
         if not n_kept:
             return []
+        self.left_out += n_kept
         self.too_close = self.too_close or too_close
         reason = GapReason.TOO_CLOSE if too_close else GapReason.LOST
         late = ValueRun(late.ticks[:n_kept], late.values[:n_kept])

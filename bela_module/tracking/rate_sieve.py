@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from enum import Enum, auto
+from itertools import pairwise
 from typing import Final
 
 from bela_module.protocol.data_channel import Block
@@ -53,6 +54,19 @@ class RateSieve:
     def fast(self) -> list[str]:
         """Names of the variables that had a value nearly as often as the monitor sends any."""
         return [self._names[index] for index, ticks in self._ticks.items() if self._is_fast(ticks)]
+
+    @property
+    def has_fast_row(self) -> bool:
+        """Whether a variable had some values in a row nearly as often as the monitor sends any."""
+        return any(
+            self._is_fast(ticks[at : at + _N_VALUES])
+            for ticks in self._ticks.values()
+            for at in range(len(ticks) - _N_VALUES + 1)
+        )
+
+    def largest_distance(self, index: int) -> int:
+        """Return the most ticks between two values of a variable; 0 before there are two."""
+        return max((after - before for before, after in pairwise(self._ticks[index])), default=0)
 
     def _is_fast(self, ticks: list[int]) -> bool:
         if len(ticks) < _N_VALUES:
@@ -114,13 +128,13 @@ class StreamSieve:
         final : bool
             Whether to decide on what has come, since no more will.
         """
-        if self._rates.fast:
+        if self._rates.has_fast_row:
             return Pace.FAST
         if not self.kept:
             return Pace.UNKNOWN
         newest, arrived_s = self.kept[-1]
-        ticks = [block.tick for block, _ in self.kept if block.variable == newest.variable]
-        if len(ticks) > 1 and ticks[-1] - ticks[-2] > _APART_PERIODS * self._period_ticks:
+        apart_ticks = _APART_PERIODS * self._period_ticks
+        if self._rates.largest_distance(newest.variable.index) > apart_ticks:
             return Pace.SLOW
         silent = board_tick >= newest.tick + _DECIDED_PERIODS * self._period_ticks
         decided = final or (silent and now_s > arrived_s + _DECIDED_S)

@@ -98,6 +98,8 @@ class Tracker(ABC):
         Blocks that began before the stream, or before a reconnect, and were dropped.
     last_tick : int or None
         Last tick that was delivered or accounted for in this run of the stream.
+    left_out : int
+        Values that a block has and that did not come singly, which are counted as lost.
     too_close : bool
         Whether values were seen that were assigned less than two ticks apart, so that single
         values do not carry all of them.
@@ -109,6 +111,7 @@ class Tracker(ABC):
         self.lost = 0
         self.withheld = 0
         self.gaps = 0
+        self.left_out = 0
         self.repeated = 0
         self.stale = 0
         self.last_tick: int | None = None
@@ -250,6 +253,12 @@ class Tracker(ABC):
         self._end_tick = last_tick
         self._next_too = next_too
         return []
+
+    def not_assigned_at_end(self) -> None:  # noqa: B027 - some do not mind
+        """Learn that the variable was not assigned any more when the end came, nor since.
+
+        What its last block has is not sent, and nobody can tell how much.
+        """
 
     def missed_block(self) -> list[TrackedItem]:
         """Record that a header of this variable came without its payload."""

@@ -80,6 +80,17 @@ def test_a_value_whenever_the_period_is_over_is_fast() -> None:
     assert made.pace(1000 / 44_100 + 0.02, 1300) is Pace.FAST
 
 
+def test_a_pause_before_or_after_short_rows_of_values_is_enough() -> None:
+    """It is looked at now and then: the newest values may be those of a burst."""
+    made = sieve_of(1000, 1088, 1176, 5410, 5498)
+    assert made.pace(5500 / 44_100, 5500) is Pace.SLOW
+
+
+def test_a_pause_does_not_hide_a_fast_row() -> None:
+    made = sieve_of(1000, 20_000, *range(30_000, 30_000 + 66 * 4, 66))
+    assert made.pace(0.7, 31_000) is Pace.FAST
+
+
 @pytest.mark.parametrize(("late_tick", "misses"), [(4410, 0), (20_000, 7000), (None, 7000)])
 def test_what_was_silent_at_first_has_not_lost_what_came_before(
     late_tick: int | None, misses: int

@@ -75,9 +75,9 @@ class Delivery:
     """Whether values may come one by one."""
     problems: tuple[str, ...] = ()  # what is wrong with it now, in words
     starts: dict[str, int] = field(default_factory=dict)  # the tick that each was asked from
-    withheld: Counter[str] = field(default_factory=Counter)
-    """Values of each variable that were not given, since nobody can tell when they were taken."""
+    withheld: Counter[str] = field(default_factory=Counter)  # as nobody can tell their times
     unstamped: Counter[str] = field(default_factory=Counter)  # as ticks do not follow time
+    kept_back: Counter[str] = field(default_factory=Counter)  # at most, by the board at the end
     restarted: Counter[str] = field(default_factory=Counter)
     """How often a block of each variable began where none should."""
     restart_tick: int | None = None

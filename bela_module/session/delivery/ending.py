@@ -22,6 +22,8 @@ from bela_module.session.delivery.time_limits import (
 )
 from bela_module.session.delivery.transport import end_singles, settle_sieves
 from bela_module.streams.live_stream import LiveStream
+from bela_module.streams.stream_plans import StreamMode
+from bela_module.tracking.single_values import Transport
 
 
 async def end_on_board(
@@ -65,6 +67,7 @@ async def end_on_board(
         names, HURRIED_LAST_BLOCK_S if hurried else UNWATCH_AT_END_S
     )
     delivery.board.ending.update(still_watched)
+    _note_unassigned(delivery, still_watched)
     if not hurried:
         await delivery.prober.probe(client)  # or the list would call our own watches another's
     await delivery.prober.measure(client)  # what came before the clock was known waits for it
@@ -148,6 +151,16 @@ async def _stop_watching(
         await _await_tick(delivery, client, soon)
         delivery.cut(min(soon, board.tick), unfinished)
         await _wait_finished(delivery, client, unfinished, LATE_BLOCK_S, 0.0)
+
+
+def _note_unassigned(delivery: Delivery, still_watched: Container[str]) -> None:
+    """Learn which variables were not assigned since the end, of which the board keeps a block."""
+    for stream, variable in delivery.members(StreamMode.DENSE, StreamMode.SPARSE):
+        tracker = stream.tracker_of(variable)
+        if variable.name in still_watched and tracker.transport is Transport.BLOCK:
+            if tracker.end_tick is not None and delivery.board.tick >= tracker.end_tick:
+                tracker.not_assigned_at_end()
+            delivery.kept_back[variable.name] = variable.layout.value_count
 
 
 async def _await_starts(delivery: Delivery, client: BoardClient) -> None:

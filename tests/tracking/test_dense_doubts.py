@@ -73,10 +73,22 @@ def test_a_step_that_falls_in_the_first_block_gives_that_no_false_ticks(
     assert board.made.lost <= SIZE
 
 
-def test_a_step_that_falls_in_mid_run_is_known_at_once() -> None:
-    end = (2 * SIZE + 200) * 44 + 8 * SIZE
-    board = run(rows((2 * SIZE + 200, 44), (10 * SIZE, 1)), end, step=44)
-    assert set(board.given) <= set(board.assigned(0, end))
+@pytest.mark.parametrize(("before", "after"), [(2, 1), (44, 1), (44, 8), (88, 44), (12, 8)])
+def test_a_step_that_falls_costs_the_block_in_which_it_does(before: int, after: int) -> None:
+    n_before = 2 * SIZE + 200
+    end = n_before * before + 8 * SIZE * after
+    board = run(rows((n_before, before), (10 * SIZE, after)), end, step=before)
+    assert_true_and_counted(board, end)
+    assert board.made.lost <= SIZE
+
+
+@pytest.mark.parametrize("n_slow", [SIZE, 1800])
+def test_a_step_that_grows_for_a_few_blocks_alone(n_slow: int) -> None:
+    ticks = rows((4 * SIZE + 200, 1), (n_slow, 44), (8 * SIZE, 1))
+    end = ticks[-2]
+    board = run(ticks, end, step=1)
+    assert_true_and_counted(board, end)
+    assert board.made.lost <= n_slow + 2 * SIZE
 
 
 def test_bursts_are_not_taken_for_a_steady_row() -> None:
@@ -122,12 +134,12 @@ def test_blocks_that_are_late_when_the_rest_does_not_come_are_given(late: int) -
 
 
 def test_a_late_block_before_losses_is_given() -> None:
-    """It is late by chance, and not just by the time that is missing, or the next time is other."""
+    """It is late by chance, and not just by the time that is missing."""
     made = PromptBoard(rows((60_000, 1)), sparse=False).made
     made.begin(first_tick=0, step_ticks=1)
     made.confirm_start()
     items = []
-    for number, possible in [(0, 512), (1, 2300), (4, 2560), (5, 3072), (6, 3584)]:
+    for number, possible in [(0, 512), (1, 3500), (4, 3510), (5, 3520), (6, 3584)]:
         values = np.arange(number * SIZE, (number + 1) * SIZE, dtype=float)
         items += made.add(Block(made.variable, number * SIZE, values), possible)
     given = [tick for item in items if isinstance(item, ValueRun) for tick in item.ticks.tolist()]
@@ -151,7 +163,7 @@ def test_a_late_block_before_losses_is_given() -> None:
 def test_the_time_between_two_blocks_may_be_that_of_a_larger_step(
     possible: float, after: int, grown: bool
 ) -> None:
-    assert is_grown(BlockEvidence(0, SIZE, possible), BlockEvidence(after, SIZE), 1, SIZE) is grown
+    assert is_grown(BlockEvidence(0, SIZE, possible), after, 1, SIZE) is grown
 
 
 def test_equal_times_are_counted() -> None:
