@@ -16,7 +16,6 @@ from bela_module.tracking.dense_steps import (
     count_grown,
     has_paused,
     is_constant,
-    is_grown,
     is_late,
     is_slowed,
     limit_by_end,
@@ -116,8 +115,6 @@ class DenseDoubts(DenseAccount):
         is_sure = step >= _SELDOM or (self._previous is None and not self._step_is_seen)
         if is_sure and following is not None and is_slowed(block, following, step, self._size):
             return True
-        if following is not None and is_grown(block, following, step, self._size):
-            return True  # too few blocks to tell by how much, or one that is late before a loss
         return has_paused(block, following, step, self._size)
 
     # Steps that grow

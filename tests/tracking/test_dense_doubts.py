@@ -82,15 +82,6 @@ def test_a_step_that_falls_costs_the_block_in_which_it_does(before: int, after: 
     assert board.made.lost <= SIZE
 
 
-@pytest.mark.parametrize("n_slow", [SIZE, 1800])
-def test_a_step_that_grows_for_a_few_blocks_alone(n_slow: int) -> None:
-    ticks = rows((4 * SIZE + 200, 1), (n_slow, 44), (8 * SIZE, 1))
-    end = ticks[-2]
-    board = run(ticks, end, step=1)
-    assert_true_and_counted(board, end)
-    assert board.made.lost <= n_slow + 2 * SIZE
-
-
 def test_bursts_are_not_taken_for_a_steady_row() -> None:
     """The survey saw one of them: its values are 44 ticks apart."""
     ticks = [4410 * burst + 44 * n for burst in range(200) for n in range(20)]
