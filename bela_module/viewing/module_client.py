@@ -7,12 +7,13 @@ import contextlib
 import json
 from typing import Any, Final
 
-from bela_module.errors import ModuleError, RequestError
+from bela_module.errors import ModuleError
 from bela_module.validation import host_in_url
 from bela_module.viewing.time_limits import COMMAND_S, CONNECT_S, REPLY_S
 
 _LONGEST_LINE_BYTES: Final = 16 * 2**20
-_SEPARATORS: Final = (";", "|")
+_ESCAPED: Final = {";": "\\u003b", "|": "\\u007c"}
+"""What separates commands, as it is written within the text of JSON, which has it nowhere else."""
 
 
 class ModuleClient:
@@ -68,12 +69,10 @@ class ModuleClient:
         ------
         ModuleError
             When the module refuses it, or does not answer.
-        RequestError
-            When the payload cannot be sent.
         """
         text = "" if payload is None else json.dumps(payload)
-        if any(separator in text for separator in _SEPARATORS):
-            raise RequestError(f"{text!r} cannot be sent to a module: it has a ';' or '|'")
+        for separator, escaped in _ESCAPED.items():
+            text = text.replace(separator, escaped)
         message = f"{pcomm}|{text};" if text else f"{pcomm};"
         async with self._turn:
             line = await self._ask(message, (f"OK {pcomm}", f"ERROR {pcomm}:"), COMMAND_S)

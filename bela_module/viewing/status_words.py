@@ -103,7 +103,10 @@ def _clock_words(clock: Mapping[str, Any]) -> str:
     if uncertainty_s is None:
         return "clock not known yet"
     drift = f", drift {drift_ppm:+.1f} ppm" if drift_ppm is not None else ""
-    return f"times within {1e3 * uncertainty_s:.2g} ms{drift}"
+    uncertainty = (
+        f"{uncertainty_s:.2g} s" if uncertainty_s >= 1 else f"{_rounded(1e3 * uncertainty_s)} ms"
+    )
+    return f"times within {uncertainty}{drift}"
 
 
 def _loss_words(streams: Sequence[Mapping[str, Any]]) -> str:
@@ -114,6 +117,10 @@ def _loss_words(streams: Sequence[Mapping[str, Any]]) -> str:
     n_gaps = sum(stream["gaps"] for stream in streams)
     losses = f"{n_lost} lost in {_counted(n_gaps, 'gap')}" if n_lost else "none lost"
     return f"{_counted(len(streams), 'stream')}, {n_samples} samples, {losses}"
+
+
+def _rounded(number: float) -> str:
+    return f"{number:.0f}" if number >= 10 else f"{number:.2g}"
 
 
 def _counted(n: int, what: str) -> str:

@@ -9,7 +9,7 @@ from typing import TypeVar
 
 import pytest
 
-from bela_module.errors import ModuleError, RequestError
+from bela_module.errors import ModuleError
 from bela_module.requests import SetRequest
 from bela_module.viewing import module_client
 from bela_module.viewing.module_client import ModuleClient
@@ -49,10 +49,13 @@ def test_a_refusal_is_an_error_in_the_modules_words() -> None:
         ask(module.server.port, lambda c: c.command("SCHEDULE", {"duration_s": -1}))
 
 
-def test_what_cannot_be_sent_is_refused_here() -> None:
-    for name in ("a;b", "a|b"):
-        with pytest.raises(RequestError, match="cannot be sent"):
-            ask(1, lambda c, name=name: c.command("SET", {"values": {name: 1}}))
+def test_names_with_the_separators_of_commands_arrive_as_they_are() -> None:
+    values = {"a;b": 1.0, "c|d": 2.0}
+    with serving() as module:
+        ask(module.server.port, lambda c: c.command("SET", {"values": values}))
+        ((_, request),) = [one for one in module.session.requests if one[0] == "set"]
+        assert isinstance(request, SetRequest)
+        assert request.values == values
 
 
 def test_nobody_there_and_a_listener_that_says_nothing(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -33,6 +33,12 @@ def test_a_healthy_module() -> None:
     assert 'class="state good"' in words.as_html()
 
 
+def test_a_large_uncertainty_is_a_plain_number() -> None:
+    for uncertainty_s, words in ((0.0123, "12 ms"), (0.11, "110 ms"), (3.51, "3.5 s")):
+        clock = {"uncertainty_s": uncertainty_s, "drift_ppm": None}
+        assert describe_status(status(clock=clock), "").clock == f"times within {words}"
+
+
 def test_losses_problems_and_what_was_before() -> None:
     words = describe_status(
         status(
