@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -27,6 +27,7 @@ from bela_module.viewing.time_limits import (
     PULL_PERIOD_S,
     RESOLVE_S,
     SEARCH_PERIOD_S,
+    SET_PERIOD_S,
     STATUS_PERIOD_S,
 )
 
@@ -55,6 +56,10 @@ class ModuleFeed:
         """What became of the latest command, in words."""
         self._queries = ModuleClient(host, port)
         self._commands = ModuleClient(host, port)
+        self._settings = ModuleClient(host, port)  # values need not wait for a command that lasts
+        self._wanted: dict[str, float] = {}
+        self._setting: asyncio.Task[None] | None = None
+        self._list_now = asyncio.Event()
         self._lists_variables = lists_variables
         self._n_viewers = 0
         self._inlets: dict[str, SignalInlet] = {}
@@ -93,12 +98,14 @@ class ModuleFeed:
     async def close(self) -> None:
         """End everything."""
         self._n_viewers = 0
+        self._wanted.clear()
         commands = list(self._sent)
         for task in commands:
             task.cancel()
         await asyncio.gather(*commands, return_exceptions=True)
         await (self._resting or self._rest())
         await self._commands.close()
+        await self._settings.close()
         self._searcher.shutdown(wait=True)
 
     def _begin(self) -> None:
@@ -111,16 +118,41 @@ class ModuleFeed:
 
     def send(self, pcomm: str, payload: dict[str, Any] | None = None) -> None:
         """Send a command; :attr:`outcome` says what became of it."""
-        task = asyncio.create_task(self._send(pcomm, payload))
+        self._begin_sending(self._send(self._commands, pcomm, payload))
+
+    def set_variable(self, name: str, value: float) -> None:
+        """Set a variable; of values that come faster than the board takes them only the newest."""
+        self._wanted[name] = value
+        if self._setting is None or self._setting.done():
+            self._setting = self._begin_sending(self._set_wanted())
+
+    def release(self, names: Sequence[str] | None = None) -> None:
+        """Give variables back to the sketch, by default all; forget what was still to be set."""
+        for name in list(self._wanted) if names is None else names:
+            self._wanted.pop(name, None)
+        payload = None if names is None else {"variables": list(names)}
+        self._begin_sending(self._send(self._settings, "RELEASE", payload))
+
+    def _begin_sending(self, sending: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+        task = asyncio.create_task(sending)
         self._sent.add(task)
         task.add_done_callback(self._sent.discard)
+        return task
 
-    async def _send(self, pcomm: str, payload: dict[str, Any] | None) -> None:
+    async def _set_wanted(self) -> None:
+        while self._wanted:
+            name = next(iter(self._wanted))
+            values = {name: self._wanted.pop(name)}
+            await self._send(self._settings, "SET", {"values": values})
+            await asyncio.sleep(SET_PERIOD_S)
+
+    async def _send(self, client: ModuleClient, pcomm: str, payload: dict[str, Any] | None) -> None:
         self.outcome = f"{pcomm} …"
         try:
-            self.outcome = await self._commands.command(pcomm, payload)
+            self.outcome = await client.command(pcomm, payload)
         except BelaError as error:
             self.outcome = str(error)
+        self._list_now.set()
 
     async def _rest(self) -> None:
         tasks, self._tasks = self._tasks, []
@@ -150,10 +182,16 @@ class ModuleFeed:
 
     async def _follow_variables(self) -> None:
         async def ask() -> None:
-            with contextlib.suppress(ModuleError):  # without a board there are no variables
+            if not (self.status or {}).get("board", {}).get("connected"):
+                return  # the module would log each time that it cannot know them
+            with contextlib.suppress(ModuleError):
                 self.variables = (await self._queries.query("LIST"))["variables"]
 
-        await _repeat(ask, LIST_PERIOD_S)
+        while True:
+            self._list_now.clear()
+            await ask()
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._list_now.wait(), LIST_PERIOD_S)
 
     async def _follow_streams(self) -> None:
         while True:

@@ -13,6 +13,7 @@ from bokeh.document import Document
 from bokeh.events import DocumentReady
 from bokeh.models import ColumnDataSource, CustomJS, GlobalInlineStyleSheet
 
+from bela_module.viewing.control_panel import ControlPanel
 from bela_module.viewing.module_feed import ModuleFeed
 from bela_module.viewing.page_style import DARK, FOLLOW_THEME_JS, LIGHT, PAGE_CSS
 from bela_module.viewing.page_widgets import (
@@ -26,7 +27,6 @@ from bela_module.viewing.page_widgets import (
 from bela_module.viewing.signals.lanes import Layout, Scale
 from bela_module.viewing.signals.live_signals import LiveEvent, LiveSignal
 from bela_module.viewing.signals.page_drawing import (
-    HEAD_SHARE,
     PageDrawer,
     PageDrawing,
     PageSettings,
@@ -72,6 +72,7 @@ class Page:
         self.plot = SignalPlot()
         self.bar = SettingsBar.make(sheet)
         self.commands = CommandBar.make(sheet) if controls else None
+        self.panel = ControlPanel(feed.set_variable, feed.release, sheet) if controls else None
         self._client = ColumnDataSource({"dark": [0]}, name="client")
         self.plot.paint(self._colours)
         self._listen()
@@ -89,15 +90,15 @@ class Page:
             widget.on_change("value", lambda _a, _o, _n: self._read_settings())
         plot.x_range.on_change("start", lambda _a, _o, _n: self._read_settings())
         plot.x_range.on_change("end", lambda _a, _o, _n: self._read_settings())
-        plot.figure.on_change("inner_height", lambda _a, _o, height_px: self._resize(height_px))
+        for side in ("inner_height", "inner_width"):
+            plot.figure.on_change(side, lambda side, _o, px: self._resize(side, px))
         plot.drawn.on_change("data", lambda _a, _o, _n: self._confirm())
         self._client.on_change("data", lambda _a, _o, _n: self._follow_theme())
 
     def _listen_to_commands(self, commands: CommandBar) -> None:
         for name, button in commands.buttons.items():
             button.on_click(partial(self._feed.send, name, None))
-        commands.set_value.on_click(partial(self._set_variable, commands))
-        commands.release.on_click(partial(self._release_variable, commands))
+        commands.release.on_click(self._feed.release)
 
     def _show_seconds(self, seconds: float) -> None:
         span = self.plot.x_range
@@ -111,8 +112,11 @@ class Page:
         self.bar.pause.label = "Go on" if active else "Pause"
         self._needs_drawing = True
 
-    def _resize(self, height_px: float) -> None:
-        self.settings.height_px = float(height_px)
+    def _resize(self, side: str, size_px: float) -> None:
+        if side == "inner_height":
+            self.settings.height_px = float(size_px)
+        else:
+            self.settings.width_px = float(size_px)
         self._needs_drawing = True
 
     def _read_settings(self) -> None:
@@ -136,21 +140,13 @@ class Page:
         self.plot.paint(self._colours)
         self._needs_drawing = True
 
-    def _set_variable(self, commands: CommandBar) -> None:
-        name, value = commands.variable.value, commands.value.value
-        if name and value is not None:
-            self._feed.send("SET", {"values": {name: value}})
-
-    def _release_variable(self, commands: CommandBar) -> None:
-        if commands.variable.value:
-            self._feed.send("RELEASE", {"variables": [commands.variable.value]})
-
     # ---- what the user sees ------------------------------------------------------------------
 
     def _open(self) -> None:
         document = self._document
         document.title = "dp-bela"
-        layout = arrange(self.head, self.bar, self.commands, self.plot.figure)
+        commands = (self.commands, self.panel) if self.commands and self.panel else None
+        layout = arrange(self.head, self.bar, commands, self.plot.figure)
         layout.stylesheets = [GlobalInlineStyleSheet(css=PAGE_CSS)]
         document.add_root(layout)
         document.add_root(self.plot.lines)  # no part of the plot itself: it is cut into lines
@@ -192,9 +188,8 @@ class Page:
         fill = [colours[k] for k in readouts["colour"]]
         columns = {name: readouts[name] for name in readouts if name != "colour"}
         _change(plot.readouts, {"x": [last_s] * len(fill), "fill": fill, **columns})
-        top = max(1, drawing.n_lanes) * (1 + HEAD_SHARE)
-        if plot.y_range.end != top:
-            plot.y_range.update(start=0, end=top, reset_start=0, reset_end=top)
+        if plot.y_range.end != drawing.top:
+            plot.y_range.update(start=0, end=drawing.top, reset_start=0, reset_end=drawing.top)
         ticks = sorted(drawing.labels)
         if drawing.labels != plot.figure.yaxis.major_label_overrides:
             plot.ticker.ticks = ticks
@@ -212,20 +207,11 @@ class Page:
         if names != self.bar.streams.options:
             self.bar.streams.options = names
             self._read_settings()
-        if self.commands is not None:
-            self._show_commands(self.commands)
-
-    def _show_commands(self, commands: CommandBar) -> None:
-        if commands.outcome.text != escape(self._feed.outcome):
-            commands.outcome.text = escape(self._feed.outcome)
-        options: list[Any] = [
-            (one["name"], f"{one['name']} (controlled)" if one["controlled"] else one["name"])
-            for one in self._feed.variables
-        ]
-        if options != commands.variable.options:
-            commands.variable.options = options
-            if options and not commands.variable.value:
-                commands.variable.value = options[0][0]
+        if self.commands is not None and self.commands.outcome.text != escape(feed.outcome):
+            self.commands.outcome.text = escape(feed.outcome)
+        if self.panel is not None:
+            is_there = feed.status is not None
+            self.panel.show(feed.variables, time.monotonic(), is_there=is_there)
 
 
 def _change(source: ColumnDataSource, columns: dict[str, Any]) -> None:

@@ -72,6 +72,8 @@ html, body { margin: 0; height: 100%; background: #ffffff; color: #333b45;
 }
 """
 
+TOOLBAR_CSS: Final = ".bk-divider { background-color: #8a949f; }"
+
 HEADER_CSS: Final = """
 :host { font-size: 14px; }
 .facts { display: flex; flex-wrap: wrap; gap: 4px 18px; align-items: baseline; }
@@ -88,6 +90,7 @@ ul.problems li.before { color: #8a6508; }
 WIDGET_CSS: Final = """
 :host { font-size: 13px; }
 .bk-input, .bk-btn { min-height: 32px; }
+.noUi-connect { background-color: #6f9cc6 !important; }
 .bk-btn:focus-visible, .bk-input:focus-visible, .noUi-handle:focus-visible {
   outline: 3px solid #6cb2f2; outline-offset: 1px; }
 @media (prefers-color-scheme: dark) {
@@ -95,10 +98,22 @@ WIDGET_CSS: Final = """
   .bk-input, .choices__inner, .choices__list--dropdown, .choices__list {
     background-color: #222830; color: #c9d1d9; border-color: #454d57; }
   .bk-btn { background-color: #2c333b; color: #c9d1d9; border-color: #454d57; }
+  .bk-btn[disabled] { color: #737d88; }
   .bk-btn.bk-active, .bk-btn:hover { background-color: #454d57; }
-  .noUi-target { background: #2c333b; border-color: #454d57; }
+  .noUi-target { background: #2c333b; border-color: #454d57; box-shadow: none; }
 }
 """
+
+CONTROL_CSS: Final = """
+label { position: absolute; width: 1px; height: 1px; overflow: hidden; clip-path: inset(50%); }
+.bk-clearfix { max-width: 100%; white-space: nowrap; overflow: hidden; text-overflow: ellipsis; }
+.now { margin-left: 4px; font-variant-numeric: tabular-nums; }
+.taken { padding: 0 6px; border-radius: 8px; background: #1f6fb4; color: #ffffff; }
+.bk-input-group { min-width: 0; }
+.bk-input { padding: 0 5px; font-size: 12px; }
+.bk-btn { padding: 0 6px; }
+"""
+"""Of the controls of variables: labels of fields are read out, but not shown."""
 
 FOLLOW_THEME_JS: Final = """
 const dark = window.matchMedia("(prefers-color-scheme: dark)");

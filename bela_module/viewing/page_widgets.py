@@ -24,7 +24,8 @@ from bokeh.models import (
 from bokeh.models.widgets import Button, Div, MultiChoice, NumericInput, Select, Slider, Toggle
 from bokeh.plotting import figure
 
-from bela_module.viewing.page_style import HEADER_CSS, SHOW_JS, WIDGET_CSS, PlotColours
+from bela_module.viewing.control_panel import ControlPanel
+from bela_module.viewing.page_style import HEADER_CSS, SHOW_JS, TOOLBAR_CSS, WIDGET_CSS, PlotColours
 from bela_module.viewing.signals.lanes import Layout
 from bela_module.viewing.signals.page_drawing import ScaleMode
 from bela_module.viewing.time_limits import SHOWN_S
@@ -98,6 +99,7 @@ class SignalPlot:
         plot = self.figure
         plot.toolbar.logo = None
         plot.toolbar.autohide = False
+        plot.toolbar.stylesheets = [InlineStyleSheet(css=TOOLBAR_CSS)]
         plot.xaxis.axis_label = "time (s), 0 is now"
         plot.yaxis.ticker = self.ticker
         plot.yaxis.minor_tick_line_color = plot.yaxis.major_tick_line_color = None
@@ -225,9 +227,6 @@ class CommandBar:
     """Commands to the module; only on a page that may control it."""
 
     buttons: dict[str, Button]
-    variable: Select
-    value: NumericInput
-    set_value: Button
     release: Button
     outcome: Div
 
@@ -238,17 +237,13 @@ class CommandBar:
         small: dict[str, Any] = {"width": 90, "align": "end", **common}
         return cls(
             buttons={name: Button(label=name, name=name, **small) for name in COMMANDS},
-            variable=Select(title="variable", options=[], name="variable", width=160, **common),
-            value=_number("value", 0.0, "value", common),
-            set_value=Button(label="SET", name="SET", **small),
-            release=Button(label="RELEASE", name="RELEASE", **small),
+            release=Button(label="RELEASE all", name="RELEASE", **{**small, "width": 110}),
             outcome=Div(text="", name="outcome", align="end", **common),
         )
 
     def layout_models(self) -> list[LayoutDOM]:
         """Give the widgets in their order."""
-        controls = [self.variable, self.value, self.set_value, self.release]
-        return [*self.buttons.values(), *controls, self.outcome]
+        return [*self.buttons.values(), self.release]
 
 
 def _options(texts: Iterable[str]) -> list[Any]:
@@ -283,7 +278,12 @@ def widget_sheet() -> InlineStyleSheet:
     return InlineStyleSheet(css=WIDGET_CSS)
 
 
-def arrange(head: Div, settings: SettingsBar, commands: CommandBar | None, plot: Any) -> Column:
+def arrange(
+    head: Div,
+    settings: SettingsBar,
+    commands: tuple[CommandBar, ControlPanel] | None,
+    plot: Any,
+) -> Column:
     """Put everything in its place: rows that break where a screen is narrow, the plot below."""
     wrapped: dict[str, Any] = {
         "sizing_mode": "stretch_width",
@@ -291,7 +291,9 @@ def arrange(head: Div, settings: SettingsBar, commands: CommandBar | None, plot:
     }
     parts: list[LayoutDOM] = [head]
     if commands is not None:
-        parts.append(row(*commands.layout_models(), **wrapped))
+        bar, panel = commands
+        widgets = [*bar.layout_models(), *panel.layout_models(), bar.outcome]
+        parts += [row(*widgets, **wrapped), panel.area]
     parts += [row(*settings.layout_models(), **wrapped), plot]
     return column(
         *parts,

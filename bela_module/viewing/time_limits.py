@@ -11,8 +11,12 @@ DRAWN_WITHIN_S: Final = 5.0
 PULL_PERIOD_S: Final = 0.04
 """Between two looks for samples."""
 STATUS_PERIOD_S: Final = 0.5
-LIST_PERIOD_S: Final = 2.0
+LIST_PERIOD_S: Final = 1.0
 """Between two requests for the board's variables, of a page that controls them."""
+SET_PERIOD_S: Final = 0.1
+"""Between two values of a variable that a page sets: of a slider that is moved the newest."""
+SET_SHOWN_S: Final = 3.0
+"""How long a page shows what it has set before it follows the board again."""
 SEARCH_PERIOD_S: Final = 1.0
 """Between two searches for streams that are missing."""
 IDLE_SEARCH_PERIOD_S: Final = 5.0

@@ -52,6 +52,10 @@ def has_samples(feed: ModuleFeed) -> bool:
     )
 
 
+def controlled(feed: ModuleFeed) -> dict[str, float]:
+    return {one["name"]: one["value"] for one in feed.variables if one["controlled"]}
+
+
 @pytest.mark.timeout(180)
 def test_it_follows_only_while_somebody_looks_and_carries_out_commands() -> None:
     async def look(port: int) -> None:
@@ -78,6 +82,17 @@ def test_it_follows_only_while_somebody_looks_and_carries_out_commands() -> None
 
             feed.send("SET", {"values": {"gain": 3}})
             await until(lambda: feed.outcome == "OK SET")
+            for value in range(1, 40):  # as of a slider that is moved
+                feed.set_variable("gain", value)
+            feed.set_variable("ramp", 7)
+            await until(lambda: controlled(feed) == {"gain": 39, "ramp": 7})
+            set_texts = [e.text for e in feed.events.events if e.text.startswith("set gain=")]
+            assert len(set_texts) <= 4
+            feed.release(["ramp"])
+            await until(lambda: controlled(feed) == {"gain": 39})
+            feed.set_variable("gain", 5)
+            feed.release()
+            await until(lambda: controlled(feed) == {} and feed.outcome == "OK RELEASE")
             feed.send("START", {"variables": ["nothing"]})
             await until(lambda: feed.outcome.startswith("START: the board has no variable"))
             feed.send("STOP")

@@ -10,6 +10,7 @@ import pytest
 pytest.importorskip("bokeh")
 
 from bokeh.document import Document
+from bokeh.events import ButtonClick
 
 from bela_module.viewing.module_feed import ModuleFeed
 from bela_module.viewing.page import Page
@@ -31,8 +32,8 @@ class FakeFeed:
         self.signals = {"a": one}
         self.events = EventLog(75.0)
         self.variables = [
-            {"name": "gain", "controlled": True},
-            {"name": "pot", "controlled": False},
+            {"name": "gain", "type": "float", "value": 0.25, "controlled": True},
+            {"name": "pot", "type": "float", "value": 0.5, "controlled": False},
         ]
         self.outcome = ""
         self.sent: list[tuple[str, Any]] = []
@@ -43,6 +44,12 @@ class FakeFeed:
 
     def send(self, pcomm: str, payload: Any = None) -> None:
         self.sent.append((pcomm, payload))
+
+    def set_variable(self, name: str, value: float) -> None:
+        self.sent.append((name, value))
+
+    def release(self, names: Any = None) -> None:
+        self.sent.append(("RELEASE", names))
 
 
 def page_of(*, controls: bool = False) -> tuple[Page, FakeFeed, list[float]]:
@@ -133,23 +140,40 @@ def test_settings_follow_the_widgets() -> None:
     assert settings.hidden == {"a"}
 
 
+def test_a_plot_of_another_size_is_drawn_for_it() -> None:
+    page, _, _ = page_of()
+    for side, size_px in (("inner_width", 400), ("inner_height", 250)):
+        page._resize(side, size_px)  # as a browser says: these properties cannot be set here
+    assert (page.settings.height_px, page.settings.width_px) == (250, 400)
+    page.update()
+    lane_px = 250 / page.plot.y_range.end
+    assert 250 - lane_px == pytest.approx(page.settings.head_px)
+
+
 def test_a_dark_browser_gets_dark_colours() -> None:
     page, _, _ = page_of()
     page._client.data = {"dark": [1]}
     assert page.plot.figure.background_fill_color == DARK.background
 
 
-def test_commands_are_sent_with_their_payload() -> None:
+def test_commands_are_sent_and_their_outcome_is_told() -> None:
     page, feed, _ = page_of(controls=True)
     page.update()
     commands = page.commands
     assert commands is not None
+    assert page.panel is not None
     assert "--control" not in page.head.text
-    assert commands.variable.options == [("gain", "gain (controlled)"), ("pot", "pot")]
-    commands.value.value = 0.5
-    page._set_variable(commands)
-    page._release_variable(commands)
-    assert feed.sent == [("SET", {"values": {"gain": 0.5}}), ("RELEASE", {"variables": ["gain"]})]
+    assert list(page.panel.controls) == ["gain", "pot"]
+    page.panel.controls["pot"].slider.value = 0.75
+    page.panel.controls["gain"]._let_go()
+    for button in (commands.buttons["STOP"], commands.release):
+        button._trigger_event(ButtonClick(button))
+    assert feed.sent == [
+        ("pot", 0.75),
+        ("RELEASE", ["gain"]),
+        ("STOP", None),
+        ("RELEASE", None),
+    ]
     feed.outcome = "START: <no>"
     page.update()
     assert commands.outcome.text == "START: &lt;no&gt;"

@@ -6,6 +6,7 @@ import pytest
 
 pytest.importorskip("bokeh")
 
+from bela_module.viewing.control_panel import ControlPanel
 from bela_module.viewing.page_style import DARK
 from bela_module.viewing.page_widgets import (
     COMMANDS,
@@ -20,10 +21,11 @@ from bela_module.viewing.page_widgets import (
 
 def test_commands_are_there_only_where_they_are_allowed() -> None:
     sheet = widget_sheet()
-    for commands in (None, CommandBar.make(sheet)):
+    panel = ControlPanel(lambda _name, _value: None, lambda _names: None, sheet)
+    for commands in (None, (CommandBar.make(sheet), panel)):
         layout = arrange(header(), SettingsBar.make(sheet), commands, SignalPlot().figure)
         names = {model.name for model in layout.references()}
-        assert ({*COMMANDS, "SET", "RELEASE", "value"} <= names) == (commands is not None)
+        assert ({*COMMANDS, "RELEASE", "control_area"} <= names) == (commands is not None)
         assert {"header", "window", "pause", "layout", "scale", "streams", "signals"} <= names
         assert ("START" in names) == (commands is not None)
 

@@ -22,7 +22,8 @@ _LARGEST: Final = 1e307
 """The ends of a scale at most: the difference of two must be a finite number."""
 _SHRINK_BELOW: Final = 0.4
 """A scale is made smaller when signals use less than this of it: not with each small change."""
-_NUMBERS_FROM_PX: Final = 62.0
+_NUMBERS_FROM_PX: Final = 84.0
+"""From here on the upper end of a lane and the lower end of the next one have room beside."""
 _NAME_FROM_PX: Final = 13.0
 
 

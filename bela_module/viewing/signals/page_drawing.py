@@ -37,8 +37,9 @@ _MAX_DOTS: Final = 3000
 _ROUNDING_S: Final = 1e-6
 _EVENT_LEVELS: Final = 3
 _EVENT_CHARACTERS: Final = 30
-HEAD_SHARE: Final = 0.08
-"""Height above the lanes, for the texts of events, as a share of all lanes."""
+_EVENT_LINE_PX: Final = 13.0
+_EVENT_CHARACTER_PX: Final = 6.5
+"""Of the texts of events, which stand in lines above the lanes."""
 
 Columns = dict[str, Any]
 
@@ -67,8 +68,8 @@ class PageSettings:
         The scale of all lanes in the mode ``FIXED``.
     hidden : frozenset of str
         Streams that are not shown.
-    height_px : float
-        Height of the plot.
+    height_px, width_px : float
+        Size of the plot.
     """
 
     first_s: float = -10.0
@@ -78,6 +79,12 @@ class PageSettings:
     fixed: Scale = Scale(-1.0, 1.0)
     hidden: frozenset[str] = field(default_factory=frozenset)
     height_px: float = 600.0
+    width_px: float = 1000.0
+
+    @property
+    def head_px(self) -> float:
+        """Height above the lanes, for the texts of events."""
+        return min((_EVENT_LEVELS + 0.3) * _EVENT_LINE_PX, 0.3 * self.height_px)
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,6 +108,8 @@ class PageDrawing:
         Labels of the vertical axis.
     n_lanes : int
         How many lanes there are.
+    top : float
+        Upper edge of the plot, in heights of a lane.
     """
 
     lines: Columns
@@ -110,6 +119,7 @@ class PageDrawing:
     readouts: Columns
     labels: dict[float, str]
     n_lanes: int
+    top: float
 
 
 class PageDrawer:
@@ -152,14 +162,17 @@ class PageDrawer:
             if mine.dot_stamps_s.size:
                 dot_heights = to_lane(mine.dot_values[:, channel.index], scales[lane], bottom)
                 dots.add(mine.dot_stamps_s - now_s, dot_heights, k % N_COLOURS)
+        lanes_px = settings.height_px - settings.head_px
+        per_px = max(1, plan.n_lanes) / max(1.0, lanes_px)
         return PageDrawing(
             lines=line_columns(lines),
             dots=dots.columns(),
             gaps=_gap_columns(shown, events, plan, now_s, settings),
-            events=_event_columns(events, plan.n_lanes, now_s, settings),
+            events=_event_columns(events, plan.n_lanes, per_px, now_s, settings),
             readouts=_readout_columns(shown, plan, scales, now_s + settings.last_s),
-            labels=axis_labels(plan, scales, settings.height_px),
+            labels=axis_labels(plan, scales, lanes_px),
             n_lanes=plan.n_lanes,
+            top=max(1, plan.n_lanes) + settings.head_px * per_px,
         )
 
     def _points(
@@ -258,21 +271,31 @@ def _gap_columns(
 
 
 def _event_columns(
-    events: Sequence[LiveEvent], n_lanes: int, now_s: float, settings: PageSettings
+    events: Sequence[LiveEvent],
+    n_lanes: int,
+    per_px: float,
+    now_s: float,
+    settings: PageSettings,
 ) -> Columns:
-    seen = [
-        (k, event.stamp_s - now_s, event.text)
-        for k, event in enumerate(events)
-        if settings.first_s <= event.stamp_s - now_s <= settings.last_s
-    ]
-    head = HEAD_SHARE * max(1, n_lanes)
-    return {
-        "x": np.array([x for _, x, _ in seen]),
-        "y": np.array(
-            [max(1, n_lanes) + head * (k % _EVENT_LEVELS) / (_EVENT_LEVELS + 1) for k, _, _ in seen]
-        ),
-        "text": [_shortened_event(text) for _, _, text in seen],
-    }
+    """Place the texts of events in lines, beside each other; where none has room there is none.
+
+    All events count, those that are not shown, too, so that texts stay in their lines as they move.
+    """
+    columns: Columns = {"x": [], "y": [], "text": []}
+    s_per_px = (settings.last_s - settings.first_s) / max(1.0, settings.width_px)
+    free_from_s = [-np.inf] * _EVENT_LEVELS
+    for event in events:
+        text = _shortened_event(event.text)
+        free = [k for k, free_s in enumerate(free_from_s) if free_s <= event.stamp_s]
+        level = free[0] if free else 0
+        if free:
+            length_px = _EVENT_CHARACTER_PX * (len(text) + 2)
+            free_from_s[level] = event.stamp_s + length_px * s_per_px
+        if settings.first_s <= event.stamp_s - now_s <= settings.last_s:
+            columns["x"].append(event.stamp_s - now_s)
+            columns["y"].append(max(1, n_lanes) + level * _EVENT_LINE_PX * per_px)
+            columns["text"].append(text if free else "")
+    return {**columns, "x": np.array(columns["x"]), "y": np.array(columns["y"])}
 
 
 def _shortened_event(text: str) -> str:

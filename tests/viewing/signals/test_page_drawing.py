@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from typing import Any
 
 import numpy as np
@@ -127,6 +128,27 @@ def test_events_have_their_text_and_long_ones_are_shortened() -> None:
     assert drawing.events["x"].tolist() == [-5, -1]
     assert drawing.events["text"][0] == "started"
     assert len(drawing.events["text"][1]) == 30
+
+
+def test_texts_of_events_do_not_cover_each_other() -> None:
+    events = [LiveEvent(NOW_S - 9 + 0.1 * k, "gap sine 1024") for k in range(80)]
+    drawing = draw({"a": signal("a", 1, 100.0)}, events, width_px=500.0, height_px=300.0)
+    assert len(drawing.events["x"]) == 80
+    shown = [
+        (y, x, text)
+        for x, y, text in zip(*(drawing.events[key] for key in ("x", "y", "text")), strict=True)
+        if text
+    ]
+    assert len({y for y, _, _ in shown}) == 3
+    for (y, x, text), (next_y, next_x, _) in itertools.pairwise(sorted(shown)):
+        if y == next_y:
+            assert (next_x - x) * 50.0 >= 6 * len(text)
+        else:
+            assert (next_y - y) * 300.0 / drawing.top >= 11
+    assert max(y for y, _, _ in shown) + 11 * drawing.top / 300.0 <= drawing.top
+    # A second later each is where it was, but for those that have gone.
+    later = PageDrawer().draw({}, events, NOW_S + 1.0, PageSettings(width_px=500.0))
+    assert later.events["text"] == drawing.events["text"][-len(later.events["text"]) :]
 
 
 def test_many_channels_are_drawn_with_fewer_points_each() -> None:
