@@ -115,6 +115,7 @@ async def serving(
 
     logging.getLogger("bokeh").setLevel(logging.ERROR)
     logging.getLogger("tornado.access").setLevel(logging.ERROR)
+    logging.getLogger("tornado.application").addFilter(is_news)
     sockets = _listen(ip, port)
     port = sockets[0].getsockname()[1]
     hosts = allowed_hosts(ip)
@@ -134,6 +135,15 @@ async def serving(
         server.unlisten()
         server.stop()
         await http_server.close_all_connections()
+
+
+def is_news(record: logging.LogRecord) -> bool:
+    """Tell whether a message of the web server is of use.
+
+    A browser that goes before its page is there (it was loaded again, or the computer is slow)
+    makes Bokeh 3 fail with an ``AssertionError``, of which nothing comes.
+    """
+    return record.exc_info is None or record.exc_info[0] is not AssertionError
 
 
 def is_loopback(ip: str) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import re
 import socket
 import sys
@@ -21,6 +22,7 @@ from bela_module.viewing.page_server import (
     PageOptions,
     allowed_hosts,
     is_loopback,
+    is_news,
     serve_pages,
 )
 
@@ -167,6 +169,18 @@ def test_hosts_in_addresses_of_pages() -> None:
     assert is_loopback("127.0.0.2")
     assert is_loopback("localhost")
     assert not is_loopback("0.0.0.0")
+
+
+def test_a_browser_that_goes_before_its_page_is_there_is_no_news() -> None:
+    def record(error: type[BaseException] | None) -> logging.LogRecord:
+        exc_info = None if error is None else (error, error(), None)
+        return logging.LogRecord("tornado.application", logging.ERROR, "", 0, "", (), exc_info)
+
+    assert [is_news(record(error)) for error in (None, ValueError, AssertionError)] == [
+        True,
+        True,
+        False,
+    ]
 
 
 def test_without_bokeh_nothing_is_served(monkeypatch: pytest.MonkeyPatch) -> None:
