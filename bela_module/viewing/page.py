@@ -125,6 +125,7 @@ class Page:
             settings.first_s, settings.last_s = float(span.start), float(span.end)
         settings.layout = Layout(bar.layout.value)
         settings.mode = ScaleMode(bar.scale.value)
+        bar.low.disabled = bar.high.disabled = settings.mode is not ScaleMode.FIXED
         low, high = bar.low.value, bar.high.value
         if low is not None and high is not None and low < high:
             settings.fixed = Scale(low, high)

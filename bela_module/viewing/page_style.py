@@ -98,7 +98,7 @@ WIDGET_CSS: Final = """
   .bk-input, .choices__inner, .choices__list--dropdown, .choices__list {
     background-color: #222830; color: #c9d1d9; border-color: #454d57; }
   .bk-btn { background-color: #2c333b; color: #c9d1d9; border-color: #454d57; }
-  .bk-btn[disabled] { color: #737d88; }
+  .bk-btn[disabled], .bk-input[disabled] { background-color: #1b2026; color: #737d88; }
   .bk-btn.bk-active, .bk-btn:hover { background-color: #454d57; }
   .noUi-target { background: #2c333b; border-color: #454d57; box-shadow: none; }
 }

@@ -260,7 +260,9 @@ def _pair(name: str, columns: Sequence[str]) -> tuple[ColumnDataSource, ColumnDa
 
 
 def _number(title: str, value: float, name: str, common: dict[str, Any]) -> NumericInput:
-    return NumericInput(title=title, value=value, mode="float", name=name, width=90, **common)
+    return NumericInput(
+        title=title, value=value, mode="float", name=name, width=90, disabled=True, **common
+    )
 
 
 def header() -> Div:

@@ -128,7 +128,10 @@ def test_settings_follow_the_widgets() -> None:
     page.update()
     page.bar.window.value = 30
     page.bar.layout.value = Layout.OVERLAID.value
+    assert page.bar.low.disabled  # its ends are of use in this mode alone
     page.bar.scale.value = ScaleMode.FIXED.value
+    assert not page.bar.low.disabled
+    assert not page.bar.high.disabled
     page.bar.low.value, page.bar.high.value = -5.0, 5.0
     settings = page.settings
     assert (settings.first_s, settings.last_s) == (-30, 0)
