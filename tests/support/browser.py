@@ -7,6 +7,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
+from urllib.parse import urlsplit
 
 TIMEOUT_S = 40.0
 CHROMIUM_NAMES = ("chromium", "chromium-browser", "google-chrome")
@@ -107,9 +108,13 @@ class ShownPage:
         return int(self.script("return model('drawn').data.count[0];"))
 
     def errors(self) -> list[str]:
-        """Return what the browser's console calls severe."""
-        entries = self.driver.get_log("browser")
-        return [entry["message"] for entry in entries if entry["level"] == "SEVERE"]
+        """Return what the browser's console calls severe, but for what an earlier page has left."""
+        entries, address = self.driver.get_log("browser"), urlsplit(self.driver.current_url).netloc
+        return [
+            entry["message"]
+            for entry in entries
+            if entry["level"] == "SEVERE" and address in entry["message"]
+        ]
 
 
 def wait_for_page(driver: Any, url: str, n_drawn: int = 3) -> ShownPage:
