@@ -144,6 +144,26 @@ def press(page: ShownPage, name: str) -> None:
     )
 
 
+def element(page: ShownPage, name: str, selector: str) -> Any:
+    """Find an element of a widget, to be used as with a hand."""
+    return page.script(
+        """
+        const view = Bokeh.index.find_one(model(arguments[0]));
+        return view.shadow_el.querySelector(arguments[1]);
+        """,
+        name,
+        selector,
+    )
+
+
+def enter(page: ShownPage, name: str, text: str) -> None:
+    """Type a text into a field, in the place of what it has."""
+    from selenium.webdriver.common.keys import Keys
+
+    keys = (Keys.CONTROL, "a", Keys.NULL, text, Keys.ENTER)
+    element(page, name, "input").send_keys(*keys)
+
+
 def test_a_ramp_moves_and_its_last_drawn_value_is_right(
     browser: Any, ramp_page: tuple[SimulatedBoard, str]
 ) -> None:
@@ -193,18 +213,44 @@ def test_buttons_command_the_module(browser: Any) -> None:
         press(page, "STOP")
         wait(lambda: page.text("outcome") == "OK STOP", "the stop")
         wait(lambda: ">idle<" in page.text("header"), "idle")
-        wait(lambda: page.script("return model('variable').options.length") == 2, "variables")
-        page.set_model("variable", "value", "gain")
-        page.set_model("value", "value", 2.5)
-        press(page, "SET")
-        wait(lambda: board.controlled_values() == {"gain": 2.5}, "the value on the board")
-        wait(lambda: page.text("outcome") == "OK SET", "its outcome")
-        press(page, "RELEASE")
-        wait(lambda: board.controlled_values() == {}, "the release")
-        wait(lambda: page.text("outcome") == "OK RELEASE", "its outcome")
+        set_and_release(page, board)
         press(page, "START")
         wait(lambda: sorted(board.watched_names()) == ["gain", "ramp"], "the start")
         wait(lambda: page.text("outcome") == "OK START", "its outcome")
+        assert page.errors() == []
+
+
+def set_and_release(page: ShownPage, board: SimulatedBoard) -> None:
+    """Set a variable with its slider, with a key and with its field, and give it back."""
+    from selenium.webdriver.common.keys import Keys
+
+    def is_set(value: float) -> bool:
+        return bool(board.controlled_values() == {"gain": pytest.approx(value, rel=1e-6)})
+
+    wait(lambda: page.script("return model('slider gain') != null"), "the controls")
+    enter(page, "low gain", "-5")
+    enter(page, "high gain", "5")
+    wait(lambda: page.script("return model('slider gain').end") == 5, "the range")
+    page.set_model("slider gain", "value", 2.5)
+    wait(lambda: is_set(2.5), "the slider's value on the board")
+    element(page, "slider gain", ".noUi-handle").send_keys(Keys.ARROW_RIGHT)
+    wait(lambda: is_set(2.6), "a step of the slider")
+    wait(lambda: "2.6" in page.text("label gain"), "the value beside its name")
+    assert element(page, "value gain", "input").get_property("value") == "2.6"
+    enter(page, "value gain", "7.25")
+    wait(lambda: is_set(7.25), "the field's value on the board")
+    wait(lambda: page.script("return model('slider gain').value") == 7.25, "the slider")
+    wait(lambda: not page.script("return model('RELEASE gain').disabled"), "the button")
+    press(page, "RELEASE gain")
+    wait(lambda: board.controlled_values() == {}, "the release")
+    wait(lambda: page.text("outcome") == "OK RELEASE", "its outcome")
+    wait(lambda: element(page, "value gain", "input").get_property("value") == "", "the field")
+    for name in ("gain", "ramp"):
+        page.set_model(f"value {name}", "value", 3)
+    wait(lambda: board.controlled_values() == {"gain": 3, "ramp": 3}, "two values")
+    press(page, "RELEASE")
+    wait(lambda: board.controlled_values() == {}, "the release of all")
+    wait(lambda: page.text("outcome") == "OK RELEASE", "its outcome")
 
 
 def test_pause_and_zoom(browser: Any, simulated_page: str) -> None:
@@ -234,14 +280,16 @@ def test_it_looks_right_on_a_tablet_in_the_dark(browser: Any, simulated_page: st
         )
         assert page.script("return document.body.scrollWidth <= window.innerWidth")
         # All that is to be pressed is inside of the window, and can be reached with the keyboard.
-        for name in ("START", "SET", "pause", "window", "layout", "streams"):
+        wait(lambda: page.script("return model('slider pot1') != null"), "the controls")
+        control = ("low pot1", "slider pot1", "high pot1", "value pot1")
+        for name in ("START", "pause", "window", "layout", "streams", *control):
             right = page.script(
                 "return Bokeh.index.find_one(model(arguments[0])).el.getBoundingClientRect().right",
                 name,
             )
             assert 0 < right <= 820
         reached = tabbed_names(browser, page)
-        assert {"START", "STOP", "SET", "RELEASE", "pause", "layout", "scale"} <= reached
+        assert {"START", "STOP", "RELEASE", "pause", "layout", "scale", *control} <= reached
 
 
 def tabbed_names(driver: Any, page: ShownPage) -> set[str]:
@@ -250,7 +298,7 @@ def tabbed_names(driver: Any, page: ShownPage) -> set[str]:
     from selenium.webdriver.common.keys import Keys
 
     names: set[str] = set()
-    for _ in range(40):
+    for _ in range(100):
         ActionChains(driver).send_keys(Keys.TAB).perform()
         name = page.script(
             """
@@ -263,8 +311,8 @@ def tabbed_names(driver: Any, page: ShownPage) -> set[str]:
             }
             return null;
             """,
-            ["START", "STOP", "PREPARE", "CHECK", "SET", "RELEASE", "variable", "value", "window"]
-            + ["pause", "layout", "scale", "low", "high", "streams"],
+            ["START", "STOP", "PREPARE", "CHECK", "RELEASE", "window", "pause", "layout", "scale"]
+            + ["low", "high", "streams", "low pot1", "slider pot1", "high pot1", "value pot1"],
         )
         if name:
             names.add(name)
