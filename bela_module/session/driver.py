@@ -362,7 +362,9 @@ class Driver:
                 # What a command is based on must not be old.
                 await self._health.check(client)
                 probed_s = runtime.now()
-            await self._do_jobs(client)
+            # Only for a while: what streams is looked at in between, however many jobs wait.
+            tell_defect = runtime.notices.tell_defect
+            await runtime.jobs.carry_out_some(client, tell_defect, self._job_done, LOOP_PERIOD_S)
             await self.inputs.attend(client)
             for delivery in filter(look_is_due, runtime.running):
                 if delivery.progress():
@@ -403,11 +405,9 @@ class Driver:
         elif client.has_data and runtime.now() > self._data_until_s:
             await client.close_data()
 
-    async def _do_jobs(self, client: BoardClient) -> None:
-        jobs = self.runtime.jobs
-        while (pending := jobs.take()) is not None:
-            await jobs.carry_out(pending, client, self.runtime.notices.tell_defect)
-            self.status.outdate()
+    def _job_done(self) -> None:
+        self._enter_connected_state()
+        self.status.outdate()
 
     async def _wait(self, duration_s: float, client: BoardClient | None = None) -> None:
         """Wait until the time is over, something is asked, or the connection ends."""

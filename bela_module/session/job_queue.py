@@ -288,6 +288,20 @@ class JobQueue:
         self._turns[pending.client] = self._n_turns
         return pending
 
+    async def carry_out_some(
+        self,
+        client: BoardClient,
+        word_defect: Callable[[Exception], BelaError],
+        after_each: Callable[[], None],
+        limit_s: float,
+    ) -> None:
+        """Do the jobs that wait, each as `carry_out` does; begin none after some time."""
+        loop = asyncio.get_running_loop()
+        until_s = loop.time() + limit_s
+        while loop.time() < until_s and (pending := self.take()) is not None:
+            await self.carry_out(pending, client, word_defect)
+            after_each()
+
     async def carry_out(
         self,
         pending: PendingJob,

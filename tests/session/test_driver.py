@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import socket
 import threading
+from collections import deque
 from collections.abc import Iterator
 from concurrent.futures import Future
 from contextlib import contextmanager
@@ -220,6 +221,31 @@ def test_commands_are_carried_out_in_their_order() -> None:
             "stopped",
             "nothing was running",
         ]
+
+
+def test_what_streams_is_looked_at_while_commands_come_without_end(wait_until: WaitUntil) -> None:
+    over = threading.Event()
+
+    def flood(one: Running) -> None:
+        asked: deque[Future[Any]] = deque()
+        while not over.is_set():
+            asked.append(one.session.list_variables())
+            if len(asked) > 20:
+                asked.popleft().result(20)
+
+    with SimulatedBoard("ramps") as board, session_on(board) as one:
+        one.list()
+        flooding = threading.Thread(target=flood, args=(one,))
+        flooding.start()
+        try:
+            one.start("ramp_d")
+            wait_until(lambda: one.session.status()["state"] == "streaming")
+            one.stop()
+            one.schedule(variables=("ramp_d",), start_in_s=0.1, duration_s=0.1)
+            wait_until(lambda: one.session.status()["state"] == "idle")
+        finally:
+            over.set()
+            flooding.join()
 
 
 def test_commands_from_many_threads_are_all_answered() -> None:
