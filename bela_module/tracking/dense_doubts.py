@@ -55,6 +55,7 @@ class DenseDoubts(DenseAccount):
         self._begun = False
         self._step_is_new = False
         self._step_is_seen = False
+        self._step_was_told = False
         self._step_fell = False
 
     @property
@@ -111,6 +112,8 @@ class DenseDoubts(DenseAccount):
 
     def _may_have_paused(self, block: BlockEvidence, following: int | None, step: int) -> bool:
         """Tell whether the variable, which is regular, was not assigned for a while in a block."""
+        if not (self._step_is_seen or self._step_was_told):
+            return False
         # Of values that come often, another client's watch and a slow network may look the same.
         is_sure = step >= _SELDOM or (self._previous is None and not self._step_is_seen)
         if is_sure and following is not None and is_slowed(block, following, step, self._size):

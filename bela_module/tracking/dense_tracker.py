@@ -80,6 +80,7 @@ class DenseTracker(DenseDoubts):
         super().begin(first_tick, last_tick, step_ticks)
         self._forget()
         self._start_tick = first_tick
+        self._step_was_told = step_ticks is not None
         self._spacing = step_ticks or 0
         self._step_is_doubtful = False
         if step_ticks is not None:

@@ -157,6 +157,8 @@ def _note_unassigned(delivery: Delivery, still_watched: Container[str]) -> None:
     """Learn which variables were not assigned since the end, of which the board keeps a block."""
     for stream, variable in delivery.members(StreamMode.DENSE, StreamMode.SPARSE):
         tracker = stream.tracker_of(variable)
+        if variable.name in delivery.watchdog.unassigned:
+            continue  # nothing came at all
         if variable.name in still_watched and tracker.transport is Transport.BLOCK:
             if tracker.end_tick is not None and delivery.board.tick >= tracker.end_tick:
                 tracker.not_assigned_at_end()
