@@ -84,7 +84,7 @@ class DenseTracker(DenseDoubts):
         self._spacing = step_ticks or 0
         self._step_is_doubtful = False
         if step_ticks is not None:
-            self._step = step_ticks  # a mean may be a whole number, too
+            self._step = int(step_ticks) if step_ticks == int(step_ticks) else step_ticks
 
     def expect_spacing(self, ticks: int, *, doubtful: bool) -> None:
         """Learn how far ticks with values are apart: see the base class."""

@@ -34,6 +34,9 @@ def keep_steps(board: BoardState, members: Iterable[tuple[LiveStream, Variable]]
         step, name = stream.step_of(variable), variable.name
         if stream.tracker_of(variable).has_paused:
             board.pausing.add(name)
+        if isinstance(step, float) and step.is_integer():
+            board.steps.pop(name, None)  # the mean of an uneven one, by chance a whole number
+            continue
         if step is None:
             continue
         if board.steps.get(name) != step:

@@ -72,3 +72,17 @@ def test_what_is_wrong_by_now_is_not_kept(board: BoardState, stream: LiveStream)
     take(stream, *(100_000 + n * n * 100 for n in range(300, 340)), step=100)
     keep_steps(board, [(stream, X)])
     assert board.proven == set()
+
+
+def test_a_mean_that_is_a_whole_number_is_not_kept(board: BoardState, stream: LiveStream) -> None:
+    """The next run would take it for the step of a regular variable."""
+    tracker = stream.tracker_of(X)
+    ticks = (0, 8 * SIZE + 3, 16 * SIZE, 24 * SIZE + 3, 32 * SIZE)
+    for tick in ticks:
+        block = block_of(tick)
+        stream.add(Block(X, block.tick, block.values), tick + 9.0 * SIZE, 0.0)
+    stream.settle()
+    assert isinstance(tracker.step_ticks, float)
+    assert tracker.step_ticks == 8
+    keep_steps(board, [(stream, X)])
+    assert board.steps == {}
