@@ -342,6 +342,7 @@ def _has_come(sink: Recorder, tick: int) -> bool:
     return all(s is not None and s.n_samples and s.ticks[-1] > tick for s in streams)
 
 
+@pytest.mark.timeout(180)  # its waits may take two minutes on a busy computer
 def test_a_session_outlives_thousands_of_mutated_messages(
     wait_until: WaitUntil, caplog: pytest.LogCaptureFixture
 ) -> None:
