@@ -43,6 +43,8 @@ PortRange = 300
 """
 WARM_UP_S: Final = 8.0
 PICTURE_S: Final = 14.0
+PICTURE_PX: Final = (1280, 960)
+SET_BEFORE_S: Final = 3.0
 LAUNCH_S: Final = 60.0
 
 
@@ -124,10 +126,13 @@ def measure(case: ViewCase, seconds: float, env: dict[str, str]) -> str:
 
 
 def take_picture(path: str, env: dict[str, str]) -> None:
-    """Save a picture of the page, with losses in one of the signals."""
+    """Save a picture of the page, with losses in one of the signals and a variable that is set."""
     faults = ("--fault", "drop-pair:p=0.012,variable=sine")
     with watched(CASES[0], env, faults, ("--control",)) as (page, _, _):
-        time.sleep(PICTURE_S)
+        page.driver.set_window_size(*PICTURE_PX)
+        time.sleep(PICTURE_S - SET_BEFORE_S)
+        page.set_model("slider pot2", "value", 0.5)
+        time.sleep(SET_BEFORE_S)
         page.driver.save_screenshot(path)
 
 
