@@ -67,6 +67,8 @@ class DenseDoubts(DenseAccount):
         full_tick = last.tick + self._size * self._step
         if not full_tick <= self._end_tick <= last.possible_tick < math.inf:
             return False
+        if last.n_certain == self._size and not self._next_too:
+            return False  # the board has sent no more, for another reason
         return last.possible_tick - full_tick >= 2 * last.silent_ticks
 
     def _awaits_next(self, newest: BlockEvidence) -> bool:

@@ -46,7 +46,7 @@ def test_what_shows_in_the_last_blocks_is_told_as_well(wait_until: WaitUntil) ->
     streaming = {"prompt": "off"}
     with board_of(uneven) as board, session_on(board, streaming=streaming) as one:
         one.start()
-        flow(one, wait_until, 4)
+        flow(one, wait_until, 6)
         one.stop()
         assert any(
             text.startswith("uneven: assigned unevenly")

@@ -9,6 +9,7 @@ from bela_module.connection.board_client import BoardClient
 from bela_module.protocol.control_commands import unwatch_command
 from bela_module.session.board.monitor_periods import MonitorUse
 from bela_module.session.delivery.delivery import Delivery
+from bela_module.session.delivery.single_streams import is_assigned
 from bela_module.session.delivery.steps import settle
 from bela_module.session.delivery.time_limits import (
     BACKLOG_S,
@@ -157,8 +158,8 @@ def _note_unassigned(delivery: Delivery, still_watched: Container[str]) -> None:
     """Learn which variables were not assigned since the end, of which the board keeps a block."""
     for stream, variable in delivery.members(StreamMode.DENSE, StreamMode.SPARSE):
         tracker = stream.tracker_of(variable)
-        if variable.name in delivery.watchdog.unassigned:
-            continue  # nothing came at all
+        if variable.name in delivery.watchdog.unassigned or is_assigned(delivery, variable):
+            continue  # it never was, or still is, and the board sends nothing of it
         if variable.name in still_watched and tracker.transport is Transport.BLOCK:
             if tracker.end_tick is not None and delivery.board.tick >= tracker.end_tick:
                 tracker.not_assigned_at_end()
