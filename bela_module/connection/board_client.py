@@ -211,7 +211,7 @@ class BoardClient:
         async with self._one_request:
             (message,) = commands.encode_commands([commands.list_command()] * repeats)
             pending = self._pending = PendingList(repeats, self._now())
-            self.unasked.begin(repeats, pending.sent_s)
+            self.unasked.begin(pending.sent_s)
             self._control.endpoint.expect_send()
             try:
                 for _ in range(_LIST_ATTEMPTS):
@@ -379,7 +379,7 @@ class BoardClient:
             case control.VariableList():
                 if self._pending is None or not self._pending.take(message, received_s):
                     self.counters.foreign_replies += 1
-                    self.unasked.take(message, received_s)
+                    self.unasked.take(received_s)
 
     async def _read_data(self, socket: BoardSocket) -> None:
         """Take what the socket does not give at once, and wait for its end."""

@@ -50,7 +50,8 @@ class PendingList:
         """Take in a reply, unless it cannot be the answer; return whether it was taken."""
         if self.answer.done() or received_s < self.sent_s:
             return False
-        is_alike = self._n_alike > 0 and _is_alike(reply, self._tick)
+        near_ticks = max(_ALIKE_S * reply.sample_rate_hz, reply.tick_granularity)
+        is_alike = self._n_alike > 0 and abs(reply.tick - self._tick) <= near_ticks
         self._n_alike = self._n_alike + 1 if is_alike else 1
         if not is_alike or reply.tick != self._tick:
             # The board may hold back the others until this one is acknowledged.
@@ -71,41 +72,28 @@ class PendingList:
 class UnaskedReplies:
     """Replies that nobody here waits for: one may have been the true answer to the last request.
 
-    It was if as many in a row have one tick, or nearly, as the request had asked for: what was
-    taken for the answer was to another client then, and on its way when the request left.
+    What was taken for the answer was to another client then, and on its way when the request left.
 
     Attributes
     ----------
     answered_s : float
-        LSL time at which the first so many had come since that request; infinite before.
+        LSL time at which the first one came since that request; infinite before.
     """
 
     def __init__(self) -> None:
         self._heard_s = -math.inf
-        self.begin(1, -math.inf)
+        self.begin(-math.inf)
 
-    def begin(self, repeats: int, sent_s: float) -> None:
-        """Begin anew with a request: how often it asks, and the LSL time just before it is sent."""
-        self.answered_s = math.inf
-        self._repeats, self._sent_s = repeats, sent_s
-        self._tick, self._n_alike = 0, 0
+    def begin(self, sent_s: float) -> None:
+        """Begin anew with a request, given the LSL time just before it is sent."""
+        self.answered_s, self._sent_s = math.inf, sent_s
 
     def come_lately(self, at_s: float) -> bool:
         """Tell whether there were any in the last seconds, whichever request they followed."""
         return at_s < self._heard_s + OTHERS_ASK_S
 
-    def take(self, reply: VariableList, received_s: float) -> None:
-        """Take in a reply; what had arrived before the request was made is no answer to it."""
+    def take(self, received_s: float) -> None:
+        """Note a reply; what had arrived before the request was made is no answer to it."""
         self._heard_s = received_s
-        if received_s < self._sent_s:
-            return
-        is_alike = self._n_alike > 0 and _is_alike(reply, self._tick)
-        self._n_alike = self._n_alike + 1 if is_alike else 1
-        self._tick = reply.tick
-        if self._n_alike >= self._repeats:
+        if received_s >= self._sent_s:
             self.answered_s = min(self.answered_s, received_s)
-
-
-def _is_alike(reply: VariableList, tick: int) -> bool:
-    near_ticks = max(_ALIKE_S * reply.sample_rate_hz, reply.tick_granularity)
-    return abs(reply.tick - tick) <= near_ticks

@@ -45,21 +45,6 @@ class SharedLink(SyntheticLink):
         yield from _Play(self, duration_s, next_probe_in_s).run()
 
 
-class Unasked:
-    """Replies that come after the answer: when there were as many alike as had been asked for."""
-
-    def __init__(self, repeats: int, burst: int) -> None:
-        self.answered_s = np.inf
-        self._repeats, self._burst = repeats, burst
-        self._tick, self._alike = 0, 0
-
-    def take(self, tick: int, now_s: float) -> None:
-        is_alike = self._alike > 0 and abs(tick - self._tick) <= self._burst
-        self._tick, self._alike = tick, self._alike + 1 if is_alike else 1
-        if self._alike == self._repeats:
-            self.answered_s = min(self.answered_s, now_s)
-
-
 class _Play:
     """One run of a shared link: the queue of what happens next."""
 
@@ -78,7 +63,6 @@ class _Play:
         self.pending: tuple[float, int] | None = None  # when sent, how many replies are to come
         self.send_number = 0
         self.last_arrival_s = 0.0
-        self.unasked = Unasked(1, link.burst)
 
     def at(self, time_s: float, what: str, value: Any = None) -> None:
         self.count += 1
@@ -103,10 +87,12 @@ class _Play:
                 if self.pending is None:
                     self.send_at(now_s + _LOOP_PERIOD_S + self.next_probe_in_s(), earlier=True)
             elif what == "send" and value == self.send_number and self.pending is None:
-                if self.unasked.answered_s - self.last_sent_s <= link.ambiguous_s():
+                soon = self.first_unasked_s - self.last_sent_s <= link.ambiguous_s()
+                if soon and not self.was_proven:
                     link.on_ambiguous()
+                self.first_unasked_s, self.last_sent_s = np.inf, now_s
                 requests = link.repeats()
-                self.unasked, self.last_sent_s = Unasked(requests, link.burst), now_s
+                self.was_proven = requests > 1
                 self.pending = now_s, requests
                 arrives_s = link.arrives_s(now_s, link.base_there_s)
                 self.at(arrives_s, "request", (requests, self.ack_number))
@@ -131,6 +117,8 @@ class _Play:
         self.at(time_s, "send", self.send_number)
 
     next_send_s = np.inf
+    first_unasked_s = np.inf
+    was_proven = False
     heard_s = -np.inf  # when a reply to others came
     last_sent_s = -np.inf
     previous: int | None = None  # tick of the last reply to this request
@@ -167,7 +155,7 @@ class _Play:
             if self.pending is None:
                 link.n_unasked += 1
                 self.heard_s = now_s
-                self.unasked.take(tick, now_s)
+                self.first_unasked_s = min(self.first_unasked_s, now_s)
                 continue
             sent_s, due = self.pending
             alike = self.previous is not None and abs(tick - self.previous) <= link.burst

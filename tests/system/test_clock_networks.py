@@ -236,6 +236,15 @@ def test_the_first_samples_beside_a_busy_client_are_inside_what_is_stated(
         assert run.ready_s < 0.5
 
 
+def test_a_busy_client_keeps_the_clock_from_nothing() -> None:
+    """A reply follows each of ours, so that none is beyond doubt."""
+    settings = {"foreign_lists": lambda number: 3 + number % 2, **both_ways(0.003)}
+    for seed in (1, 2):
+        run = shared(all_the_time, seed, True, 6.0, jitter_s=0.001, block_ticks=512, **settings)
+        assert run.share_inside == 1.0
+        assert run.ready_s < 0.6
+
+
 @pytest.mark.parametrize("name", FOREIGN)
 def test_other_clients_on_a_slow_network_are_inside_what_is_stated(name: str) -> None:
     run = shared(FOREIGN[name], 1, True, jitter_s=0.001, base_there_s=0.005, base_back_s=0.005)

@@ -52,7 +52,7 @@ class Prober:
     progress: TickProgress = field(default_factory=TickProgress)
     """Whether the ticks follow time."""
     _last_reply: ListReply | None = None
-    """Reply to the latest request, which later ones may show to be another client's."""
+    """Reply to a single request, which a later one may show to be another client's."""
 
     async def probe(self, client: BoardClient) -> None:
         """Ask for the list once: the state of the variables and a bound for the clock.
@@ -79,7 +79,7 @@ class Prober:
         self.restart_pending = self.restart_pending or BoardNews.RESTARTED in news
         if before and before != client.project:
             self.notices.tell(f"the board runs {client.project!r} now; it was {before!r}")
-        self._last_reply = last
+        self._last_reply = last if repeats == 1 else None
         self.sink.identify(board.origin())
         if (warning := board.rate_mismatch_warning()) is not None:
             logger.warning("%s", warning)
