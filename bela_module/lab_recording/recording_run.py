@@ -7,20 +7,21 @@ samples before the first one is streamed, and it is ended only when it has fetch
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Future
 from concurrent.futures import TimeoutError as FutureTimeout
 from contextlib import contextmanager
+from functools import partial
 from typing import Final, TypeVar
 
 from bela_module.checking.computer_probe import names_in_use
-from bela_module.checking.time_limits import WATCH_SHOWS_S
 from bela_module.config import Settings
 from bela_module.errors import BelaError, BoardError, RecordingError, RequestError
 from bela_module.lab_recording.counted_outlets import CountedOutlets
 from bela_module.lab_recording.disk_room import DiskRoom
 from bela_module.lab_recording.growing_file import GrowingXdf
 from bela_module.lab_recording.kept_file import KeptFile
+from bela_module.lab_recording.other_programs import streamed_by_others
 from bela_module.lab_recording.recorder_process import RecorderProcess, xpath_text
 from bela_module.lab_recording.recording_order import (
     RecordingObserver,
@@ -44,6 +45,7 @@ from bela_module.lab_recording.time_limits import (
     STREAMING_STOP_S,
     STUCK_FILE_S,
 )
+from bela_module.protocol.variables import Variable
 from bela_module.requests import PrepareRequest, StartRequest
 from bela_module.session.session import Session
 from bela_module.streams.lsl_clock import local_clock
@@ -152,17 +154,10 @@ class RecordingRun:
             time.sleep(LOOK_PERIOD_S)
 
     def _refuse_beside_others(self, session: Session) -> None:
-        """Refuse a board that somebody else streams from: both would lose values.
-
-        What others have just begun to watch is listed so a moment later: it is looked at twice.
-        """
+        """Refuse a board that somebody else streams from: both would lose values."""
         if self._order.exclusive or self._settings.streaming.exclusive:
             return
-        used: dict[str, None] = {}
-        for _ in range(2):
-            view = self._wait_for(session.look(), BOARD_CONNECT_S, "list the variables")
-            used |= {v.name: None for v in view.variables if v.watched or v.monitor_period_ticks}
-            time.sleep(WATCH_SHOWS_S)
+        used = streamed_by_others(self._settings.board, partial(self._look, session))
         used |= dict.fromkeys(sorted(names_in_use(self._settings)))
         if used:
             raise RequestError(
@@ -171,6 +166,9 @@ class RecordingRun:
                 "(STOP, or CLOSE of a module), or add --exclusive when it is only what a crash "
                 "has left"
             )
+
+    def _look(self, session: Session) -> Sequence[Variable]:
+        return self._wait_for(session.look(), BOARD_CONNECT_S, "list the variables").variables
 
     @contextmanager
     def _kept_file(self) -> Iterator[None]:

@@ -425,6 +425,6 @@ class Driver:
             if runtime.surveyor.take(result, arrived_s):
                 return
             if not runtime.running.take(result, arrived_s):
-                runtime.board.counters.foreign_blocks += 1
+                runtime.board.note_foreign(result)
         elif isinstance(result, Refusal) and result.reason is RefusalReason.ORPHAN_HEADER:
             runtime.running.missed_block(int(result.detail.split("/", 1)[0]))

@@ -31,6 +31,10 @@ SCHEDULE_LEAD_S: Final = 0.1
 """A schedule begins no earlier than this after it was asked for."""
 COMMAND_CONFIRM_S: Final = 1.0
 """For the board to confirm control, a value that was set, or the end of a watch."""
+OTHERS_HEARD_S: Final = 0.5
+"""For a value to come of what is watched, before that is taken for left over."""
+OTHERS_LOOK_S: Final = 0.05
+"""Between two looks at what others watch."""
 FILES_OPEN_S: Final = 0.5
 """For the disk to open the files of a recording."""
 RECONNECT_FOR_STOP_S: Final = 0.8

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 
+import numpy as np
 import pytest
 from rich.console import Console
 
@@ -64,6 +65,9 @@ def test_trouble_while_streaming(
         until_over(one, wait_until)
         flow(one, wait_until, 9)
         assert one.stop() == "stopped"
+        for name in BOTH:  # also of a block that has values from before the trouble and after it
+            kept = one.sink[f"bela_{name}"]
+            np.testing.assert_array_equal(kept.values, kept.ticks)
         withheld = "a: 512 values withheld" if finding.cause is Cause.UNASSIGNED else "none"
         shortfalls = one.session.status()["shortfalls"]
         assert [text for text in shortfalls if not text.startswith(withheld)] == []

@@ -110,6 +110,8 @@ class BoardState:
     """What the board was told to monitor."""
     ending: set[str] = field(default_factory=set)
     """Variables whose watch we have ended, as far as the board calls them watched still."""
+    foreign_names: set[str] = field(default_factory=set)
+    """Variables of which blocks came that nothing here wanted."""
 
     def note_step(self, name: str, step_ticks: float, spacing_ticks: int, *, proven: bool) -> None:
         """Keep what a survey has found: ticks from value to value, and from tick to tick with any.
@@ -220,6 +222,11 @@ class BoardState:
         self.too_close.clear()
         self.monitors.forget()
         self.ending.clear()
+
+    def note_foreign(self, block: Block) -> None:
+        """Count a block that nothing here wants."""
+        self.counters.foreign_blocks += 1
+        self.foreign_names.add(block.variable.name)
 
     def watched_by_others(self, ours: Container[str]) -> tuple[str, ...]:
         """Return the names of variables that are watched, and not by us."""

@@ -36,7 +36,7 @@ class PromptState:
         Whether single values are left while other clients watch something.
     accepted : frozenset of str
         Variables that others watch, though single values come to them already: no program is there
-        that does not survive them, or they are left over from a module that was killed.
+        that does not survive them, or they are left over from a module that was killed or ended.
     only_unknown : bool
         Whether only dense variables of which the step is not known come singly.
     fixed : set of str

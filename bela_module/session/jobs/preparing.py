@@ -15,6 +15,7 @@ from bela_module.session.clock_stream import clock_outlet
 from bela_module.session.delivery.prompt_state import PromptState
 from bela_module.session.delivery.transport import tell_others
 from bela_module.session.inputs.loop_stream import loop_outlet
+from bela_module.session.jobs.other_watches import find_other_watches
 from bela_module.session.preparation import Preparation
 from bela_module.session.runtime import Runtime
 from bela_module.session.states import SessionState
@@ -58,7 +59,7 @@ async def prepare(runtime: Runtime, client: BoardClient, request: PrepareRequest
         return "already prepared"
     runtime.sink.search_identities()
     await client.open_data()
-    choose_prompt(runtime, variables)
+    await choose_prompt(runtime, client, variables)
     await runtime.prober.measure(client, SCHEDULE_CLOCK_READY_S)
     if not runtime.board.ready:
         raise RequestError("the board's clock is not known yet: does its sketch call tick()?")
@@ -86,15 +87,24 @@ def asked_streams(
     return choose_variables(runtime.board.variables, names, settings), group
 
 
-def choose_prompt(runtime: Runtime, variables: Sequence[Variable]) -> PromptState:
+async def choose_prompt(
+    runtime: Runtime, client: BoardClient, variables: Sequence[Variable]
+) -> PromptState:
     """Choose whether values may come one by one, and how the steps are surveyed.
 
     Parameters
     ----------
     runtime : Runtime
         The session, whose latest list tells what others watch.
+    client : BoardClient
+        The connection.
     variables : sequence of Variable
         What is to stream.
+
+    Raises
+    ------
+    BoardError
+        When the connection does not last.
     """
     counts = Counter(variable.name for variable in runtime.board.variables)
     for name in [v.name for v in variables if counts[v.name] > 1]:
@@ -105,10 +115,12 @@ def choose_prompt(runtime: Runtime, variables: Sequence[Variable]) -> PromptStat
     wanted = runtime.settings.streaming.prompt == "auto" and runtime.options.obeys_ticks
     streaming = {v.name for delivery in runtime.running for v in delivery.watched}
     monitored = {v.name for delivery in runtime.running for v in delivery.monitored}
-    others = runtime.board.watched_by_others(streaming) if wanted else ()
+    others: tuple[str, ...] = ()
     accepted: tuple[str, ...] = ()
+    if wanted:
+        others, accepted = await find_other_watches(runtime, client, streaming)
     if runtime.board.monitored_by_others(monitored):  # single values go to everybody already
-        accepted, others = others, accepted
+        accepted, others = (*others, *accepted), ()
     if others:
         tell_others(runtime.notices, others)
     runtime.surveyor.by_blocks = not wanted or bool(others)

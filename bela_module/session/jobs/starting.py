@@ -40,7 +40,7 @@ async def start(runtime: Runtime, client: BoardClient, request: StartRequest) ->
     if monitored:
         _refuse_shared(runtime.running.monitoring, monitored, "MONITOR")
     await _clear_if_exclusive(runtime, client, asked=request.exclusive)
-    prompt = choose_prompt(runtime, variables)
+    prompt = await choose_prompt(runtime, client, variables)
     preparation = await open_streams(runtime, client, variables, group)
     plans = preparation.plans
     sink = runtime.sink
@@ -120,7 +120,7 @@ async def schedule(runtime: Runtime, client: BoardClient, request: ScheduleReque
         raise RequestError(f"{named(monitored)} is monitored, which cannot be scheduled")
     _windows(runtime, request, variables)  # is refused before anything is opened
     await _clear_if_exclusive(runtime, client)
-    prompt = choose_prompt(runtime, variables)
+    prompt = await choose_prompt(runtime, client, variables)
     preparation = await open_streams(runtime, client, variables, group)
     windows = _windows(runtime, request, variables)
     delivery = _delivery(
