@@ -184,7 +184,7 @@ def is_late(block: BlockEvidence, step: int, block_values: int) -> bool:
     block_ticks = block_values * step
     late_ticks = block.possible_tick - block.tick - block_ticks
     longest = min(block_ticks, LATE_BLOCKS * block_values)
-    return longest < late_ticks < math.inf and late_ticks >= 2 * block.silent_ticks
+    return longest < late_ticks < math.inf
 
 
 def has_paused(block: BlockEvidence, next_tick: int | None, step: int, block_values: int) -> bool:
@@ -215,6 +215,21 @@ def has_paused(block: BlockEvidence, next_tick: int | None, step: int, block_val
         return late_ticks > block_ticks
     surplus = next_tick - block.tick - block_ticks
     return late_ticks >= surplus / 2 and surplus >= block_ticks and surplus % block_ticks != 0
+
+
+def is_splice(block: BlockEvidence, next_tick: int, step: int, block_values: int) -> bool:
+    """Tell whether a block has values from before a silence of the board and from after it.
+
+    So it is where the board took none meanwhile: the block came late, after the silence, and the
+    next one does not begin where it or further whole blocks would end. If only the network was
+    silent, it does.
+    """
+    block_ticks = block_values * step
+    late_ticks = block.possible_tick - block.tick - block_ticks
+    if not block_ticks < late_ticks < 2 * block.silent_ticks:
+        return False
+    surplus = next_tick - block.tick - block_ticks
+    return 0 < surplus <= 2 * late_ticks and surplus % block_ticks != 0
 
 
 def is_grown(block: BlockEvidence, next_tick: int, step: float, block_values: int) -> bool:

@@ -19,6 +19,7 @@ from bela_module.tracking.dense_steps import (
     BlockEvidence,
     infer_step,
     is_constant,
+    is_splice,
     limit_by_end,
     mean_step,
     steady_step,
@@ -259,6 +260,9 @@ class DenseTracker(DenseDoubts):
             first = self._waiting[0].evidence
             if following is None and not final and self._awaits_next(first):
                 break
+            if self._is_splice(first, following):
+                self._drop_splice()
+                continue
             if isinstance(self._step, int) and (
                 self._may_have_paused(first, following, self._step) or (final and self._is_short)
             ):
@@ -279,6 +283,19 @@ class DenseTracker(DenseDoubts):
             self._previous = arrival
             self._interrupted = self._step_is_new = False
         return items
+
+    def _is_splice(self, block: BlockEvidence, following: int | None) -> bool:
+        """Tell whether a block has values from before a silence of the board and from after it."""
+        if following is None or not isinstance(self._step, int):
+            return False
+        return is_splice(block, following, self._step, self._size)
+
+    def _drop_splice(self) -> None:
+        """Leave out a block whose values are of two times: they are lost with what lies between."""
+        arrival = self._waiting.pop(0)
+        if not self._begun:
+            self._begin_after(self._before_first(arrival.tick, self._step or 1))
+        self._previous, self._n_zeros = None, 0
 
     def _settle_step(self) -> bool:
         """Compare the first two blocks: at each tick there may be several values, all alike."""

@@ -133,3 +133,20 @@ def test_doubts_are_counted_up_to_the_first_that_is_none(
 
 def test_mean_step_is_not_led_astray_by_a_lost_block() -> None:
     assert mean_step(row(0, 700, 1402, 2800), SIZE) == 702 / SIZE
+
+
+@pytest.mark.parametrize(
+    ("late_ticks", "silent_ticks", "surplus", "expected"),
+    [
+        (900, 1000, 777, True),  # the block took until after the silence
+        (900, 1000, 800, False),  # whole blocks were lost: only the network was silent
+        (900, 0, 777, False),  # without a silence the variable has paused
+        (90, 1000, 777, False),  # it came in time
+        (900, 1000, 0, False),
+    ],
+)
+def test_a_block_with_values_of_two_times(
+    late_ticks: int, silent_ticks: int, surplus: int, expected: bool
+) -> None:
+    block = BlockEvidence(0, 100, 100 + late_ticks, silent_ticks)
+    assert is_splice(block, 100 + surplus, 1, 100) is expected

@@ -10,7 +10,7 @@ from typing import Final
 from bela_module.protocol.data_channel import Block
 from bela_module.protocol.variables import Variable
 from bela_module.session.board.tick_progress import TickProgress
-from bela_module.session.delivery.watchdog import Cause
+from bela_module.session.delivery.watchdog import Cause, Watchdog
 from bela_module.streams.live_stream import LiveStream
 from bela_module.streams.stream_plans import StreamMode, reachable
 
@@ -72,10 +72,13 @@ class BlockRouter:
         """Return the stream and the variable of a number on the board, if there is one."""
         return self._routes.get((variable_index, monitor))
 
-    def note_block(self, block: Block, arrived_s: float, replies: TickProgress) -> float:
+    def note_block(
+        self, block: Block, arrived_s: float, replies: TickProgress, watchdog: Watchdog
+    ) -> float:
         """Note when a block of a variable came; tell for how long the board was silent before.
 
-        It was not while it has answered: then nothing was assigned, or only data were held up.
+        It was not while it has answered, but for one that has sent no data at all of variables that
+        were assigned: several, since one may have become slow.
 
         Returns
         -------
@@ -87,8 +90,11 @@ class BlockRouter:
         since_s, until_s = self._silence_s
         if since_s == -math.inf or arrived_s > until_s + _SILENCE_S:
             return 0.0
-        answered = replies.answered_between(since_s + _ON_ITS_WAY_S, until_s - _ON_ITS_WAY_S)
-        return 0.0 if answered else until_s - since_s
+        if replies.answered_between(since_s + _ON_ITS_WAY_S, until_s - _ON_ITS_WAY_S):
+            soon_s = since_s + _ON_ITS_WAY_S
+            n_assigned = sum(watchdog.changed_after(n, soon_s) for n in self.last_block_s)
+            return until_s - since_s if n_assigned > 1 else 0.0
+        return until_s - since_s
 
     def note_heard(self, arrived_s: float) -> None:
         """Note that the board has sent something of a variable."""

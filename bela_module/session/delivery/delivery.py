@@ -172,10 +172,10 @@ class Delivery:
         stream, variable = route
         if not variable.is_same_as(block.variable):
             return False  # the board's list has changed since
-        if self.prober.progress.stands_still:
+        if (replies := self.prober.progress).stands_still:
             n_untaken = stream.give_unstamped(block, is_last=self.is_stopping)
             if not n_untaken:
-                self.router.note_block(block, arrived_s, self.prober.progress)
+                self.router.note_block(block, arrived_s, replies, self.watchdog)
                 return True
             self.unstamped[variable.name] += n_untaken  # they wait: the ticks may have just begun
         tracker = stream.tracker_of(variable)
@@ -200,7 +200,7 @@ class Delivery:
         if block.monitor and isinstance(tracker, MonitorTracker):
             prompt = self.board.monitors.is_wanted(variable.name, MonitorUse.PROMPT)
             tracker.decimation_ticks = self.periods[variable.name] if prompt else 0
-        if silent_s := self.router.note_block(block, arrived_s, self.prober.progress):
+        if silent_s := self.router.note_block(block, arrived_s, replies, self.watchdog):
             tracker.note_silence(self.board.ticks_in(silent_s))
         repeated = tracker.repeated
         stream.add(block, possible_tick, arrived_s)

@@ -13,7 +13,7 @@ from bela_module.protocol.data_channel import Block
 from bela_module.protocol.variables import ValueType, Variable
 from bela_module.session.board.tick_progress import TickProgress
 from bela_module.session.delivery.block_router import BlockRouter
-from bela_module.session.delivery.watchdog import Cause
+from bela_module.session.delivery.watchdog import Cause, Watchdog
 from bela_module.streams.live_stream import LiveStream
 from bela_module.streams.stream_plans import plan_streams
 from tests.support.session_helpers import Recorder
@@ -73,13 +73,36 @@ def test_a_lost_connection_ends_its_routes() -> None:
     assert router.heard_s == -math.inf
 
 
+class Changes(Watchdog):
+    """Says of so many variables that they were assigned."""
+
+    def __init__(self, n_assigned: int) -> None:
+        self.n_left = n_assigned
+
+    def changed_after(self, name: str, time_s: float) -> bool:
+        assert 1.0 < time_s < 1.1
+        self.n_left -= 1
+        return self.n_left >= 0
+
+
 @pytest.mark.parametrize(
-    ("answered_s", "silent_s"), [((), 1.0), ((1.5,), 0.0), ((1.01, 1.99), 1.0), ((0.9, 2.1), 1.0)]
+    ("answered_s", "n_assigned", "silent_s"),
+    [
+        ((), 0, 1.0),
+        ((1.5,), 0, 0.0),
+        ((1.5,), 1, 0.0),
+        ((1.5,), 2, 1.0),
+        ((1.01, 1.99), 0, 1.0),
+        ((0.9, 2.1), 0, 1.0),
+    ],
 )
-def test_a_board_that_answers_is_not_silent(answered_s: tuple[float, ...], silent_s: float) -> None:
-    (listed,), router, replies = variables("a"), BlockRouter(), TickProgress()
+def test_a_board_that_answers_is_silent_if_several_variables_go_on(
+    answered_s: tuple[float, ...], n_assigned: int, silent_s: float
+) -> None:
+    (one, other), router, replies = variables("a", "b"), BlockRouter(), TickProgress()
     for each_s in answered_s:
         replies.add(each_s, int(each_s * 44_100), 44_100.0, ready=True)
-    block = Block(listed, 0, np.ones(4), None, monitor=False)
-    assert router.note_block(block, 1.0, replies) == 0.0
-    assert router.note_block(block, 2.0, replies) == silent_s
+    for listed in (one, other):
+        block = Block(listed, 0, np.ones(4), None, monitor=False)
+        assert router.note_block(block, 1.0, replies, Changes(n_assigned)) == 0.0
+    assert router.note_block(block, 2.0, replies, Changes(n_assigned)) == silent_s
