@@ -11,6 +11,7 @@ from bela_module.tracking.dense_steps import (
     count_doubts,
     infer_step,
     is_doubtful,
+    is_splice,
     largest_step,
     mean_step,
     steady_step,
