@@ -58,7 +58,6 @@ def fail_once(patch: pytest.MonkeyPatch, owner: Any, name: str) -> None:
 @pytest.mark.parametrize(
     ("owner", "name"),
     [
-        (BoardState, "receive"),
         (BoardState, "take_reply"),
         (BoardState, "add_arrival"),
         (Delivery, "take"),
