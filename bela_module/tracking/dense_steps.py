@@ -214,7 +214,8 @@ def has_paused(block: BlockEvidence, next_tick: int | None, step: int, block_val
     if next_tick is None:
         return late_ticks > block_ticks
     surplus = next_tick - block.tick - block_ticks
-    return late_ticks >= surplus / 2 and surplus >= block_ticks and surplus % block_ticks != 0
+    late = late_ticks + step >= surplus / 2  # its last value alone may have come late
+    return late and surplus >= block_ticks and surplus % block_ticks != 0
 
 
 def is_splice(block: BlockEvidence, next_tick: int, step: int, block_values: int) -> bool:
