@@ -43,7 +43,9 @@ def streamed_by_others(
     active: set[str] = set()
     if watched:
         listener = BoardListener(board, watched)
-        asyncio.run(listen(listener, _LISTEN_S))
+        why_not = asyncio.run(listen(listener, _LISTEN_S))
         active = {one.name for one in listener.heard if one.n_blocks} | listener.changed
+        if why_not:  # nobody knows: rather no recording than values taken from others
+            active = {variable.name for variable in watched}
         listed = look()
     return {v.name: None for v in listed if v.name in monitored or (v.watched and v.name in active)}

@@ -353,8 +353,11 @@ class LiveBoard(SizeMethods, SshMethods, LoopMethods):
         """Disconnect; hurried: without waiting for callbacks."""
         with self._connecting:
             if self._finalizer is not None and self._session is not None and self._is_open:
-                self._session.close()
-                self._finalizer.detach()  # only now: Ctrl-C leaves the rest to it
+                try:
+                    self._session.close()
+                finally:
+                    if self._session.has_ended:  # else Ctrl-C leaves the rest to the finalizer
+                        self._finalizer.detach()
         self._close_loop()
 
     @property

@@ -135,6 +135,11 @@ class Session:
         if not thread.is_over:
             logger.error("the session's thread did not end in %.1f s", timeout_s)
 
+    @property
+    def has_ended(self) -> bool:
+        """Whether its thread is over, or never began."""
+        return self._thread is None or self._thread.is_over
+
     def __enter__(self) -> Session:
         """Open the session."""
         self.open()

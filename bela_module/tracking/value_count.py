@@ -16,8 +16,9 @@ from bela_module.protocol.data_channel import Block
 from bela_module.protocol.variables import Variable
 from bela_module.tracking.received_block import ReceivedBlock
 
-_FULL_BLOCK_S: Final = 0.06
-"""As long as a full block may take: where the next one begins shows the count for certain."""
+_FULL_BLOCK_S: Final = 0.1
+"""As long as a full block may take, as one of ``char`` at 44.1 kHz does: where the next one begins
+shows the count for certain, also of a trigger that is zero all the time."""
 _SHORT_WATCH_S: Final = 0.02
 _LEAST_SPACINGS: Final = 3
 _MOST_SPACINGS: Final = 31

@@ -40,6 +40,14 @@ def test_a_watch_of_which_nothing_comes_is_left_over() -> None:
         assert streamed_by_others(settings_of(board), lambda: left) == {}
 
 
+def test_what_cannot_be_listened_to_counts_as_streamed() -> None:
+    with board_of(variable("a")) as board:
+        with raw_client(board.url) as other:
+            listed = [replace(v, watched=True) for v in other.list().variables]
+        settings = settings_of(board)
+    assert list(streamed_by_others(settings, lambda: listed)) == ["a"]
+
+
 def test_what_ended_meanwhile_is_not_streamed() -> None:
     with board_of(variable("a")) as board:
         with raw_client(board.url) as other:

@@ -9,7 +9,7 @@ from bela_module.simulator.sketches.signals import Signal, Times, ramp
 from tests.support.session_helpers import variable
 
 AHEAD_TICKS = 110_250  # 2.5 s
-"""How far ahead a schedule is made: no stall of this machine may take as long."""
+"""How far ahead a schedule is made: no stall may take as long."""
 
 TOUCH_STEP = 1000
 

@@ -1,8 +1,9 @@
 """How long something takes by itself: without the time for which it waited for a processor.
 
 On a busy computer a thread that could go on waits until another program is through. Linux counts
-these waits for each thread; what a test measures is compared with its limit without them. Where
-the system does not count them, all the time counts.
+these waits for each thread; what a test measures is compared with its limit without the longest
+wait of one thread in each process: waits of several may be at the same time. Where the system does
+not count them, all the time counts.
 """
 
 from __future__ import annotations
@@ -75,8 +76,12 @@ class Stopwatch:
         """The time since the beginning, without waits for a processor."""
         passed_s = time.monotonic() - self._began_s
         self.look()
-        waited_s = sum(s - self._before_s.get(key, 0.0) for key, s in self._latest_s.items())
-        return passed_s - waited_s
+        longest_s: dict[str, float] = {}
+        for key, latest_s in self._latest_s.items():
+            pid = key.partition("/")[0]
+            waited_s = latest_s - self._before_s.get(key, 0.0)
+            longest_s[pid] = max(waited_s, longest_s.get(pid, 0.0))
+        return passed_s - sum(longest_s.values())
 
     def wait_for(self, process: subprocess.Popen[bytes] | subprocess.Popen[str]) -> float:
         """Wait for the end of a process; tell how long it took since the beginning."""

@@ -80,13 +80,13 @@ def test_sixteen_values_for_each_audio_block() -> None:
     assert (count.done, count.step_ticks) == (True, 1)
 
 
-@given(spacing=st.integers(1, 5), times=st.integers(1, 4))
+@given(spacing=st.integers(1, 8), times=st.integers(1, 4))
 def test_zeros_are_counted_where_blocks_fill_fast(spacing: int, times: int) -> None:
     count = Watched(RepeatedAssignments(times, Assignments(spacing)), zero).count(spacing)
     assert (count.done, count.step_ticks) == (True, spacing / times)
 
 
-@given(spacing=st.integers(6, 500), times=st.integers(1, 4))
+@given(spacing=st.integers(9, 500), times=st.integers(1, 4))
 def test_of_zeros_that_come_slowly_nothing_is_said(spacing: int, times: int) -> None:
     count = Watched(RepeatedAssignments(times, Assignments(spacing)), zero).count(spacing)
     assert (count.done, count.step_ticks) == (True, None)
@@ -105,4 +105,4 @@ def test_what_pauses_meanwhile_is_not_done() -> None:
 @pytest.mark.parametrize("spacing", [1, 4, 6, 441, 1764])
 def test_it_takes_no_longer_than_outlets_can_wait(spacing: int) -> None:
     count = ValueCount(Variable(0, "x", ValueType.CHAR), spacing, RATE_HZ)
-    assert count.length_ticks <= max(0.06 * RATE_HZ, 3 * spacing)
+    assert count.length_ticks <= max(0.1 * RATE_HZ, 3 * spacing)
