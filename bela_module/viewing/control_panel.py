@@ -121,18 +121,22 @@ class VariableControl:
             self._set(value)
 
     def _enter(self, value: float | None) -> None:
-        if not self._is_following and value is not None:
-            self._take_range(self._range.including(float(value)))
-            with self._following():
-                self.slider.value = min(max(float(value), self._range.low), self._range.high)
-            self._set(float(value))
+        if self._is_following or value is None or not math.isfinite(value):
+            return
+        value = float(round(value)) if self._range.is_whole else float(value)
+        self._take_range(self._range.including(value))
+        with self._following():
+            self.value.value = value
+            self.slider.value = min(max(value, self._range.low), self._range.high)
+        self._set(value)
 
     def _read_ends(self) -> None:
         low, high = self.low.value, self.high.value
         if self._is_following or low is None or high is None:
             return
-        self._has_chosen_ends = True
-        self._take_range(self._range.with_ends(float(low), float(high)) or self._range)
+        chosen = self._range.with_ends(float(low), float(high))
+        self._has_chosen_ends = self._has_chosen_ends or chosen is not None
+        self._take_range(chosen or self._range)
 
     def _let_go(self) -> None:
         self._follows_from_s = -math.inf
@@ -286,9 +290,11 @@ class ControlPanel:
         """Offer the variables of a sketch; another sketch begins anew."""
         names = list(listed)
         kept = [name for name in self.choice.value if name in listed]
-        if not kept:
+        if len(names) <= MAX_SHOWN_FIRST:  # there is no list to choose from
+            kept = names
+        elif not kept:
             taken = [name for name in names if listed[name]["controlled"]]
-            kept = names if len(names) <= MAX_SHOWN_FIRST else taken[:MAX_SHOWN_FIRST]
+            kept = taken[:MAX_SHOWN_FIRST]
         options: list[Any] = [(name, printable_name(name)) for name in names]
         self.choice.update(options=options, value=kept, visible=len(names) > MAX_SHOWN_FIRST)
 

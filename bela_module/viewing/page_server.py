@@ -8,6 +8,7 @@ import socket
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from traceback import walk_tb
 from typing import Any, Final
 
 from bela_module.errors import BelaError
@@ -20,6 +21,7 @@ from bela_module.viewing.time_limits import SESSION_KEPT_S
 DEFAULT_PORT: Final = 5006
 LOOPBACK: Final = ("::1", "localhost")
 EVERYWHERE: Final = ("0.0.0.0", "::", "")
+_BOKEH_SERVER: Final = "bokeh.server."
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,9 +143,13 @@ def is_news(record: logging.LogRecord) -> bool:
     """Tell whether a message of the web server is of use.
 
     A browser that goes before its page is there (it was loaded again, or the computer is slow)
-    makes Bokeh 3 fail with an ``AssertionError``, of which nothing comes.
+    makes Bokeh 3 fail with an ``AssertionError`` of its server, of which nothing comes. One that
+    another package raises is reported.
     """
-    return record.exc_info is None or record.exc_info[0] is not AssertionError
+    if record.exc_info is None or record.exc_info[0] is not AssertionError:
+        return True
+    modules = [frame.f_globals.get("__name__", "") for frame, _ in walk_tb(record.exc_info[2])]
+    return not modules or not f"{modules[-1]}.".startswith(_BOKEH_SERVER)
 
 
 def is_loopback(ip: str) -> bool:

@@ -65,6 +65,32 @@ def test_an_entered_value_sets_and_widens_the_range() -> None:
     assert len(sent) == 1
 
 
+@pytest.mark.parametrize("kind", ["float", "int"])
+@pytest.mark.parametrize("entered", [float("inf"), float("-inf"), float("nan")])
+def test_an_entered_value_that_is_not_finite_sets_nothing(kind: str, entered: float) -> None:
+    panel, sent = panel_of(listed("gain", 7, kind))
+    gain_of(panel).value.value = entered
+    assert sent == []
+    assert gain_of(panel).slider.value == 7
+
+
+def test_a_whole_variable_is_set_to_a_whole_number_that_the_field_shows() -> None:
+    panel, sent = panel_of(listed("count", 7, "int"))
+    panel.controls["count"].value.value = 3.7
+    assert sent == [("count", 4.0)]
+    assert panel.controls["count"].value.value == 4
+    assert panel.controls["count"].slider.value == 4
+
+
+def test_refused_ends_of_the_range_are_not_taken_for_chosen_ones() -> None:
+    panel, _ = panel_of(listed("gain"))
+    gain_of(panel).low.value = 2  # above the other end
+    assert gain_of(panel).low.value == 0
+    panel.show([listed("gain", 5.0)], 1.0, is_there=True)
+    assert gain_of(panel).slider.value == 5
+    assert gain_of(panel).slider.end == 10
+
+
 def test_other_ends_of_the_range_set_nothing_and_stay() -> None:
     panel, sent = panel_of(listed("gain"))
     control = gain_of(panel)
@@ -153,10 +179,18 @@ def test_of_many_variables_those_are_shown_that_are_chosen() -> None:
 def test_another_sketch_brings_its_own_controls() -> None:
     panel, _ = panel_of(listed("gain"), listed("other"))
     panel.show([listed("gain", 3, "int"), listed("level")], 1.0, is_there=True)
-    assert list(panel.controls) == ["gain"]  # as chosen before, and anew since its type is another
+    assert list(panel.controls) == ["gain", "level"]  # gain anew, since its type is another
     assert gain_of(panel).slider.end == 100
     panel.show([listed("level")], 2.0, is_there=True)
     assert list(panel.controls) == ["level"]
+
+
+def test_of_few_variables_all_have_a_control_also_those_that_another_sketch_adds() -> None:
+    panel, _ = panel_of(listed("a"), listed("b"))
+    kept = panel.controls["a"]
+    panel.show([listed("a"), listed("c"), listed("d")], 1.0, is_there=True)
+    assert list(panel.controls) == ["a", "c", "d"]
+    assert panel.controls["a"] is kept
 
 
 def test_names_that_no_command_reaches_are_left_out_and_others_stay_text() -> None:

@@ -8,6 +8,7 @@ import re
 import socket
 import sys
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 
@@ -171,16 +172,28 @@ def test_hosts_in_addresses_of_pages() -> None:
     assert not is_loopback("0.0.0.0")
 
 
-def test_a_browser_that_goes_before_its_page_is_there_is_no_news() -> None:
-    def record(error: type[BaseException] | None) -> logging.LogRecord:
-        exc_info = None if error is None else (error, error(), None)
-        return logging.LogRecord("tornado.application", logging.ERROR, "", 0, "", (), exc_info)
+def raised_by(module: str, error: str) -> logging.LogRecord:
+    """Give the record of an error that a function of this module raises."""
+    names: dict[str, Any] = {"__name__": module}
+    exec(f"def fail():\n    raise {error}", names)
+    try:
+        names["fail"]()
+    except (AssertionError, ValueError):
+        exc_info = sys.exc_info()
+    return logging.LogRecord("tornado.application", logging.ERROR, "", 0, "", (), exc_info)
 
-    assert [is_news(record(error)) for error in (None, ValueError, AssertionError)] == [
-        True,
-        True,
-        False,
-    ]
+
+def test_a_browser_that_goes_before_its_page_is_there_is_no_news() -> None:
+    assert not is_news(raised_by("bokeh.server.connection", "AssertionError"))
+    assert is_news(raised_by("bokeh.server.connection", "ValueError"))
+    assert is_news(logging.LogRecord("tornado.application", logging.ERROR, "", 0, "", (), None))
+
+
+@pytest.mark.parametrize(
+    "module", ["bela_module.viewing.page", "bokeh.models.plots", "bokeh.serverless"]
+)
+def test_an_assertion_that_is_not_of_the_server_of_bokeh_is_news(module: str) -> None:
+    assert is_news(raised_by(module, "AssertionError"))
 
 
 def test_without_bokeh_nothing_is_served(monkeypatch: pytest.MonkeyPatch) -> None:
