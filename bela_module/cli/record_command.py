@@ -171,10 +171,11 @@ def _read_back(
     from bela_module.reports.recording_report import report_on
     from bela_module.reports.xdf_reader import read_recording
 
-    recording = read_recording(order.path)
+    path = outcome.restored or order.path
+    recording = read_recording(path)
     name, version = recorder_version()
     recorded = RecordedFile(
-        path=order.path,
+        path=path,
         identity=outcome.identity,
         report=report_on(recording),
         proofs=prove(

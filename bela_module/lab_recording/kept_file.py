@@ -53,21 +53,48 @@ class KeptFile:
         except OSError:
             return True
 
-    def restore(self) -> None:
-        """Write it again at its path.
+    def restore(self) -> Path:
+        """Write it again at its path, or beside it when that is taken.
+
+        Returns
+        -------
+        Path
+            Where it is: ``x_restored.xdf`` when another file has the name ``x.xdf`` meanwhile,
+            ``x_restored2.xdf`` when that is taken, too.
 
         Raises
         ------
         RecordingError
-            When that cannot be done; never over another file.
+            When that cannot be done; no part of it is left then.
         """
+        path = self._path
         try:
-            self._path.parent.mkdir(parents=True, exist_ok=True)
-            self.file.seek(0)
-            with self._path.open("xb") as restored:
-                shutil.copyfileobj(self.file, restored)
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path, restored = _made(path)
+            try:
+                with restored:
+                    self.file.seek(0)
+                    shutil.copyfileobj(self.file, restored)
+            except OSError:
+                path.unlink(missing_ok=True)
+                raise
         except OSError as error:
+            is_elsewhere = os.fstat(self.file.fileno()).st_nlink > 0
+            samples = "are where it was moved to" if is_elsewhere else "are lost"
             raise RecordingError(
                 f"{self._path} was moved or removed while it was recorded, and cannot be written "
-                f"anew: {error.strerror or error}"
+                f"anew: {error.strerror or error}; its samples {samples}"
             ) from error
+        return path
+
+
+def _made(path: Path) -> tuple[Path, BinaryIO]:
+    """Make a file of a name that nothing has: this one, or one that is counted up."""
+    free, number = path, 1
+    while True:
+        try:
+            return free, free.open("xb")
+        except FileExistsError:
+            count = "" if number == 1 else str(number)
+            free = path.with_name(f"{path.stem}_restored{count}{path.suffix}")
+            number += 1

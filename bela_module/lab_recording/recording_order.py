@@ -107,6 +107,8 @@ class RecordingOutcome:
         For how long it streamed.
     problems : list of str
         What went wrong, in words.
+    restored : Path or None
+        Where the file is when its own name was taken by another one meanwhile.
     """
 
     identity: str = ""
@@ -117,6 +119,7 @@ class RecordingOutcome:
     later: dict[str, int] = field(default_factory=dict)
     streamed_s: float = 0.0
     problems: list[str] = field(default_factory=list)
+    restored: Path | None = None
 
     def note(self, problem: str) -> None:
         """Keep a problem, once."""

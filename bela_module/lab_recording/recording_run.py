@@ -180,10 +180,20 @@ class RecordingRun:
             finally:
                 self._kept = None
                 if self._file.n_samples and kept.is_gone:
-                    try:
-                        kept.restore()
-                    except RecordingError as error:
-                        self._outcome.note(str(error))
+                    self._restore(kept)
+
+    def _restore(self, kept: KeptFile) -> None:
+        path = self._order.path
+        try:
+            restored = kept.restore()
+        except RecordingError as error:
+            self._outcome.note(str(error))
+        else:
+            if restored != path:
+                self._outcome.restored = restored
+                self._outcome.note(
+                    f"{path} is another file by now: what was recorded is {restored}"
+                )
 
     @contextmanager
     def _recorder(self, session: Session) -> Iterator[RecorderProcess]:

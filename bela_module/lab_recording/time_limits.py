@@ -10,6 +10,8 @@ PREPARE_S: Final = 30.0
 """For the outlets to be opened."""
 RECORDER_START_S: Final = 20.0
 """For LabRecorder to look for streams, open them all and write their headers."""
+LATE_STREAM_S: Final = 3.0
+"""For LabRecorder to say something new when it lacks only streams that it calls late."""
 STREAMING_START_S: Final = 15.0
 """For the board to begin the streams."""
 STREAMING_STOP_S: Final = 10.0

@@ -18,7 +18,7 @@ _BOUNDARY_MARK: Final = bytes.fromhex("43A546DCCBF5410FB30ED5467383CBE4")
 _LENGTH_FORMATS: Final = {1: "<B", 4: "<I", 8: "<Q"}
 STREAM_HEADER, SAMPLES, FOOTER = 2, 3, 6
 _FILE_HEADER, _OFFSET = 1, 4
-_OF_A_STREAM: Final = (2, 3, 4, 6)
+OF_A_STREAM: Final = (2, 3, 4, 6)
 _TAGS: Final = range(1, 7)
 _OFFSET_BYTES: Final = 22
 _SEARCHED_BYTES: Final = 1 << 20
@@ -33,7 +33,7 @@ class XdfChunk:
     tag : int
         What it is.
     stream : int
-        Number of the stream that it is of, 0 for none.
+        Number of the stream that it is of, which may be 0; 0 also for a chunk of none.
     begin, content, end : int
         First byte, first byte of what follows tag and stream, and end.
     """
@@ -110,7 +110,7 @@ def take_chunk(file: BinaryIO, at: int, found: WholeChunks) -> int | None:
         file.seek(content_at)
         if not _is_xml(file.read(end - content_at).decode("utf-8", "replace")):
             return None
-    if tag in _OF_A_STREAM:
+    if tag in OF_A_STREAM:
         if n_bytes < 6 or len(head) < content + 6 or (tag == _OFFSET and n_bytes != _OFFSET_BYTES):
             return None
         (stream,) = struct.unpack_from("<I", head, content + 2)

@@ -35,6 +35,7 @@ from bela_module.reports.recorded_stream import LoadedRecording, RecordedStream
 from bela_module.reports.xdf_chunks import (
     FOOTER,
     MAGIC,
+    OF_A_STREAM,
     SAMPLES,
     STREAM_HEADER,
     WholeChunks,
@@ -131,7 +132,7 @@ def _thinned(
     ends: dict[int, bytes] = {}  # samples may follow the footer
     described: set[int] = set()
     for chunk in chunks.chunks:
-        if chunk.stream and chunk.stream not in decoded:
+        if chunk.tag in OF_A_STREAM and chunk.stream not in decoded:
             continue
         file.seek(chunk.begin)
         whole = file.read(chunk.end - chunk.begin)

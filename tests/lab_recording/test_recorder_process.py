@@ -78,9 +78,32 @@ def test_a_stream_that_cannot_be_received_is_not_waited_for(tmp_path: Path, is_l
     recorder = RecorderProcess(Path(sys.executable), script, "late" if is_late else "never", None)
     recorder.start()
     begun_s = time.monotonic()
-    recorder.wait_until_it_records(40.0, never)
+    assert recorder.wait_until_it_records(40.0, never) is is_late
     assert time.monotonic() - begun_s < 35.0
-    assert recorder.delayed == ("Ghost",)
+    assert recorder.delayed == (() if is_late else ("Ghost",))
+    assert recorder.stop()
+
+
+SAYS_IN_TURN = """
+import sys, time
+print("Found A@here matching 'x'\\nFound A.B@here matching 'x'\\nFound C@here matching 'x'")
+print("Subscribing to the stream A is taking relatively long; collection will")
+print("Started data collection for stream A.B.", flush=True)
+time.sleep(0.5)
+print("Started data collection for stream A.", flush=True)
+time.sleep(4.0)
+print("Started data collection for stream C.", flush=True)
+sys.stdin.read()
+"""
+
+
+def test_a_stream_that_was_late_and_began_leaves_the_others_their_time(tmp_path: Path) -> None:
+    script = tmp_path / "says.py"
+    script.write_text(SAYS_IN_TURN)
+    recorder = RecorderProcess(Path(sys.executable), script, "", None)
+    recorder.start()
+    assert recorder.wait_until_it_records(40.0, never)
+    assert recorder.delayed == ()
     assert recorder.stop()
 
 

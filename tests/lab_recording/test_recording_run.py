@@ -103,14 +103,18 @@ def test_what_a_crash_has_left_is_ended_on_request(tmp_path: Path, wait_until: W
 class Remover(Follower):
     """Removes the folder of the recording as soon as there is something in the file."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, instead: Path | None = None) -> None:
         super().__init__()
         self._folder = folder
+        self._instead = instead
 
     def progress(self, progress: RecordingProgress) -> None:
         super().progress(progress)
         if progress.n_bytes > 100_000:
             shutil.rmtree(self._folder, ignore_errors=True)
+            if self._instead is not None:
+                self._folder.mkdir(exist_ok=True)
+                self._instead.write_bytes(b"theirs")
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="removes no open file")
@@ -124,6 +128,22 @@ def test_a_folder_that_is_removed_while_it_is_recorded_comes_back(tmp_path: Path
     assert outcome.problems == []
     recording = read_recording(path)
     proofs = prove(recording, outcome.identity, outcome.streamed, outcome.earlier, outcome.later)
+    assert mismatches(proofs) == []
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="removes no open file")
+def test_a_file_whose_name_is_taken_meanwhile_is_restored_beside_it(tmp_path: Path) -> None:
+    path = tmp_path / "folder" / "x.xdf"
+    path.parent.mkdir()
+    with ramp_board() as board:
+        outcome = record(board, path, Remover(path.parent, instead=path), duration_s=4.0)
+    assert path.read_bytes() == b"theirs"
+    restored = path.with_name("x_restored.xdf")
+    assert outcome.restored == restored
+    assert outcome.problems == [f"{path} is another file by now: what was recorded is {restored}"]
+    proofs = prove(
+        read_recording(restored), outcome.identity, outcome.streamed, outcome.earlier, outcome.later
+    )
     assert mismatches(proofs) == []
 
 

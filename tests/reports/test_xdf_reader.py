@@ -209,6 +209,27 @@ def test_a_stream_whose_header_makes_no_sense_is_left_out(tmp_path: Path) -> Non
     ]
 
 
+@pytest.mark.parametrize("is_readable", [True, False])
+def test_a_stream_of_number_0(tmp_path: Path, is_readable: bool) -> None:
+    made = healthy()
+    path = made.write(tmp_path / "x.xdf")
+    header = made.streams[0].header().replace("bela_pot1", "zero")
+    if not is_readable:
+        header = header.replace("float32", "float99")
+    number = struct.pack("<I", 0)
+    with path.open("ab") as file:
+        file.write(chunk(2, number + header.encode()))
+        file.write(chunk(3, number + b"\x01\x01\x08" + struct.pack("<df", BEGIN_S, 2)))
+        file.write(chunk(4, number + struct.pack("<dd", BEGIN_S, 0.0)))
+        file.write(chunk(6, number + b"<info><sample_count>1</sample_count></info>"))
+    recording = read_recording(path)
+    names = [stream.name for stream in recording.streams]
+    assert names[:4] == [stream.name for stream in made.streams]
+    assert names[4:] == (["zero"] if is_readable else [])
+    told = [warning.split(":")[0] for warning in recording.warnings]
+    assert told == ([] if is_readable else ["the stream 'zero' cannot be read and is left out"])
+
+
 def test_a_second_header_does_not_begin_the_stream_anew(tmp_path: Path) -> None:
     made = MadeRecording()
     made.samples("bela_pot1", regular(100))
