@@ -22,7 +22,7 @@ from bela_module.tracking.dense_steps import (
 )
 from bela_module.tracking.received_block import ReceivedBlock
 from bela_module.tracking.regular_ticks import RegularTicks
-from bela_module.tracking.runs import TrackedItem
+from bela_module.tracking.runs import GapReason, TrackedItem
 
 _RELEARN_AFTER: Final = 32
 """Distances in a row that were not expected, after which the step is taken to have changed. An
@@ -57,6 +57,7 @@ class DenseDoubts(DenseAccount):
         self._step_is_seen = False
         self._step_was_told = False
         self._step_fell = False
+        self._usual_late_ticks = 0.0
 
     @property
     def _ends_early(self) -> bool:
@@ -100,7 +101,14 @@ class DenseDoubts(DenseAccount):
         previous = self._previous
         if previous is not None and not self._interrupted and is_constant(step, self._spacing):
             distance = arrival.tick - previous.tick
-            self._step_is_seen = self._step_is_seen or distance == self._size * step
+            if distance == self._size * step:
+                self._step_is_seen = True
+                self._note_late(previous.evidence, distance)
+
+    def _note_late(self, block: BlockEvidence, block_ticks: float) -> None:
+        """Learn how late a block came that is proven to have the known step."""
+        late_ticks = block.possible_tick - block.tick - block_ticks
+        self._usual_late_ticks = late_ticks if late_ticks < math.inf else 0.0
 
     def _is_open(self, step: int) -> bool:
         """Tell whether all blocks that wait may be an uneven variable's, or follow losses."""
@@ -127,18 +135,21 @@ class DenseDoubts(DenseAccount):
     def _may_have_grown(self, step: int) -> bool:
         """Tell whether all blocks that wait may be those of a larger step, or follow losses."""
         row = [arrival.evidence for arrival in self._waiting]
-        return 0 < count_grown(row, step, self._size) == len(row) - 1
+        return 0 < count_grown(row, step, self._size, self._usual_late_ticks) == len(row) - 1
 
     def _note_growth(self, evidence: BlockEvidence, step: int) -> list[TrackedItem]:
         """Learn that the step has grown, as soon as enough blocks have shown it."""
         row = [*(arrival.evidence for arrival in self._waiting), evidence]
         n_before = len(row) - GROWN_TO_DECIDE - 1
-        if n_before < 0 or count_grown(row[n_before:], step, self._size) < GROWN_TO_DECIDE:
+        if (
+            n_before < 0
+            or count_grown(row[n_before:], step, self._size, self._usual_late_ticks)
+            < GROWN_TO_DECIDE
+        ):
             return []
         items: list[TrackedItem] = []
         for _ in range(n_before):
-            items += self._withhold_pause(self._waiting[1].tick, step)
-            self._begun = True
+            items += self._withhold_first(self._waiting[1].tick, step)
         self._grow()
         return items
 
@@ -147,15 +158,27 @@ class DenseDoubts(DenseAccount):
         last, grown = self._waiting[-1].evidence, self._grown_step
         limit = limit_by_end(last, self._end_tick, next_too=True)
         reaches = self._end_tick is not None and last.tick + last.n_certain * grown > self._end_tick
-        if grown <= limit and (reaches or len(self._waiting) > 2):
+        # Of a step that was seen, late blocks and losses just before the end look alike.
+        few = not self._step_is_seen and (reaches or len(self._waiting) > 2)
+        if grown <= limit and (few or len(self._waiting) > GROWN_TO_DECIDE):
             self._grow()
             return []
         items: list[TrackedItem] = []
         while self._waiting:
             following = self._waiting[1].tick if len(self._waiting) > 1 else None
-            items += self._withhold_pause(following, step)
-        self._begun = True
+            items += self._withhold_first(following, step)
         return items
+
+    def _withhold_first(self, following: int | None, step: int) -> list[TrackedItem]:
+        """Withhold the block that waits longest; whole blocks missing before it are lost."""
+        items: list[TrackedItem] = []
+        tick, block_ticks = self._waiting[0].tick, self._size * step
+        n_blocks, rest = divmod(tick - self._accounted - step, block_ticks)
+        if self._begun and n_blocks > 0 and not rest:
+            reason = GapReason.RECONNECTED if self._interrupted else GapReason.LOST
+            items = self._lose_until(tick, step, reason)
+        self._begun = True
+        return items + self._withhold_pause(following, step)
 
     def _note_fall(self, evidence: BlockEvidence, before: float) -> None:
         """Learn that the step has fallen: some values of the block may have the one before."""

@@ -233,11 +233,17 @@ def is_splice(block: BlockEvidence, next_tick: int, step: int, block_values: int
     return 0 < surplus <= 2 * late_ticks and surplus % block_ticks != 0
 
 
-def is_grown(block: BlockEvidence, next_tick: int, step: float, block_values: int) -> bool:
+def is_grown(
+    block: BlockEvidence,
+    next_tick: int,
+    step: float,
+    block_values: int,
+    usual_late_ticks: float = 0.0,
+) -> bool:
     """Tell whether the time between two blocks may be that of a larger step instead of a loss.
 
-    It is one when the first block took all of that time to fill: it came when the second began. One
-    that is late by chance and followed by a loss comes at any time.
+    It is one when the first block took all of that time to fill: it came when the second began, and
+    later than blocks of the known step, which come late, too, on a busy board.
     """
     distance, block_ticks = next_tick - block.tick, block_values * step
     if distance <= block_ticks or distance % block_values:
@@ -246,7 +252,8 @@ def is_grown(block: BlockEvidence, next_tick: int, step: float, block_values: in
     if block.possible_tick == math.inf or waited < 2 * block.silent_ticks:
         return False
     surplus = distance - block_ticks
-    return surplus - distance / block_values <= waited <= 1.5 * surplus
+    is_later = waited - max(usual_late_ticks, 0.0) >= surplus / 2
+    return is_later and surplus - distance / block_values <= waited <= 1.5 * surplus
 
 
 def is_slowed(block: BlockEvidence, next_tick: int, step: int, block_values: int) -> bool:
@@ -264,12 +271,18 @@ def is_slowed(block: BlockEvidence, next_tick: int, step: int, block_values: int
     return surplus % block_ticks != 0 and surplus / 2 <= waited <= 1.5 * surplus
 
 
-def count_grown(evidence: Sequence[BlockEvidence], step: float, block_values: int) -> int:
+def count_grown(
+    evidence: Sequence[BlockEvidence],
+    step: float,
+    block_values: int,
+    usual_late_ticks: float = 0.0,
+) -> int:
     """Count the equal distances at the head of a row that may be those of a larger step."""
     count, last = 0, 0
     for before, after in pairwise(evidence):
         distance = after.tick - before.tick
-        if last not in (0, distance) or not is_grown(before, after.tick, step, block_values):
+        grown = is_grown(before, after.tick, step, block_values, usual_late_ticks)
+        if last not in (0, distance) or not grown:
             break
         count, last = count + 1, distance
     return count

@@ -144,12 +144,15 @@ class DenseTracker(DenseDoubts):
 
     def _give_next(self, block: Block, possible_tick: float) -> TrackedItem:
         """Give a whole block."""
+        step = int(self._step or 1)
+        late_ticks = possible_tick - block.tick - self._size * step
+        self._usual_late_ticks = late_ticks if late_ticks < math.inf else 0.0
         evidence = BlockEvidence(block.tick, self._size, possible_tick)
         self._recent.clear()
         self._recent.append(evidence)
         self._previous = ReceivedBlock(block.values, evidence)
         self._step_is_new, self._step_is_seen, self._silent_ticks = False, True, 0.0
-        return self._give(block.values, block.tick, int(self._step or 1))
+        return self._give(block.values, block.tick, step)
 
     def end_at(self, last_tick: int, *, next_too: bool = False) -> list[TrackedItem]:
         """Set the end, inclusive, now that it is known: see the base class."""
@@ -260,8 +263,8 @@ class DenseTracker(DenseDoubts):
             first = self._waiting[0].evidence
             if following is None and not final and self._awaits_next(first):
                 break
-            if self._is_splice(first, following):
-                self._drop_splice()
+            if following is not None and self._is_splice(first, following):
+                items += self._lose_splice(following)
                 continue
             if isinstance(self._step, int) and (
                 self._may_have_paused(first, following, self._step) or (final and self._is_short)
@@ -269,8 +272,7 @@ class DenseTracker(DenseDoubts):
                 if not final and self._is_row_open(self._step):
                     break
                 if following is not None or self._pauses or self._is_short:
-                    items += self._withhold_pause(following, self._step)
-                    self._begun = True
+                    items += self._withhold_first(following, self._step)
                     continue
             self._step_fell = False
             arrival = self._waiting.pop(0)
@@ -284,18 +286,19 @@ class DenseTracker(DenseDoubts):
             self._interrupted = self._step_is_new = False
         return items
 
-    def _is_splice(self, block: BlockEvidence, following: int | None) -> bool:
+    def _is_splice(self, block: BlockEvidence, following: int) -> bool:
         """Tell whether a block has values from before a silence of the board and from after it."""
-        if following is None or not isinstance(self._step, int):
-            return False
-        return is_splice(block, following, self._step, self._size)
+        step = self._step
+        return isinstance(step, int) and is_splice(block, following, step, self._size)
 
-    def _drop_splice(self) -> None:
-        """Leave out a block whose values are of two times: they are lost with what lies between."""
-        arrival = self._waiting.pop(0)
+    def _lose_splice(self, following: int) -> list[TrackedItem]:
+        """Count a block whose values are of two times, with what lies between them."""
+        arrival, step = self._waiting.pop(0), self._step or 1
         if not self._begun:
-            self._begin_after(self._before_first(arrival.tick, self._step or 1))
-        self._previous, self._n_zeros = None, 0
+            self._begin_after(self._before_first(arrival.tick, step))
+        self._previous = None
+        reason = GapReason.RECONNECTED if self._interrupted else GapReason.LOST
+        return self._lose_until(following, step, reason)
 
     def _settle_step(self) -> bool:
         """Compare the first two blocks: at each tick there may be several values, all alike."""

@@ -158,7 +158,8 @@ class BoardState:
         self.declared_rate_hz = listed.sample_rate_hz
         self.tick = listed.tick
         self.decoder.describe(listed.variables)
-        self.monitors.note_listed(v.name for v in listed.variables if v.monitor_period_ticks)
+        monitored = {v.name for v in listed.variables if v.monitor_period_ticks}
+        self.monitors.note_listed(monitored, reply.received_s)
         self.ending.intersection_update(v.name for v in listed.variables if v.watched)
         times_s = reply.sent_s, reply.received_s
         doubts = {"is_proven": reply.is_proven, "is_shared": reply.is_shared}

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+import math
+from collections.abc import Container, Iterable, Mapping
 from dataclasses import dataclass, field
 from enum import Enum, auto
+from typing import Final
 
 from bela_module.protocol.control_commands import Json, monitor_command
 from bela_module.tracking.single_values import PROMPT_PERIOD_TICKS
+
+_LISTED_STILL_S: Final = 1.0
+"""For a list that is older than the end of a monitor to arrive."""
 
 
 class MonitorUse(Enum):
@@ -28,7 +33,8 @@ class MonitorPeriods:
 
     _wanted: dict[str, dict[MonitorUse, int]] = field(default_factory=dict)
     _before: dict[str, int] = field(default_factory=dict)
-    _ended: set[str] = field(default_factory=set)
+    _ended: dict[str, float] = field(default_factory=dict)
+    """Monitors that were ended, with the time of the first list since that has them still."""
 
     def period_of(self, name: str) -> int:
         """Return the period that the board was told, in ticks; 0 for none."""
@@ -42,14 +48,19 @@ class MonitorPeriods:
 
     def note_ended(self, names: Iterable[str]) -> None:
         """Keep in mind that the board was told to end monitors, which it may list for a while."""
-        self._ended.update(names)
+        self._ended.update(dict.fromkeys(names, math.inf))
 
-    def note_listed(self, names: Iterable[str]) -> None:
+    def note_listed(self, names: Container[str], received_s: float) -> None:
         """Learn which variables the board lists as monitored.
 
-        The reply may be to another client, and older than the latest command.
+        The reply may be to another client, and older than the latest command, but not by much: what
+        is listed for longer another client has monitored since.
         """
-        self._ended.intersection_update(names)
+        self._ended = {
+            name: min(first_s, received_s)
+            for name, first_s in self._ended.items()
+            if name in names and received_s <= first_s + _LISTED_STILL_S
+        }
 
     def has_ended(self, name: str) -> bool:
         """Tell whether we have ended a variable's monitor, if the board lists one still."""
@@ -73,14 +84,14 @@ class MonitorPeriods:
         for name, period in periods.items():
             self._before[name] = self.period_of(name)
             self._wanted.setdefault(name, {})[use] = period
-        self._ended.difference_update(periods)
+            self._ended.pop(name, None)
         # Told again where nothing changed: the board may have been told otherwise meanwhile.
         return self._commands(name for name in periods)
 
     def drop(self, names: Iterable[str], use: MonitorUse) -> list[Json]:
         """Want some variables no more for a use; return the commands for the board."""
         dropped = self.leave(names, use)
-        self._ended.update(name for name in dropped if name not in self._wanted)
+        self.note_ended(name for name in dropped if name not in self._wanted)
         return self._commands(dropped)
 
     def leave(self, names: Iterable[str], use: MonitorUse) -> list[str]:

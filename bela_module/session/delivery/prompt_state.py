@@ -36,7 +36,9 @@ class PromptState:
         Whether single values are left while other clients watch something.
     accepted : frozenset of str
         Variables that others watch, though single values come to them already: no program is there
-        that does not survive them, or they are left over from a module that was killed or ended.
+        that does not survive them, or they are left over from a module that was killed.
+    left_over : frozenset of str
+        Variables that the board lists as watched, though nothing came of them before the run.
     only_unknown : bool
         Whether only dense variables of which the step is not known come singly.
     fixed : set of str
@@ -65,6 +67,7 @@ class PromptState:
     takes_over: bool = False
     follows_others: bool = False
     accepted: frozenset[str] = frozenset()
+    left_over: frozenset[str] = frozenset()
     only_unknown: bool = False
     fixed: set[str] = field(default_factory=set)
     n_singles: dict[str, int] = field(default_factory=dict)

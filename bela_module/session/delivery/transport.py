@@ -284,7 +284,8 @@ def _watch_for_others(delivery: Delivery) -> None:
     prompt, board = delivery.prompt, delivery.board
     if not prompt.follows_others:
         return
-    ours = prompt.accepted | {variable.name for variable in delivery.watched}
+    left = prompt.left_over - board.foreign_names  # values of the others have come since
+    ours = prompt.accepted | left | {variable.name for variable in delivery.watched}
     others = board.watched_by_others(ours)
     if others and prompt.is_allowed:
         tell_others(delivery.notices, others)

@@ -177,6 +177,7 @@ class ActiveInput:
             self._move(InputState.SEARCHING, text)
         if self.state is not InputState.RECEIVING:
             return
+        self.hints.pop("stamps", None)
         words = self._end_driving()
         text = (
             f"input {self.name}: the stream {self.stream} has ended ({reason.rstrip('.')}); "

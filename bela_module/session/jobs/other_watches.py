@@ -45,14 +45,15 @@ async def find_other_watches(
         return (), ()
     await client.open_data()
     board.foreign_names.clear()
-    values = {variable.name: variable.value_input for variable in board.find(listed)}
+    values = {variable.name: repr(variable.value_input) for variable in board.find(listed)}
     until_s = runtime.now() + OTHERS_HEARD_S
     while listed and runtime.now() < until_s:
         await asyncio.sleep(OTHERS_LOOK_S)
         await runtime.prober.probe(client)
         listed = board.watched_by_others(ours)
         found = board.find(listed)
-        changed = any(v.value_input != values.setdefault(v.name, v.value_input) for v in found)
+        shown = {v.name: repr(v.value_input) for v in found}  # NaN, too, is what it was
+        changed = any(values.setdefault(name, text) != text for name, text in shown.items())
         if changed or not board.foreign_names.isdisjoint(listed):
             return listed, ()
     return (), listed

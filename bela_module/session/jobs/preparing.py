@@ -117,10 +117,15 @@ async def choose_prompt(
     monitored = {v.name for delivery in runtime.running for v in delivery.monitored}
     others: tuple[str, ...] = ()
     accepted: tuple[str, ...] = ()
+    left: tuple[str, ...] = ()
     if wanted:
-        others, accepted = await find_other_watches(runtime, client, streaming)
+        others, left = await find_other_watches(runtime, client, streaming)
+    if left:
+        runtime.notices.inform(
+            f"{named(left, 8)}: listed as watched, but nothing comes of it: left over, it seems"
+        )
     if runtime.board.monitored_by_others(monitored):  # single values go to everybody already
-        accepted, others = (*others, *accepted), ()
+        accepted, others = others, ()
     if others:
         tell_others(runtime.notices, others)
     runtime.surveyor.by_blocks = not wanted or bool(others)
@@ -130,6 +135,7 @@ async def choose_prompt(
         takes_over=not names.isdisjoint(others),
         follows_others=wanted,
         accepted=frozenset(accepted),
+        left_over=frozenset(left),
         only_unknown=runtime.options.prefers_blocks,
     )
 

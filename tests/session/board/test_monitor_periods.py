@@ -39,13 +39,23 @@ def test_an_ended_monitor_is_ours_until_a_list_without_it() -> None:
     made.note_ended(["surveyed"])
     made.ask_prompt(["a"])
     made.drop(["a"], MonitorUse.PROMPT)
-    made.note_listed(["surveyed", "a"])  # the reply to another client, from before
+    made.note_listed(["surveyed", "a"], 10.0)  # the reply to another client, from before
     assert made.is_ours("surveyed", 33)
     assert made.has_ended("a")
-    made.note_listed([])
-    made.note_listed(["surveyed", "a"])
+    made.note_listed([], 10.1)
+    made.note_listed(["surveyed", "a"], 10.2)
     assert not made.is_ours("surveyed", 33)
     assert not made.has_ended("a")
+
+
+def test_what_is_listed_for_long_after_its_end_is_another_client_s() -> None:
+    made = MonitorPeriods()
+    made.note_ended(["a"])
+    made.note_listed(["a"], 10.0)
+    made.note_listed(["a"], 10.9)
+    assert made.is_ours("a", 500)
+    made.note_listed(["a"], 11.1)
+    assert not made.is_ours("a", 500)
 
 
 def test_what_is_asked_for_again_has_not_ended() -> None:

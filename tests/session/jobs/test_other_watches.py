@@ -49,7 +49,26 @@ def test_what_was_left_over_keeps_nobody_from_single_values(wait_until: WaitUnti
         one.start("fast", "touch")
         touch(board, one, wait_until)
         assert one.streams["bela_touch"]["delivery"] == "single"
-        assert one.session.status()["notices"] == []
+        [notice] = one.session.status()["notices"]
+        assert notice == "touch: listed as watched, but nothing comes of it: left over, it seems"
+        one.stop()
+
+
+def test_what_seemed_left_over_and_comes_after_all_is_another_client_s(
+    wait_until: WaitUntil,
+) -> None:
+    with make_board() as board, streamed_before(board, wait_until) as one:
+        one.start("fast")
+        wait_until(lambda: one.samples("bela_fast") > 0, "values")
+        with raw_client(board.url) as other:  # it watches for good what was only left over
+            other.list()
+            other.tell(watch_command(["touch"]))
+            for number in range(2, 1500):
+                one.send(buffer_id=0, type="i", data=[number])
+            words = "touch: watched by another client"
+            wait_until(
+                lambda: any(words in text for text in one.session.status()["notices"]), "told"
+            )
         one.stop()
 
 
