@@ -33,6 +33,8 @@ COMMAND_CONFIRM_S: Final = 1.0
 """For the board to confirm control, a value that was set, or the end of a watch."""
 OTHERS_HEARD_S: Final = 0.5
 """For a value to come of what is watched, before that is taken for left over."""
+HURRIED_SCHEDULE_S: Final = 0.5
+"""Before the start of a schedule, beside that: for its outlets, and for the board to be told."""
 OTHERS_LOOK_S: Final = 0.05
 """Between two looks at what others watch."""
 FILES_OPEN_S: Final = 0.5

@@ -88,7 +88,11 @@ def asked_streams(
 
 
 async def choose_prompt(
-    runtime: Runtime, client: BoardClient, variables: Sequence[Variable]
+    runtime: Runtime,
+    client: BoardClient,
+    variables: Sequence[Variable],
+    *,
+    is_hurried: bool = False,
 ) -> PromptState:
     """Choose whether values may come one by one, and how the steps are surveyed.
 
@@ -100,6 +104,8 @@ async def choose_prompt(
         The connection.
     variables : sequence of Variable
         What is to stream.
+    is_hurried : bool
+        Whether there is no time to find out which watches are only left over: all count then.
 
     Raises
     ------
@@ -118,7 +124,9 @@ async def choose_prompt(
     others: tuple[str, ...] = ()
     accepted: tuple[str, ...] = ()
     left: tuple[str, ...] = ()
-    if wanted:
+    if wanted and is_hurried:
+        others = runtime.board.watched_by_others(streaming)
+    elif wanted:
         others, left = await find_other_watches(runtime, client, streaming)
     if left:
         runtime.notices.inform(

@@ -21,7 +21,12 @@ from bela_module.session.jobs.ending import end
 from bela_module.session.jobs.preparing import asked_streams, choose_prompt, open_streams
 from bela_module.session.jobs.saving import open_recording
 from bela_module.session.runtime import Runtime
-from bela_module.session.time_limits import SCHEDULE_CLOCK_READY_S, SCHEDULE_LEAD_S
+from bela_module.session.time_limits import (
+    HURRIED_SCHEDULE_S,
+    OTHERS_HEARD_S,
+    SCHEDULE_CLOCK_READY_S,
+    SCHEDULE_LEAD_S,
+)
 from bela_module.streams.sink import Sink, StreamFacts
 from bela_module.streams.stream_plans import StreamMode, StreamPlan, choose_variables, plan_streams
 from bela_module.validation import named
@@ -118,9 +123,12 @@ async def schedule(runtime: Runtime, client: BoardClient, request: ScheduleReque
     monitored = [plan.name for plan in plans if plan.mode is StreamMode.MONITOR]
     if monitored:
         raise RequestError(f"{named(monitored)} is monitored, which cannot be scheduled")
-    _windows(runtime, request, variables)  # is refused before anything is opened
+    windows = _windows(runtime, request, variables)  # is refused before anything is opened
     await _clear_if_exclusive(runtime, client)
-    prompt = await choose_prompt(runtime, client, variables)
+    lead_s = board.time_at(windows.first_tick) - runtime.now()
+    prompt = await choose_prompt(
+        runtime, client, variables, is_hurried=lead_s < OTHERS_HEARD_S + HURRIED_SCHEDULE_S
+    )
     preparation = await open_streams(runtime, client, variables, group)
     windows = _windows(runtime, request, variables)
     delivery = _delivery(

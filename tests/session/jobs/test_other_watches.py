@@ -96,3 +96,17 @@ def test_beside_one_that_streams_all_that_is_watched_counts(wait_until: WaitUnti
         one.start("touch")
         assert one.streams["bela_touch"]["delivery"] == "block"
         one.stop()
+
+
+def test_a_schedule_that_begins_soon_waits_for_nothing(wait_until: WaitUntil) -> None:
+    with make_board() as board, streamed_before(board, wait_until) as one:
+        one.schedule(variables=["fast"], start_in_s=0.2, duration_s=0.2)
+        assert one.session.status()["notices"][0].startswith("touch: watched by another client")
+        wait_until(lambda: "schedule_finished" in one.sink.events, "the end")
+
+
+def test_a_schedule_that_begins_later_finds_out(wait_until: WaitUntil) -> None:
+    with make_board() as board, streamed_before(board, wait_until) as one:
+        one.schedule(variables=["fast"], start_in_s=2.5, duration_s=0.2)
+        assert one.session.status()["notices"][0].startswith("touch: listed as watched")
+        wait_until(lambda: "schedule_finished" in one.sink.events, "the end")
