@@ -85,7 +85,7 @@ class UnaskedReplies:
         self.begin(-math.inf)
 
     def begin(self, sent_s: float) -> None:
-        """Begin anew with a request, given the LSL time just before it is sent."""
+        """Begin again with a request, given the LSL time just before it is sent."""
         self.answered_s, self._sent_s = math.inf, sent_s
 
     def come_lately(self, at_s: float) -> bool:

@@ -83,7 +83,7 @@ class KeptFile:
             samples = "are where it was moved to" if is_elsewhere else "are lost"
             raise RecordingError(
                 f"{self._path} was moved or removed while it was recorded, and cannot be written "
-                f"anew: {error.strerror or error}; its samples {samples}"
+                f"again: {error.strerror or error}; its samples {samples}"
             ) from error
         return path
 

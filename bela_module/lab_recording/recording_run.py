@@ -172,7 +172,7 @@ class RecordingRun:
 
     @contextmanager
     def _kept_file(self) -> Iterator[None]:
-        """Keep the file open; write it anew at the end if its name is gone by then."""
+        """Keep the file open; write it again at the end if its name is gone by then."""
         with KeptFile(self._order.path) as kept:
             self._kept = kept
             try:
@@ -298,7 +298,7 @@ class RecordingRun:
         if (problem := self._room.problem()) is not None:
             return problem
         if self._kept is not None and self._kept.is_gone:
-            self._tell(f"{self._order.path} was moved or removed: it is written anew at the end")
+            self._tell(f"{self._order.path} was moved or removed: it is written again at the end")
         if still_s > STUCK_FILE_S and self._missing_bytes() > _WRITER_BYTES:
             return f"LabRecorder has written nothing for {still_s:.0f} s: is the disk full?"
         if warning := self._room.warning(self._file.n_bytes, self._outcome.streamed_s):

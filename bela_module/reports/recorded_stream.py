@@ -58,7 +58,7 @@ class RecordedStream:
     input_delay_s : float
         What the module had subtracted from all stamps already, in seconds.
     uid : str
-        What LSL had named the outlet, at each opening anew; empty where it was not told.
+        What LSL had named the outlet, at each opening again; empty where it was not told.
     """
 
     number: int

@@ -141,7 +141,7 @@ def _thinned(
             taken = decoded[chunk.stream].take(content)
             parts += [_packed(SAMPLES, chunk.stream, short) for short in taken]
         elif chunk.tag == STREAM_HEADER and chunk.stream in described:
-            continue  # pyxdf would begin the stream anew
+            continue  # pyxdf would begin the stream again
         elif chunk.tag == FOOTER:
             ends[chunk.stream] = whole if chunk.stream in chunks.told else b""
         else:

@@ -287,7 +287,7 @@ class ControlPanel:
             control.show(listed[name], now_s, is_there=is_there)
 
     def _offer(self, listed: Mapping[str, Mapping[str, Any]]) -> None:
-        """Offer the variables of a sketch; another sketch begins anew."""
+        """Offer the variables of a sketch; another sketch begins again."""
         names = list(listed)
         kept = [name for name in self.choice.value if name in listed]
         if len(names) <= MAX_SHOWN_FIRST:  # there is no list to choose from

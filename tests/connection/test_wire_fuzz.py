@@ -99,7 +99,7 @@ class CheckingSink:
         """Streams of which several values may have the same tick."""
 
     def open(self, plan: StreamPlan, facts: StreamFacts) -> None:
-        """Expect ticks that begin anew."""
+        """Expect ticks that begin again."""
         self.last_ticks[plan.name] = -1
 
     def is_open(self, plan: StreamPlan) -> bool:
@@ -189,7 +189,7 @@ class FuzzedChannel:
                 tracker.resume(resume_tick)
 
     def end(self, last_tick: int, random: np.random.Generator) -> None:
-        """End a run at a tick, or without knowing one, and begin anew afterwards."""
+        """End a run at a tick, or without knowing one, and begin again afterwards."""
         knows_end = random.random() < 0.5
         for stream in self.streams:
             for variable in stream.plan.variables if knows_end else ():

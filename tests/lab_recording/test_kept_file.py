@@ -1,4 +1,4 @@
-"""A file whose name is gone is still there, and is written anew, never over another one."""
+"""A file whose name is gone is still there, and is written again, never over another one."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ def test_nothing_is_left_of_a_copy_that_fails(
             path.rename(path.with_name("moved.xdf"))
         else:
             path.unlink()
-        with pytest.raises(RecordingError, match=f"anew: No space left .*; its samples {words}"):
+        with pytest.raises(RecordingError, match=f"again: No space left .*; its samples {words}"):
             kept.restore()
     assert not path.exists()
 
@@ -79,7 +79,7 @@ def test_a_folder_that_is_a_file_by_now(path: Path) -> None:
         path.unlink()
         path.parent.rmdir()
         path.parent.write_bytes(b"theirs")
-        with pytest.raises(RecordingError, match="anew: .*; its samples are lost"):
+        with pytest.raises(RecordingError, match="again: .*; its samples are lost"):
             kept.restore()
     assert path.parent.read_bytes() == b"theirs"
 

@@ -124,7 +124,7 @@ def test_a_folder_that_is_removed_while_it_is_recorded_comes_back(tmp_path: Path
     follower = Remover(path.parent)
     with ramp_board() as board:
         outcome = record(board, path, follower, duration_s=4.0)
-    assert f"{path} was moved or removed: it is written anew at the end" in follower.notices
+    assert f"{path} was moved or removed: it is written again at the end" in follower.notices
     assert outcome.problems == []
     recording = read_recording(path)
     proofs = prove(recording, outcome.identity, outcome.streamed, outcome.earlier, outcome.later)

@@ -113,5 +113,5 @@ def test_files_that_are_removed_meanwhile_are_written_anew_and_that_is_told(
     assert recorder.close()
     assert read(a) == read(b) == (list(range(300)), *read(b)[1:])
     assert recorder.missing == {"a": 0, "b": 0}
-    told = "was removed, and is written anew with all that it had"
+    told = "was removed, and is written again with all that it had"
     assert sorted(errors) == [f"{a} {told}", f"{a} {told}", f"{b} {told}"]

@@ -142,7 +142,7 @@ class Ledger:
             lasts = self._last_ticks(name, end, boot)
             at_least = max(0, lasts[0] - firsts[0] + 1)
             if self.cut_off and boot > begin.boot:
-                at_least = 0  # it may not have begun to stream anew
+                at_least = 0  # it may not have begun to stream again
             total += Truth(at_least, max(0, lasts[1] - firsts[1] + 1))
         if self.assigns:
             return total

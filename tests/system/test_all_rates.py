@@ -71,7 +71,7 @@ def assigned(pattern: AssignmentPattern, first: int, last: int) -> Ticks:
 
 
 def boots_of(ticks: Ticks) -> list[Ticks]:
-    """Divide ticks where they begin anew."""
+    """Divide ticks where they begin again."""
     return np.split(ticks, np.flatnonzero(np.diff(ticks) < 0) + 1)
 
 

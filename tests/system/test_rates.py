@@ -94,4 +94,4 @@ def test_what_cannot_be_counted_is_irregular_and_stays_so(wait_until: WaitUntil)
             one.stop()
             assert one.sink.facts["bela_zero"].nominal_rate_hz == 0.0
             assert one.sink.facts["bela_fast"].nominal_rate_hz == 44_100.0
-            one.prepare("fast")  # another plan: the next one is made anew
+            one.prepare("fast")  # another plan: the next one is made again

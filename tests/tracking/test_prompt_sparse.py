@@ -116,7 +116,7 @@ def test_disconnects(seed: int) -> None:
 @settings(max_examples=examples(20), phases=PHASES)
 @given(seed=SEEDS)
 def test_restarts_of_the_board(seed: int, *, sparse: bool) -> None:
-    """Ticks begin anew with each boot: of each the values are all there, once and in order."""
+    """Ticks begin again with each boot: of each the values are all there, once and in order."""
     rng = Random(seed)
     made, n_before = None, 0
     for _ in range(rng.randint(2, 4)):

@@ -179,7 +179,7 @@ def test_of_many_variables_those_are_shown_that_are_chosen() -> None:
 def test_another_sketch_brings_its_own_controls() -> None:
     panel, _ = panel_of(listed("gain"), listed("other"))
     panel.show([listed("gain", 3, "int"), listed("level")], 1.0, is_there=True)
-    assert list(panel.controls) == ["gain", "level"]  # gain anew, since its type is another
+    assert list(panel.controls) == ["gain", "level"]  # gain again, since its type is another
     assert gain_of(panel).slider.end == 100
     panel.show([listed("level")], 2.0, is_there=True)
     assert list(panel.controls) == ["level"]

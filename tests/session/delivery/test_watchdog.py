@@ -104,7 +104,7 @@ def test_a_variable_that_is_never_assigned_is_watched_once_more_and_then_said_to
         assert scene.look() == [Finding(Cause.IGNORED, ("pot2",))]  # till that was in vain, too
         assert scene.watchdog.to_ask_again == []
     n_asked = 0
-    for _ in range(40):  # it stands until it is seen watched, without being told anew
+    for _ in range(40):  # it stands until it is seen watched, without being told again
         assert scene.look() == [Finding(Cause.UNASSIGNED, ("pot2",))]
         if scene.watchdog.to_ask_again == ["pot2"]:
             scene.watchdog.asked(["pot2"], scene.now_s, again=True)

@@ -159,7 +159,7 @@ def test_a_recording_that_is_removed_is_a_shortfall(tmp_path: Path, wait_until: 
         answer(one.session.start(StartRequest(saving_enabled=True, saving_filename="x")))
         wait_until(lambda: one.samples("bela_ramp") > 2000, "samples")
         shutil.rmtree(tmp_path / "all")
-        told = f"{tmp_path / 'all' / 'bela_ramp_x.npy'} was removed, and is written anew"
+        told = f"{tmp_path / 'all' / 'bela_ramp_x.npy'} was removed, and is written again"
         wait_until(lambda: told in str(one.session.status()["shortfalls"]), "that it is told")
         assert told in str(one.session.status()["last_error"])
         one.stop()

@@ -199,7 +199,7 @@ def test_an_outlet_of_no_more_use_ends_when_nobody_has_listened_for_a_while(scen
     scene.outlet.consumers = False
     scene.now_s += UNHEARD_OUTLET_S - 1
     scene.channel.check()
-    scene.channel.may_end()  # said again, it does not begin anew
+    scene.channel.may_end()  # said again, it does not begin again
     assert scene.outlet.ended == 0
     scene.now_s += 2
     scene.channel.check()
