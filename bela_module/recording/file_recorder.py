@@ -225,7 +225,8 @@ class FileRecorder:
         try:
             if writer.was_removed:
                 writer.restore()
-                self._report(f"{writer.path} was removed, and is written again with all that it had")
+                words = "was removed, and is written again with all that it had"
+                self._report(f"{writer.path} {words}")
             writer.flush()
         except OSError as error:
             self._fail(error)

@@ -196,7 +196,7 @@ def test_ticks_further_than_a_restarted_board_could_be_have_stood_still(board: B
 def test_what_was_hardly_known_of_a_clock_is_forgotten_with_the_connection(booted_s: float) -> None:
     board = BoardState("lab")
     told(board, 500.5, count=3)
-    board.reconnecting = True  # by the time it is back it may count from zero, and be further than then
+    board.reconnecting = True  # by then it may count from zero, and be further
     news = told(board, 501.0, booted_s=booted_s)
     assert set(news) == {BoardNews.NOTHING}
     assert board.clock is not None
