@@ -1,7 +1,7 @@
 """Which variables other clients watch, told from those that are only left over on the board.
 
 The board ends the watch of a variable with its next value: of a sensor that is rarely touched, or a
-variable that is never assigned, it lists one for as long as that takes, whoever has ended it.
+variable that is never assigned, it lists one until then, though its end was asked for.
 """
 
 from __future__ import annotations
