@@ -268,7 +268,7 @@ class Session:
     def status(self) -> dict[str, Any]:
         """Return the STATUS object, at most a fraction of a second old while the session lives.
 
-        It is built in the session's thread, for which this waits for 0.1 s at most.
+        It is built in the session's thread, for which this waits for 20 ms at most.
         """
         driver = self._driver
         if driver is None:

@@ -37,6 +37,7 @@ class StatusSnapshot:
         self._now = now
         self._loop = asyncio.get_running_loop()
         self._thread = threading.current_thread()
+        self._asked: tuple[threading.Event, float] | None = None  # and when
         self.refresh()
 
     def refresh(self) -> None:
@@ -68,19 +69,23 @@ class StatusSnapshot:
         return self._status
 
     def _have_refreshed(self) -> None:
-        is_built = threading.Event()
-
-        def refresh() -> None:
+        """Have the session's thread build it, and wait for that; all who wait share the time."""
+        asked = self._asked
+        if asked is None or asked[0].is_set():
+            asked = self._asked = (threading.Event(), self._now())
             try:
-                self.refresh()
-            finally:
-                is_built.set()
+                self._loop.call_soon_threadsafe(self._build_for, asked[0])
+            except RuntimeError:  # the loop has ended, and what it built last stands
+                asked[0].set()
+                return
+        is_built, asked_s = asked
+        is_built.wait(max(0.0, asked_s + STATUS_WAIT_S - self._now()))
 
+    def _build_for(self, is_built: threading.Event) -> None:
         try:
-            self._loop.call_soon_threadsafe(refresh)
-        except RuntimeError:  # the loop has ended, and what it built last stands
-            return
-        is_built.wait(STATUS_WAIT_S)
+            self.refresh()
+        finally:
+            is_built.set()
 
 
 def _clock_status(runtime: Runtime) -> dict[str, Any]:

@@ -82,8 +82,8 @@ IDLE_HEALTH_PERIOD_S: Final = 1.0
 """The same while nothing is asked for."""
 STATUS_FRESH_S: Final = 0.05
 """A STATUS so old is given to who asks; an older one is built again."""
-STATUS_WAIT_S: Final = 0.1
-"""For the session's thread to build it, before an older one is given."""
+STATUS_WAIT_S: Final = 0.02
+"""For the session's thread to build it, before an older one is given; `UP` waits as long."""
 STATUS_KEPT_S: Final = 2.0
 """Age at which it is built again when nobody asks."""
 DELAYED_ACKNOWLEDGEMENT_S: Final = 0.05

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from bela_module.session.status import StatusSnapshot
-from bela_module.session.time_limits import STATUS_FRESH_S, STATUS_KEPT_S
+from bela_module.session.time_limits import STATUS_FRESH_S, STATUS_KEPT_S, STATUS_WAIT_S
 from bela_module.simulator.simulated_board import SimulatedBoard
 from bela_module.version import __version__
 from tests.support.session_helpers import WaitUntil, session_at, session_on
@@ -211,6 +211,24 @@ def test_while_the_loop_stands_still_the_latest_is_given() -> None:
         thread.start()
         thread.join(20)  # this is the loop's thread
         assert read == [{"n": 1}]
+
+    in_loop(test)
+
+
+def test_all_who_ask_a_loop_that_stands_still_share_one_wait() -> None:
+    async def test(described: DescribedSession, snapshot: StatusSnapshot) -> None:
+        snapshot.outdate()
+
+        def read_often() -> None:
+            for _ in range(5):
+                assert snapshot.read() == {"n": 1}
+                described.now_s += STATUS_WAIT_S  # the first one has waited for all of it
+
+        thread = threading.Thread(target=read_often)
+        thread.start()
+        thread.join(20)  # this is the loop's thread
+        await asyncio.sleep(0.01)
+        assert len(described.builders) == 2  # it was asked to build once
 
     in_loop(test)
 
