@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Final
@@ -113,10 +112,11 @@ class Notices:
     def gap(self, name: str, n_values: int, lsl_s: float) -> None:
         """Tell of a loss: an event each, and a line for all that come close together.
 
-        When it was may not be known (NaN); the event is then one of now.
+        When it was may not be known (NaN), or seem to be later than now, as just after the ticks
+        have jumped; the event is then one of now.
         """
-        text = f"gap {printable_name(name)} {n_values}"
-        self.mark(text, self.now() if math.isnan(lsl_s) else lsl_s)
+        text, now_s = f"gap {printable_name(name)} {n_values}", self.now()
+        self.mark(text, lsl_s if lsl_s <= now_s else now_s)
         self._n_gaps += 1
         if len(self._gaps) < _MAX_NAMED:
             self._gaps.append(text)

@@ -56,6 +56,12 @@ class DenseAccount(Tracker):
         """Learn that the variable was not assigned any more: see the base class."""
         self._end_tick = None
 
+    def sent_by(self, tick: int) -> None:
+        """Learn that all blocks which have come were sent by a tick: see the base class."""
+        self._waiting = [arrival.sent_by(tick) for arrival in self._waiting]
+        if self._previous is not None:
+            self._previous = self._previous.sent_by(tick)
+
     def note_silence(self, ticks: float) -> None:
         """Learn that the board has sent nothing at all for a while: see the base class."""
         self._silent_ticks = ticks

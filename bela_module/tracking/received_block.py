@@ -36,6 +36,11 @@ class ReceivedBlock(NamedTuple):
         """Number of values that cannot be padding: up to the last that is not zero."""
         return self.evidence.n_certain
 
+    def sent_by(self, tick: int) -> ReceivedBlock:
+        """Give the same block with the evidence that it was sent by a tick."""
+        possible_tick = min(tick, self.evidence.possible_tick)
+        return self._replace(evidence=self.evidence._replace(possible_tick=possible_tick))
+
     def is_contradicted_by(self, following: ReceivedBlock, step: int) -> bool:
         """Tell whether a later block begins among the certain values of this one."""
         at, off_grid = divmod(following.tick - self.tick, step)

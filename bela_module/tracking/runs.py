@@ -260,6 +260,12 @@ class Tracker(ABC):
         What its last block has is not sent, and nobody can tell how much.
         """
 
+    def sent_by(self, tick: int) -> None:  # noqa: B027 - some do not mind
+        """Learn that all blocks which have come were sent by a tick, however late they came.
+
+        Where that is before the end, what the last one lacks was not taken by the variable's pause.
+        """
+
     def missed_block(self) -> list[TrackedItem]:
         """Record that a header of this variable came without its payload."""
         return []

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 from typing import Any
 
 import pytest
@@ -80,6 +81,12 @@ def test_losses_are_events_each_and_one_line_together(
     scene.notices.gap("b", 5, 30.0)
     scene.notices.flush()
     assert scene.notices.recent == ["gap b 5 (2 times)"]  # so that other notices are not pushed out
+
+
+def test_no_loss_is_an_event_of_later_than_now(scene: Scene) -> None:
+    scene.notices.gap("a", 4416, 7.7)  # the ticks have just jumped, which the clock does not know
+    scene.notices.gap("a", 1, math.nan)
+    assert scene.sink.marks == [("gap a 4416", 7.5), ("gap a 1", 7.5)]
 
 
 def test_counts_are_told_when_they_grow(scene: Scene) -> None:

@@ -99,6 +99,9 @@ class Ledger:
         How many of the last replies to ``list`` may not have reached the session.
     assigns : bool
         Whether the sketch took a value at every tick, as far as anybody can tell.
+    n_cut : int or None
+        How many blocks may have been cut, where ticks were left out: the variable may be taken for
+        one that pauses, of which only whole blocks are missing for certain. ``None``: none were.
     """
 
     board: ObservedBoard
@@ -109,6 +112,7 @@ class Ledger:
     others: frozenset[int] = frozenset()
     n_unsure: int = N_UNSURE_LISTS
     assigns: bool = True
+    n_cut: int | None = None
 
     def accounts(self, streams: dict[str, Any], **limits: Any) -> list[Account]:
         """Compare what a session's STATUS says of its streams with the truth.
@@ -144,6 +148,9 @@ class Ledger:
             if self.cut_off and boot > begin.boot:
                 at_least = 0  # it may not have begun to stream again
             total += Truth(at_least, max(0, lasts[1] - firsts[1] + 1))
+        if self.n_cut is not None:
+            certain = max(0, self.written(name) - self.n_cut * BLOCK_VALUES)
+            return Truth(min(certain, total.at_least), total.at_most)
         if self.assigns:
             return total
         # The last block has values on both sides of a hole that does not show in it.

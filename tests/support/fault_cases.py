@@ -87,6 +87,9 @@ class Case:
     assigns : bool
         Whether the sketch goes on to assign the variables while it counts ticks. Otherwise nobody
         can tell values that were not taken from some that were lost.
+    skips : bool
+        Whether ticks are left out. A block with values from before and after that looks like one
+        in which the variable was not assigned for a while; then the ticks are nobody's loss.
     """
 
     name: str
@@ -98,6 +101,7 @@ class Case:
     unwatches: bool = False
     hole_s: float = 0.0
     assigns: bool = True
+    skips: bool = False
 
     @property
     def keeps_writing(self) -> bool:
@@ -158,7 +162,7 @@ CASES = (
     case_of(OtherClient(cmd="unwatch"), "other-unwatch", unwatches=True),
     case_of(OtherClient(cmd="log"), "other-log"),
     case_of(OtherClient(cmd="unlog"), "other-unlog"),
-    case_of(StepClock(step_s=0.1), "step-forward", lasts_s=0.25, hole_s=0.1),
+    case_of(StepClock(step_s=0.1), "step-forward", lasts_s=0.25, hole_s=0.1, skips=True),
     case_of(StepClock(step_s=-0.1), "step-back", lasts_s=0.25, hole_s=0.1),
 )
 

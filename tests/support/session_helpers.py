@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future
 from contextlib import contextmanager
@@ -232,7 +234,17 @@ class Running:
 
     @property
     def streams(self) -> dict[str, dict[str, Any]]:
-        """What STATUS says of each stream, by its name."""
+        """What STATUS says of each stream now, by its name.
+
+        On a busy computer STATUS alone may give what was so before the last command.
+        """
+        driver, loop, thread = self.session._driver, self.session._loop, self.session._thread
+        if driver is not None and loop is not None and thread is not None:
+            is_built = threading.Event()
+            with contextlib.suppress(RuntimeError):  # after the loop's end the last one stands
+                loop.call_soon_threadsafe(driver.status._build_for, is_built)
+                while not thread.is_over and not is_built.wait(0.1):
+                    pass
         return {stream["name"]: stream for stream in self.session.status()["streams"]}
 
     def samples(self, name: str) -> int:

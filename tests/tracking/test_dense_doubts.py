@@ -229,3 +229,16 @@ def test_what_lies_between_a_splice_and_a_block_that_is_withheld_is_counted() ->
         tracker.add(full(tick), tick + length)
     assert tracker.delivered == 4 * N
     assert tracker.lost == (after - 2 * length) // step + N
+
+
+def test_a_late_block_that_somebody_else_has_ended_is_given_and_what_it_lacks_is_lost() -> None:
+    tracker, n_values = DenseTracker(FLOATS), 300
+    tracker.begin(0, None, 1)
+    tracker.add(full(0), N)
+    tracker.end_at(3 * N, next_too=True)
+    cut = full(N)
+    cut.values[n_values:] = 0
+    tracker.add(cut, 5 * N)  # after the end, as if the variable had paused
+    tracker.sent_by(N + n_values + 15)
+    tracker.finish()
+    assert (tracker.delivered, tracker.lost) == (N + n_values, 3 * N + 1 - N - n_values)

@@ -32,6 +32,12 @@ def test_the_evidence_is_tick_certain_values_and_latest_possible_tick() -> None:
     assert block.evidence.possible_tick == 700.0
 
 
+def test_it_was_sent_when_it_came_or_before() -> None:
+    block = received(5, np.ones(SIZE), possible_tick=700.0)
+    assert block.sent_by(600).evidence.possible_tick == 600
+    assert block.sent_by(800).evidence.possible_tick == 700.0
+
+
 def test_other_values_among_certain_ones_are_a_contradiction() -> None:
     block = received(0, np.arange(1.0, SIZE + 1.0))
     assert block.is_contradicted_by(received(100, np.full(SIZE, 7.0)), step=1)

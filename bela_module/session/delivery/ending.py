@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Container, Sequence
+from collections.abc import Container, Mapping, Sequence
 
 from bela_module.connection.board_client import BoardClient
 from bela_module.protocol.control_commands import unwatch_command
@@ -14,6 +14,7 @@ from bela_module.session.delivery.steps import settle
 from bela_module.session.delivery.time_limits import (
     BACKLOG_S,
     COMMAND_LEAD_S,
+    END_LOOK_S,
     END_TICK_S,
     HURRIED_LAST_BLOCK_S,
     LAST_BLOCK_S,
@@ -108,12 +109,14 @@ async def end_streams(
             await client.send(unwatch_command(watched, [soon] * len(watched)))
         else:
             await client.send(unwatch_command(watched))
-        await _wait_finished(delivery, client, watched, COMMAND_LEAD_S + LAST_BLOCK_S, BACKLOG_S)
+        ended = await _find_ended(delivery, client, watched)
+        await _wait_finished(delivery, client, watched, LAST_BLOCK_S, BACKLOG_S)
         if unfinished := [name for name in delivery.unfinished if name in watched]:
             await client.send(unwatch_command(unfinished))
             await _await_tick(delivery, client, soon)
             delivery.cut(min(soon, board.tick), unfinished)
             await _wait_finished(delivery, client, unfinished, LATE_BLOCK_S, 0.0)
+        _note_ended(delivery, ended)
     drops = [board.monitors.drop(names, use) for use in MonitorUse]
     if commands := [command for drop in drops for command in drop]:
         await client.send(*commands)
@@ -143,7 +146,8 @@ async def _stop_watching(
         await client.send(unwatch_command(names, [soon] * len(names)))
     else:
         await client.send(unwatch_command(names))
-    limit_s = COMMAND_LEAD_S + (HURRIED_LAST_BLOCK_S if hurried else LAST_BLOCK_S)
+    ended = await _find_ended(delivery, client, watched)
+    limit_s = HURRIED_LAST_BLOCK_S if hurried else LAST_BLOCK_S
     backlog_s = 0.0 if hurried else BACKLOG_S
     await _wait_finished(delivery, client, watched, limit_s, backlog_s)
     if unfinished := delivery.unfinished:
@@ -152,6 +156,40 @@ async def _stop_watching(
         await _await_tick(delivery, client, soon)
         delivery.cut(min(soon, board.tick), unfinished)
         await _wait_finished(delivery, client, unfinished, LATE_BLOCK_S, 0.0)
+    _note_ended(delivery, ended)
+
+
+async def _find_ended(
+    delivery: Delivery, client: BoardClient, names: Container[str]
+) -> dict[str, int]:
+    """Ask until the end comes whether somebody else has ended watches before it.
+
+    Returns
+    -------
+    dict of str to int
+        Dense variables that were not watched any more, and the first tick at which that was so.
+    """
+    board, over_s = delivery.board, delivery.now() + COMMAND_LEAD_S
+    ended: dict[str, int] = {}
+    while any(name in names for name in delivery.unfinished) and delivery.now() < over_s:
+        await asyncio.sleep(END_LOOK_S)
+        await delivery.prober.probe(client)
+        if delivery.prober.restart_pending:
+            return {}
+        watched = {variable.name for variable in board.variables if variable.watched}
+        for stream, variable in delivery.members(StreamMode.DENSE):
+            end_tick = stream.tracker_of(variable).end_tick
+            is_before = end_tick is not None and board.tick < end_tick
+            if is_before and variable.name in names and variable.name not in watched:
+                ended.setdefault(variable.name, board.tick)
+    return ended
+
+
+def _note_ended(delivery: Delivery, ended: Mapping[str, int]) -> None:
+    """Learn at which tick the board had ended some variables before it was told to."""
+    for stream, variable in delivery.members(StreamMode.DENSE):
+        if variable.name in ended:
+            stream.tracker_of(variable).sent_by(ended[variable.name])
 
 
 def _note_unassigned(delivery: Delivery, still_watched: Container[str]) -> None:

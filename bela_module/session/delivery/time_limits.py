@@ -28,6 +28,8 @@ WINDOW_OPENS_S: Final = 0.1
 """After the start of a window, for its variables to show as watched."""
 END_TICK_S: Final = 0.15
 """For the board to get to a tick at which something begins or ends."""
+END_LOOK_S: Final = 0.01
+"""Between two questions, until that tick, whether somebody else has ended a watch before it."""
 LATE_BLOCK_S: Final = 0.1
 """For blocks that come after the reply which says that nothing is watched."""
 POLL_S: Final = 0.005

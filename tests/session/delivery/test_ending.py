@@ -9,10 +9,16 @@ import numpy as np
 import pytest
 
 from bela_module.connection.board_client import BoardClient
+from bela_module.session.delivery import ending
+from bela_module.simulator.faults.timed_faults import OtherClient
+from bela_module.simulator.network.delays import LinkDelay, Network
 from bela_module.simulator.simulated_board import SimulatedBoard
+from tests.support.accounts import Ledger
+from tests.support.fault_cases import make_board
 from tests.support.session_helpers import (
     Running,
     WaitUntil,
+    session_on,
     written_ticks,
 )
 from tests.support.signal_cases import AHEAD_TICKS, EACH_TICK, SKETCH, STEPS, TOUCH_STEP, value_of
@@ -76,6 +82,25 @@ def test_a_stop_right_after_the_start_invents_no_loss(board: SimulatedBoard, one
         np.testing.assert_array_equal(one.sink[f"bela_{name}"].ticks, written_ticks(board, name))
     assert one.sink.events == ["started", "stopped"] * 4
     assert one.sink.gaps == []
+
+
+@pytest.mark.parametrize("delay_s", [0.0, 0.35])
+def test_what_another_client_ends_just_before_the_end_is_counted(
+    delay_s: float, wait_until: WaitUntil, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its last block may come after the end, as if the variable had paused in it."""
+    monkeypatch.setattr(ending, "COMMAND_LEAD_S", 0.3)  # no stall of this computer is as long
+    with make_board(first_tick=1000) as board, session_on(board) as one:
+        one.start("a")
+        board.set_network(Network(LinkDelay(0.0), LinkDelay(delay_s)))
+        wait_until(lambda: one.samples("bela_a") > 40_000, "that the clock knows the delay")
+        board.with_next("unwatch", lambda: OtherClient(cmd="unwatch").apply(board))
+        assert one.stop() == "stopped"
+        (account,) = Ledger(board, one.sink).accounts(one.streams, worst_s=1.0)
+        account.check()
+        assert account.truth.exact
+        assert account.lost > 0
+        assert account.delivered == sum(run.n_values for run in board.written("a"))
 
 
 def test_an_end_that_is_set_is_not_moved_by_what_is_known_later(
