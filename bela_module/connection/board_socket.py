@@ -14,8 +14,10 @@ from urllib.parse import urlsplit
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import WebSocketException
 from websockets.frames import Frame, Opcode
+from websockets.protocol import State
 
 from bela_module.connection.host_resolver import resolve
+from bela_module.connection.message_splitter import MessageSplitter
 from bela_module.connection.stamped_socket import StampedSocket, connect_socket
 from bela_module.connection.time_limits import CLOSE_HANDSHAKE_S, NEXT_ADDRESS_S
 from bela_module.connection.websocket import SteadyConnection
@@ -45,13 +47,34 @@ class BoardSocket(SteadyConnection, ClientConnection):
     received_s: float = 0.0
     on_message: OnMessage | None = None
     """Called with each binary message and its time as it is parsed; it is not queued then."""
+    splitter: MessageSplitter | None = None
+    """Finds the messages for `on_message`."""
 
     def data_received(self, data: bytes) -> None:
         """Store the time, acknowledge, and parse the bytes."""
         kernel_s = self.endpoint.kernel_s
         self.received_s = max(self.received_s, self.now() if kernel_s is None else kernel_s)
         self._acknowledge()
-        super().data_received(data)
+        if self.splitter is None:
+            super().data_received(data)
+        elif frames := self._shake_hands(data):
+            messages, rest = self.splitter.split(frames)
+            for message in messages:
+                if self.on_message is not None:
+                    self.on_message(message, self.received_s)
+            if rest:
+                super().data_received(rest)
+
+    def _shake_hands(self, data: bytes) -> bytes:
+        """Give the library its opening handshake, line by line; return the frames after it."""
+        while data and self.response is None:
+            line, end, data = data.partition(b"\n")
+            super().data_received(line + end)
+            if self.response is not None and self.state is not State.OPEN:
+                self.splitter = None  # it was refused
+                super().data_received(data)
+                return b""
+        return data
 
     def process_event(self, event: Any) -> None:
         """Give a binary message in one frame to ``on_message``; leave all else to the library.
@@ -188,6 +211,7 @@ async def _open_at(url: str, address: str, options: SocketOptions) -> BoardSocke
         connection.now = options.now
         connection.address = address
         connection.on_message = options.on_message
+        connection.splitter = MessageSplitter() if options.on_message is not None else None
         connection.endpoint = endpoint
         return connection
 

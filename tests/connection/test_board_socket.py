@@ -8,6 +8,7 @@ import sys
 
 import pytest
 from websockets.asyncio.server import ServerConnection, serve
+from websockets.utils import accept_key
 
 from bela_module.connection import board_socket
 from bela_module.connection.board_socket import (
@@ -115,3 +116,53 @@ def test_binary_messages_are_given_as_they_are_read_and_all_else_is_queued() -> 
     assert all(type(message) is bytes for message, _ in given)
     times_s = [at_s for _, at_s in given]
     assert before_s < times_s[0] <= times_s[1] <= times_s[2] < local_clock()
+
+
+@pytest.mark.parametrize("n_bytes_at_once", [1, 7, 10_000])
+def test_messages_in_the_segment_of_the_handshake_are_given(n_bytes_at_once: int) -> None:
+    frames = b"\x82\x030/f" + b"\x82\x7e\x01\x00" + b"x" * 256
+    given = asyncio.run(
+        _answer_at_once("HTTP/1.1 101 Switching Protocols", frames, n_bytes_at_once)
+    )
+    assert given == [b"0/f", b"x" * 256]
+
+
+@pytest.mark.parametrize("n_bytes_at_once", [1, 10_000])
+def test_what_follows_a_refusal_is_no_message(n_bytes_at_once: int) -> None:
+    refusal = "HTTP/1.1 404 Not Found\r\nContent-Length: 0"
+    with pytest.raises(ConnectError, match="404"):
+        asyncio.run(_answer_at_once(refusal, b"\x82\x030/f", n_bytes_at_once))
+
+
+async def _answer_at_once(status: str, frames: bytes, n_bytes_at_once: int) -> list[bytes]:
+    """Open a socket to a server that sends frames with its answer; return the messages."""
+    given: list[bytes] = []
+
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        request = (await reader.readuntil(b"\r\n\r\n")).decode()
+        key = next(
+            line[19:] for line in request.splitlines() if "sec-websocket-key" in line.lower()
+        )
+        reply = f"{status}\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+        reply += f"Sec-WebSocket-Accept: {accept_key(key)}\r\n\r\n"
+        sent = reply.encode() + frames
+        for at in range(0, len(sent), n_bytes_at_once):
+            writer.write(sent[at : at + n_bytes_at_once])
+            await asyncio.sleep(0)
+        await reader.read()
+        writer.close()
+
+    server = await asyncio.start_server(answer, "127.0.0.1", 0)
+    async with server:
+        port = server.sockets[0].getsockname()[1]
+        options = SocketOptions(MAX_BYTES, local_clock, 9, lambda message, _: given.append(message))
+        try:
+            data = await open_socket(f"ws://127.0.0.1:{port}/gui_data", options)
+            async with asyncio.timeout(9):
+                while len(given) < 2:
+                    await asyncio.sleep(0.01)
+            await close_socket(data)
+        except ConnectError:
+            assert not given
+            raise
+    return given
