@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from itertools import islice
 from typing import Final
 
 from bela_module.protocol.data_channel import Block
@@ -92,8 +93,8 @@ class BlockRouter:
             return 0.0
         if replies.answered_between(since_s + _ON_ITS_WAY_S, until_s - _ON_ITS_WAY_S):
             soon_s = since_s + _ON_ITS_WAY_S
-            n_assigned = sum(watchdog.changed_after(n, soon_s) for n in self.last_block_s)
-            return until_s - since_s if n_assigned > 1 else 0.0
+            assigned = (n for n in self.last_block_s if watchdog.changed_after(n, soon_s))
+            return until_s - since_s if len(list(islice(assigned, 2))) > 1 else 0.0
         return until_s - since_s
 
     def note_heard(self, arrived_s: float) -> None:

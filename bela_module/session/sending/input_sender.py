@@ -54,7 +54,8 @@ class InputSender:
                     f"input {name}: {n_missed} samples were not sent while the board was away"
                 )
             self._n_missed.clear()
-        self.wake()
+        if self._runtime.inputs.by_name:
+            self.wake()
 
     @property
     def is_ready(self) -> bool:

@@ -326,14 +326,15 @@ class InputService:
             self._measured = main
             for one in runtime.inputs:
                 one.account.begin()
-        known = {variable.name for variable in runtime.board.variables}
         for one in runtime.inputs:
             if one.settings.echo is None:
                 continue
             one.account.expire(runtime.now() - ECHO_S)
             if (streamed := _streamed(main)) is None:
                 one.account.unanswered = 0  # no echo can come yet
-            is_there = one.settings.echo in known  # else it is about to be stopped
+            is_there = bool(
+                runtime.board.find({one.settings.echo})
+            )  # else it is about to be stopped
             if one.hint("echo", text := echo_hint(one, streamed if is_there else None)):
                 runtime.notices.tell(text)
             account, name = one.account, f"(input {one.name})"

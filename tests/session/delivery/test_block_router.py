@@ -106,3 +106,25 @@ def test_a_board_that_answers_is_silent_if_several_variables_go_on(
         block = Block(listed, 0, np.ones(4), None, monitor=False)
         assert router.note_block(block, 1.0, replies, Changes(n_assigned)) == 0.0
     assert router.note_block(block, 2.0, replies, Changes(n_assigned)) == silent_s
+
+
+class Counted(Watchdog):
+    """Says that all variables were assigned, and counts how often it is asked."""
+
+    def __init__(self) -> None:
+        self.n_asked = 0
+
+    def changed_after(self, name: str, time_s: float) -> bool:
+        self.n_asked += 1
+        return True
+
+
+def test_of_many_variables_a_block_after_a_silence_asks_for_two() -> None:
+    listed, router, replies = variables(*"abcdefghij"), BlockRouter(), TickProgress()
+    watchdog = Counted()
+    replies.add(1.5, 66_150, 44_100.0, ready=True)
+    for arrived_s in (1.0, 2.0):
+        for variable in listed:
+            block = Block(variable, 0, np.ones(4), None, monitor=False)
+            router.note_block(block, arrived_s, replies, watchdog)
+    assert watchdog.n_asked == 2 * len(listed)
