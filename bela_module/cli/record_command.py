@@ -6,6 +6,7 @@ import argparse
 import contextlib
 import json
 import logging
+import threading
 from collections.abc import Callable, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
@@ -65,6 +66,8 @@ def _record(
     program = find_recorder()
     require_reader()
     prepare_lsl = _library()
+    ending = threading.Event()
+    end_on_signals(ending.set)  # until here a signal ends the process, and leaves no file
     path = name.reserve(settings.recording.dir, datetime.now().astimezone())
     try:
         if problem := DiskRoom(path).problem():
@@ -82,8 +85,8 @@ def _record(
                 lsl_settings=prepare_lsl(simulated is not None),
                 follows_ticks=simulated is None or simulated.replay is None,
             )
-            outcome = _run(options, settings, order, simulated)
-    except BaseException as error:  # as Ctrl-C while programs are loaded
+            outcome = _run(options, settings, order, simulated, ending)
+    except BaseException as error:
         if not _holds_samples(path):
             with contextlib.suppress(OSError):
                 path.unlink()
@@ -124,6 +127,7 @@ def _run(
     settings: Settings,
     order: RecordingOrder,
     simulated: SimulatedAddress | None,
+    ending: threading.Event,
 ) -> RecordingOutcome:
     from bela_module.cli.record_screen import RecordScreen
     from bela_module.lab_recording.recording_run import RecordingRun
@@ -134,9 +138,8 @@ def _run(
     screen = RecordScreen(
         order.path.name,
         json_lines=options.json,
-        is_over=replay.finished.is_set if replay is not None else None,
+        is_over=lambda: ending.is_set() or (replay is not None and replay.finished.is_set()),
     )
-    end_on_signals(screen.end)
     with screen:
         return RecordingRun(settings, order, screen).run()
 

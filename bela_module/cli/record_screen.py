@@ -17,7 +17,7 @@ _THOUSAND = 1000.0
 
 
 class RecordScreen(RecordingObserver, AbstractContextManager["RecordScreen"]):
-    """Shows how a recording goes on; ends it once a signal asks for it.
+    """Shows how a recording goes on; ends it when that is asked for.
 
     Parameters
     ----------
@@ -25,19 +25,18 @@ class RecordScreen(RecordingObserver, AbstractContextManager["RecordScreen"]):
         Name of the file.
     json_lines : bool
         Whether a JSON object a second is printed instead.
-    is_over : callable, optional
-        Tells whether there is no more to record, as at the end of a replay.
+    is_over : callable
+        Tells whether to end: a signal asks for it, or a replay is at its end.
     """
 
     def __init__(
-        self, file_name: str, *, json_lines: bool, is_over: Callable[[], bool] | None = None
+        self, file_name: str, *, json_lines: bool, is_over: Callable[[], bool]
     ) -> None:
         self._file_name = file_name
         self._json_lines = json_lines
         self._live: Any = None
         self._context: AbstractContextManager[Any] = nullcontext()
         self._next_line_s = 0.0
-        self._ends = False
         self._is_over = is_over
 
     def __enter__(self) -> RecordScreen:
@@ -57,13 +56,9 @@ class RecordScreen(RecordingObserver, AbstractContextManager["RecordScreen"]):
         """End the progress line."""
         self._context.__exit__(None, None, None)
 
-    def end(self) -> None:
-        """Have the recording end; called by signals, more than once, too."""
-        self._ends = True
-
     def is_cancelled(self) -> bool:
-        """Tell whether a signal has asked for the end."""
-        return self._ends or (self._is_over is not None and self._is_over())
+        """Tell whether to end."""
+        return self._is_over()
 
     def progress(self, progress: RecordingProgress) -> None:
         """Show how it goes on."""

@@ -236,7 +236,8 @@ class RecordingRun:
                     "recorded"
                 )
             # It would wait for them without an end.
-            recorder.stop(_NOTHING_TO_END_S if silent else RECORDER_STOP_S)
+            is_wanted = not silent and not self._observer.is_cancelled()
+            recorder.stop(RECORDER_STOP_S if is_wanted else _NOTHING_TO_END_S)
             self._end_if_cancelled()
         found = f"it does not see {named(missing)}" if missing else _last_line(recorder)
         raise RecordingError(

@@ -172,6 +172,21 @@ def test_ctrl_c_ends_both_in_a_complete_file(running: tuple[SimulatedBoard, Reco
     assert_ramp(loaded(one.path)["bela_ramp"], written.first_tick, board.account("ramp").sent)
 
 
+def test_ctrl_c_at_the_very_beginning_leaves_no_file(tmp_path: Path, config: str) -> None:
+    if sys.platform == "win32":
+        pytest.skip("Windows sends no SIGINT to one process")
+    path = tmp_path / "rest.xdf"
+    with make_board() as board:
+        one = Recording(board, config, path)
+        while not path.exists() and one.process.poll() is None:
+            time.sleep(0.001)
+        one.process.send_signal(signal.SIGINT)
+        _, errors = one.end()
+    assert one.process.returncode == 1
+    assert "ended before it began" in errors
+    assert list(tmp_path.glob("rest.*")) == []
+
+
 # ---- what goes wrong ---------------------------------------------------------------------------
 
 

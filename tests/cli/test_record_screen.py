@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import threading
 
 import pytest
 
@@ -10,6 +11,10 @@ from bela_module.cli.record_screen import RecordScreen, progress_line, shown_byt
 from bela_module.lab_recording.recording_order import RecordingProgress, RecordingStage
 
 PROGRESS = RecordingProgress(RecordingStage.RECORDING, 3725.4, 12_345_678, 9, 308_224, 512)
+
+
+def never() -> bool:
+    return False
 
 
 def test_a_line() -> None:
@@ -33,7 +38,7 @@ def test_sizes(n_bytes: int, text: str) -> None:
 
 
 def test_without_a_terminal_it_is_quiet_but_for_notices(capsys: pytest.CaptureFixture[str]) -> None:
-    with RecordScreen("rest.xdf", json_lines=False) as screen:
+    with RecordScreen("rest.xdf", json_lines=False, is_over=never) as screen:
         screen.progress(PROGRESS)
         screen.notice("the disk will be [full]")
     output = capsys.readouterr()
@@ -41,7 +46,7 @@ def test_without_a_terminal_it_is_quiet_but_for_notices(capsys: pytest.CaptureFi
 
 
 def test_json_lines_are_at_most_one_a_second(capsys: pytest.CaptureFixture[str]) -> None:
-    with RecordScreen("rest.xdf", json_lines=True) as screen:
+    with RecordScreen("rest.xdf", json_lines=True, is_over=never) as screen:
         screen.progress(PROGRESS)
         screen.progress(PROGRESS)
     (line,) = capsys.readouterr().out.splitlines()
@@ -60,7 +65,7 @@ def test_a_terminal_shows_a_line(
 ) -> None:
     monkeypatch.setenv("FORCE_COLOR", "1")
     monkeypatch.setenv("COLUMNS", "120")
-    with RecordScreen("rest.xdf", json_lines=False) as screen:
+    with RecordScreen("rest.xdf", json_lines=False, is_over=never) as screen:
         screen.progress(PROGRESS)
         screen.notice("[red]worth knowing")
     shown = capsys.readouterr().err
@@ -68,10 +73,9 @@ def test_a_terminal_shows_a_line(
     assert "[red]worth knowing" in shown
 
 
-def test_it_ends_with_a_signal_or_a_replay() -> None:
-    assert not RecordScreen("x", json_lines=True).is_cancelled()
-    assert RecordScreen("x", json_lines=True, is_over=lambda: True).is_cancelled()
-    screen = RecordScreen("x", json_lines=True)
-    screen.end()
-    screen.end()
+def test_it_ends_when_asked_to() -> None:
+    ending = threading.Event()
+    screen = RecordScreen("x", json_lines=True, is_over=ending.is_set)
+    assert not screen.is_cancelled()
+    ending.set()
     assert screen.is_cancelled()
