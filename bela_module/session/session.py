@@ -194,7 +194,7 @@ class Session:
                 lambda client: preparing.prepare(runtime, client, request), waits_for_board=True
             )
 
-        return self._submit(prepare)
+        return self._submit(lambda driver: _shown(driver, prepare(driver)))
 
     def start(self, request: StartRequest) -> Future[str]:
         """Stream until :meth:`stop`; with no board there yet, as soon as it is."""
@@ -206,7 +206,7 @@ class Session:
 
     def stop(self) -> Future[str]:
         """End what streams, is scheduled, is monitored, or waits for the board."""
-        return self._submit(lambda driver: driver.stopper.stop())
+        return self._submit(lambda driver: _shown(driver, driver.stopper.stop()))
 
     def stop_variables(self, names: Sequence[str]) -> Future[str]:
         """End the streams of some variables, on a connected board; the others go on."""
@@ -268,7 +268,8 @@ class Session:
     def status(self) -> dict[str, Any]:
         """Return the STATUS object, at most a fraction of a second old while the session lives.
 
-        It is built in the session's thread, for which this waits for 20 ms at most.
+        It is built in the session's thread, for which this waits for 20 ms at most. It is never
+        older than the last PREPARE, START, SCHEDULE or STOP that was answered.
         """
         driver = self._driver
         if driver is None:
@@ -321,7 +322,7 @@ class Session:
 
             return str(await runtime.jobs.submit(begin_all, waits_for_board=True))
 
-        return self._submit(begin)
+        return self._submit(lambda driver: _shown(driver, begin(driver)))
 
     def _job(
         self, job: Callable[[Runtime, BoardClient], Awaitable[T]], *, begins: bool = False
@@ -345,6 +346,14 @@ class Session:
                 failed.set_exception(BelaError(f"the session has ended{reason}"))
                 return failed
             return asyncio.run_coroutine_threadsafe(_until_closed(driver, work(driver)), loop)
+
+
+async def _shown(driver: Driver, work: Coroutine[Any, Any, T]) -> T:
+    """Do something of which STATUS tells from then on, also to whom this thread does not answer."""
+    try:
+        return await work
+    finally:
+        driver.status.refresh()
 
 
 async def _until_closed(driver: Driver, work: Coroutine[Any, Any, T]) -> T:

@@ -134,6 +134,20 @@ def test_while_it_streams(wait_until: WaitUntil) -> None:
     assert all(stream["lost"] == stream["gaps"] == 0 for stream in status["streams"])
 
 
+def test_what_was_answered_is_shown_also_while_the_thread_is_busy(
+    wait_until: WaitUntil, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with SimulatedBoard("potentiometers") as board, session_on(board) as one:
+        monkeypatch.setattr(StatusSnapshot, "_have_refreshed", lambda _self: None)  # no time for it
+        one.start()
+        assert one.session.status()["state"] == "streaming"
+        wait_until(lambda: board.account("pot1").sent, "a block")
+        one.session.stop().result(10)
+        status = one.session.status()
+        assert status["state"] == "idle"
+        assert status["streams"][0]["samples"] == board.account("pot1").sent
+
+
 def test_the_last_figures_stay_after_a_stop(wait_until: WaitUntil) -> None:
     with SimulatedBoard("potentiometers") as board, session_on(board) as one:
         one.start()

@@ -3,17 +3,22 @@
 All pairs of pulses vote for a lag under each drift that clocks can have; the lags with the most
 votes are refined by matching one to one and fitting a line, robustly. Pulses at even intervals fit
 several lags; then the smallest one of those that explain as much is taken, and the others are told.
+A lag explains less when its pairs are farther from their line, or when it leaves more pulses
+without a counterpart while the other channel was recorded.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
 from bela_module.reports.recorded_stream import Floats
+
+Extent: TypeAlias = tuple[float, float]
+"""Begin and end in seconds."""
 
 MAX_LAG_S: Final = 10.0
 MAX_DRIFT_PPM: Final = 1000.0
@@ -28,7 +33,9 @@ _OF_AN_INTERVAL: Final = 0.3
 _MIN_FITTED: Final = 5
 _TUKEY: Final = 4.685
 _SIGMA: Final = 1.4826
-_CHANCE: Final = 1.2
+_MISSES_BY_CHANCE: Final = 2.0
+_MUCH_FARTHER: Final = 2.0
+_SMALLEST_REST_S: Final = 1e-4
 _FEW_VOTES: Final = 0.4
 _NEARLY_AS_GOOD: Final = 0.8
 _OTHER_LAG_S: Final = 0.05
@@ -64,7 +71,12 @@ class PulseMatch:
         return self.lag_s + self.drift * (times_s - self.at_s)
 
 
-def match_pulses(first_s: Floats, second_s: Floats, max_lag_s: float = MAX_LAG_S) -> PulseMatch:
+def match_pulses(
+    first_s: Floats,
+    second_s: Floats,
+    max_lag_s: float = MAX_LAG_S,
+    recorded_s: tuple[Extent, Extent] | None = None,
+) -> PulseMatch:
     """Match the pulses of two channels.
 
     Parameters
@@ -73,6 +85,8 @@ def match_pulses(first_s: Floats, second_s: Floats, max_lag_s: float = MAX_LAG_S
         Times of the pulses, ascending; at least one each.
     max_lag_s : float
         Largest lag that is looked for, in both directions.
+    recorded_s : tuple of (begin, end), optional
+        From when until when each channel was recorded; by default from its first to its last pulse.
 
     Returns
     -------
@@ -88,17 +102,23 @@ def match_pulses(first_s: Floats, second_s: Floats, max_lag_s: float = MAX_LAG_S
     if not found:
         none = np.empty(0, np.int64)
         return PulseMatch(none, none, 0.0, 0.0, at_s)
-    scores = np.array([_score(first_s, second_s, match, widest_s) for match in found])
+    extents = recorded_s or ((first_s[0], first_s[-1]), (second_s[0], second_s[-1]))
+    rests_s = [_rests_s(first_s, second_s, match) for match in found]
+    scores = np.array([np.sum(1 - rest_s / widest_s) for rest_s in rests_s])
+    usual_s = np.array([np.median(rest_s) if rest_s.size else np.inf for rest_s in rests_s])
     lags_s = np.array([match.lag_s for match in found])
-    best = float(scores.max())
+    best = int(np.argmax(scores))
+    likely = scores >= _NEARLY_AS_GOOD * scores[best]
+    likely &= usual_s <= _MUCH_FARTHER * usual_s[best] + _SMALLEST_REST_S
+    missed = np.array([_n_missed(first_s, second_s, match, extents, widest_s) for match in found])
     # Missing pulses decide between the lags that even intervals allow by chance only.
-    margin = min(_CHANCE * np.sqrt(best), (1 - _NEARLY_AS_GOOD) * best)
-    as_good = np.flatnonzero(scores >= best - margin)
+    least = int(missed[likely].min())
+    as_good = np.flatnonzero(likely & (missed <= least + _MISSES_BY_CHANCE * np.sqrt(least)))
     taken = as_good[np.argmin(np.abs(lags_s[as_good]))]
     taken = max(
         np.flatnonzero(np.abs(lags_s - lags_s[taken]) < _OTHER_LAG_S), key=lambda k: scores[k]
     )
-    others = (scores >= _NEARLY_AS_GOOD * best) & (np.abs(lags_s - lags_s[taken]) > _OTHER_LAG_S)
+    others = likely & (np.abs(lags_s - lags_s[taken]) > _OTHER_LAG_S)
     told = sorted(set(np.round(lags_s[others], 2).tolist()), key=abs)
     match = found[taken]
     return PulseMatch(
@@ -238,10 +258,57 @@ def _spread(values: Floats) -> float:
     return _SIGMA * float(np.median(np.abs(values - np.median(values))))
 
 
-def _score(first_s: Floats, second_s: Floats, match: PulseMatch, widest_s: float) -> float:
-    """Count pairs, each the less the farther it is from the line."""
-    if match.first.size == 0:
-        return 0.0
+def _rests_s(first_s: Floats, second_s: Floats, match: PulseMatch) -> Floats:
+    """Give how far the lag of each pair is from the line, shape (n_pairs,)."""
     lags_s = second_s[match.second] - first_s[match.first]
-    rest_s = np.abs(lags_s - match.lag_at_s(first_s[match.first]))
-    return float(np.sum(1 - rest_s / widest_s))
+    return np.asarray(np.abs(lags_s - match.lag_at_s(first_s[match.first])))
+
+
+def _n_missed(
+    first_s: Floats,
+    second_s: Floats,
+    match: PulseMatch,
+    extents: tuple[Extent, Extent],
+    margin_s: float,
+) -> int:
+    """Count pulses without a counterpart, of which the other channel should have one."""
+    of_first_s, of_second_s = extents
+    expected_s = np.delete(first_s + match.lag_at_s(first_s), match.first)
+    sources_s = np.delete(second_s, match.second)
+    sources_s = sources_s - match.lag_at_s(sources_s - match.lag_s)
+    return _n_within(expected_s, of_second_s, margin_s) + _n_within(sources_s, of_first_s, margin_s)
+
+
+def _n_within(times_s: Floats, extent: Extent, margin_s: float) -> int:
+    begin_s, end_s = extent
+    return int(np.sum((times_s > begin_s + margin_s) & (times_s < end_s - margin_s)))
+
+
+def n_by_chance(first_s: Floats, second_s: Floats, match: PulseMatch, resolution_s: float) -> float:
+    """Estimate how many lags fit unrelated pulses as well as this one: far below 1 when it is true.
+
+    Of so many pulses, some are as near to those of another channel by chance; the more lags are
+    tried, the more so. The bound is Chernoff's, for the best share of the pairs.
+
+    Parameters
+    ----------
+    first_s, second_s : ndarray of shape (n,) and (m,)
+        Times of the pulses, ascending.
+    match : PulseMatch
+        Which were found to belong together; at least one pair.
+    resolution_s : float
+        How far a time can be off by itself.
+    """
+    few_s, many_s = (first_s, second_s) if first_s.size <= second_s.size else (second_s, first_s)
+    span_s = max(float(many_s[-1] - many_s[0]), 1.0)
+    density_hz = max(many_s.size / span_s, 1 / _interval_s(many_s))
+    near_s = np.maximum(np.sort(_rests_s(first_s, second_s, match)), max(resolution_s, 1e-4) / 2)
+    share = np.arange(1, near_s.size + 1) / few_s.size
+    chance = 1 - np.exp(-2 * near_s * density_hz)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        missing = np.where(share < 1, (1 - share) * np.log((1 - share) / (1 - chance)), 0.0)
+    gain = few_s.size * (share * np.log(share / chance) + missing)
+    n_lags = MAX_LAG_S / near_s
+    if first_s.size >= _MIN_FITTED:
+        n_lags = n_lags * np.maximum(1.0, 2e-6 * MAX_DRIFT_PPM * span_s / near_s)
+    return float(np.min(np.exp(np.where(share > chance, np.log(n_lags) - gain, np.inf))))
