@@ -29,9 +29,7 @@ class RecordScreen(RecordingObserver, AbstractContextManager["RecordScreen"]):
         Tells whether to end: a signal asks for it, or a replay is at its end.
     """
 
-    def __init__(
-        self, file_name: str, *, json_lines: bool, is_over: Callable[[], bool]
-    ) -> None:
+    def __init__(self, file_name: str, *, json_lines: bool, is_over: Callable[[], bool]) -> None:
         self._file_name = file_name
         self._json_lines = json_lines
         self._live: Any = None

@@ -1,7 +1,8 @@
 """Times of the pulses in a channel: edges between samples, or markers. Pure.
 
 Between two samples of a regular stream the time of an edge is interpolated where its height is
-half; an edge that falls between two samples is in the middle of them in the mean. A sample of an
+half; an edge that falls between two samples is in the middle of them in the mean. A tone or a noise
+begins where it rises out of silence, long before its half. A sample of an
 irregular stream is stamped when it was assigned, so that its own stamp is the time of the edge.
 """
 
@@ -29,6 +30,10 @@ _LONGEST_BOUNCE_S: Final = 0.02
 _MUCH_SHORTER: Final = 4.0
 _LONGEST_REST_S: Final = 0.25
 _GAP_STEPS: Final = 1.5
+_LONGEST_JITTER_S: Final = 0.01
+_AUDIBLE: Final = 0.05
+_NOISE_MARGIN: Final = 6.0
+_SIGMA: Final = 1.4826
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -96,7 +101,7 @@ def find_edges(chosen: ChosenChannel, direction: EdgeDirection = EdgeDirection.A
         found.resolution_s,
         found.method,
         found.direction,
-        int(np.count_nonzero(~is_first)),
+        found.n_bounces + int(np.count_nonzero(~is_first)),
     )
 
 
@@ -139,9 +144,12 @@ def _sampled(stamps_s: Floats, values: Floats, direction: EdgeDirection) -> Puls
         shown = EdgeDirection.RISING if levels.top > levels.rest else EdgeDirection.FALLING
     if levels.method is EdgeMethod.STEPS:
         times_s, shown = _step_times_s(stamps_s, values, levels, direction)
+    elif levels.method is EdgeMethod.CODES:
+        times_s, shown = _change_times_s(stamps_s, values, levels, direction)
     elif levels.method is EdgeMethod.OSCILLATION:
-        height = levels.top - levels.rest
-        times_s = _crossing_times_s(stamps_s, np.abs(values - levels.rest), 0.0, height)
+        sizes, height = np.abs(values - levels.rest), levels.top - levels.rest
+        times_s, n_more = _onset_times_s(stamps_s, sizes, height)
+        return PulseEdges(times_s, step_s, levels.method, shown, n_more)
     else:
         sign = 1.0 if shown is EdgeDirection.RISING else -1.0
         low, high = sorted((sign * levels.rest, sign * levels.top))
@@ -168,13 +176,56 @@ def _crossing_times_s(stamps_s: Floats, values: Floats, low: float, high: float)
     return _between(stamps_s, values, crossings[of_rise], np.full(of_rise.size, middle))
 
 
+def _onset_times_s(stamps_s: Floats, sizes: Floats, height: float) -> tuple[Floats, int]:
+    """Find where bursts rise out of silence; with the number of further waves that are as loud.
+
+    Parameters
+    ----------
+    stamps_s, sizes : ndarray of shape (n,)
+        Stamps, and how far each value is from where the channel rests.
+    height : float
+        Of a loud wave.
+    """
+    loud_s = _crossing_times_s(stamps_s, sizes, 0.0, height)
+    begins_s = loud_s[begins_pulse(loud_s)]
+    noise = _NOISE_MARGIN * _SIGMA * float(np.median(sizes))
+    level = min(max(_AUDIBLE * height, noise), height / 2)
+    rises = np.flatnonzero((sizes[:-1] < level) & (sizes[1:] >= level))
+    rises_s = _between(stamps_s, sizes, rises, np.full(rises.size, level))
+    onsets_s = rises_s[begins_pulse(rises_s)]
+    before = np.searchsorted(onsets_s, begins_s, "right") - 1
+    of_burst_s = np.append(onsets_s, -np.inf)[before]  # where there is none, the burst is as loud
+    earlier_s = np.append(-np.inf, begins_s[:-1])
+    times_s = np.where(of_burst_s > earlier_s, of_burst_s, begins_s)
+    return times_s, loud_s.size - begins_s.size
+
+
+def _change_times_s(
+    stamps_s: Floats, values: Floats, levels: PulseLevels, direction: EdgeDirection
+) -> tuple[Floats, EdgeDirection]:
+    """Find changes to a code; to the rest between two codes only where the way down counts."""
+    at = np.flatnonzero(np.diff(values))
+    if direction is EdgeDirection.AUTO:
+        at = at[values[at + 1] != levels.rest]
+    else:
+        at = at[(values[at + 1] > values[at]) == (direction is EdgeDirection.RISING)]
+    return _between(stamps_s, values, at, (values[at] + values[at + 1]) / 2), direction
+
+
 def _between(stamps_s: Floats, values: Floats, at: NDArray[np.int64], level: Floats) -> Floats:
     """Interpolate when a level is passed between a sample and the next; never across a gap."""
     before, after = values[at], values[at + 1]
     step_s = stamps_s[at + 1] - stamps_s[at]
     share = np.clip((level - before) / np.where(after == before, 1.0, after - before), 0.0, 1.0)
-    is_whole = step_s <= _GAP_STEPS * np.median(np.diff(stamps_s))
+    is_whole = step_s <= _longest_step_s(stamps_s)
     return np.asarray((stamps_s[at] + share * step_s)[is_whole])
+
+
+def _longest_step_s(stamps_s: Floats) -> float:
+    """Give the longest time between two samples that is no gap; stamps may be uneven."""
+    steps_s = np.diff(stamps_s)
+    usual_s, long_s = np.quantile(steps_s, [0.5, 0.99])
+    return _GAP_STEPS * max(float(usual_s), min(float(long_s), _LONGEST_JITTER_S))
 
 
 def _step_times_s(

@@ -1,15 +1,17 @@
 """Levels of a channel that has pulses: where it rests, how high they are, which way they go. Pure.
 
-Three ways are tried, in this order:
+Four ways are tried, in this order:
 
-1. *Two levels*, as of a square wave: the values fall into two groups far apart.
-2. *Excursions* from where the channel rests, as of short pulses: each counts once, however short,
+1. *Codes*, as of a trigger channel: a few whole numbers, each of which may begin a pulse.
+2. *Two levels*, as of a square wave: the values fall into two groups far apart.
+3. *Excursions* from where the channel rests, as of short pulses: each counts once, however short,
    by the height that it comes to.
-3. *Steps*: excursions of the differences, where the level wanders by more than the pulses.
+4. *Steps*: excursions of the differences, where the level wanders by more than the pulses.
 """
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
@@ -25,11 +27,16 @@ _NOISE_MARGIN: Final = 6.0
 _ROUNDS: Final = 50
 _MANY_VALUES: Final = 500_000
 _LIKE_EACH_OTHER: Final = 0.5
+_MAX_CODES: Final = 256
+_MOST_CHANGES: Final = 0.2
+_OF_CHANGES: Final = 0.75
+_SHORTEST_HELD: Final = 0.1
 
 
 class EdgeMethod(StrEnum):
     """How edges are found in a channel."""
 
+    CODES = "codes"
     LEVELS = "levels"
     EXCURSIONS = "excursions"
     OSCILLATION = "oscillation"
@@ -55,7 +62,8 @@ class PulseLevels:
         How it was found.
     rest, top : float
         Level without and with a pulse; ``top`` is the lower one of pulses that go down. Of steps,
-        the difference of the values that rests, and that of an edge.
+        the difference of the values that rests, and that of an edge. Of codes, ``rest`` is NaN when
+        there is none between two of them.
     """
 
     method: EdgeMethod
@@ -74,10 +82,29 @@ def find_levels(values: Floats) -> PulseLevels | None:
     if values.size < 2:
         return None
     return (
-        _two_levels(_thinned(values))
+        _codes(values)
+        or _two_levels(_thinned(values))
         or _excursions(values, EdgeMethod.EXCURSIONS)
         or _steps(values)
     )
+
+
+def _codes(values: Floats) -> PulseLevels | None:
+    """Look for three or more whole numbers that hold: between rests, or until the next one."""
+    changes = np.flatnonzero(np.diff(values))
+    if not 2 <= changes.size <= _MOST_CHANGES * values.size:
+        return None
+    numbers, counts = np.unique(np.append(values[changes], values[-1]), return_counts=True)
+    if not 3 <= numbers.size <= _MAX_CODES or (numbers != np.rint(numbers)).any():
+        return None
+    rest = float(numbers[np.argmax(counts)])
+    of_rest = (values[changes] == rest) | (values[changes + 1] == rest)
+    if float(np.mean(of_rest)) < _OF_CHANGES:
+        held = np.diff(changes)
+        if np.quantile(held, 0.1) < _SHORTEST_HELD * held.mean():
+            return None  # a slope
+        rest = math.nan
+    return PulseLevels(EdgeMethod.CODES, rest, float(numbers[-1]))
 
 
 def _thinned(values: Floats) -> Floats:

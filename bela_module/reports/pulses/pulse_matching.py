@@ -9,6 +9,7 @@ without a counterpart while the other channel was recorded.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Final, TypeAlias
 
@@ -36,6 +37,8 @@ _SIGMA: Final = 1.4826
 _MISSES_BY_CHANCE: Final = 2.0
 _MUCH_FARTHER: Final = 2.0
 _SMALLEST_REST_S: Final = 1e-4
+_BY_CHANCE: Final = 0.1
+_PAIRS_A_STEP: Final = 10
 _FEW_VOTES: Final = 0.4
 _NEARLY_AS_GOOD: Final = 0.8
 _OTHER_LAG_S: Final = 0.05
@@ -110,7 +113,7 @@ def match_pulses(
     best = int(np.argmax(scores))
     likely = scores >= _NEARLY_AS_GOOD * scores[best]
     likely &= usual_s <= _MUCH_FARTHER * usual_s[best] + _SMALLEST_REST_S
-    missed = np.array([_n_missed(first_s, second_s, match, extents, widest_s) for match in found])
+    missed = np.array([sum(n_missed(first_s, second_s, match, extents)) for match in found])
     # Missing pulses decide between the lags that even intervals allow by chance only.
     least = int(missed[likely].min())
     as_good = np.flatnonzero(likely & (missed <= least + _MISSES_BY_CHANCE * np.sqrt(least)))
@@ -188,6 +191,9 @@ def _refined(
         since_s = first_s[match.first] - at_s
         lags_s = second_s[match.second] - first_s[match.first]
         lag_s, drift, spread_s = fit_line(since_s, lags_s)
+        if abs(drift) > MAX_DRIFT_PPM * 1e-6:
+            drift = math.copysign(MAX_DRIFT_PPM * 1e-6, drift)
+            lag_s = float(np.median(lags_s - drift * since_s))
         reach_s = min(widest_s, max(8 * spread_s, _NARROWEST_S))
     return _matched(first_s, second_s, lag_s, drift, at_s, widest_s)
 
@@ -264,31 +270,41 @@ def _rests_s(first_s: Floats, second_s: Floats, match: PulseMatch) -> Floats:
     return np.asarray(np.abs(lags_s - match.lag_at_s(first_s[match.first])))
 
 
-def _n_missed(
-    first_s: Floats,
-    second_s: Floats,
-    match: PulseMatch,
-    extents: tuple[Extent, Extent],
-    margin_s: float,
-) -> int:
-    """Count pulses without a counterpart, of which the other channel should have one."""
-    of_first_s, of_second_s = extents
+def n_missed(
+    first_s: Floats, second_s: Floats, match: PulseMatch, recorded_s: tuple[Extent, Extent]
+) -> tuple[int, int]:
+    """Count the pulses of both channels that the other one lacks, though it was recorded then.
+
+    Parameters
+    ----------
+    first_s, second_s : ndarray of shape (n,) and (m,)
+        Times of the pulses, ascending.
+    match : PulseMatch
+        Which belong together.
+    recorded_s : tuple of (begin, end)
+        From when until when each channel was recorded.
+    """
+    of_first_s, of_second_s = recorded_s
     expected_s = np.delete(first_s + match.lag_at_s(first_s), match.first)
-    sources_s = np.delete(second_s, match.second)
-    sources_s = sources_s - match.lag_at_s(sources_s - match.lag_s)
-    return _n_within(expected_s, of_second_s, margin_s) + _n_within(sources_s, of_first_s, margin_s)
+    sources_s = np.delete(second_s, match.second) - match.lag_s
+    sources_s = sources_s + match.lag_s - match.lag_at_s(sources_s)
+    return _n_within(expected_s, of_second_s), _n_within(sources_s, of_first_s)
 
 
-def _n_within(times_s: Floats, extent: Extent, margin_s: float) -> int:
+def _n_within(times_s: Floats, extent: Extent) -> int:
+    """Count times that are surely within an extent."""
     begin_s, end_s = extent
-    return int(np.sum((times_s > begin_s + margin_s) & (times_s < end_s - margin_s)))
+    return int(np.sum((times_s > begin_s + _WIDEST_S) & (times_s < end_s - _WIDEST_S)))
 
 
-def n_by_chance(first_s: Floats, second_s: Floats, match: PulseMatch, resolution_s: float) -> float:
-    """Estimate how many lags fit unrelated pulses as well as this one: far below 1 when it is true.
+def may_be_chance(
+    first_s: Floats, second_s: Floats, match: PulseMatch, resolution_s: float
+) -> bool:
+    """Tell whether unrelated pulses can match as well, under one of all the lags that are tried.
 
-    Of so many pulses, some are as near to those of another channel by chance; the more lags are
-    tried, the more so. The bound is Chernoff's, for the best share of the pairs.
+    How many lags fit as well by chance is estimated with Chernoff's bound, for the best share of
+    the pairs, as if pulses came at random. They come at more even intervals, which makes chance
+    matches of many pairs likelier than that: the more pairs, the less is allowed.
 
     Parameters
     ----------
@@ -311,4 +327,5 @@ def n_by_chance(first_s: Floats, second_s: Floats, match: PulseMatch, resolution
     n_lags = MAX_LAG_S / near_s
     if first_s.size >= _MIN_FITTED:
         n_lags = n_lags * np.maximum(1.0, 2e-6 * MAX_DRIFT_PPM * span_s / near_s)
-    return float(np.min(np.exp(np.where(share > chance, np.log(n_lags) - gain, np.inf))))
+    least = float(np.min(np.where(share > chance, np.log(n_lags) - gain, np.inf)))
+    return least > math.log(_BY_CHANCE) * (1 + near_s.size / _PAIRS_A_STEP)

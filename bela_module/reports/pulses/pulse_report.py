@@ -11,23 +11,34 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 import numpy as np
+from numpy.typing import NDArray
 
 from bela_module.errors import RecordingError
 from bela_module.reports.pulses.channel_choice import ChosenChannel
 from bela_module.reports.pulses.pulse_edges import PulseEdges
-from bela_module.reports.pulses.pulse_matching import PulseMatch, match_pulses
+from bela_module.reports.pulses.pulse_matching import (
+    MAX_LAG_S,
+    Extent,
+    PulseMatch,
+    match_pulses,
+    may_be_chance,
+    n_missed,
+)
 from bela_module.reports.recorded_stream import Floats
 from bela_module.reports.verdicts import ReportFinding, ReportVerdict
 
 MIN_PULSES: Final = 3
 MATCHED_WARN_SHARE: Final = 0.9
-"""Share of the pulses of the shorter channel that have to be matched."""
+"""Share of the pulses of each channel that have to be matched while both were recorded."""
 
 JITTER_WARN_S: Final = 0.002
 """95 % of the lags have to be nearer to their line than this, or than two samples."""
 
 DRIFT_WARN_S: Final = 0.001
 """Change of the lag over the recording from which on it is worth a warning."""
+
+OUTLIER_WARN_SHARE: Final = 0.05
+"""Share of the pairs that may be far from the line."""
 
 MAX_INPUT_DELAY_S: Final = 1.0
 _OUTLIER_SPREADS: Final = 6.0
@@ -72,8 +83,8 @@ class PulseReport:
 
     @property
     def lag_s(self) -> float:
-        """Median of all lags."""
-        return float(np.median(self.lags_s))
+        """Median of the lags that are no outliers."""
+        return float(np.median(self.lags_s[~self.is_outlier]))
 
     @property
     def drift_ppm(self) -> float:
@@ -92,12 +103,12 @@ class PulseReport:
 
     @property
     def p95_s(self) -> float:
-        """95 % of the lags are nearer to their line than this."""
-        return float(np.quantile(np.abs(self.residuals_s), 0.95))
+        """95 % of the lags that are no outliers are nearer to their line than this."""
+        return float(np.quantile(np.abs(self.residuals_s[~self.is_outlier]), 0.95))
 
     @property
     def max_s(self) -> float:
-        """Largest distance of a lag from the line."""
+        """Largest distance of a lag from the line, outliers and all."""
         return float(np.max(np.abs(self.residuals_s)))
 
     @property
@@ -106,10 +117,11 @@ class PulseReport:
         return max(self.pulse_edges.resolution_s, self.against_edges.resolution_s)
 
     @property
-    def is_outlier(self) -> Any:
+    def is_outlier(self) -> NDArray[np.bool_]:
         """Which pairs are far from the line, shape (n_pairs,) of bool."""
-        usual_s = max(_OUTLIER_SPREADS * self.jitter_s, self.resolution_s, 1e-4)
-        return np.abs(self.residuals_s) > usual_s
+        samples_s = self.pulse_edges.resolution_s + self.against_edges.resolution_s
+        usual_s = max(_OUTLIER_SPREADS * self.jitter_s, 1.01 * samples_s, 1e-4)
+        return np.asarray(np.abs(self.residuals_s) > usual_s)
 
     @property
     def unmatched_s(self) -> tuple[Floats, Floats]:
@@ -118,6 +130,13 @@ class PulseReport:
             np.delete(self.pulse_edges.times_s, self.match.first),
             np.delete(self.against_edges.times_s, self.match.second),
         )
+
+    @property
+    def n_missed(self) -> tuple[int, int]:
+        """How many pulses of both channels the other one lacks, though it was recorded then."""
+        extents = _extents(self.pulse, self.against)
+        first_s, second_s = self.pulse_edges.times_s, self.against_edges.times_s
+        return n_missed(first_s, second_s, self.match, extents)
 
     def histogram(self) -> tuple[Floats, Floats]:
         """Count the lags: counts of shape (n_bins,) and borders in seconds of (n_bins + 1,)."""
@@ -169,31 +188,59 @@ def report_on_pulses(
     Raises
     ------
     RecordingError
-        Too few pulses, or no lag under which they match.
+        Too few pulses, or no lag under which more of them match than by chance.
     """
     for chosen, found in ((pulse, edges), (against, against_edges)):
         if found.times_s.size < MIN_PULSES:
             raise RecordingError(
                 f"{chosen.title} has {found.times_s.size} pulses; at least {MIN_PULSES} are needed"
             )
-    match = match_pulses(edges.times_s, against_edges.times_s)
-    if match.first.size < MIN_PULSES:
+    match = match_pulses(edges.times_s, against_edges.times_s, recorded_s=_extents(pulse, against))
+    report = PulseReport(pulse, against, edges, against_edges, match)
+    if match.first.size < MIN_PULSES or _is_chance(report):
         raise RecordingError(
             f"the {edges.times_s.size} pulses of {pulse.title} and the "
-            f"{against_edges.times_s.size} of {against.title} do not match: at most "
-            f"{match.first.size} have the same lag. Is it the right channel, and the right edge?"
+            f"{against_edges.times_s.size} of {against.title} do not match: of all lags up to "
+            f"{MAX_LAG_S:g} s none fits more of them than unrelated ones would. Is it the right "
+            "channel, and the right edge?"
         )
-    return PulseReport(pulse, against, edges, against_edges, match)
+    return report
+
+
+def _is_chance(report: PulseReport) -> bool:
+    first_s, second_s = report.pulse_edges.times_s, report.against_edges.times_s
+    return may_be_chance(first_s, second_s, report.match, report.resolution_s)
+
+
+def _extents(pulse: ChosenChannel, against: ChosenChannel) -> tuple[Extent, Extent]:
+    """Give from when until when each channel was recorded.
+
+    In an irregular stream nothing is written where nothing happens: it was recorded at least as
+    long as the other one.
+    """
+    own = [
+        (float(s.min()), float(s.max())) for s in (pulse.stream.stamps_s, against.stream.stamps_s)
+    ]
+    both = min(begin for begin, _ in own), max(end for _, end in own)
+    rates_hz = pulse.stream.nominal_rate_hz, against.stream.nominal_rate_hz
+    first, second = (one if rate > 0 else both for one, rate in zip(own, rates_hz, strict=True))
+    return first, second
 
 
 def judge_pulses(report: PulseReport) -> list[ReportFinding]:
     """Judge the lag: whether it is one, constant, and of enough pulses."""
     about = f"{report.pulse.title} and {report.against.title}"
     n_pairs = report.match.first.size
-    n_least = min(report.pulse_edges.times_s.size, report.against_edges.times_s.size)
     faults = []
-    if n_pairs < MATCHED_WARN_SHARE * n_least:
-        faults.append(f"only {n_pairs} of {n_least} pulses have a counterpart")
+    for chosen, n_lacked in zip((report.pulse, report.against), report.n_missed, strict=True):
+        if n_pairs < MATCHED_WARN_SHARE * (n_pairs + n_lacked):
+            n_all = n_pairs + n_lacked
+            faults.append(f"only {n_pairs} of {n_all} pulses of {chosen.title} have a counterpart")
+    n_outliers = int(np.count_nonzero(report.is_outlier))
+    if n_outliers > OUTLIER_WARN_SHARE * n_pairs:
+        faults.append(
+            f"{n_outliers} of {n_pairs} lags are outliers, up to {1e3 * report.max_s:.3f} ms off"
+        )
     if report.p95_s > max(JITTER_WARN_S, 2 * report.resolution_s):
         faults.append(f"the lag is uneven: 95 % within {1e3 * report.p95_s:.3f} ms of its line")
     if abs(report.change_s) > max(DRIFT_WARN_S, report.resolution_s):

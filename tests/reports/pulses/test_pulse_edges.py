@@ -74,11 +74,38 @@ def test_only_the_first_of_bouncing_edges_counts() -> None:
     assert found.n_bounces == 2 * ONSETS_S.size
 
 
-def test_of_a_tone_the_onset_counts() -> None:
+@pytest.mark.parametrize("tone_hz", [100.0, 440.0, 1000.0, 5000.0])
+def test_of_a_tone_the_onset_counts(tone_hz: float) -> None:
     stamps_s = stamps(22050.0)
-    tone = np.sin(2 * math.pi * 1000 * stamps_s) * pulses(stamps_s, 0.1) + noise(stamps_s, 0.01)
-    found = edges(tone, 22050.0)
-    assert found.times_s == pytest.approx(ONSETS_S, abs=0.0005)
+    last = np.maximum(np.searchsorted(ONSETS_S, stamps_s, "right") - 1, 0)
+    tone = np.sin(2 * math.pi * tone_hz * (stamps_s - ONSETS_S[last])) * pulses(stamps_s, 0.1)
+    found = edges(tone + noise(stamps_s, 0.005), 22050.0)
+    assert found.times_s == pytest.approx(ONSETS_S, abs=0.0001)
+    assert found.n_bounces > 10 * ONSETS_S.size
+
+
+def test_a_tone_that_swells_begins_long_before_it_is_half_as_loud() -> None:
+    stamps_s = stamps(22050.0)
+    last = np.maximum(np.searchsorted(ONSETS_S, stamps_s, "right") - 1, 0)
+    since_s = stamps_s - ONSETS_S[last]
+    tone = np.sin(2 * math.pi * 1000 * since_s) * np.clip(since_s / 0.03, 0, 1)
+    found = edges(tone * pulses(stamps_s, 0.1) + noise(stamps_s, 0.002), 22050.0)
+    assert found.times_s == pytest.approx(ONSETS_S, abs=0.003)
+
+
+@pytest.mark.parametrize("held", [False, True])
+def test_each_trigger_code_is_a_pulse(held: bool) -> None:
+    stamps_s = stamps(500.0)
+    of_each = np.append(0.0, np.resize([1.0, 2.0, 64.0, 255.0], ONSETS_S.size))
+    values = of_each[np.searchsorted(ONSETS_S, stamps_s, "right")]
+    check(edges(values if held else values * pulses(stamps_s), 500.0), 500.0)
+
+
+def test_ends_of_trigger_codes() -> None:
+    stamps_s = stamps(500.0)
+    of_each = np.append(0.0, np.resize([1.0, 2.0, 64.0, 255.0], ONSETS_S.size))
+    values = of_each[np.searchsorted(ONSETS_S, stamps_s, "right")] * pulses(stamps_s, 0.1)
+    check(edges(values, 500.0, "falling"), 500.0, late_s=0.1)
 
 
 def test_the_edge_can_be_chosen() -> None:
@@ -94,6 +121,12 @@ def test_an_edge_in_a_gap_is_unknown() -> None:
     keep = np.abs(stamps_s - ONSETS_S[7]) > 0.01
     found = find_edges(channel(stamps_s[keep], pulses(stamps_s)[keep], 1000.0))
     assert found.times_s == pytest.approx(np.delete(ONSETS_S, 7), abs=0.0007)
+
+
+def test_uneven_stamps_are_no_gaps() -> None:
+    stamps_s = np.sort(stamps(500.0) + noise(stamps(500.0), 0.001))
+    found = find_edges(channel(stamps_s, pulses(stamps(500.0)), 500.0))
+    assert found.times_s == pytest.approx(ONSETS_S, abs=0.007)
 
 
 def test_what_is_no_number_is_left_out() -> None:

@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 
 from bela_module.reports.pulses.pulse_levels import EdgeMethod, find_levels
-from tests.support.pulse_signals import ENDS_S, Floats, pulses
+from tests.support.pulse_signals import ENDS_S, ONSETS_S, Floats, pulses
 
 STAMPS_S = np.arange(0, ENDS_S, 0.001)
 NOISE = np.random.default_rng(3).normal(0, 1, STAMPS_S.size)
-SPIKE = 40.0 * (np.arange(STAMPS_S.size) == 777)
+SPIKE = 40.5 * (np.arange(STAMPS_S.size) == 777)
 WANDER = 5 * np.sin(STAMPS_S / 3)
 
 
@@ -45,3 +45,32 @@ def test_levels(values: Floats, method: EdgeMethod, rest: float, top: float) -> 
 )
 def test_no_pulses(values: Floats) -> None:
     assert find_levels(values) is None
+
+
+def codes(numbers: list[int], *, held: bool = False) -> Floats:
+    """Give a trigger channel with a number from each onset on, for a while or until the next."""
+    place = np.searchsorted(ONSETS_S, STAMPS_S, "right")
+    of_each = np.append(0.0, np.resize(numbers, ONSETS_S.size))
+    return of_each[place] * (1.0 if held else pulses(STAMPS_S))
+
+
+@pytest.mark.parametrize("numbers", [[1, 2, 4, 8], [1, 2, 64, 255]])
+def test_codes_that_return_to_rest(numbers: list[int]) -> None:
+    levels = find_levels(codes(numbers) - 7)
+    assert levels is not None
+    assert (levels.method, levels.rest, levels.top) == (EdgeMethod.CODES, -7, max(numbers) - 7)
+
+
+def test_codes_that_are_held_have_no_rest() -> None:
+    levels = find_levels(codes([1, 2, 4, 8], held=True))
+    assert levels is not None
+    assert levels.method is EdgeMethod.CODES
+    assert np.isnan(levels.rest)
+
+
+def test_a_slope_in_whole_numbers_is_no_code() -> None:
+    last = np.maximum(np.searchsorted(ONSETS_S, STAMPS_S, "right") - 1, 0)
+    slope = np.clip((STAMPS_S - ONSETS_S[last]) / 0.001, 0, 10) * pulses(STAMPS_S, 0.3)
+    levels = find_levels(np.floor(slope))
+    assert levels is not None
+    assert levels.method is EdgeMethod.LEVELS

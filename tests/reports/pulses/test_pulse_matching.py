@@ -7,7 +7,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bela_module.reports.pulses.pulse_matching import fit_line, match_pulses
+from bela_module.reports.pulses.pulse_matching import (
+    fit_line,
+    match_pulses,
+    may_be_chance,
+    n_missed,
+)
 from tests.support.amount import examples
 from tests.support.pulse_signals import Floats
 
@@ -54,6 +59,62 @@ def test_of_even_intervals_the_smallest_lag_is_taken_and_the_others_told(lag_s: 
     assert match.lag_s == pytest.approx(lag_s, abs=1e-9)
     assert any(abs(other - lag_s - 1) < 0.02 for other in match.other_lags_s)
     assert any(abs(other - lag_s + 1) < 0.02 for other in match.other_lags_s)
+
+
+@pytest.mark.parametrize("lag_s", [0.7, -0.6, 2.8])
+def test_of_even_intervals_the_lag_that_leaves_no_pulse_alone_is_taken(lag_s: float) -> None:
+    true_s = np.arange(60.0)
+    recorded_s = ((-3.0, 64.0), (-3.0, 64.0))
+    match = match_pulses(true_s, true_s + lag_s, recorded_s=recorded_s)
+    assert match.lag_s == pytest.approx(lag_s, abs=1e-9)
+    assert match.first.size == 60
+    assert any(abs(abs(other) - 1 + abs(lag_s) % 1) < 0.02 for other in match.other_lags_s)
+
+
+def test_of_even_intervals_recorded_at_other_times_the_smallest_lag_is_taken() -> None:
+    """One channel came three pulses late, the other ended three pulses early."""
+    true_s = np.arange(60.0)
+    recorded_s = ((2.5, 62.0), (-3.0, 56.5))
+    match = match_pulses(true_s[3:], true_s[:-3] + 0.02, recorded_s=recorded_s)
+    assert match.lag_s == pytest.approx(0.02, abs=1e-9)
+    assert match.first.size == 54
+
+
+def test_intervals_that_are_nearly_even_are_told_apart() -> None:
+    true_s = np.cumsum(np.random.default_rng(8).normal(1, 0.01, 60))
+    match = match_pulses(true_s, true_s + 4.7)
+    assert match.lag_s == pytest.approx(4.7)
+    assert match.other_lags_s == ()
+
+
+def test_pulses_that_are_lacked() -> None:
+    true_s = np.cumsum(np.random.default_rng(9).uniform(0.6, 1.4, 50))
+    recorded_s = ((0.0, float(true_s[39]) + 0.5), (0.0, 100.0))
+    second_s = np.delete(true_s, [4, 5, 6]) + 0.2
+    match = match_pulses(true_s[:40], second_s, recorded_s=recorded_s)
+    assert n_missed(true_s[:40], second_s, match, recorded_s) == (3, 0)  # not those after the end
+
+
+@pytest.mark.parametrize("seed", range(10))
+@pytest.mark.parametrize("n", [3, 5, 12, 60, 400])
+@pytest.mark.parametrize("longest_s", [0.5, 1.4])
+def test_a_match_by_chance_is_known(n: int, seed: int, longest_s: float) -> None:
+    random = np.random.default_rng(seed)
+    first_s, others_s = (np.cumsum(random.uniform(0.4 * longest_s, longest_s, n)) for _ in range(2))
+    true_s = first_s + 0.2 + random.normal(0, 0.001, n)
+    assert not may_be_chance(first_s, true_s, match_pulses(first_s, true_s), 0.002)
+    unrelated = match_pulses(first_s, others_s)
+    assert unrelated.first.size < 3 or may_be_chance(first_s, others_s, unrelated, 0.002)
+
+
+def test_half_of_the_pulses_missing_and_as_many_extra_are_no_chance() -> None:
+    random = np.random.default_rng(1)
+    true_s = np.cumsum(random.uniform(0.6, 1.4, 60))
+    first_s = spoiled(true_s, random, 0.5, 0.5)
+    second_s = spoiled(true_s + random.normal(0, 0.004, 60), random, 0.5, 0.5)
+    match = match_pulses(first_s, second_s)
+    assert match.lag_s == pytest.approx(0, abs=0.005)
+    assert not may_be_chance(first_s, second_s, match, 0.002)
 
 
 def test_uneven_intervals_leave_no_other_lag() -> None:

@@ -94,6 +94,30 @@ def test_missing_extra_and_displaced_pulses_are_told_apart() -> None:
     assert report.lag_s == pytest.approx(0.2, abs=1e-4)
 
 
+def test_outliers_move_neither_the_lag_nor_its_spread() -> None:
+    """Extra pulses that are near to missing ones, under a drift: pairs that are none."""
+    onsets_s = np.sort(np.append(np.delete(ONSETS_S, [3, 8, 20]), ONSETS_S[[3, 8, 20]] - 0.06))
+    middle_s = (ONSETS_S[0] + ONSETS_S[-1]) / 2
+    report = compared(seen(FAST_HZ), seen(FAST_HZ, 0.2, 100.0, onsets_s=onsets_s))
+    assert report.is_outlier.sum() == 3
+    expected_s = 0.2 + 1e-4 * (np.median(np.delete(ONSETS_S, [3, 8, 20])) - middle_s)
+    assert report.lag_s == pytest.approx(expected_s, abs=1e-4)
+    assert report.p95_s < 2e-4
+    assert report.max_s == pytest.approx(0.06, abs=1e-3)
+    assert any("3 of 40 lags are outliers, up to 60" in one.text for one in judge_pulses(report))
+
+
+def test_pulses_that_one_channel_lacks_are_a_fault() -> None:
+    """Not those, though, that came before the other channel or after it."""
+    report = compared(seen(FAST_HZ), seen(FAST_HZ, onsets_s=ONSETS_S[::2]))
+    texts = [one.text for one in judge_pulses(report)]
+    assert texts == ["only 20 of 40 pulses of s/c have a counterpart"]
+    stamps_s = np.arange(float(ONSETS_S[20]) - 0.3, ENDS_S, 1 / FAST_HZ)
+    late = channel(stamps_s, pulses(stamps_s), FAST_HZ)
+    (finding,) = judge_pulses(compared(seen(FAST_HZ), late))
+    assert (finding.verdict, finding.text[:9]) == (ReportVerdict.OK, "20 pulses")
+
+
 # ---- the input delay ---------------------------------------------------------------------------
 
 
@@ -168,8 +192,14 @@ def test_too_few_pulses() -> None:
 
 
 def test_pulses_that_do_not_match() -> None:
-    with pytest.raises(RecordingError, match="do not match: at most 0 have the same lag"):
+    with pytest.raises(RecordingError, match="do not match: of all lags up to 10 s none fits"):
         compared(few(30), few(30, 1e5))
+
+
+def test_unrelated_pulses_are_refused() -> None:
+    onsets_s = 10 + np.cumsum(np.random.default_rng(77).uniform(0.6, 1.4, 40))
+    with pytest.raises(RecordingError, match="than unrelated ones would"):
+        compared(seen(FAST_HZ), markers(onsets_s, ["x"] * 40))
 
 
 def test_json() -> None:
