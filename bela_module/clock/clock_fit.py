@@ -157,13 +157,11 @@ def fit_clock(
     """
     newest = probes[-1]
     tick, base_s = newest.tick, newest.received_s
-    sent_s, received_s, since, half = np.array(
-        [
-            (probe.sent_s - base_s, probe.received_s - base_s, probe.tick - tick,
-             probe.granularity // 2) for probe in probes
-        ]
-    ).T  # fmt: skip
-    burst = burst_ticks(since.astype(np.int64), newest.granularity, constraints.max_burst_ticks)
+    sent_at_s, received_at_s, ticks, granularities, _ = zip(*probes, strict=True)
+    sent_s, received_s = np.array(sent_at_s) - base_s, np.array(received_at_s) - base_s
+    whole_since = np.array(ticks, dtype=np.int64) - tick
+    since, half = whole_since.astype(np.float64), np.array(granularities) // 2
+    burst = burst_ticks(whole_since, newest.granularity, constraints.max_burst_ticks)
     arrived = arrivals.since(probes[0].sent_s, tick, base_s)
     upper = np.concatenate([np.stack([since - half, received_s], axis=1), arrived])
     lower = np.stack([since + half + burst, sent_s], axis=1)

@@ -24,6 +24,7 @@ import numpy as np
 from bela_module.clock.feasible_region import FeasibleLines, Floats
 
 _SLOPES_COARSE, _SLOPES, _OFFSETS = 101, 13, 13
+_SLOPES_AT_ONCE = 4
 _NEGLIGIBLE = 12.0  # natural logarithm of a ratio of likelihoods that need not be looked at
 _NEGLIGIBLE_SHARE = 1e-4
 _MIN_ARRIVALS = 6
@@ -64,15 +65,11 @@ def likeliest_line(
     log_by_slope = np.log(width + _TINY_S**2) + _log_by_arrivals(slopes, arrivals)
     round_trip_s = float((received_s - sent_s).min())
     first, last = 0.0, 1.0  # the part of the width that is looked at
-    before_s, after_s, longest_s = _overlap_limits(slopes, ticks, sent_s, received_s, burst)
+    limits_s = _overlap_limits(slopes, ticks, sent_s, received_s, burst)
     for _ in range(_ROUNDS):
         places = first + (last - first) * (np.arange(_OFFSETS) + 0.5) / _OFFSETS
         offsets = lowest[:, None] + width[:, None] * places
-        overlap_s = before_s - offsets[..., None]
-        np.minimum(overlap_s, longest_s, out=overlap_s)
-        np.minimum(overlap_s, after_s + offsets[..., None], out=overlap_s)
-        np.maximum(overlap_s, _TINY_S, out=overlap_s)
-        log_weight = _log_of_product(overlap_s)
+        log_weight = _log_by_probes(offsets, *limits_s)
         beyond_s = np.maximum(_least_delays_s(slopes, offsets, arrivals) - round_trip_s, 0.0)
         log_weight += log_by_slope[:, None] - beyond_s / _BEYOND_ROUND_TRIP_S
         weight = np.exp(log_weight - log_weight.max())
@@ -100,6 +97,23 @@ def _overlap_limits(
     period_s = (slopes * burst)[:, None, None]
     longest_s = np.minimum(received_s - sent_s, period_s)
     return received_s - rise_s, rise_s + period_s - sent_s, longest_s
+
+
+def _log_by_probes(offsets: Floats, before_s: Floats, after_s: Floats, longest_s: Floats) -> Floats:
+    """Return the logarithm of each line's likelihood by the probes, given the limits of overlaps.
+
+    A few slopes at a time: memory that is larger is taken from the system and given back each time.
+    """
+    found = np.empty_like(offsets)
+    for first in range(0, len(offsets), _SLOPES_AT_ONCE):
+        some = slice(first, first + _SLOPES_AT_ONCE)
+        offset = offsets[some, :, None]
+        overlap_s = before_s[some] - offset
+        np.minimum(overlap_s, longest_s[some], out=overlap_s)
+        np.minimum(overlap_s, after_s[some] + offset, out=overlap_s)
+        np.maximum(overlap_s, _TINY_S, out=overlap_s)
+        found[some] = _log_of_product(overlap_s)
+    return found
 
 
 def _log_of_product(factors: Floats) -> Floats:
