@@ -3,7 +3,8 @@
 The stamps of a regular stream and the markers ``gap <variable> <lost values>`` are two witnesses of
 the same loss, and are compared. Samples that the stamps lack and no marker tells of were lost
 between the module and the recorder, or the board's clock jumped. Nothing is missing between a
-``stopped`` and the next ``started``.
+``stopped`` and the next ``started``. Where the board restarted, nobody can tell how many values it
+had before: that is not compared.
 """
 
 from __future__ import annotations
@@ -173,7 +174,7 @@ def account_for(
         n_not_numbers=0 if not_numbers is None else int(not_numbers.sum()),
         told=told,
         n_told_elsewhere=n_elsewhere,
-        disagreements=_disagreements(stream, breaks, told),
+        disagreements=_disagreements(stream, *_comparable(breaks, inside, markers)),
     )
 
 
@@ -262,13 +263,30 @@ def _split(
     return inside, sum(m.n_lost for m in gaps) - sum(m.n_lost for m in inside)
 
 
+def _comparable(
+    breaks: Sequence[StreamBreak], gaps: Sequence[EventMarker], markers: Sequence[EventMarker]
+) -> tuple[list[StreamBreak], dict[str, int]]:
+    """Give the losses in which the board did not restart, and what events tell of them."""
+    restarts_s = [marker.stamp_s for marker in markers if marker.kind == "board_restarted"]
+    losses = [one for one in breaks if one.kind is BreakKind.LOSS]
+
+    def holds(one: StreamBreak, stamp_s: float) -> bool:
+        return one.begins_s - _SAME_MOMENT_S <= stamp_s <= one.ends_s + _SAME_MOMENT_S
+
+    unknown = [one for one in losses if any(holds(one, stamp_s) for stamp_s in restarts_s)]
+    told: dict[str, int] = {}
+    for gap in gaps:
+        if not any(holds(one, gap.stamp_s) for one in unknown):
+            told[gap.variable] = told.get(gap.variable, 0) + gap.n_lost
+    return [one for one in losses if one not in unknown], told
+
+
 def _disagreements(
-    stream: RecordedStream, breaks: Sequence[StreamBreak], told: dict[str, int]
+    stream: RecordedStream, losses: Sequence[StreamBreak], told: dict[str, int]
 ) -> tuple[str, ...]:
     """Compare what the stamps lack with what the events tell, for each variable."""
     if stream.nominal_rate_hz <= 0:
         return ()  # the stamps of an irregular stream lack nothing
-    losses = [one for one in breaks if one.kind is BreakKind.LOSS]
     n_missing = sum(one.n_samples for one in losses)
     not_numbers = stream.n_not_numbers
     words = []

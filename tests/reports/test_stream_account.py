@@ -50,6 +50,17 @@ def test_a_loss_that_nobody_told_of() -> None:
     )
 
 
+def test_what_a_board_lost_that_restarted_is_not_compared() -> None:
+    """Only what it had after the restart is told: 60 of the 100 samples; others are compared."""
+    markers = [marker(3.02, "disconnected"), gap(3.05, 60), marker(3.04, "board_restarted")]
+    account = account_for(stream(without(3000, 3100)), markers)
+    assert (account.n_missing, account.told, account.disagreements) == (100, {"pot1": 60}, ())
+    stamps_s = np.delete(without(3000, 3100), np.arange(7000, 7050))
+    assert account_for(stream(stamps_s), markers).disagreements == (
+        "pot1: the file lacks 50 samples, the events tell of 0 lost values",
+    )
+
+
 def test_a_loss_that_is_not_in_the_stamps() -> None:
     account = account_for(stream(regular(10_000)), [gap(3.0, 100)])
     assert account.n_missing == 0
