@@ -58,4 +58,5 @@ class DiskRoom:
         if left_s > _SOON_S:
             return None
         self._has_warned = True
-        return f"the disk of {self._path.parent} will be full in {left_s / 60:.0f} minutes"
+        minutes = "a minute" if left_s < 90 else f"{left_s / 60:.0f} minutes"
+        return f"the disk of {self._path.parent} will be full in {minutes}"

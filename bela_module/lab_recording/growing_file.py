@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO, Final
@@ -76,6 +77,27 @@ class GrowingXdf:
     def n_samples(self) -> int:
         """Samples of all streams."""
         return sum(stream.n_samples for stream in self.streams.values())
+
+    def n_samples_of(self, identity: str) -> int:
+        """Give the samples of all streams whose ``source_id`` begins with an identity."""
+        return sum(s.n_samples for s in self.streams.values() if s.source_id.startswith(identity))
+
+    def missing_bytes(self, streamed: Mapping[str, int], identity: str) -> float:
+        """Estimate the size of what was streamed and is not seen in the file.
+
+        Parameters
+        ----------
+        streamed : mapping of str to int
+            Samples, by the stream's name.
+        identity : str
+            What the ``source_id`` of each of our streams begins with.
+        """
+        written = {s.name: s for s in self.streams.values() if s.source_id.startswith(identity)}
+        return sum(
+            max(0, n_samples - stream.n_samples) * stream.sample_bytes
+            for name, n_samples in streamed.items()
+            if (stream := written.get(name)) is not None
+        )
 
     def _take(self, file: BinaryIO) -> None:
         self.n_bytes = self._chunks.n_bytes = file.seek(0, 2)

@@ -34,6 +34,7 @@ from bela_module.lab_recording.recording_order import (
 from bela_module.lab_recording.time_limits import (
     BOARD_CONNECT_S,
     CATCH_UP_S,
+    IDENTITY_SEARCH_S,
     LAST_FETCH_S,
     LOOK_PERIOD_S,
     PREPARE_S,
@@ -135,11 +136,12 @@ class RecordingRun:
         request = PrepareRequest.model_construct(variables=order.variables, group=order.group)
         self._wait_for(session.prepare(request), PREPARE_S, "open the streams")
         status = session.status()
-        self._outcome.identity = (
-            f"bela:{self._settings.board.name}:{status['board']['project'] or ''}:"
-        )
+        self._outcome.identity = self._identity(status)
         if problems := status["problems"]:
             raise RecordingError(f"not all streams could be opened: {'; '.join(problems)}")
+
+    def _identity(self, status: Status) -> str:
+        return f"bela:{self._settings.board.name}:{status['board']['project'] or ''}:"
 
     def _connect(self, session: Session) -> None:
         timeout_s = max(BOARD_CONNECT_S, 2 * self._settings.board.reply_timeout_s)
@@ -156,6 +158,14 @@ class RecordingRun:
     def _refuse_beside_others(self, session: Session) -> None:
         """Refuse a board that somebody else streams from: both would lose values."""
         if self._order.exclusive or self._settings.streaming.exclusive:
+            # Opening streams of that identity would fail, when the other has lost values already.
+            outlets, identity = self._outlets, self._identity(session.status())
+            if outlets and (others := outlets.streams_of_others(identity, IDENTITY_SEARCH_S)):
+                raise RequestError(
+                    f"another module has streams of {self._settings.board.url} on the network "
+                    f"({named(others)}): end it there (STOP and CLOSE), or record its streams with "
+                    "LabRecorder; --exclusive is for what a crash has left"
+                )
             return
         used = streamed_by_others(self._settings.board, partial(self._look, session))
         used |= dict.fromkeys(sorted(names_in_use(self._settings)))
@@ -268,7 +278,7 @@ class RecordingRun:
     def _watch(self, session: Session, recorder: RecorderProcess) -> None:
         """Follow the recording until something ends it."""
         begun_s = time.monotonic()
-        look_s, grown_s, n_bytes = 0.0, begun_s, 0
+        look_s, grown_s, n_written = 0.0, begun_s, 0
         outcome, order = self._outcome, self._order
         while True:
             now_s = time.monotonic()
@@ -287,8 +297,8 @@ class RecordingRun:
                 look_s = now_s + PROGRESS_PERIOD_S
                 self._look_at_file()
                 self._observer.progress(self._progress(RecordingStage.RECORDING, session.status()))
-                if self._file.n_bytes > n_bytes:
-                    grown_s, n_bytes = now_s, self._file.n_bytes
+                if self._n_written > n_written:
+                    grown_s, n_written = now_s, self._n_written
                 if (problem := self._trouble(now_s - grown_s)) is not None:
                     outcome.note(problem)
                     return
@@ -364,14 +374,14 @@ class RecordingRun:
         return {name: counted.get(name, n_before) - n_before for name, n_before in streamed.items()}
 
     def _let_catch_up(self, recorder: RecorderProcess) -> None:
-        """Wait until the file grows no more, and lacks no more than its writer may hold back."""
+        """Wait until no sample comes any more, and no more is lacked than its writer may hold."""
         begun_s = grown_s = time.monotonic()
-        n_bytes = -1
+        n_written = -1
         while recorder.is_running:
             now_s = time.monotonic()
             self._look_at_file()
-            if self._file.n_bytes > n_bytes:
-                grown_s, n_bytes = now_s, self._file.n_bytes
+            if self._n_written > n_written:
+                grown_s, n_written = now_s, self._n_written
             waited = now_s - max(grown_s, begun_s) >= LAST_FETCH_S
             if waited and self._missing_bytes() <= _WRITER_BYTES:
                 return
@@ -382,7 +392,12 @@ class RecordingRun:
 
     def _missing_bytes(self) -> float:
         """Estimate the size of what was streamed and is not seen in the file."""
-        return missing_bytes(self._counts(), self._file, self._outcome.identity)
+        return self._file.missing_bytes(self._counts(), self._outcome.identity)
+
+    @property
+    def _n_written(self) -> int:
+        """Samples of the board that are in the file; those of others may never cease to come."""
+        return self._file.n_samples_of(self._outcome.identity)
 
     # ---- waiting --------------------------------------------------------------------------------
 
@@ -401,26 +416,6 @@ class RecordingRun:
     def _end_if_cancelled(self) -> None:
         if self._observer.is_cancelled():
             raise RecordingError("nothing was recorded: it was ended before it began")
-
-
-def missing_bytes(streamed: Mapping[str, int], file: GrowingXdf, identity: str) -> float:
-    """Estimate the size of what was streamed and is not seen in a file.
-
-    Parameters
-    ----------
-    streamed : mapping of str to int
-        Samples, by the stream's name.
-    file : GrowingXdf
-        The file.
-    identity : str
-        What the ``source_id`` of each of our streams begins with.
-    """
-    written = {s.name: s for s in file.streams.values() if s.source_id.startswith(identity)}
-    return sum(
-        max(0, n_samples - stream.n_samples) * stream.sample_bytes
-        for name, n_samples in streamed.items()
-        if (stream := written.get(name)) is not None
-    )
 
 
 def _last_line(recorder: RecorderProcess) -> str:

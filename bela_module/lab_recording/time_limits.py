@@ -6,6 +6,8 @@ from typing import Final
 
 BOARD_CONNECT_S: Final = 5.0
 """For the board to be connected."""
+IDENTITY_SEARCH_S: Final = 1.0
+"""For streams of another module to answer, before what others watch is ended."""
 PREPARE_S: Final = 30.0
 """For the outlets to be opened."""
 RECORDER_START_S: Final = 20.0

@@ -43,11 +43,13 @@ from bela_module.reports.xdf_chunks import (
 )
 from bela_module.reports.xdf_decoding import DecodedNumbers, WholeTexts
 from bela_module.reports.xdf_samples import are_times, footer_of, layout_of
+from bela_module.validation import named
 
 ChannelsToKeep: TypeAlias = Callable[[str, str, tuple[str, ...]], tuple[int, ...]]
 """Takes a stream's name, identity and labels; gives the numbers of the channels to keep."""
 
 _KEPT_TYPES: Final = ("Clock", "Loop")
+_MAX_NAMED: Final = 8
 _COMPRESSED: Final = (".xdfz", ".gz")
 
 
@@ -206,9 +208,13 @@ def _warnings_of(chunks: WholeChunks) -> list[str]:
             "belong to no whole chunk and are left out"
         )
     if open_ended := chunks.headers.keys() - chunks.ended:
+        reason = "it was killed, or it still records"
+        if chunks.ended:
+            names = [fromstring(chunks.headers[n]).findtext("name") or "" for n in open_ended]  # noqa: S314 - pyxdf reads the same
+            reason = f"{named(names, _MAX_NAMED)}; what published them ended earlier, it seems"
         warnings.append(
             f"the recorder did not end {len(open_ended)} of {len(chunks.headers)} streams "
-            "properly: it was killed, or it still records"
+            f"properly: {reason}"
         )
     return warnings
 

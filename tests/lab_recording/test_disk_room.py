@@ -31,6 +31,8 @@ def test_a_disk_that_will_be_full_is_told_once(tmp_path: Path) -> None:
     assert warning == f"the disk of {tmp_path} will be full in 5 minutes"
     assert filling.warning(GIB, 300.0) is None
     assert room(tmp_path, None).warning(GIB, 300.0) is None
+    soon = room(tmp_path, FULL_BYTES + 1).warning(GIB, 300.0)
+    assert soon == f"the disk of {tmp_path} will be full in a minute"
 
 
 def test_the_real_room(tmp_path: Path) -> None:

@@ -14,6 +14,7 @@ import pyxdf
 
 from bela_module.errors import ExtraMissingError, RecordingError
 from bela_module.reports.recorded_stream import StreamRole
+from bela_module.reports.xdf_chunks import find_whole_chunks
 from bela_module.reports.xdf_reader import read_recording
 from tests.support.recordings import BEGIN_S, MadeRecording, healthy, regular
 
@@ -145,6 +146,18 @@ def test_cut_short_what_is_whole_is_read(tmp_path: Path) -> None:
     cut, killed = recording.warnings
     assert "cut short or damaged" in cut
     assert "did not end 4 of 4 streams properly" in killed
+
+
+def test_a_stream_that_ended_before_the_recorder_is_named(tmp_path: Path) -> None:
+    path = healthy().write(tmp_path / "x.xdf")
+    with path.open("rb") as file:
+        last = find_whole_chunks(file).chunks[-1]
+    path.write_bytes(path.read_bytes()[: last.begin])
+    (warning,) = read_recording(path).warnings
+    assert warning == (
+        "the recorder did not end 1 of 4 streams properly: bela_events; what published them ended "
+        "earlier, it seems"
+    )
 
 
 @pytest.mark.parametrize("cut", [0, 100])
