@@ -27,7 +27,7 @@ sys.path.insert(0, str(ROOT))
 
 from bela_module.config import parse_settings  # noqa: E402
 from bela_module.requests import StartRequest  # noqa: E402
-from bela_module.server.descriptor_limit import raise_descriptor_limit  # noqa: E402
+from bela_module.server.process_limits import raise_descriptor_limit  # noqa: E402
 from bela_module.session.session import Session  # noqa: E402
 from bela_module.streams.lsl.outlets import LslOutlets  # noqa: E402
 from bela_module.streams.lsl_clock import local_clock  # noqa: E402

@@ -27,7 +27,7 @@ from typing import Final
 ROOT = Path(__file__).resolve().parents[1]
 sys.path[:0] = [str(ROOT)]
 
-from bela_module.server.descriptor_limit import raise_descriptor_limit  # noqa: E402
+from bela_module.server.process_limits import raise_descriptor_limit  # noqa: E402
 from benchmarks.marked_text import write_between_marks  # noqa: E402
 from benchmarks.measured_processes import (  # noqa: E402
     READER_WARM_UP_S,

@@ -66,7 +66,7 @@ def _check(settings: Settings, options: argparse.Namespace) -> CheckReport:
         from bela_module.streams.lsl.lsl_settings import prepare_lsl
     except (ImportError, OSError, RuntimeError) as error:  # pylsl raises any of them
         raise LibraryError(f"{error}") from error
-    from bela_module.server.descriptor_limit import raise_descriptor_limit
+    from bela_module.server.process_limits import raise_descriptor_limit
 
     # What goes wrong is a line of the result; a log line beside it would say it twice.
     logging.getLogger("bela_module").addHandler(logging.NullHandler())

@@ -108,12 +108,14 @@ def _holds_samples(path: Path) -> bool:
 def _library() -> Callable[[bool], str | None]:
     """Load LSL; return what gives it its settings, and returns those of LabRecorder."""
     try:
+        from bela_module.streams.lsl.lsl_memory import share_one_heap
         from bela_module.streams.lsl.lsl_settings import look_often, prepare_lsl
     except (ImportError, OSError, RuntimeError) as error:  # pylsl raises any of them
         raise LibraryError(f"{error}") from error
-    from bela_module.server.descriptor_limit import raise_descriptor_limit
+    from bela_module.server.process_limits import raise_descriptor_limit
 
     raise_descriptor_limit()
+    share_one_heap()
 
     def prepare(this_machine_only: bool) -> str | None:
         settings = prepare_lsl(this_machine_only=this_machine_only)
@@ -131,6 +133,7 @@ def _run(
 ) -> RecordingOutcome:
     from bela_module.cli.record_screen import RecordScreen
     from bela_module.lab_recording.recording_run import RecordingRun
+    from bela_module.server.process_limits import limit_pauses
 
     # What goes wrong is shown as a notice; a log line beside it would say it twice.
     logging.getLogger("bela_module").addHandler(logging.NullHandler())
@@ -140,7 +143,7 @@ def _run(
         json_lines=options.json,
         is_over=lambda: ending.is_set() or (replay is not None and replay.finished.is_set()),
     )
-    with screen:
+    with screen, limit_pauses():
         return RecordingRun(settings, order, screen).run()
 
 

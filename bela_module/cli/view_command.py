@@ -63,7 +63,7 @@ async def _serve(options: argparse.Namespace, host: str, port: int) -> None:
 @contextmanager
 def _module(options: argparse.Namespace, settings: Settings) -> Iterator[tuple[str, int]]:
     """Give the address of a module: of one that runs already, else of one of its own."""
-    from bela_module.server.descriptor_limit import raise_descriptor_limit
+    from bela_module.server.process_limits import raise_descriptor_limit
     from bela_module.viewing.page_server import is_loopback
 
     raise_descriptor_limit()

@@ -16,8 +16,8 @@ from typing import Final
 from bela_module.config import Settings, with_overrides
 from bela_module.errors import LibraryError
 from bela_module.server.bela_server import BelaServer
-from bela_module.server.descriptor_limit import raise_descriptor_limit
 from bela_module.server.log_forwarding import LogPipes, start_logging
+from bela_module.server.process_limits import limit_pauses, raise_descriptor_limit
 from bela_module.server.session_api import SessionApi
 from bela_module.server.time_limits import FAILURE_LOG_FLUSH_S, LOG_FLUSH_S, SESSION_CLOSE_S
 
@@ -93,6 +93,7 @@ def _open_session(
     try:
         from bela_module.connection.wire_recorder import WireTap
         from bela_module.session.session import Session
+        from bela_module.streams.lsl.lsl_memory import share_one_heap
         from bela_module.streams.lsl.lsl_settings import prepare_lsl
         from bela_module.streams.lsl.outlets import LslOutlets
         from bela_module.streams.lsl_clock import local_clock
@@ -100,6 +101,7 @@ def _open_session(
         raise LibraryError(f"{error}") from error
 
     raise_descriptor_limit()
+    share_one_heap()
     prepare_lsl(this_machine_only=start_simulation is not None)
     if start_simulation is not None:
         host, port = start_simulation()
@@ -118,4 +120,5 @@ def _open_session(
         obeys_ticks=follows_ticks,
     )
     session.open()
+    resources.enter_context(limit_pauses())
     return session

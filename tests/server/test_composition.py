@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import logging
 import subprocess
 import sys
@@ -53,12 +54,14 @@ def test_a_simulated_board_takes_the_place_of_the_configured_one(tmp_path: Path)
         ) as server:
             session = server.open_session()
             assert server.open_session() is session
+            assert gc.get_freeze_count() > 0  # full collections leave out what is loaded
             assert session.status()["board"]["url"] == f"ws://127.0.0.1:{board.port}"
             listing = session.list_variables().result(20)
             assert listing["project"] == "simulation"
         with pytest.raises(BelaError, match="the session has ended"):
             session.list_variables().result(20)
         assert left_on(board) == ([], {}, {})
+    assert gc.get_freeze_count() == 0
     assert {message.channel for message in read_capture(capture)} == {"control"}
     assert logging.getLogger("bela_module").handlers == handlers
 
