@@ -58,6 +58,9 @@ class DenseAccount(Tracker):
 
     def sent_by(self, tick: int) -> None:
         """Learn that all blocks which have come were sent by a tick: see the base class."""
+        placed = [] if self._previous is None else [self._previous]
+        if any(each.tick + each.n_certain - 1 > tick for each in (*placed, *self._waiting)):
+            return  # it was watched again since
         self._waiting = [arrival.sent_by(tick) for arrival in self._waiting]
         if self._previous is not None:
             self._previous = self._previous.sent_by(tick)

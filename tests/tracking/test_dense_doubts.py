@@ -242,3 +242,17 @@ def test_a_late_block_that_somebody_else_has_ended_is_given_and_what_it_lacks_is
     tracker.sent_by(N + n_values + 15)
     tracker.finish()
     assert (tracker.delivered, tracker.lost) == (N + n_values, 3 * N + 1 - N - n_values)
+
+
+def test_a_block_with_values_after_that_tick_shows_that_it_was_watched_again() -> None:
+    tracker = DenseTracker(FLOATS)
+    tracker.begin(0, None, 1)
+    tracker.add(full(0), N)
+    tracker.end_at(3 * N + 99, next_too=True)
+    tracker.add(full(N + 100), 2 * N + 100)
+    last = full(2 * N + 100)
+    last.values[-10:] = 0  # values, since the end is known
+    tracker.add(last, 3 * N + 100)
+    tracker.sent_by(N + 90)
+    tracker.finish()
+    assert (tracker.delivered, tracker.lost, tracker.step_changes) == (3 * N, 100, 0)

@@ -180,7 +180,9 @@ async def _find_ended(
         for stream, variable in delivery.members(StreamMode.DENSE):
             end_tick = stream.tracker_of(variable).end_tick
             is_before = end_tick is not None and board.tick < end_tick
-            if is_before and variable.name in names and variable.name not in watched:
+            if variable.name in watched:
+                ended.pop(variable.name, None)  # somebody has watched it again
+            elif is_before and variable.name in names:
                 ended.setdefault(variable.name, board.tick)
     return ended
 
@@ -198,6 +200,8 @@ def _note_unassigned(delivery: Delivery, still_watched: Container[str]) -> None:
         tracker = stream.tracker_of(variable)
         if variable.name in delivery.watchdog.unassigned or is_assigned(delivery, variable):
             continue  # it never was, or still is, and the board sends nothing of it
+        if tracker.finished:
+            continue  # it has come up to its end, and somebody else has watched it since
         if variable.name in still_watched and tracker.transport is Transport.BLOCK:
             if tracker.end_tick is not None and delivery.board.tick >= tracker.end_tick:
                 tracker.not_assigned_at_end()

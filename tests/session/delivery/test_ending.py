@@ -11,13 +11,15 @@ import pytest
 from bela_module.connection.board_client import BoardClient
 from bela_module.session.delivery import ending
 from bela_module.simulator.faults.timed_faults import OtherClient
-from bela_module.simulator.network.delays import LinkDelay, Network
+from bela_module.simulator.network.delays import NO_DELAY, LinkDelay, Network
 from bela_module.simulator.simulated_board import SimulatedBoard
+from bela_module.streams.lsl_clock import local_clock
 from tests.support.accounts import Ledger
 from tests.support.fault_cases import make_board
 from tests.support.session_helpers import (
     Running,
     WaitUntil,
+    session_at,
     session_on,
     written_ticks,
 )
@@ -101,6 +103,28 @@ def test_what_another_client_ends_just_before_the_end_is_counted(
         assert account.truth.exact
         assert account.lost > 0
         assert account.delivered == sum(run.n_values for run in board.written("a"))
+
+
+@pytest.mark.parametrize("delay_s", [0.0, 0.05])
+def test_what_another_client_watches_again_just_before_the_end_has_not_ended(
+    delay_s: float, wait_until: WaitUntil, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The list calls it unwatched until its next value; later blocks are nobody's loss."""
+    monkeypatch.setattr(ending, "COMMAND_LEAD_S", 0.1)
+    monkeypatch.setattr(ending, "END_LOOK_S", 0.0)
+    with make_board(first_tick=1000) as board, session_at(board.port) as one:
+        for _ in range(5):
+            since_s = local_clock()
+            one.sink.kept.clear()
+            one.start("a")
+            wait_until(lambda: one.samples("bela_a") > 2000, "samples")
+            board.set_network(Network(LinkDelay(0.0), LinkDelay(delay_s)))
+            board.with_next("unwatch", lambda: OtherClient(cmd="watch").apply(board))
+            assert one.stop() == "stopped"
+            ledger = Ledger(board, one.sink, since_s=since_s)
+            (account,) = ledger.accounts(one.streams, worst_s=1.0)
+            account.check()
+            board.set_network(NO_DELAY)
 
 
 def test_an_end_that_is_set_is_not_moved_by_what_is_known_later(
