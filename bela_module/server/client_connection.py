@@ -10,7 +10,8 @@ import math
 import socket
 import time
 from collections import deque
-from typing import Final
+from concurrent.futures import Future
+from typing import Any, Final
 
 from bela_module.errors import RequestError
 from bela_module.server.time_limits import (
@@ -151,6 +152,8 @@ class ClientConnection:
         """Number of the command of all clients that was this client's last."""
         self.n_pending = 0
         """Commands whose work is under way."""
+        self.queries: set[Future[Any]] = set()
+        """Those of them that nobody needs when the client is gone."""
         self.ended_s: float | None = None
         """When the client stopped sending; it may still read."""
         self.closed = False
@@ -252,4 +255,6 @@ class ClientConnection:
         self.closed = True
         self.commands.clear()
         self._unsent.clear()
+        for query in list(self.queries):  # each that is given up leaves it
+            query.cancel()
         self.socket.close()

@@ -139,6 +139,8 @@ class CommandDispatcher:
         """Encode the outcome of a command as a reply; empty while its work is under way."""
         if isinstance(outcome, Future):
             connection.n_pending += 1
+            if _is_query(pcomm):
+                connection.queries.add(outcome)
             outcome.add_done_callback(partial(self._report_end, connection, pcomm))
             return b""
         if isinstance(outcome, bytes):
@@ -161,8 +163,11 @@ class CommandDispatcher:
     def _finish(
         self, loop: ClientLoop, connection: ClientConnection, pcomm: str, future: Future[Any]
     ) -> None:
-        """Send the result of a command whose work has ended."""
+        """Send the result of a command whose work has ended, or was given up with its client."""
         connection.n_pending -= 1
+        connection.queries.discard(future)
+        if connection.closed and future.cancelled():
+            return
         loop.guard(connection, self._answer, connection, pcomm, future.result)
 
     def _fail(self, connection: ClientConnection, pcomm: str, error: Exception) -> None:

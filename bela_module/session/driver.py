@@ -21,10 +21,10 @@ from bela_module.session.board.board_changes import BoardChanges
 from bela_module.session.board.board_state import BoardState
 from bela_module.session.board.prober import Prober
 from bela_module.session.clock_stream import ClockStream
+from bela_module.session.command_queue.job_queue import JobQueue
 from bela_module.session.delivery.step_surveyor import StepSurveyor
 from bela_module.session.delivery.transport import adjust_transport, look_is_due
 from bela_module.session.health import HealthMonitor
-from bela_module.session.job_queue import JobQueue
 from bela_module.session.jobs.ending import end
 from bela_module.session.notices import Notices
 from bela_module.session.running import RunningDeliveries

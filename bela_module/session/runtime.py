@@ -10,11 +10,11 @@ from bela_module.connection.board_client import BoardClient
 from bela_module.session.board.board_changes import BoardChanges
 from bela_module.session.board.board_state import BoardState
 from bela_module.session.board.prober import Prober
+from bela_module.session.command_queue.job_queue import JobQueue
 from bela_module.session.delivery.delivery import Delivery
 from bela_module.session.delivery.diagnosis import find_uneven
 from bela_module.session.delivery.step_surveyor import StepSurveyor
 from bela_module.session.inputs.active_inputs import ActiveInputs
-from bela_module.session.job_queue import JobQueue
 from bela_module.session.notices import Notices
 from bela_module.session.running import RunningDeliveries
 from bela_module.session.states import SessionState

@@ -61,3 +61,32 @@ def test_line_ends_byte_order_marks_and_telnet_are_no_commands(
     client.close()
     assert other.is_up()
     assert running.session.errors == []
+
+
+def test_a_query_is_given_up_with_its_client_and_a_command_is_not(
+    running: Serving, wait_until: WaitUntil
+) -> None:
+    running.session.answers_at_once = False
+    client = running.client()
+    client.send("LIST;LIST;STOP;")
+    wait_until(lambda: len(running.session.futures) == 3)
+    client.close()
+    first, second, stop = running.session.futures
+    wait_until(lambda: first.cancelled() and second.cancelled())
+    assert not stop.done()
+    stop.set_result("stopped")
+    assert running.client().is_up()
+    assert running.session.errors == []
+
+
+def test_a_client_that_still_reads_gets_what_it_asked_for(
+    running: Serving, wait_until: WaitUntil
+) -> None:
+    running.session.answers_at_once = False
+    client = running.client()
+    client.send("LIST;")
+    client.socket.shutdown(socket.SHUT_WR)
+    wait_until(lambda: running.session.futures)
+    assert running.client().is_up()
+    running.session.futures[0].set_result({"variables": []})
+    assert client.rest() == b'{"variables": []}\n'

@@ -6,81 +6,22 @@ The commands of one client are carried out in their order, and the clients take 
 from __future__ import annotations
 
 import asyncio
-from collections import deque
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from itertools import takewhile
 from typing import Any, Final
 
 from bela_module.asking_client import asking_client
 from bela_module.connection.board_client import BoardClient
 from bela_module.errors import BelaError, DisconnectedError, NoReplyError, RequestError
+from bela_module.session.command_queue.waiting_jobs import Job, PendingJob, WaitingJobs
 from bela_module.session.interruptible_wait import InterruptibleWait
 
 MAX_JOBS_OF_A_CLIENT: Final = 64
 MAX_JOBS: Final = 1024
 """Of all clients together; one that connects again and again counts as many."""
 MAX_STOPS: Final = 4
-"""That wait for those before them; one more does the work of all."""
-
-Job = Callable[[BoardClient], Awaitable[Any]]
-
-
-@dataclass(slots=True, eq=False)
-class PendingJob:
-    """A command that is not carried out yet.
-
-    Parameters
-    ----------
-    job : callable
-        Given the connection.
-    future : Future
-        Gets its result.
-    waiting : Future or None
-        Told when there is no board yet; ``None`` when the job then fails instead.
-    only_on : BoardClient or None
-        The only connection on which it makes sense.
-    number : int
-        Grows with each that is asked for.
-    internal : bool
-        Whether it is no command of somebody's, who could take it back.
-    client : str
-        Name of the client that asked for it.
-    begins : bool
-        Whether it begins what a STOP after it has to end.
-    """
-
-    job: Job
-    future: asyncio.Future[Any]
-    waiting: asyncio.Future[str] | None = None
-    only_on: BoardClient | None = None
-    number: int = 0
-    internal: bool = False
-    client: str = ""
-    begins: bool = False
-
-    @property
-    def is_stop(self) -> bool:
-        """Whether it ends what runs; nothing else makes sense on one connection alone."""
-        return self.internal or self.only_on is not None
-
-    def fail(self, error: BaseException) -> None:
-        """Let it end with an error, if it has not ended."""
-        if not self.future.done():
-            self.future.set_exception(error)
-
-    def refuse(self, error: BaseException) -> None:
-        """Let it end before it was begun; nobody waits any more for one that waits for a board."""
-        if self.waiting is not None and self.waiting.done():
-            self.future.cancel()
-        else:
-            self.fail(error)
-
-    def wait(self, reason: BaseException) -> None:
-        """Answer that it waits for the board, and why."""
-        if self.waiting is not None and not self.waiting.done():
-            self.waiting.set_result(f"waiting for the board: {reason}")
+"""That wait for those before them; with one more the first does the work of all but the newest."""
 
 
 @dataclass(slots=True)
@@ -100,9 +41,7 @@ class JobQueue:
     """How many STOPs have been asked for and not answered."""
     is_closed: bool = False
     """Whether no more commands are taken."""
-    _jobs: deque[PendingJob] = field(default_factory=deque)
-    _turns: dict[str, int] = field(default_factory=dict)
-    _n_turns: int = 0
+    _jobs: WaitingJobs = field(default_factory=WaitingJobs)
     _wait: InterruptibleWait = field(default_factory=InterruptibleWait)
 
     def __len__(self) -> int:
@@ -112,7 +51,7 @@ class JobQueue:
     @property
     def stop_waits(self) -> bool:
         """Whether one of them ends what runs."""
-        return any(pending.is_stop for pending in self._jobs)
+        return self._jobs.stop_waits
 
     # ---- asking ---------------------------------------------------------------------------
 
@@ -151,7 +90,13 @@ class JobQueue:
         self.wake()
         future, waiting = pending.future, pending.waiting
         answers: set[asyncio.Future[Any]] = {future} if waiting is None else {future, waiting}
-        await asyncio.wait(answers, return_when=asyncio.FIRST_COMPLETED)
+        try:
+            await asyncio.wait(answers, return_when=asyncio.FIRST_COMPLETED)
+        except asyncio.CancelledError:  # nobody waits for it any more
+            if not pending.is_stop:
+                self.withdraw(pending)
+                future.cancel()
+            raise
         if not future.done() and waiting is not None:
             future.add_done_callback(self._report_late_error)
             return waiting.result()
@@ -221,29 +166,30 @@ class JobQueue:
             self._check_room(client)
         elif not internal:
             self._merge_stops(pending)
-        self._turns.setdefault(client, self._n_turns)
         if internal:
-            self._jobs.appendleft(pending)  # a STOP: what was asked for after it comes after it
+            self._jobs.put_first(pending)  # a STOP: what was asked for after it comes after it
         else:
             self._jobs.append(pending)
         return pending
 
     def withdraw(self, pending: PendingJob) -> None:
         """Forget a job, if it was not begun."""
-        if pending in self._jobs:
-            self._jobs.remove(pending)
+        self._jobs.remove(pending)
 
     def _merge_stops(self, newest: PendingJob) -> None:
-        """Have the newest STOP do the work of those that wait, when there are many.
+        """Have the first STOP do the work of those that wait, when there are many.
 
         A few clients that start and stop without a pause would keep all others waiting for minutes.
+        What begins something is refused, so that nothing is left to do for those after the first;
+        the newest comes after what its client has asked for before, for which no other one waits.
         """
-        stops = [p for p in self._jobs if p.only_on is newest.only_on]
+        stops = [p for p in self._jobs if p.is_stop and p.only_on is newest.only_on]
         if len(stops) < MAX_STOPS:
             return
+        first, *others = stops
 
         def answer_all(done: asyncio.Future[Any]) -> None:
-            for stop in stops:
+            for stop in others:
                 if done.cancelled():
                     stop.future.cancel()
                 elif (error := done.exception()) is not None:
@@ -251,42 +197,22 @@ class JobQueue:
                 elif not stop.future.done():
                     stop.future.set_result(done.result())
 
-        newest.future.add_done_callback(answer_all)
+        first.future.add_done_callback(answer_all)
+        for stop in others:
+            self.withdraw(stop)
         begun = [p for p in self._jobs if p.begins and not p.internal]
-        self._jobs = deque(p for p in self._jobs if p not in stops)
         self._refuse(begun, RequestError("stopped before it began: several STOP came after it"))
 
     def _check_room(self, client: str) -> None:
-        n_of_client = sum(pending.client == client for pending in self._jobs)
+        n_of_client = self._jobs.count_of(client)
         if n_of_client >= MAX_JOBS_OF_A_CLIENT:
             raise RequestError(f"{n_of_client} commands are waiting for the board already")
         if len(self._jobs) >= MAX_JOBS:
             raise RequestError(f"{MAX_JOBS} commands of all clients are waiting for the board")
 
     def take(self) -> PendingJob | None:
-        """Remove and return the next job that still matters, if there is one.
-
-        It is the first one of the client that had its turn before all others. What was asked for
-        before a STOP comes before it, and what was asked for after it, after it; but a STOP does
-        not wait for what others have asked for that begins nothing, as their SETs.
-        """
-        if not self._jobs:
-            self._turns.clear()
-            return None
-        self._jobs = deque(pending for pending in self._jobs if not pending.future.done())
-        self._turns = {p.client: self._turns[p.client] for p in self._jobs}
-        if not self._jobs:
-            return None
-        before_stop = list(takewhile(lambda pending: not pending.is_stop, self._jobs))
-        stop = self._jobs[len(before_stop)] if len(before_stop) < len(self._jobs) else None
-        if stop is not None and not any(p.begins or p.client == stop.client for p in before_stop):
-            pending = stop
-        else:
-            pending = min(before_stop, key=lambda p: self._turns[p.client])
-        self._jobs.remove(pending)
-        self._n_turns += 1
-        self._turns[pending.client] = self._n_turns
-        return pending
+        """Remove and return the next job that still matters, if there is one."""
+        return self._jobs.take()
 
     async def carry_out_some(
         self,
@@ -346,18 +272,16 @@ class JobQueue:
 
     def put_back(self, pending: PendingJob) -> None:
         """Have a job be the next again."""
-        self._jobs.appendleft(pending)
+        self._jobs.put_first(pending)
 
     def no_board(self, error: BaseException) -> None:
         """Answer all when a board could not be reached: those that wait for it are kept."""
-        kept: deque[PendingJob] = deque()
-        for pending in self._jobs:
+        for pending in list(self._jobs):
             if pending.waiting is not None:
                 pending.wait(error)
-                kept.append(pending)
             else:
+                self.withdraw(pending)
                 pending.fail(error)
-        self._jobs = kept
 
     def connection_ended(self, client: BoardClient, error: BaseException) -> None:
         """Fail the jobs that made sense on one connection alone."""
@@ -382,8 +306,8 @@ class JobQueue:
         return bool(refused)
 
     def _refuse(self, refused: list[PendingJob], error: BaseException) -> None:
-        self._jobs = deque(p for p in self._jobs if p not in refused)
         for pending in refused:
+            self._jobs.remove(pending)
             pending.refuse(error)
 
 

@@ -11,7 +11,7 @@ import pytest
 from bela_module.asking_client import asked_by
 from bela_module.connection.board_client import BoardClient
 from bela_module.errors import BelaError, DisconnectedError, RequestError
-from bela_module.session.job_queue import MAX_JOBS, MAX_STOPS, JobQueue
+from bela_module.session.command_queue.job_queue import MAX_JOBS, MAX_STOPS, JobQueue
 
 GONE = DisconnectedError("gone")
 
@@ -161,7 +161,49 @@ def test_a_stop_is_carried_out_at_once_while_another_client_sets_and_sets() -> N
     run(scenario)
 
 
-def test_of_many_stops_the_newest_does_the_work() -> None:
+def test_a_job_that_nobody_waits_for_any_more_is_withdrawn_but_no_stop() -> None:
+    async def scenario(queue: JobQueue) -> None:
+        given_up = asyncio.ensure_future(queue.submit(job))
+        stop = asyncio.ensure_future(queue.submit(job, only_on=a_client()))
+        await asyncio.sleep(0)
+        for task in (given_up, stop):
+            task.cancel()
+        await asyncio.wait((given_up, stop))
+        assert len(queue) == 1
+        pending = queue.take()
+        assert pending is not None
+        assert pending.is_stop
+
+    run(scenario)
+
+
+def test_a_stop_of_many_does_not_wait_for_what_the_newest_client_sets() -> None:
+    async def scenario(queue: JobQueue) -> None:
+        connection = a_client()
+        with asked_by("setting"):
+            for _ in range(60):
+                queue.add(job, waits=False)
+        stops = []
+        for number in range(MAX_STOPS):
+            with asked_by(f"client {number}"):
+                stops.append(queue.add(job, waits=False, only_on=connection))
+        with asked_by("setting"):
+            stops.append(queue.add(job, waits=False, only_on=connection))
+        pending = queue.take()
+        assert pending is stops[0]
+        await queue.carry_out(pending, connection, worded)
+        await asyncio.wait([stop.future for stop in stops[:-1]], timeout=20)
+        assert all(stop.future.result() == "done" for stop in stops[:-1])
+        order = []
+        while (pending := queue.take()) is not None:
+            order.append(pending)
+        assert len(order) == 61
+        assert order[-1] is stops[-1]  # it keeps its place among its client's commands
+
+    run(scenario)
+
+
+def test_of_many_stops_the_first_does_the_work() -> None:
     async def scenario(queue: JobQueue) -> None:
         connection = a_client()
         stops, starts = [], []

@@ -1,0 +1,1 @@
+"""Queue of commands for the board: turns of clients, bounds, refusals."""
