@@ -15,11 +15,10 @@ from bela_module.config import parse_settings
 from bela_module.protocol.variables import Array, Ticks, ValueType
 from bela_module.server.bela_server import BelaServer
 from bela_module.server.log_forwarding import start_logging
-from bela_module.server.process_limits import limit_pauses
+from bela_module.server.process_limits import limit_pauses, share_one_heap
 from bela_module.session.session import Session
 from bela_module.simulator.sketches.signals import ramp
 from bela_module.simulator.sketches.sketch import Sketch, SketchVariable
-from bela_module.streams.lsl.lsl_memory import share_one_heap
 from bela_module.streams.lsl.lsl_settings import prepare_lsl
 from bela_module.streams.lsl.outlets import LslOutlets
 from bela_module.streams.lsl_clock import local_clock
@@ -100,11 +99,11 @@ class CheckedOutlets(LslOutlets):
 
 def run_module(pipe: Connection, board_port: int) -> None:
     """Be the module: a server of PCOMMs with its session, until told to quit."""
+    share_one_heap()
     _raise_priority()
     with open(os.environ.get("SOAK_LOG", os.devnull), "w", encoding="utf-8") as null:
         os.dup2(null.fileno(), 2)  # the log, which is long beside a client that floods
     logs = start_logging("INFO", console=True, host="127.0.0.1", port=_NO_LOG_SERVER)
-    share_one_heap()
     prepare_lsl(this_machine_only=True)
     sections: dict[str, Any] = {
         "board": {"host": "127.0.0.1", "port": board_port, "name": f"soak{os.getpid()}"},

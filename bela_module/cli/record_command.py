@@ -108,14 +108,12 @@ def _holds_samples(path: Path) -> bool:
 def _library() -> Callable[[bool], str | None]:
     """Load LSL; return what gives it its settings, and returns those of LabRecorder."""
     try:
-        from bela_module.streams.lsl.lsl_memory import share_one_heap
         from bela_module.streams.lsl.lsl_settings import look_often, prepare_lsl
     except (ImportError, OSError, RuntimeError) as error:  # pylsl raises any of them
         raise LibraryError(f"{error}") from error
     from bela_module.server.process_limits import raise_descriptor_limit
 
     raise_descriptor_limit()
-    share_one_heap()
 
     def prepare(this_machine_only: bool) -> str | None:
         settings = prepare_lsl(this_machine_only=this_machine_only)

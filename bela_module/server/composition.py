@@ -93,7 +93,6 @@ def _open_session(
     try:
         from bela_module.connection.wire_recorder import WireTap
         from bela_module.session.session import Session
-        from bela_module.streams.lsl.lsl_memory import share_one_heap
         from bela_module.streams.lsl.lsl_settings import prepare_lsl
         from bela_module.streams.lsl.outlets import LslOutlets
         from bela_module.streams.lsl_clock import local_clock
@@ -101,7 +100,6 @@ def _open_session(
         raise LibraryError(f"{error}") from error
 
     raise_descriptor_limit()
-    share_one_heap()
     prepare_lsl(this_machine_only=start_simulation is not None)
     if start_simulation is not None:
         host, port = start_simulation()

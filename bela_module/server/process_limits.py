@@ -1,19 +1,21 @@
-"""What a program sets for its whole process: how many files it may open, how long threads wait."""
+"""What a program sets for its whole process: open files, heaps, how long threads wait."""
 
 from __future__ import annotations
 
+import ctypes
 import gc
 import importlib
 import logging
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any, Final
 
 logger = logging.getLogger(__name__)
 
 WANTED_DESCRIPTORS: Final = 8192
 _SWITCH_INTERVAL_S: Final = 0.001
+_M_ARENA_MAX: Final = -8  # of glibc's malloc.h
 
 
 def raise_descriptor_limit(wanted: int = WANTED_DESCRIPTORS) -> int | None:
@@ -49,6 +51,18 @@ def raise_descriptor_limit(wanted: int = WANTED_DESCRIPTORS) -> int | None:
         return int(soft)
     logger.debug("the limit of open files is %d now; it was %d", target, soft)
     return int(target)
+
+
+def share_one_heap() -> None:
+    """Have all threads take memory from one heap (on Linux); to be called before any thread begins.
+
+    By default glibc has a heap for each few threads, and what LSL's threads leave free in theirs,
+    no other one uses: with inlets that come and go, the memory of a process rises. What is set
+    here is looked at once, when the second thread takes memory (``man mallopt``, "M_ARENA_MAX").
+    """
+    if sys.platform == "linux":
+        with suppress(OSError, AttributeError):  # another C library, without this function
+            ctypes.CDLL(None).mallopt(_M_ARENA_MAX, 1)
 
 
 @contextmanager

@@ -22,6 +22,7 @@ from contextlib import contextmanager, suppress
 from typing import Any, Final
 
 from bela_module.server.output.background_writer import BackgroundStream
+from bela_module.server.process_limits import share_one_heap
 from bela_module.server.time_limits import STDERR_END_S
 
 # LSL: date, time, (uptime s) [thread] file:line LEVEL| message
@@ -36,6 +37,7 @@ _LSL_LEVELS: Final = {
 
 def run_program(main: Callable[[], int]) -> int:
     """Run the main function of a program, whose standard streams cannot stop it."""
+    share_one_heap()
     _open_missing_descriptors()
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):

@@ -9,17 +9,6 @@ from typing import Final
 
 _M_MMAP_THRESHOLD: Final = -3  # of glibc's malloc.h
 _LARGE_BYTES: Final = 1 << 20
-_M_ARENA_MAX: Final = -8
-
-
-def share_one_heap() -> None:
-    """Have all threads take memory from one heap (on Linux).
-
-    By default glibc has a heap for each few threads ("M_ARENA_MAX"), and what LSL's threads leave
-    free in theirs, no other one uses: with inlets that come and go, the memory of a process rises.
-    For programs only, and to be called before LSL begins its threads.
-    """
-    _set_malloc(_M_ARENA_MAX, 1)
 
 
 def return_large_blocks() -> None:
@@ -30,7 +19,9 @@ def return_large_blocks() -> None:
     inlets that come and go, memory rises by a few MB a minute. A fixed threshold switches that off
     (``man mallopt``, "M_MMAP_THRESHOLD").
     """
-    _set_malloc(_M_MMAP_THRESHOLD, _LARGE_BYTES)
+    if sys.platform == "linux":
+        with suppress(OSError, AttributeError):  # another C library, without this function
+            ctypes.CDLL(None).mallopt(_M_MMAP_THRESHOLD, _LARGE_BYTES)
 
 
 def return_freed_memory() -> None:
@@ -42,9 +33,3 @@ def return_freed_memory() -> None:
     if sys.platform == "linux":
         with suppress(OSError, AttributeError):  # another C library, without this function
             ctypes.CDLL(None).malloc_trim(0)
-
-
-def _set_malloc(parameter: int, value: int) -> None:
-    if sys.platform == "linux":
-        with suppress(OSError, AttributeError):  # another C library, without this function
-            ctypes.CDLL(None).mallopt(parameter, value)
