@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import cached_property
@@ -129,3 +130,8 @@ class Variable:
     def layout(self) -> BlockLayout:
         """Layout of its watch payloads."""
         return _LAYOUTS[self.value_type, self.sparse]
+
+
+def same_variables(some: Sequence[Variable], others: Sequence[Variable]) -> bool:
+    """Tell whether two lists have variables of the same identities in the same order."""
+    return len(some) == len(others) and all(map(Variable.is_same_as, some, others))

@@ -137,7 +137,7 @@ class DenseTracker(DenseDoubts):
         longest = min(block_ticks, LATE_BLOCKS * self._size)
         return bool(
             block.tick == self._accounted + step
-            and block.tick == previous.tick + block_ticks
+            and block.tick == previous.evidence.tick + block_ticks
             and (-step <= late_ticks <= longest or late_ticks == math.inf)
             and block.values[-1] != 0
         )

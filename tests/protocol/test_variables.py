@@ -3,10 +3,17 @@
 from __future__ import annotations
 
 import struct
+from dataclasses import replace
 
 import pytest
 
-from bela_module.protocol.variables import PAYLOAD_BYTES, BlockLayout, ValueType
+from bela_module.protocol.variables import (
+    PAYLOAD_BYTES,
+    BlockLayout,
+    ValueType,
+    Variable,
+    same_variables,
+)
 from tests.support.golden_blocks import LAYOUTS, STRUCT
 
 
@@ -34,3 +41,17 @@ def test_types_have_their_names_in_cpp() -> None:
         "f": "float",
         "d": "double",
     }
+
+
+def test_lists_are_the_same_by_identities_in_order_whatever_the_values() -> None:
+    a, b = Variable(0, "a", ValueType.FLOAT), Variable(1, "b", ValueType.INT, sparse=True)
+    assert same_variables((a, b), (replace(a, value=2.0, watched=True), replace(b, index=7)))
+    assert not same_variables((a, b), (a,))
+    assert not same_variables((a, b), (b, a))
+    for other in (
+        replace(b, name="c"),
+        replace(b, value_type=ValueType.CHAR),
+        replace(b, sparse=False),
+    ):
+        assert not same_variables((a, b), (a, other))
+    assert same_variables((), ())

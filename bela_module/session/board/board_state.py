@@ -19,7 +19,7 @@ from bela_module.connection.client_records import ListReply
 from bela_module.protocol.control_channel import VariableList
 from bela_module.protocol.data_channel import Block
 from bela_module.protocol.data_decoder import DataDecoder
-from bela_module.protocol.variables import Ticks, Variable
+from bela_module.protocol.variables import Ticks, Variable, same_variables
 from bela_module.session.board.clock_sample import ClockSample
 from bela_module.session.board.monitor_periods import MonitorPeriods
 from bela_module.session.board.one_read import OneRead, last_ticks
@@ -188,7 +188,7 @@ class BoardState:
         return (
             project != self.project
             or listed.sample_rate_hz != self.declared_rate_hz
-            or [v.identity for v in listed.variables] != [v.identity for v in self.variables]
+            or not same_variables(listed.variables, self.variables)
         )
 
     def _is_behind(self, reply: ListReply, clock: DeviceClock) -> bool:

@@ -42,6 +42,8 @@ class BlockRouter:
     last_block_s: dict[str, float] = field(default_factory=dict)
     heard_s: float = -math.inf
     _silence_s: tuple[float, float] = (-math.inf, -math.inf)
+    _judged_s: float = math.nan
+    _silent_s: float = 0.0
     _routes: dict[tuple[int, bool], Route] = field(default_factory=dict)
 
     def find_variables(self, streams: Iterable[LiveStream], listed: Sequence[Variable]) -> None:
@@ -78,9 +80,6 @@ class BlockRouter:
     ) -> float:
         """Note when a block of a variable came; tell for how long the board was silent before.
 
-        It was not while it has answered, but for one that has sent no data at all of variables that
-        were assigned: several, since one may have become slow.
-
         Returns
         -------
         float
@@ -88,6 +87,17 @@ class BlockRouter:
         """
         self.note_heard(arrived_s)
         self.last_block_s[block.variable.name] = arrived_s
+        if arrived_s != self._judged_s:  # all blocks of one read came after one silence
+            self._judged_s = arrived_s
+            self._silent_s = self._silent_before(arrived_s, replies, watchdog)
+        return self._silent_s
+
+    def _silent_before(self, arrived_s: float, replies: TickProgress, watchdog: Watchdog) -> float:
+        """Tell for how long the board was silent before some blocks came.
+
+        It was not while it has answered, but for one that has sent no data at all of variables that
+        were assigned: several, since one may have become slow.
+        """
         since_s, until_s = self._silence_s
         if since_s == -math.inf or arrived_s > until_s + _SILENCE_S:
             return 0.0

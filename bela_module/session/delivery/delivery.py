@@ -193,7 +193,7 @@ class Delivery:
                 self.board.rates_hz[variable.name] = self.prompt.too_fast[stream.plan.name]
                 return True
         possible_tick = self.board.possible_tick(arrived_s)
-        if self.board.is_from_the_future(block, possible_tick):
+        if block.tick > possible_tick and self.board.is_from_the_future(block, possible_tick):
             self.board.counters.impossible_blocks += 1
             stream.missed_block(variable)
             return True

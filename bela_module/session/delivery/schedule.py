@@ -65,10 +65,11 @@ class Schedule:
     def is_due(self, name: str) -> bool:
         """Tell whether something of a variable should come now, for all that is known."""
         window = self.windows.get(name)
+        if window is None:
+            return True
         rate_hz = self.board.clock.tick_rate_hz if self.board.clock is not None else math.nan
         opening_ticks = WINDOW_OPENS_S * rate_hz
-        tick = self.board.tick
-        return window is None or window.first_tick + opening_ticks < tick < window.last_tick
+        return window.first_tick + opening_ticks < self.board.tick < window.last_tick
 
     def announce(self) -> None:
         """Tell that it has begun, once, as soon as it has."""

@@ -249,7 +249,8 @@ def _check(plan: StreamPlan, values: Array, stamps_s: Stamps, last_stamp_s: floa
 
 def _check_order(plan: StreamPlan, stamps_s: Stamps) -> None:
     # In one look at the array: of stamps in order, with NaN in no order, the ends tell of the rest.
-    in_order = stamps_s.size == 1 or bool((stamps_s[1:] >= stamps_s[:-1]).all())
+    is_later = stamps_s[1:] >= stamps_s[:-1]
+    in_order = stamps_s.size == 1 or bool(is_later[is_later.argmin()])  # soon told, unlike all()
     if in_order and math.isfinite(stamps_s[0]) and math.isfinite(stamps_s[-1]):
         return
     if not np.isfinite(stamps_s).all():
