@@ -130,6 +130,9 @@ class CommandDispatcher:
             if not isinstance(error, BelaError | CancelledError):
                 self._logger.exception("internal error in %s", shown(pcomm))
             self._fail(connection, pcomm, error)
+            # Its frames hold the future that holds it: only a collection, which makes all threads
+            # wait, could free them, and a client may have thousands of commands refused a second.
+            error.__traceback__ = None
         else:
             _send(connection, reply)
 

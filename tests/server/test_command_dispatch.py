@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import gc
 import socket
 import struct
 from collections.abc import Callable
 
 import pytest
 
+from bela_module.errors import RequestError
 from tests.support.server_helpers import Serving
 
 WaitUntil = Callable[..., None]
@@ -90,3 +92,30 @@ def test_a_client_that_still_reads_gets_what_it_asked_for(
     assert running.client().is_up()
     running.session.futures[0].set_result({"variables": []})
     assert client.rest() == b'{"variables": []}\n'
+
+
+def test_refused_commands_leave_nothing_to_the_garbage_collector(
+    running: Serving, wait_until: WaitUntil
+) -> None:
+    """A full collection makes all threads wait, ``UP``, too."""
+    running.session.answers_at_once = False
+    client = running.client()
+    client.send("VERBOSE;")
+    assert client.line() == "OK VERBOSE"
+
+    def refuse_many() -> None:
+        client.send("START;" * 20)
+        wait_until(lambda: len(running.session.futures) == 20)
+        while running.session.futures:
+            running.session.futures.pop().set_exception(RequestError("already; STOP first"))
+        assert all(client.line().startswith("ERROR START: already") for _ in range(20))
+
+    refuse_many()
+    gc.collect()
+    gc.disable()
+    try:
+        for _ in range(5):
+            refuse_many()
+        assert gc.collect() < 100  # fewer than there were commands
+    finally:
+        gc.enable()
