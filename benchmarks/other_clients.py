@@ -64,16 +64,22 @@ def bursts_of_lists(port: int, _variable: str) -> Iterator[None]:
         yield
 
 
-@contextmanager
-def busy_client(port: int, _variable: str) -> Iterator[None]:
-    """Run a client that asks 33 times a second."""
+class BusyClient:
+    """Runs a client that asks 33 times a second for some lists in one message."""
 
-    def ask(client: ClientConnection, pause: Pause) -> None:
-        while not pause(_BUSY_PERIOD_S):
-            client.send(_LIST)
+    def __init__(self, n_lists: int) -> None:
+        (self._message,) = encode_commands([list_command()] * n_lists)
 
-    with _asking(port, ask):
-        yield
+    @contextmanager
+    def __call__(self, port: int, _variable: str) -> Iterator[None]:
+        """Run it with a board's port."""
+
+        def ask(client: ClientConnection, pause: Pause) -> None:
+            while not pause(_BUSY_PERIOD_S):
+                client.send(self._message)
+
+        with _asking(port, ask):
+            yield
 
 
 (_LIST,) = encode_commands([list_command()])
@@ -133,7 +139,10 @@ OTHERS: Final[Mapping[str, Callable[[int, str], AbstractContextManager[None]]]] 
         "": no_client,
         "a second module": second_module,
         "200 lists in 0.3 s, every 3 s": bursts_of_lists,
-        "33 lists a second": busy_client,
+        "33 lists a second": BusyClient(1),
+        "3 lists, 33 times a second": BusyClient(3),
+        "4 lists, 33 times a second": BusyClient(4),
+        "7 lists, 33 times a second": BusyClient(7),
         "a busy Controller": busy_controller,
     }
 )

@@ -78,6 +78,18 @@ CONDITIONS: Final = (
         "Bursts rendered late", "up to 30 ms, every s", faults=(LateBurst(every_s=1.0, ms=30.0),)
     ),
     *(Condition("Other clients", name, 50.0, others=name) for name in OTHERS if name),
+    *(
+        Condition(
+            f"Other clients, {ms} ms each way",
+            name,
+            50.0,
+            _alike(LinkDelay(ms / 1000)),
+            others=name,
+        )
+        for ms in (5, 12, 50)
+        for name in OTHERS
+        if name
+    ),
     Condition("Asymmetric delay", "5 ms there", network=Network(to_board=LinkDelay(0.005))),
     Condition("Asymmetric delay", "5 ms back", network=Network(to_client=LinkDelay(0.005))),
 )

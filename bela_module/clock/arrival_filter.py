@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Callable
 
 import numpy as np
 
@@ -36,6 +37,12 @@ class MinimumDelayFilter:
             self._until_s = received_s + ARRIVAL_SPAN_S
         self._newest = (tick, received_s)
         self._delay_s = delay_s
+
+    def use_estimate(self, time_at: Callable[[int], float]) -> None:
+        """Compare further arrivals of this span by a new estimate of when ticks happened."""
+        if self._newest is not None:
+            tick, received_s = self._newest
+            self._delay_s = received_s - time_at(tick)
 
     def since(self, oldest_s: float, tick: int, base_s: float) -> Floats:
         """Return (tick, time) of what came after a time, relative to `tick` and `base_s`.

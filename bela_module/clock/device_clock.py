@@ -37,13 +37,13 @@ from bela_module.clock.probe_schedule import (
     QUICK_PROBES,
     next_probe_in_s,
     next_reply_within_s,
+    proofs_are_quick,
     suffice,
 )
 from bela_module.clock.round_trips import (
     FastReplyFilter,
+    loosened,
     round_trip_s,
-    suspiciously_fast,
-    without_others,
 )
 from bela_module.clock.stated_uncertainty import StatedUncertainty
 
@@ -51,8 +51,6 @@ _MAX_PROBES = 512
 _REFUSED_TO_START_OVER = 16
 _RATE_KEPT = 1e-4  # how much a rate may change, relative, when the ticks pause or skip
 _BURST_KNOWN_AFTER = 16  # probes; from then on an estimate may only become smaller
-_FIRST_PROBES = 40  # later ones were compared with those before
-_BLOCKS_TELL_FOR_S = 1.0  # as long as blocks come, they refute what stale replies claim
 _LEAST_SKIP_S = 0.01  # a smaller lead corrects what replies to others told
 
 
@@ -108,13 +106,11 @@ class DeviceClock:
         self.discontinuities, self.n_probes, self.last_jump_s = 0, 0, 0.0
         self.ready = self.uneven = False
         self._probes: deque[Probe] = deque(maxlen=_MAX_PROBES)
-        self._last: Probe | None = None
-        self._held: Probe | None = None  # the last one, while nobody knows whose it is
         self._arrivals, self._stated = MinimumDelayFilter(), StatedUncertainty()
         self._fit: ClockFit | None = None
         self._fit_before: ClockFit | None = None  # of bounds that were dropped
         self._constraints = self._known
-        self._newest_tick, self._block_s = 0, -math.inf
+        self._newest_tick = 0
         self._fast_replies, self._refused_in_a_row = FastReplyFilter(), 0
         self._misfits, self._relearnings = MisfitRecord(), Relearnings()
 
@@ -128,7 +124,6 @@ class DeviceClock:
         tick_granularity: int = 1,
         *,
         is_proven: bool = False,
-        is_shared: bool = False,
     ) -> ProbeVerdict:
         """Add one ``list`` exchange; a refused one changes no estimate.
 
@@ -141,21 +136,9 @@ class DeviceClock:
         tick_granularity : int
             What the tick may have been rounded to: replies have 15 significant digits.
         is_proven : bool
-            Whether as many replies as were asked for had one tick, so that it is no other's.
-        is_shared : bool
-            Whether other clients ask: until the next call or withdrawal only the arrival counts.
+            Whether the tick was certainly read after the sending, whichever client was answered.
         """
-        held, self._held = self._held, None
-        if held is not None:
-            self._add(held)
-        self._last = probe = Probe(sent_s, received_s, tick, tick_granularity, is_proven)
-        if not is_shared or not self._probes or probe.precedes(self._probes[-1]):
-            return self._add(probe)
-        self._held = probe
-        self.add_arrival(tick - tick_granularity // 2, received_s)
-        return ProbeVerdict.ACCEPTED
-
-    def _add(self, probe: Probe) -> ProbeVerdict:
+        probe = Probe(sent_s, received_s, tick, tick_granularity, is_proven)
         if self._fast_replies.refuses(probe, self._probes):
             self.n_refused += 1
             return ProbeVerdict.TOO_FAST
@@ -175,30 +158,30 @@ class DeviceClock:
         self._accept(probe)
         return ProbeVerdict.ACCEPTED
 
-    def withdraw_last_lower_bound(self, held_s: float = 0.0) -> None:
-        """Keep only the upper bound of the last probe.
+    def doubt_unproven(self, held_s: float = 0.0) -> None:
+        """Doubt what the replies claim that are not proven, since other clients ask as well.
 
-        To be called when a second reply comes for one request: either may have been to another
-        client, its tick read before our request left. Where that may be so of all the latest
-        ones, or the board held them back for `held_s` seconds, what they prove is loosened.
+        They may be old. Before stamps have begun and one is proven, only their arrivals count:
+        how long a round trip takes is not known.
+
+        Parameters
+        ----------
+        held_s : float
+            For how long acknowledgements may be held back, in seconds.
         """
-        if self._last is None:
+        known = list(self._probes)
+        if all(probe.is_proven for probe in known):
             return
-        last, self._last, self._held = self._last, None, None
-        self._misfits.add_withdrawn()
-        doubtful = suspiciously_fast(self._probes) if self.n_probes < _FIRST_PROBES else []
-        if not self._misfits.withdraw(last) and last not in doubtful:
-            doubtful.append(last)
-        kept = [probe for probe in self._probes if probe not in doubtful]
-        blocks_tell = last.received_s < self._block_s + _BLOCKS_TELL_FOR_S or not self.ready
-        loosened = without_others(kept, held_s, blocks_tell=blocks_tell)
-        if loosened != kept:
-            self._misfits.doubt()
-        if kept and loosened != list(self._probes):
-            self.n_probes -= len(self._probes)
-            self._probes.clear()
-            self._accept(*loosened)
-        self.add_arrival(last.tick - last.granularity // 2, last.received_s)
+        self._misfits.drop_unproven()
+        some_proven = any(probe.is_proven for probe in known)
+        kept = loosened(known, held_s) if self.ready or some_proven else []
+        self.n_probes -= len(known)
+        self._probes.clear()
+        if kept:
+            self._accept(*kept)
+            return
+        for probe in known:
+            self.add_arrival(probe.tick - probe.granularity // 2, probe.received_s)
 
     def add_arrival(self, tick: int, received_s: float) -> bool:
         """Add the bound that a tick was over when its block arrived; cheap enough for each block.
@@ -235,7 +218,6 @@ class DeviceClock:
 
     def note_delay(self, tick: int, received_s: float) -> None:
         """Note when a block arrived, given its last tick, for what is stated of its time."""
-        self._block_s = received_s
         if self._fit is not None:
             self._stated.note_block(self._fit, tick, received_s)
 
@@ -251,13 +233,19 @@ class DeviceClock:
     def _probes_quickly(self) -> bool:
         return 0 < self._misfits.n_seen < QUICK_PROBES or len(self._probes) < QUICK_PROBES
 
-    @property
-    def repeats(self) -> int:
-        """How often the next probe should ask: in doubt, more than are alike by chance.
+    def should_prove(self, held_s: float = 0.0) -> bool:
+        """Tell whether the next reply should be proven: in doubt, or where it costs little time.
 
-        Not always the same number, or the replies to the probe before could pass for its own.
+        A proven reply shows whether those before were ours, too: if not, others have been heard.
+
+        Parameters
+        ----------
+        held_s : float
+            For how long acknowledgements may be held back, in seconds.
         """
-        return 3 + self._misfits.n_doubted % 2 if self._misfits.in_doubt else 1
+        if self._misfits.in_doubt or not self._probes_quickly:
+            return True
+        return proofs_are_quick(self.rtt_s, held_s, ready=self.ready)
 
     @property
     def tick_rate_hz(self) -> float:
@@ -353,6 +341,7 @@ class DeviceClock:
             self._probes.popleft()
         self._newest_tick = max(self._newest_tick, newest.tick)
         self._fit = self._fitted(self._probes)
+        self._arrivals.use_estimate(self._fit.time_at)
         ahead_s = next_reply_within_s(self.rtt_s, quickly=self._probes_quickly)
         next_tick = self._newest_tick + 1 + int(ahead_s / self._fit.s_per_tick)
         self._stated.use_fit(self._fit, self._probes, next_tick)

@@ -22,7 +22,6 @@ from bela_module.clock.clock_fit import MARGIN_S, Probe
 MISFITS_TO_RELEARN: Final = 3
 _FITS_TO_CLEAR: Final = 8
 _PROBES_IN_DOUBT: Final = 20
-_PROBES_AFTER_OTHERS, _WEIGHT_OF_WITHDRAWN, _WITHDRAWN_TO_DOUBT = 5, 2, 6
 _RELEARNINGS_WHEN_UNEVEN, _UNEVEN_WITHIN_PROBES = 3, 40
 _RATE_TOLERANCE: Final = 1e-3  # of a line by which two ticks are compared
 
@@ -73,7 +72,6 @@ class MisfitRecord:
         self.lags: list[Misfit] = []
         self.leads: list[Misfit] = []
         self._probes_in_doubt = 0
-        self._withdrawn = 0
         self.distrust_s = 0.0
         self.clear()
 
@@ -100,23 +98,11 @@ class MisfitRecord:
         self._fits_since_misfit = 0
         self._probes_in_doubt = _PROBES_IN_DOUBT
 
-    def add_withdrawn(self) -> None:
-        """Count a reply that may have been to others; among many, those that follow are doubted."""
-        self._withdrawn += _WEIGHT_OF_WITHDRAWN
-        if self._withdrawn >= _WITHDRAWN_TO_DOUBT:
-            self._withdrawn = _WITHDRAWN_TO_DOUBT
-            self._probes_in_doubt = max(self._probes_in_doubt, _PROBES_AFTER_OTHERS)
-
-    def doubt(self) -> None:
-        """Doubt the replies that follow."""
-        self._probes_in_doubt = _PROBES_IN_DOUBT
-
     def add_fit(self) -> None:
         """Count a reply that fits; some in a row clear the record."""
         # slow exchanges fit almost anything: only several of them count as evidence
         self._fits_since_misfit += 1
         self._probes_in_doubt = max(0, self._probes_in_doubt - 1)
-        self._withdrawn = max(0, self._withdrawn - 1)
         if self._fits_since_misfit >= _FITS_TO_CLEAR:
             self.clear()
 
@@ -127,11 +113,9 @@ class MisfitRecord:
                 lag for lag in self.lags if not lag.is_refuted_by(tick, received_s, s_per_tick)
             ]
 
-    def withdraw(self, probe: Probe) -> bool:
-        """Drop the misfit of one reply; return whether there was one."""
-        before = len(self.lags)
-        self.lags = [lag for lag in self.lags if lag.probe is not probe]
-        return len(self.lags) < before
+    def drop_unproven(self) -> None:
+        """Drop the lags that replies claim which may have been to other clients."""
+        self.lags = [lag for lag in self.lags if lag.probe.is_proven]
 
     @property
     def believed(self) -> list[Misfit]:
@@ -166,11 +150,6 @@ class MisfitRecord:
             for claim in claims
             if not any(claim.is_refuted_by(at.tick, at.received_s, s_per_tick) for at in over)
         ]
-
-    @property
-    def n_doubted(self) -> int:
-        """How many more replies are doubted."""
-        return self._probes_in_doubt
 
     @property
     def in_doubt(self) -> bool:

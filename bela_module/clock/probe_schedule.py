@@ -38,6 +38,27 @@ def next_probe_in_s(n_probes: int, *, quickly: bool) -> float:
     return dither * (QUICK_PROBE_INTERVAL_S if quickly else STEADY_PROBE_INTERVAL_S)
 
 
+def proofs_are_quick(usual_s: float, held_s: float, *, ready: bool) -> bool:
+    """Tell whether proofs cost little time where probes follow each other quickly.
+
+    A proof takes one more round trip. Before stamps begin, as many exchanges as a slow network
+    needs, with proofs, are to fit into the time that it is given, so that they delay nothing.
+
+    Parameters
+    ----------
+    usual_s : float
+        The usual round trip in seconds; NaN while it is not known.
+    held_s : float
+        For how long acknowledgements may be held back.
+    ready : bool
+        Whether stamps have begun.
+    """
+    if ready:
+        return usual_s + held_s <= STEADY_PROBE_INTERVAL_S
+    proof_s = QUICK_PROBE_INTERVAL_S + 2.0 * usual_s + held_s
+    return _MIN_SLOW_PROBES * proof_s <= SLOW_NETWORK_READY_S
+
+
 def next_reply_within_s(usual_s: float, *, quickly: bool) -> float:
     """Return when the reply to the next probe is in, given the usual round trip in seconds."""
     wait_s = QUICK_PROBE_INTERVAL_S if quickly else STEADY_PROBE_INTERVAL_S

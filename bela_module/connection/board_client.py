@@ -22,7 +22,7 @@ from bela_module.connection.board_socket import (
     open_socket,
 )
 from bela_module.connection.client_records import ClientCounters, ListReply, WireRecorder
-from bela_module.connection.pending_list import PendingList, UnaskedReplies
+from bela_module.connection.pending_list import PING_PREFIX, OtherClients, PendingList
 from bela_module.connection.time_limits import CONFIRM_POLL_S, LATE_REPLY_S, LEAST_HANDSHAKE_S
 from bela_module.errors import (
     ConnectError,
@@ -64,8 +64,8 @@ class BoardClient:
 
     Attributes
     ----------
-    unasked : UnaskedReplies
-        Lists that came and that nobody here waited for.
+    others : OtherClients
+        Whether other clients ask for the list.
     """
 
     def __init__(
@@ -91,8 +91,7 @@ class BoardClient:
         self._on_data = on_data
         self._recorder = recorder
         self._pending: PendingList | None = None
-        self._unreadable: asyncio.Future[str] | None = None
-        self.unasked = UnaskedReplies()
+        self.others = OtherClients()
         self._connected = asyncio.Event()
         self._one_request = asyncio.Lock()
         self._control_reader: asyncio.Task[None] | None = None
@@ -197,11 +196,10 @@ class BoardClient:
     def _control_url(self) -> str:
         return f"{self.address}/gui_control"
 
-    async def list(self, repeats: int = 1) -> ListReply:
-        """Ask for the board's variables and tick; one request at a time.
+    async def list(self, *, proven: bool = False) -> ListReply:
+        """Ask for the board's variables and tick, again after an unreadable message.
 
-        The request is repeated after an unreadable message, which may have been the reply. With
-        more `repeats`, that many replies in a row must have one tick: those to others have not.
+        To be `proven`, the request is followed by a ping: its pong tells whose reply it was.
 
         Raises
         ------
@@ -209,34 +207,34 @@ class BoardClient:
             When no reply came in time, or none that can be read, or the connection ended.
         """
         async with self._one_request:
-            (message,) = commands.encode_commands([commands.list_command()] * repeats)
-            pending = self._pending = PendingList(repeats, self._now())
-            self.unasked.begin(pending.sent_s)
+            (message,) = commands.encode_commands([commands.list_command()])
+            pending = self._pending = PendingList(self._now())
             self._control.endpoint.expect_send()
             try:
                 for _ in range(_LIST_ATTEMPTS):
+                    ping = pending.begin(proven=proven)
                     await self._send_text(message)
+                    if ping is not None:
+                        await self._send_bounded(self._control.ask_back(ping))
                     pending.sent_s = self._control.endpoint.sent_since(pending.sent_s)
-                    if not (fault := await self._wait_for_reply(pending.answer)):
+                    if not (fault := await self._wait_for_reply(pending)):
                         break
             finally:
                 self._pending = None
             if pending.answer.done():
-                variable_list, received_s = pending.answer.result()
-                doubts = pending.is_proven, self.unasked.come_lately(received_s)
-                return ListReply(variable_list, pending.sent_s, received_s, *doubts)
+                return pending.answer.result()
             if self.lost.done():
                 raise DisconnectedError(f"{self.address} is gone: {self.lost.result()}")
             error = UnreadableReplyError if fault else NoReplyError
             raise error("list", self._control_url, self._reply_timeout_s, fault)
 
-    async def _wait_for_reply(self, pending: asyncio.Future[Any]) -> str:
+    async def _wait_for_reply(self, pending: PendingList) -> str:
         """Wait for a reply; return why it cannot be read if such a message came instead of it."""
-        unreadable = self._unreadable = asyncio.get_running_loop().create_future()
-        await self._wait_for_any(self._reply_timeout_s, pending, unreadable)
-        if unreadable.done() and not pending.done():
-            await self._wait_for_any(LATE_REPLY_S, pending)
-        is_unreadable = unreadable.done() and not pending.done() and not self.lost.done()
+        answer, unreadable = pending.answer, pending.unreadable
+        await self._wait_for_any(self._reply_timeout_s, answer, unreadable)
+        if unreadable.done() and not answer.done():
+            await self._wait_for_any(LATE_REPLY_S, answer)
+        is_unreadable = unreadable.done() and not answer.done() and not self.lost.done()
         return unreadable.result() if is_unreadable else ""
 
     async def send(self, *sent: commands.Json) -> None:
@@ -359,13 +357,17 @@ class BoardClient:
             async for message in self._control:
                 received_s = self._control.received_s
                 self.last_received_s = received_s
+                if isinstance(message, bytes) and message.startswith(PING_PREFIX):
+                    if self._pending is not None:
+                        self._pending.take_pong(message)
+                    continue
                 self._record("control", "in", message)
                 try:
                     parsed = control.parse_control_message(message)
                 except FrameError as error:
                     self.counters.bad_frames += 1
-                    if self._unreadable is not None and not self._unreadable.done():
-                        self._unreadable.set_result(str(error))
+                    if self._pending is not None:
+                        self._pending.take_unreadable(str(error))
                     continue
                 self._handle_message(parsed, received_s)
 
@@ -375,11 +377,12 @@ class BoardClient:
                 self.project = project
                 if self._connected.is_set():
                     self.counters.other_clients += 1
+                    self.others.note(received_s)
                 self._connected.set()
             case control.VariableList():
                 if self._pending is None or not self._pending.take(message, received_s):
                     self.counters.foreign_replies += 1
-                    self.unasked.take(received_s)
+                    self.others.note(received_s)
 
     async def _read_data(self, socket: BoardSocket) -> None:
         """Take what the socket does not give at once, and wait for its end."""

@@ -80,16 +80,28 @@ class BoardSocket(SteadyConnection, ClientConnection):
         """Give a binary message in one frame to ``on_message``; leave all else to the library.
 
         The queue of the library costs a task switch a message, as much as all that is done with it.
+        The pong to a ping of ours is queued like a message: what matters is when it came.
         """
-        if (
-            self.on_message is not None
-            and type(event) is Frame
-            and event.opcode is Opcode.BINARY
-            and event.fin
-        ):
+        if type(event) is not Frame:
+            super().process_event(event)
+        elif event.opcode is Opcode.PONG and bytes(event.data) in self.pending_pings:
+            super().process_event(event)
+            super().process_event(Frame(Opcode.BINARY, event.data))
+        elif self.on_message is not None and event.opcode is Opcode.BINARY and event.fin:
             self.on_message(bytes(event.data), self.received_s)
         else:
             super().process_event(event)
+
+    async def ask_back(self, content: bytes) -> None:
+        """Send a ping; its pong will be among the messages, in its place.
+
+        Raises
+        ------
+        ConnectionClosed
+            When the other end has gone.
+        """
+        with self._translate_lost_transport():
+            await self.ping(content)
 
     def _acknowledge(self) -> None:
         """Have the system acknowledge at once, once: it goes back to delays by itself.

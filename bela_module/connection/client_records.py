@@ -26,9 +26,7 @@ class ListReply:
     sent_s: float
     received_s: float
     is_proven: bool = False
-    """Whether as many replies as were asked for had one tick, so that it is no other client's."""
-    is_shared: bool = False
-    """Whether replies to other clients come as well."""
+    """Whether its tick was certainly read after the request had left, whoever else asks."""
 
 
 @dataclass(slots=True)

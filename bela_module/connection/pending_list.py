@@ -3,26 +3,32 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import math
 from typing import Final
 
-from bela_module.connection.time_limits import OTHERS_ASK_S, UNPROVEN_REPLY_S
+from bela_module.connection.client_records import ListReply
+from bela_module.connection.time_limits import LATE_PONG_S, OTHERS_ASK_S
 from bela_module.protocol.control_channel import VariableList
 
-_ALIKE_S: Final = 0.001  # the board answers all of one message at once
+PING_PREFIX: Final = b"dp-bela list "
+"""What the pings begin with that follow requests."""
+
+_NUMBERS: Final = itertools.count(1)
 
 
 class PendingList:
-    """Waits for as many replies in a row with one tick, or nearly, as were asked for.
+    """Waits for the reply to a request, and with a ping for the proof that it is ours.
 
-    What had arrived before the request was made is no answer to it. Replies to other clients have
-    ticks of their own. Where no two are alike, the newest is taken after a while. To be used in an
-    event loop.
+    Replies carry no number, and those to other clients come here, too. But a pong comes only to
+    the client that sent the ping, and the board handles what it receives in order. So the last
+    reply before the pong of a ping that followed the request is ours, or was made after ours. Its
+    tick was read after the request had left, whichever of both it is.
+
+    What had arrived before the request was made is no answer to it. To be used in an event loop.
 
     Parameters
     ----------
-    repeats : int
-        How often the message asks.
     sent_s : float
         LSL time just before it is sent.
 
@@ -31,69 +37,67 @@ class PendingList:
     sent_s : float
         The same; may become later, as more is known.
     answer : Future
-        The reply, and the LSL time at which the first one with its tick arrived.
-    is_proven : bool
-        Whether as many as were asked for, and more than one, were alike.
+        The reply, proven if the pong has come after it.
+    unreadable : Future
+        What is wrong with a message that may have been the reply, since :meth:`begin`.
     """
 
-    def __init__(self, repeats: int, sent_s: float) -> None:
+    def __init__(self, sent_s: float) -> None:
         self._loop = asyncio.get_running_loop()
-        self.answer: asyncio.Future[tuple[VariableList, float]] = self._loop.create_future()
-        self._repeats = repeats
+        self.answer: asyncio.Future[ListReply] = self._loop.create_future()
+        self.unreadable: asyncio.Future[str] = self._loop.create_future()
         self.sent_s = sent_s
-        self._tick = 0
-        self._n_alike = 0
-        self._first_s = 0.0
-        self.is_proven = False
+        self._ping: bytes | None = None
+        self._newest: tuple[VariableList, float] | None = None
+
+    def begin(self, *, proven: bool) -> bytes | None:
+        """Begin with the request, or again; return what a ping says that is to follow it.
+
+        Without being `proven`, there is none.
+        """
+        self.unreadable = self._loop.create_future()
+        self._ping = PING_PREFIX + b"%d" % next(_NUMBERS) if proven else None
+        return self._ping
 
     def take(self, reply: VariableList, received_s: float) -> bool:
-        """Take in a reply, unless it cannot be the answer; return whether it was taken."""
+        """Take in a reply, unless it cannot be the answer; return whether it was the first one."""
         if self.answer.done() or received_s < self.sent_s:
             return False
-        near_ticks = max(_ALIKE_S * reply.sample_rate_hz, reply.tick_granularity)
-        is_alike = self._n_alike > 0 and abs(reply.tick - self._tick) <= near_ticks
-        self._n_alike = self._n_alike + 1 if is_alike else 1
-        if not is_alike or reply.tick != self._tick:
-            # The board may hold back the others until this one is acknowledged.
-            self._first_s = received_s
-        self._tick = reply.tick
-        if self._n_alike >= self._repeats:
-            self.is_proven = self._repeats > 1
-            self.answer.set_result((reply, self._first_s))
-        else:
-            self._loop.call_later(UNPROVEN_REPLY_S, self._settle, reply, received_s)
-        return True
+        is_first = self._newest is None
+        self._newest = reply, received_s
+        if self._ping is None:
+            self._settle()
+        elif is_first:
+            self._loop.call_later(LATE_PONG_S, self._settle)
+        return is_first
 
-    def _settle(self, reply: VariableList, received_s: float) -> None:
-        if not self.answer.done() and reply.tick == self._tick:
-            self.answer.set_result((reply, received_s))
+    def take_pong(self, ping: bytes) -> None:
+        """Take in that the ping of this or of an earlier request was answered."""
+        if ping == self._ping and not self.unreadable.done():
+            self._ping = None  # without any reply before, it proves nothing
+            self._settle(is_proven=True)
+
+    def take_unreadable(self, reason: str) -> None:
+        """Take in that a message came which may have been the reply, and cannot be read."""
+        if not self.unreadable.done():
+            self.unreadable.set_result(reason)
+
+    def _settle(self, *, is_proven: bool = False) -> None:
+        if self._newest is not None and not self.answer.done():
+            reply, received_s = self._newest
+            self.answer.set_result(ListReply(reply, self.sent_s, received_s, is_proven))
 
 
-class UnaskedReplies:
-    """Replies that nobody here waits for: one may have been the true answer to the last request.
-
-    What was taken for the answer was to another client then, and on its way when the request left.
-
-    Attributes
-    ----------
-    answered_s : float
-        LSL time at which the first one came since that request; infinite before.
-    """
+class OtherClients:
+    """Whether other clients ask the board for its list."""
 
     def __init__(self) -> None:
         self._heard_s = -math.inf
-        self.begin(-math.inf)
 
-    def begin(self, sent_s: float) -> None:
-        """Begin again with a request, given the LSL time just before it is sent."""
-        self.answered_s, self._sent_s = math.inf, sent_s
+    def note(self, at_s: float) -> None:
+        """Note that one connected, or that a reply came which was not ours."""
+        self._heard_s = at_s
 
-    def come_lately(self, at_s: float) -> bool:
-        """Tell whether there were any in the last seconds, whichever request they followed."""
+    def ask_lately(self, at_s: float) -> bool:
+        """Tell whether there was any in the last seconds."""
         return at_s < self._heard_s + OTHERS_ASK_S
-
-    def take(self, received_s: float) -> None:
-        """Note a reply; what had arrived before the request was made is no answer to it."""
-        self._heard_s = received_s
-        if received_s >= self._sent_s:
-            self.answered_s = min(self.answered_s, received_s)

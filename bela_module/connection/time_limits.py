@@ -12,9 +12,9 @@ CONFIRM_POLL_S: Final = 0.02
 """Pause between two ``list`` requests while a change is to be confirmed."""
 LEAST_HANDSHAKE_S: Final = 0.02
 """For the connection event, however long opening the websocket took."""
-UNPROVEN_REPLY_S: Final = 0.3
-"""For several replies with one tick to come, before one is taken that has no second."""
+LATE_PONG_S: Final = 1.0
+"""For the pong after a reply, before the reply is taken without it."""
 OTHERS_ASK_S: Final = 10.0
-"""Since a reply to another client, for there to be more."""
+"""Since a reply to another client, or its connection, for there to be more."""
 LATE_REPLY_S: Final = 0.02
 """For a reply to arrive after an unreadable message that may have been it."""

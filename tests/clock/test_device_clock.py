@@ -218,57 +218,51 @@ def test_a_step_within_the_bounds_is_slewed() -> None:
     assert run.share_inside == 1.0
 
 
-class SharedLink(SyntheticLink):
-    """A board of which another client asks too: some replies are not to our request."""
-
-    foreign = False
-
-    def probe(self, sent_s: float) -> Event:
-        self.foreign = bool(self._rng.random() < 0.1)
-        if not self.foreign:
-            return super().probe(sent_s)
-        round_trip_s = self._delay_s(self.base_there_s) + self._delay_s(self.base_back_s)
-        got_s = sent_s + self._rng.random() * round_trip_s
-        return Event(got_s, sent_s, self.tick_by(got_s - self._delay_s(self.base_back_s)))
-
-
-def test_foreign_replies_do_no_harm_when_their_lower_bound_is_withdrawn() -> None:
-    link = SharedLink(jitter_s=0.001, seed=10)
-
-    class Client(DeviceClock):
-        """Does what a session does: our own reply comes later, when nobody waits for it."""
-
-        def add_probe(self, *probe: float, **more: int) -> ProbeVerdict:
-            verdict = super().add_probe(*probe, **more)
-            if link.foreign:
-                self.withdraw_last_lower_bound()
-            return verdict
-
-    run = record(link, 30.0, clock=Client(44100.0))
-    assert np.percentile(run.late(), 99) < 0.00025
-    assert run.share_inside >= 0.999
-
-
 def steady(seed: int = 1, n_probes: int = 60) -> tuple[SyntheticLink, DeviceClock, float]:
     """Return a link, a clock that knows it well, and the time."""
     link, clock = SyntheticLink(jitter_s=0.0003, seed=seed), DeviceClock(44100.0)
     return link, clock, probed(link, clock, n_probes, link.start_s + 1.0)
 
 
-@pytest.mark.parametrize("withdrawn", [False, True])
-def test_beside_other_clients_a_reply_counts_once_the_next_one_is_in(withdrawn: bool) -> None:
-    link, clock, now_s = steady()
-    before, known = clock.n_probes, clock.time_at(10**6)
-    probe = link.probe(now_s)
-    clock.add_probe(probe.sent_s, probe.at_s, probe.tick, is_shared=True)
-    assert (clock.n_probes, clock.time_at(10**6)) == (before, known)
-    if withdrawn:
-        clock.withdraw_last_lower_bound()
-    probe = link.probe(probe.at_s + 0.2)
-    clock.add_probe(probe.sent_s, probe.at_s, probe.tick, is_shared=True)
-    assert clock.n_probes == before + (not withdrawn)
-    clock.add_probe(probe.at_s + 0.2, probe.at_s + 0.201, 5, is_shared=True)
-    assert (clock.generation, clock.n_probes) == (2, 1)  # a restart is believed at once
+def unproven(n_probes: int) -> tuple[SyntheticLink, DeviceClock, float]:
+    """Return a link of 50 ms each way, a clock that was told some replies, and the time."""
+    link, clock = SyntheticLink(base_there_s=0.05, base_back_s=0.05), DeviceClock(44100.0)
+    return link, clock, probed(link, clock, n_probes, link.start_s + 1.0)
+
+
+def test_before_stamps_have_begun_replies_that_may_be_to_others_prove_their_arrival() -> None:
+    link, clock, now_s = unproven(3)
+    assert not clock.ready
+    clock.doubt_unproven()
+    assert (clock.n_probes, clock.generation) == (0, 1)
+    now_s = probed(link, clock, 6, now_s)
+    assert clock.ready
+    tick = link.tick_by(now_s)
+    assert abs(clock.time_at(tick) - float(link.true_time_s(tick))) < 0.0005
+
+
+def test_once_stamps_have_begun_replies_that_may_be_to_others_prove_less() -> None:
+    link, clock, now_s = unproven(10)
+    assert clock.ready
+    sure_s, n_probes = clock.uncertainty_s, clock.n_probes
+    clock.doubt_unproven()
+    assert (clock.n_probes, clock.ready) == (n_probes, True)
+    assert clock.uncertainty_s > 2.0 * sure_s
+    stated_s = clock.uncertainty_s
+    clock.doubt_unproven()  # what remains is proven
+    assert clock.uncertainty_s == stated_s
+
+
+def test_replies_are_to_be_proven_but_for_the_first_ones_on_slow_networks() -> None:
+    link, clock, now_s = unproven(0)
+    assert not clock.should_prove()
+    now_s = probed(link, clock, 3, now_s)
+    assert not clock.should_prove()
+    now_s = probed(link, clock, 5, now_s)
+    assert clock.ready
+    assert clock.should_prove()
+    assert steady(n_probes=1)[1].should_prove()
+    assert not steady(n_probes=1)[1].should_prove(held_s=0.2)
 
 
 def test_a_reply_that_came_too_fast_is_refused() -> None:
@@ -324,7 +318,7 @@ def test_before_any_probe_nothing_is_claimed() -> None:
     assert clock.uncertainty_s == clock.rate_uncertainty_ppm == math.inf
     assert clock.latest_possible_tick(5.0) == math.inf
     clock.add_arrival(5, 5.0)
-    clock.withdraw_last_lower_bound()
+    clock.doubt_unproven()
     assert clock.n_probes == 0
 
 

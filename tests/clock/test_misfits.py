@@ -77,12 +77,13 @@ def test_nothing_refutes_a_lead() -> None:
     assert len(record.leads) == 1
 
 
-def test_a_reply_is_withdrawn() -> None:
+def test_lags_that_replies_to_others_may_claim_are_dropped() -> None:
     record = MisfitRecord()
     record.add_lag(lag(1))
-    assert not record.withdraw(lag(1).probe)  # another one that says the same
-    assert record.withdraw(record.lags[0].probe)
-    assert not record.lags
+    proven = lag(2)._replace(probe=lag(2).probe._replace(is_proven=True))
+    record.add_lag(proven)
+    record.drop_unproven()
+    assert record.lags == [proven]
 
 
 def test_fits_in_a_row_clear_it() -> None:
@@ -116,20 +117,6 @@ def test_leads_end_only_the_replies_that_they_refute() -> None:
     assert record.bounds_to_keep([ours, old], 1, 1 / RATE_HZ) == [ours]
 
 
-def test_withdrawn_replies_raise_doubt_only_when_they_are_many() -> None:
-    record = MisfitRecord()
-    for _ in range(20):  # one in three
-        record.add_fit()
-        record.add_fit()
-        record.add_fit()
-        record.add_withdrawn()
-        assert not record.in_doubt
-    for _ in range(5):
-        record.add_fit()
-        record.add_withdrawn()
-    assert record.in_doubt
-
-
 def test_ticks_are_uneven_when_bounds_are_dropped_too_often() -> None:
     relearnings = Relearnings()
     assert not any(relearnings.add(n_probes) for n_probes in (10, 60, 90))
@@ -143,12 +130,3 @@ def test_what_irregular_ticks_missed_is_stated_while_in_doubt() -> None:
     assert record.extra_uncertainty_s == 0.0
     record.add_lag(lag(1, 0.1))
     assert record.extra_uncertainty_s == 0.5
-
-
-def test_replies_can_be_doubted_without_a_misfit() -> None:
-    record = MisfitRecord()
-    record.doubt()
-    assert record.in_doubt
-    for _ in range(20):
-        record.add_fit()
-    assert not record.in_doubt

@@ -8,6 +8,7 @@ from bela_module.clock.clock_fit import Probe
 from bela_module.clock.probe_schedule import (
     next_probe_in_s,
     next_reply_within_s,
+    proofs_are_quick,
     suffice,
 )
 
@@ -54,3 +55,22 @@ def test_ticks_that_stand_tell_nothing_however_often() -> None:
 def test_after_some_seconds_anything_suffices() -> None:
     assert not suffice(probes(200, 0.0004), 0.7)
     assert suffice(probes(400, 0.0004), 0.7)
+
+
+@pytest.mark.parametrize(
+    ("usual_s", "held_s", "before", "later"),
+    [
+        (0.001, 0.0, True, True),
+        (0.05, 0.0, True, True),
+        (0.1, 0.0, False, True),
+        (0.5, 0.0, False, False),
+        (0.001, 0.05, True, True),
+        (0.05, 0.05, False, True),
+        (0.2, 0.05, False, False),
+    ],
+)
+def test_proofs_are_quick_where_they_delay_no_stamp(
+    usual_s: float, held_s: float, before: bool, later: bool
+) -> None:
+    assert proofs_are_quick(usual_s, held_s, ready=False) is before
+    assert proofs_are_quick(usual_s, held_s, ready=True) is later

@@ -22,6 +22,7 @@ from bela_module.protocol.data_channel import Block
 from bela_module.protocol.data_decoder import DataDecoder
 from bela_module.protocol.sketch_buffer import SketchBuffer
 from bela_module.protocol.variables import ValueType
+from bela_module.simulator.network.delays import LinkDelay, Network
 from bela_module.simulator.simulated_board import SimulatedBoard
 from bela_module.streams.lsl_clock import local_clock
 from tests.support.board_clients import PATIENCE_S, connect, connected, eventually, run
@@ -350,30 +351,37 @@ def test_a_fault_of_whoever_takes_the_data_does_not_pass_in_silence() -> None:
         run(scenario())
 
 
-def test_only_replies_with_one_tick_count_when_it_asks_repeatedly() -> None:
+def test_a_proven_reply_is_ours_or_later_whatever_others_ask() -> None:
+    """Replies to them are under way all the time, and what is taken was read since we asked."""
+
     async def scenario() -> None:
         async with connected(board) as ours, connected(board) as other:
-            await other.send(list_command())
-            reply = await ours.list(3)
-            assert reply.received_s > reply.sent_s
-            await eventually(lambda: other.counters.foreign_replies >= 4, "all replies")
-            assert (await ours.list()).variable_list.tick >= reply.variable_list.tick
+            for _ in range(10):
+                await other.send(*[list_command()] * 3)
+                await asyncio.sleep(0.007)
+                asked_tick = board.tick_now()
+                await other.send(*[list_command()] * 3)
+                reply = await ours.list(proven=True)
+                assert reply.is_proven
+                assert reply.variable_list.tick >= asked_tick
+                assert reply.received_s - reply.sent_s >= 0.01
+            assert ours.counters.foreign_replies >= 50
+            assert ours.counters.bad_frames == other.counters.bad_frames == 0
 
-    with SimulatedBoard("potentiometers") as board:
+    with SimulatedBoard("potentiometers", network=Network.symmetric(LinkDelay(0.005))) as board:
         run(scenario())
 
 
-def test_a_list_that_nobody_waited_for_is_timed() -> None:
+def test_other_clients_are_heard_of() -> None:
     async def scenario() -> None:
-        async with connected(board) as ours, connected(board) as other:
-            reply = await ours.list()
-            assert ours.unasked.answered_s == math.inf
-            assert not reply.is_shared
-            await other.send(list_command())
-            await eventually(lambda: ours.unasked.answered_s < math.inf, "their reply")
-            assert ours.unasked.answered_s > reply.received_s
-            assert (await ours.list()).is_shared
-            assert ours.unasked.answered_s == math.inf
+        async with connected(board) as ours:
+            assert not (await ours.list()).is_proven
+            assert not ours.others.ask_lately(local_clock())
+            async with connected(board) as other:
+                await eventually(lambda: ours.others.ask_lately(local_clock()), "its connection")
+                ours.others.note(-math.inf)
+                await other.send(list_command())
+                await eventually(lambda: ours.others.ask_lately(local_clock()), "their reply")
 
     with SimulatedBoard("potentiometers") as board:
         run(scenario())

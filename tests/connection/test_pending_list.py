@@ -1,13 +1,15 @@
-"""Of the replies that come to all clients, those with one tick answer a repeated request."""
+"""Of the replies that come to all clients, the last one before the pong answers the request."""
 
 from __future__ import annotations
 
 import asyncio
-import math
+from collections.abc import Awaitable, Callable, Sequence
 
 import pytest
 
-from bela_module.connection.pending_list import PendingList, UnaskedReplies
+from bela_module.connection import pending_list
+from bela_module.connection.client_records import ListReply
+from bela_module.connection.pending_list import OtherClients, PendingList
 from bela_module.protocol.control_channel import VariableList
 
 
@@ -15,74 +17,117 @@ def listed(tick: int) -> VariableList:
     return VariableList(44100.0, tick, 1, ())
 
 
-@pytest.mark.parametrize(
-    ("repeats", "ticks", "taken"),
-    [
-        (1, (500,), 1),
-        (2, (500, 500), 2),
-        (2, (500, 516), 2),  # a burst later
-        (2, (500, 1000, 1000), 3),  # the first was to another client
-        (2, (500, 1000, 1500, 1500), 4),
-        (3, (500, 500, 1000, 1000, 1000), 5),  # two to the request before
-        (2, (500, 1000), None),
-    ],
-)
-def test_as_many_as_asked_for_must_be_alike(
-    repeats: int, ticks: tuple[int, ...], taken: int | None
-) -> None:
-    async def scenario() -> int | None:
-        pending = PendingList(repeats, 0.0)
-        for number, tick in enumerate(ticks, 1):
-            assert pending.take(listed(tick), float(number))
-            if pending.answer.done():
-                first = number - repeats + 1 if tick == ticks[number - repeats] else number
-                assert pending.answer.result() == (listed(tick), float(first))
-                assert pending.is_proven == (repeats > 1)
-                assert not pending.take(listed(tick), 0.0)
-                return number
-        return None
+def run(scenario: Callable[[], Awaitable[None]]) -> None:
+    async def main() -> None:
+        await scenario()
 
-    assert asyncio.run(scenario()) == taken
+    asyncio.run(main())
 
 
-def test_where_none_are_alike_the_newest_is_taken() -> None:
-    async def scenario() -> tuple[VariableList, float]:
-        pending = PendingList(2, 0.0)
+@pytest.mark.parametrize("ticks", [(500,), (500, 1000), (500, 500, 1000, 1500)])
+def test_the_last_reply_before_the_pong_is_ours_or_later(ticks: Sequence[int]) -> None:
+    async def scenario() -> None:
+        pending = PendingList(0.0)
+        ping = pending.begin(proven=True)
+        assert ping is not None
+        firsts = [pending.take(listed(tick), float(n)) for n, tick in enumerate(ticks, 1)]
+        assert firsts == [True] + [False] * (len(ticks) - 1)
+        assert not pending.answer.done()
+        pending.take_pong(ping)
+        assert not pending.take(listed(9000), 99.0)
+        expected = ListReply(listed(ticks[-1]), 0.0, float(len(ticks)), is_proven=True)
+        assert pending.answer.result() == expected
+
+    run(scenario)
+
+
+def test_without_a_ping_the_first_reply_is_taken() -> None:
+    async def scenario() -> None:
+        pending = PendingList(0.0)
+        assert pending.begin(proven=False) is None
+        assert pending.take(listed(500), 1.0)
+        assert pending.answer.result() == ListReply(listed(500), 0.0, 1.0, is_proven=False)
+
+    run(scenario)
+
+
+def test_no_two_pings_are_alike_and_only_the_latest_counts() -> None:
+    async def scenario() -> None:
+        pending = PendingList(0.0)
+        before, ping = pending.begin(proven=True), pending.begin(proven=True)
+        assert before is not None
+        assert ping is not None
+        assert before != ping
         pending.take(listed(500), 1.0)
-        await asyncio.sleep(0.05)
-        pending.take(listed(1000), 2.0)
-        return await pending.answer
+        pending.take_pong(before)
+        assert not pending.answer.done()
+        pending.take_pong(ping)
+        assert pending.answer.result().is_proven
+        pending.take_pong(ping)  # once more
 
-    assert asyncio.run(scenario()) == (listed(1000), 2.0)
+    run(scenario)
+
+
+def test_a_pong_before_any_reply_proves_nothing() -> None:
+    async def scenario() -> None:
+        pending = PendingList(0.0)
+        ping = pending.begin(proven=True)
+        assert ping is not None
+        pending.take_pong(ping)
+        assert not pending.answer.done()
+        pending.take(listed(500), 1.0)
+        assert not pending.answer.result().is_proven
+
+    run(scenario)
+
+
+def test_a_reply_that_cannot_be_read_may_have_been_ours() -> None:
+    async def scenario() -> None:
+        pending = PendingList(0.0)
+        ping = pending.begin(proven=True)
+        assert ping is not None
+        pending.take(listed(500), 1.0)  # to another client
+        pending.take_unreadable("no JSON")
+        pending.take_unreadable("no JSON, again")
+        pending.take_pong(ping)
+        assert not pending.answer.done()
+        assert pending.unreadable.result() == "no JSON"
+        again = pending.begin(proven=True)
+        assert again is not None
+        assert not pending.unreadable.done()
+        pending.take(listed(1000), 2.0)
+        pending.take_pong(again)
+        assert pending.answer.result().variable_list.tick == 1000
+
+    run(scenario)
+
+
+def test_where_no_pong_comes_the_newest_reply_is_taken(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pending_list, "LATE_PONG_S", 0.05)
+
+    async def scenario() -> None:
+        pending = PendingList(0.0)
+        pending.begin(proven=True)
+        pending.take(listed(500), 1.0)
+        pending.take(listed(1000), 2.0)
+        assert await pending.answer == ListReply(listed(1000), 0.0, 2.0, is_proven=False)
+
+    run(scenario)
 
 
 def test_what_had_arrived_before_the_request_is_no_answer() -> None:
-    async def scenario() -> tuple[VariableList, float]:
-        pending = PendingList(1, sent_s=2.0)
+    async def scenario() -> None:
+        pending = PendingList(sent_s=2.0)
         assert not pending.take(listed(500), 1.999)
         assert not pending.answer.done()
         assert pending.take(listed(1000), 2.0)
-        return await pending.answer
 
-    assert asyncio.run(scenario()) == (listed(1000), 2.0)
-
-
-def test_the_first_reply_since_the_request_may_be_the_true_answer() -> None:
-    unasked = UnaskedReplies()
-    unasked.begin(10.0)
-    unasked.take(9.9)  # it had come before the request was made
-    assert unasked.answered_s == math.inf
-    unasked.take(11.0)
-    unasked.take(12.0)
-    assert unasked.answered_s == 11.0
-    unasked.begin(20.0)
-    assert unasked.answered_s == math.inf
+    run(scenario)
 
 
 def test_others_ask_as_long_as_replies_to_them_come() -> None:
-    unasked = UnaskedReplies()
-    assert not unasked.come_lately(100.0)
-    unasked.take(100.0)
-    unasked.begin(101.0)
-    assert unasked.come_lately(101.0)
-    assert not unasked.come_lately(120.0)
+    others = OtherClients()
+    assert not others.ask_lately(100.0)
+    others.note(100.0)
+    assert others.ask_lately(101.0)
+    assert not others.ask_lately(120.0)

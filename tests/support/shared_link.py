@@ -1,6 +1,6 @@
 """A board that other clients ask, too, in synthetic time: their replies come to us as well.
 
-The board's sockets use Nagle's algorithm: a reply waits there while an earlier one is not
+The board's sockets use Nagle's algorithm: a reply or a pong waits there while an earlier one is not
 acknowledged, which the client delays by 40 ms unless it sends something, or acknowledges quickly.
 """
 
@@ -18,27 +18,21 @@ from tests.support.synthetic_clock import Event, SyntheticLink
 _DELAYED_ACK_S = 0.04
 _LOOP_PERIOD_S = 0.1  # until a session asks again when to probe
 _OTHERS_ASK_S = 10.0  # since a reply to them
+_PONG = -1  # among ticks
 
 
 @dataclass
 class SharedLink(SyntheticLink):
-    """A link of which `foreign_s`, seconds since the first probe, are requests of other clients.
-
-    `repeats` tells how many lists one message of ours asks for: the last of so many replies with
-    one tick counts.
-    """
+    """A link of which `foreign_s`, seconds since the first probe, are requests of other clients."""
 
     foreign_s: Sequence[float] = ()
     foreign_lists: Callable[[int], int] = lambda _: 1
     """How many lists a message of theirs asks for, by its number."""
     acknowledges_quickly: bool = False
-    repeats: Callable[[], int] = lambda: 1
-    on_ambiguous: Callable[[], object] = lambda: None
-    """Called before a probe when another reply came soon after that to the one before."""
-    ambiguous_s: Callable[[], float] = lambda: 0.0
-    """How soon after the request that is."""
-    n_unasked: int = field(default=0, init=False)
-    """Replies that came while nobody waited for any."""
+    on_others: Callable[[], object] = lambda: None
+    """Called before a probe, and after one, while others ask."""
+    n_foreign: int = field(default=0, init=False)
+    """Replies that were not taken for ours."""
 
     def play(self, duration_s: float, next_probe_in_s: Callable[[], float]) -> Iterator[Event]:
         """Yield what arrives, as the sockets deliver it."""
@@ -57,12 +51,15 @@ class _Play:
         self.end_s = self.start_s + duration_s
         self.heap: list[tuple[float, int, str, Any]] = []
         self.count = 0
-        self.waiting: list[int] = []  # ticks of replies that wait on the board
+        self.waiting: list[int] = []  # ticks of replies, and pongs, that wait on the board
         self.unacknowledged = False
         self.ack_number = 0
-        self.pending: tuple[float, int] | None = None  # when sent, how many replies are to come
+        self.pending: tuple[float, bool] | None = None  # when sent, and whether a pong is to come
+        self.newest: tuple[int, float] | None = None  # reply since then, and when it came
         self.send_number = 0
+        self.next_send_s = np.inf
         self.last_arrival_s = 0.0
+        self.heard_s = -np.inf  # when a reply to others came
 
     def at(self, time_s: float, what: str, value: Any = None) -> None:
         self.count += 1
@@ -87,23 +84,19 @@ class _Play:
                 if self.pending is None:
                     self.send_at(now_s + _LOOP_PERIOD_S + self.next_probe_in_s(), earlier=True)
             elif what == "send" and value == self.send_number and self.pending is None:
-                soon = self.first_unasked_s - self.last_sent_s <= link.ambiguous_s()
-                if soon and not self.was_proven:
-                    link.on_ambiguous()
-                self.first_unasked_s, self.last_sent_s = np.inf, now_s
-                requests = link.repeats()
-                self.was_proven = requests > 1
-                self.pending = now_s, requests
+                proven = self.others_ask(now_s) or link.proves()
+                self.pending, self.newest = (now_s, proven), None
                 arrives_s = link.arrives_s(now_s, link.base_there_s)
-                self.at(arrives_s, "request", (requests, self.ack_number))
+                self.at(arrives_s, "request", (proven, self.ack_number))
             elif what == "foreign":
                 for _ in range(value):
                     self.reply(now_s)
             elif what == "request":
-                requests, ack_number = value
+                proven, ack_number = value
                 self.acknowledged(now_s, ack_number)
-                for _ in range(requests):
-                    self.reply(now_s)
+                self.reply(now_s)
+                if proven:
+                    self.to_client(now_s, _PONG)
             elif what == "ack":
                 self.acknowledged(now_s, value)
             elif what == "deliver":
@@ -116,17 +109,17 @@ class _Play:
         self.send_number += 1
         self.at(time_s, "send", self.send_number)
 
-    next_send_s = np.inf
-    first_unasked_s = np.inf
-    was_proven = False
-    heard_s = -np.inf  # when a reply to others came
-    last_sent_s = -np.inf
-    previous: int | None = None  # tick of the last reply to this request
-    first_s = 0.0  # when the first of them with this very tick came
-    alike = 0  # how many had this tick
+    def others_ask(self, now_s: float) -> bool:
+        ask = now_s < self.heard_s + _OTHERS_ASK_S
+        if ask:
+            self.link.on_others()
+        return ask
 
     def reply(self, now_s: float) -> None:
-        self.waiting.append(self.link.tick_by(now_s))
+        self.to_client(now_s, self.link.tick_by(now_s))
+
+    def to_client(self, now_s: float, message: int) -> None:
+        self.waiting.append(message)
         if not self.unacknowledged:
             self.flush(now_s)
 
@@ -145,26 +138,25 @@ class _Play:
             self.unacknowledged = False
             self.flush(now_s)
 
-    def delivered(self, now_s: float, ticks: Sequence[int]) -> Iterator[Event]:
+    def delivered(self, now_s: float, messages: Sequence[int]) -> Iterator[Event]:
         link = self.link
         self.count += 1
         self.ack_number = self.count
         quickly = 0.0 if link.acknowledges_quickly else _DELAYED_ACK_S
         self.at(link.arrives_s(now_s + quickly, link.base_there_s), "ack", self.ack_number)
-        for tick in ticks:
-            if self.pending is None:
-                link.n_unasked += 1
-                self.heard_s = now_s
-                self.first_unasked_s = min(self.first_unasked_s, now_s)
+        for message in messages:
+            if message != _PONG:
+                if self.pending is None or self.newest is not None:
+                    link.n_foreign += 1
+                    self.heard_s = now_s
+                if self.pending is not None:
+                    self.newest = message, now_s
+            if self.pending is None or self.newest is None:
                 continue
-            sent_s, due = self.pending
-            alike = self.previous is not None and abs(tick - self.previous) <= link.burst
-            self.alike = self.alike + 1 if alike else 1
-            if tick != self.previous or not alike:
-                self.first_s = now_s
-            self.previous = tick
-            if self.alike == due:
-                self.pending = self.previous = None
-                shared = self.heard_s > now_s - _OTHERS_ASK_S
-                yield Event(self.first_s, sent_s, tick, is_proven=due > 1, is_shared=shared)
-                self.send_at(now_s + self.next_probe_in_s())
+            sent_s, proven = self.pending
+            if proven == (message == _PONG):
+                tick, at_s = self.newest
+                self.pending = None
+                yield Event(at_s, sent_s, tick, is_proven=proven)
+                self.others_ask(now_s)
+                self.send_at(max(now_s, at_s + self.next_probe_in_s()))

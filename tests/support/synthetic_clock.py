@@ -28,7 +28,6 @@ class Event(NamedTuple):
     sent_s: float  # NaN for a block
     tick: int
     is_proven: bool = False
-    is_shared: bool = False
 
     @property
     def is_probe(self) -> bool:
@@ -71,6 +70,8 @@ class SyntheticLink:
     late_every_s: float = 1.0
     seed: int = 1
     silence: tuple[float, float] = (np.inf, np.inf)
+    proves: Callable[[], bool] = lambda: False
+    """Whether a probe waits for a pong as well, before its reply counts."""
     _rng: np.random.Generator = field(init=False)
 
     def __post_init__(self) -> None:
@@ -141,6 +142,12 @@ class SyntheticLink:
         read_s = self.arrives_s(sent_s, self.base_there_s)
         return Event(self.arrives_s(read_s, self.base_back_s), sent_s, self.tick_by(read_s))
 
+    def proven(self, probe: Event) -> tuple[Event, float]:
+        """A probe whose pong comes when its reply is acknowledged, and when that is."""
+        board_s = self.arrives_s(probe.at_s, self.base_there_s)
+        pong_s = max(probe.at_s, self.arrives_s(board_s, self.base_back_s))
+        return probe._replace(is_proven=True), pong_s
+
     def _blocks(self) -> Iterator[Event]:
         last, before_s = self.tick_by(self.start_s + 1.0), 0.0
         while self.block_ticks:
@@ -165,15 +172,18 @@ class SyntheticLink:
                 sent_s = min(sent_s, block.at_s + _LOOP_PERIOD_S + next_probe_in_s())
                 block = next(blocks, None)
             probe = self.probe(sent_s)
+            done_s = probe.at_s
+            if self.proves():
+                probe, done_s = self.proven(probe)
             lost = bool(self.loss_share) and self._rng.random() < self.loss_share
-            done_s = sent_s + _LOST_FOR_S if lost else probe.at_s
+            done_s = sent_s + _LOST_FOR_S if lost else done_s
             while block is not None and block.at_s < min(done_s, end_s):
                 yield block
                 block = next(blocks, None)
             silent = self.silence[0] <= sent_s - self.start_s - 1.0 < self.silence[1]
             if not (silent or lost):
                 yield probe
-            sent_s = done_s + next_probe_in_s()
+            sent_s = max(done_s, (done_s if lost else probe.at_s) + next_probe_in_s())
 
 
 @dataclass
@@ -210,8 +220,12 @@ def record(
     declared_rate_hz: float = 44100.0,
     clock: DeviceClock | None = None,
     granularity: int = 1,
+    held_s: float = 0.0,
 ) -> Record:
-    """Play a link to a clock and a timeline as a session does, and compare with the truth."""
+    """Play a link to a clock and a timeline as a session does, and compare with the truth.
+
+    `held_s` is for how long the computer may hold back acknowledgements.
+    """
     clock = clock or DeviceClock(declared_rate_hz)
     timeline = Timeline()
     verdicts: Counter[ProbeVerdict] = Counter()
@@ -219,15 +233,11 @@ def record(
     ticks: list[int] = []
     settled_s = ready_s = stated_at_ready_s = np.inf
     zero_s = link.start_s + 1.0
+    link.proves = lambda: clock.should_prove(held_s)
     for event in link.play(duration_s, lambda: clock.next_probe_in_s):
         if event.is_probe:
             verdict = clock.add_probe(
-                event.sent_s,
-                event.at_s,
-                event.tick,
-                granularity,
-                is_proven=event.is_proven,
-                is_shared=event.is_shared,
+                event.sent_s, event.at_s, event.tick, granularity, is_proven=event.is_proven
             )
             verdicts[verdict] += 1
             if clock.ready:

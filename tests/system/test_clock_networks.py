@@ -165,11 +165,9 @@ def shared(
         **settings,
     )
     clock = DeviceClock(44100.0)
-    link.repeats = lambda: clock.repeats
     held_s = 0.0 if quickly else 0.05
-    link.on_ambiguous = lambda: clock.withdraw_last_lower_bound(held_s)
-    link.ambiguous_s = lambda: 4.0 * clock.rtt_s + held_s
-    return record(link, seconds, clock=clock)
+    link.on_others = lambda: clock.doubt_unproven(held_s)
+    return record(link, seconds, clock=clock, held_s=held_s)
 
 
 @pytest.mark.parametrize("quickly", [True, False], ids=["quick ACK", "delayed ACK"])

@@ -161,9 +161,13 @@ class BoardState:
         monitored = {v.name for v in listed.variables if v.monitor_period_ticks}
         self.monitors.note_listed(monitored, reply.received_s)
         self.ending.intersection_update(v.name for v in listed.variables if v.watched)
-        times_s = reply.sent_s, reply.received_s
-        doubts = {"is_proven": reply.is_proven, "is_shared": reply.is_shared}
-        verdict = clock.add_probe(*times_s, listed.tick, listed.tick_granularity, **doubts)
+        verdict = clock.add_probe(
+            reply.sent_s,
+            reply.received_s,
+            listed.tick,
+            listed.tick_granularity,
+            is_proven=reply.is_proven,
+        )
         if verdict is ProbeVerdict.RESTARTED:
             news = BoardNews.RESTARTED
             self._forget_variables()

@@ -11,7 +11,6 @@ from typing import Final
 
 from bela_module.connection.board_client import BoardClient
 from bela_module.connection.board_socket import ACKNOWLEDGES_QUICKLY
-from bela_module.connection.client_records import ListReply
 from bela_module.session.board.board_state import BoardNews, BoardState
 from bela_module.session.board.tick_progress import TickProgress
 from bela_module.session.notices import Notices
@@ -20,8 +19,7 @@ from bela_module.streams.sink import Sink
 
 logger = logging.getLogger(__name__)
 
-_ROUND_TRIPS_IN_DOUBT: Final = 4.0
-"""Replies to others seem faster than round trips are, and may wait on the board for one more."""
+_HELD_S: Final = 0.0 if ACKNOWLEDGES_QUICKLY else DELAYED_ACKNOWLEDGEMENT_S
 
 
 @dataclass(slots=True)
@@ -49,10 +47,10 @@ class Prober:
     is_urgent: Callable[[], bool]
     restart_pending: bool = False
     """Whether a reply has shown a restart of the board that was not handled yet."""
+    _replied_s: float = -math.inf
+    """When the latest reply came."""
     progress: TickProgress = field(default_factory=TickProgress)
     """Whether the ticks follow time."""
-    _last_reply: ListReply | None = None
-    """Reply to a single request, which a later one may show to be another client's."""
 
     async def probe(self, client: BoardClient) -> None:
         """Ask for the list once: the state of the variables and a bound for the clock.
@@ -63,11 +61,12 @@ class Prober:
             When no reply comes.
         """
         board = self.board
-        repeats = self._doubt_last_reply(client)
-        replies = [await client.list(repeats)]
+        others_ask, clock = self._doubt_replies(client), board.clock
+        proven = others_ask or (clock is not None and clock.should_prove(_HELD_S))
+        replies = [await client.list(proven=proven)]
         if board.suggests_restart(replies[0], client.project):
             # A board that really restarted says so again; a reply that was cut short does not.
-            replies.append(await client.list())
+            replies.append(await client.list(proven=proven))
             if not board.suggests_restart(replies[1], client.project):
                 del replies[0]
                 board.counters.bad_replies += 1
@@ -79,22 +78,23 @@ class Prober:
         self.restart_pending = self.restart_pending or BoardNews.RESTARTED in news
         if before and before != client.project:
             self.notices.tell(f"the board runs {client.project!r} now; it was {before!r}")
-        self._last_reply = last if repeats == 1 else None
+        self._replied_s = last.received_s
+        self._doubt_replies(client)
         self.sink.identify(board.origin())
         if (warning := board.rate_mismatch_warning()) is not None:
             logger.warning("%s", warning)
 
-    def _doubt_last_reply(self, client: BoardClient) -> int:
-        """Withdraw the last reply if it may have been to others; return how often to ask now."""
-        clock, last = self.board.clock, self._last_reply
-        if clock is None:
-            return 1
-        answered_s = client.unasked.answered_s
-        if last is not None and last.sent_s < answered_s < math.inf:
-            held_s = 0.0 if ACKNOWLEDGES_QUICKLY else DELAYED_ACKNOWLEDGEMENT_S
-            if answered_s - last.sent_s <= _ROUND_TRIPS_IN_DOUBT * clock.rtt_s + held_s:
-                clock.withdraw_last_lower_bound(held_s)
-        return clock.repeats
+    async def _probe_soon(self, client: BoardClient) -> None:
+        """Probe after a pause since the latest reply, in which its proof may have come."""
+        await asyncio.sleep(self._replied_s + self.board.next_probe_in_s - self.now())
+        await self.probe(client)
+
+    def _doubt_replies(self, client: BoardClient) -> bool:
+        """Doubt replies that are not proven, if others ask as well; return whether they do."""
+        others_ask = client.others.ask_lately(self.now())
+        if others_ask and self.board.clock is not None:
+            self.board.clock.doubt_unproven(_HELD_S)
+        return others_ask
 
     async def measure(self, client: BoardClient, limit_s: float = CLOCK_READY_S) -> None:
         """Probe quickly until the clock is known, so that already the first sample is right.
@@ -108,8 +108,7 @@ class Prober:
         while not (self.board.ready or self.is_urgent()):
             if self.now() > deadline_s:
                 return
-            await asyncio.sleep(self.board.next_probe_in_s)
-            await self.probe(client)
+            await self._probe_soon(client)
 
     async def settle(self, client: BoardClient, limit_s: float = CLOCK_READY_S) -> None:
         """Probe quickly as long as the ticks seem to be elsewhere than the clock has them.
@@ -123,8 +122,7 @@ class Prober:
         """
         deadline_s = self.now() + limit_s
         while self.board.is_off and self.now() < deadline_s and not self.is_urgent():
-            await asyncio.sleep(self.board.next_probe_in_s)
-            await self.probe(client)
+            await self._probe_soon(client)
 
     def take_restart(self) -> bool:
         """Tell whether the board has restarted since the last call."""

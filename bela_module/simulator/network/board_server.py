@@ -21,7 +21,12 @@ from websockets.protocol import State
 
 from bela_module.errors import BoardError
 from bela_module.simulator import board_json
-from bela_module.simulator.network.board_connection import CHANNELS, BoardConnection, ClientChannel
+from bela_module.simulator.network.board_connection import (
+    CHANNELS,
+    BoardConnection,
+    ClientChannel,
+    is_ping,
+)
 from bela_module.simulator.network.delays import HoldTimes, Network
 from bela_module.simulator.network.link import Link
 from bela_module.simulator.network.listener import Listener
@@ -289,6 +294,8 @@ class BoardServer(LoopThread):
         if client.channel == "control" and isinstance(message, str):
             self.control_messages.append(message)
             self.receive_control(client, message)
+        elif client.channel == "control" and is_ping(message):
+            client.nagle.send(message)
         elif client.channel == "data" and isinstance(message, bytes):
             self.receive_data(client, message)
 
@@ -301,7 +308,10 @@ class BoardServer(LoopThread):
         if waiting_bytes + len(message) > QUEUE_BYTES:
             transport.abort()
             return
-        broadcast([client.connection], message)
+        if client.channel == "control" and is_ping(message):
+            client.connection.send_pong(message)
+        else:
+            broadcast([client.connection], message)
         client.nagle.on_delivered()
 
     def _send(self, channel: str, message: str | bytes) -> None:

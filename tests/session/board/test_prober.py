@@ -7,11 +7,9 @@ import dataclasses
 from collections.abc import Iterator
 from typing import cast
 
-import pytest
-
 from bela_module.connection.board_client import BoardClient
 from bela_module.connection.client_records import ListReply
-from bela_module.connection.pending_list import UnaskedReplies
+from bela_module.connection.pending_list import OtherClients
 from bela_module.protocol.control_channel import VariableList
 from bela_module.session.board.board_state import BoardState
 from bela_module.session.board.prober import Prober
@@ -29,14 +27,14 @@ class Answers:
 
     def __init__(self, *replies: ListReply) -> None:
         self._replies: Iterator[ListReply] = iter(replies)
-        self.unasked = UnaskedReplies()
-        self.repeats: list[int] = []
+        self.others = OtherClients()
+        self.proven: list[bool] = []
         self.project = "test"
         self.asked = 0
 
-    async def list(self, repeats: int = 1) -> ListReply:
+    async def list(self, *, proven: bool = False) -> ListReply:
         self.asked += 1
-        self.repeats.append(repeats)
+        self.proven.append(proven)
         return next(self._replies)
 
 
@@ -79,35 +77,25 @@ def truly(at_s: float, took_s: float = 0.001, waited_s: float = 0.0) -> ListRepl
     return dataclasses.replace(replied, received_s=at_s + took_s)
 
 
-@pytest.mark.parametrize(("later_s", "withdrawn"), [(0.0015, True), (0.1, False)])
-def test_a_reply_is_withdrawn_when_another_came_soon_after_it(
-    later_s: float, withdrawn: bool
-) -> None:
-    times_s = [1.0 + 0.0171 * number for number in range(12)]
-    client = Answers(*map(truly, times_s))
-    prober = probed(client, 11)
+def test_replies_are_proven_while_others_ask() -> None:
+    times_s = [1.0 + 0.215 * number for number in range(8)]
+    client = Answers(*(truly(at_s, 0.2) for at_s in times_s))
+    prober = probed(client, 2)
     clock = prober.board.clock
     assert clock is not None
-    client.unasked.answered_s = times_s[10] + later_s
+    assert client.proven == [False, False]  # round trips are long
+    client.others.note(0.0)
     asyncio.run(prober.probe(cast(BoardClient, client)))
-    assert clock.n_probes == (11 if withdrawn else 12)
-    assert set(client.repeats) == {1}
+    assert client.proven[2]
+    assert clock.n_probes == 0  # none of them was proven
 
 
-def test_beside_other_clients_a_reply_waits_for_the_next_one() -> None:
-    times_s = [1.0 + 0.0171 * number for number in range(12)]
-    shared = [dataclasses.replace(truly(at_s), is_shared=True) for at_s in times_s]
-    prober = probed(Answers(*shared), 12)
-    assert prober.board.clock is not None
-    assert prober.board.clock.n_probes == 11
-
-
-def test_in_doubt_it_asks_several_times() -> None:
-    times_s = [1.0 + 0.0171 * number for number in range(30)]
-    waited_s = [0.015 if number == 20 else 0.0 for number in range(30)]
-    client = Answers(*(truly(at, waited_s=w) for at, w in zip(times_s, waited_s, strict=True)))
-    prober = probed(client, 30)
-    assert set(client.repeats[:21]) == {1}
-    assert set(client.repeats[21:]) == {3, 4}  # not always the same
+def test_in_doubt_replies_are_proven() -> None:
+    times_s = [1.0 + 0.5 * number + 0.0013 * (number**2 % 11) for number in range(20)]
+    waited_s = [0.45 if number == 10 else 0.0 for number in range(20)]
+    replies = (truly(at, 0.4, waited) for at, waited in zip(times_s, waited_s, strict=True))
+    client = Answers(*replies)
+    prober = probed(client, 20)
+    assert client.proven == [False] * 11 + [True] * 9
     assert prober.board.clock is not None
     assert prober.board.clock.discontinuities == 0
