@@ -139,6 +139,12 @@ class ClockFit:
         lowest, _ = self.free_lines.limits_at(np.array([float(tick - self.tick)]))
         return self._beyond_margin_s(float(lowest[0]) - (received_s - self.base_s), received_s)
 
+    def share_beyond(self, tick: int, received_s: float) -> float:
+        """Return the share of the times possible for a tick that are later than its arrival."""
+        lowest, highest = self.lines.limits_at(np.array([float(tick - self.tick)]))
+        beyond_s = float(highest[0]) - (received_s - self.base_s)
+        return beyond_s / max(float(highest[0] - lowest[0]), MARGIN_S)
+
     def _beyond_margin_s(self, missed_s: float, at_s: float) -> float:
         aged_s = 0.5 * self.ageing_per_s * (at_s - self.base_s) ** 2
         return max(0.0, missed_s - MARGIN_S - aged_s)

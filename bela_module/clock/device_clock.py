@@ -51,6 +51,7 @@ _MAX_PROBES = 512
 _REFUSED_TO_START_OVER = 16
 _RATE_KEPT = 1e-4  # how much a rate may change, relative, when the ticks pause or skip
 _BURST_KNOWN_AFTER = 16  # probes; from then on an estimate may only become smaller
+_MUCH = 0.2  # share of what the bounds allow, for an arrival to be used before the next reply
 _LEAST_SKIP_S = 0.01  # a smaller lead corrects what replies to others told
 
 
@@ -196,7 +197,8 @@ class DeviceClock:
         Returns
         -------
         bool
-            Whether older bounds were dropped because of it, so that stamps have to follow.
+            Whether the estimate is another one because of it, so that stamps have to follow: it
+            tells much, as the first block may, or older bounds were dropped.
         """
         fit = self._fit
         if fit is None:
@@ -214,6 +216,9 @@ class DeviceClock:
         if self._arrivals.would_keep(received_s, delay_s):
             self._arrivals.keep(tick, received_s, delay_s)
             self._newest_tick = max(self._newest_tick, tick)
+            if self.ready and self._probes and fit.share_beyond(tick, received_s) > _MUCH:
+                self._accept()
+                return True
         return False
 
     def note_delay(self, tick: int, received_s: float) -> None:
@@ -332,7 +337,7 @@ class DeviceClock:
         return True
 
     def _accept(self, *probes: Probe) -> None:
-        """Add probes to those in use, drop the old ones, and repeat the fit."""
+        """Add probes, if any, to those in use, drop the old ones, and repeat the fit."""
         self._probes.extend(probes)
         self.n_probes += len(probes)
         newest = self._probes[-1]

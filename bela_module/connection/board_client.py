@@ -377,12 +377,12 @@ class BoardClient:
                 self.project = project
                 if self._connected.is_set():
                     self.counters.other_clients += 1
-                    self.others.note(received_s)
+                    self.others.note_connection(received_s)
                 self._connected.set()
             case control.VariableList():
                 if self._pending is None or not self._pending.take(message, received_s):
                     self.counters.foreign_replies += 1
-                    self.others.note(received_s)
+                    self.others.note_reply(message, received_s)
 
     async def _read_data(self, socket: BoardSocket) -> None:
         """Take what the socket does not give at once, and wait for its end."""

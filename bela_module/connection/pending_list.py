@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import itertools
 import math
+from collections import deque
 from typing import Final
 
 from bela_module.connection.client_records import ListReply
@@ -13,6 +14,8 @@ from bela_module.protocol.control_channel import VariableList
 
 PING_PREFIX: Final = b"dp-bela list "
 """What the pings begin with that follow requests."""
+
+_ARRIVALS: Final = 256  # of replies to others, as many as come between two of our requests
 
 _NUMBERS: Final = itertools.count(1)
 
@@ -89,14 +92,26 @@ class PendingList:
 
 
 class OtherClients:
-    """Whether other clients ask the board for its list."""
+    """Whether other clients ask the board for its list, and what the replies to them prove."""
 
     def __init__(self) -> None:
         self._heard_s = -math.inf
+        self._arrivals: deque[tuple[int, float]] = deque(maxlen=_ARRIVALS)
 
-    def note(self, at_s: float) -> None:
-        """Note that one connected, or that a reply came which was not ours."""
+    def note_connection(self, at_s: float) -> None:
+        """Note that one connected."""
         self._heard_s = at_s
+
+    def note_reply(self, reply: VariableList, at_s: float) -> None:
+        """Note that a reply came which was not ours, or one more than was asked for."""
+        self._heard_s = at_s
+        self._arrivals.append((reply.tick - reply.tick_granularity // 2, at_s))
+
+    def take_arrivals(self) -> list[tuple[int, float]]:
+        """Return the ticks of replies since the last call, and when they came: they were over."""
+        arrivals = list(self._arrivals)
+        self._arrivals.clear()
+        return arrivals
 
     def ask_lately(self, at_s: float) -> bool:
         """Tell whether there was any in the last seconds."""

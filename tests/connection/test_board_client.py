@@ -379,7 +379,7 @@ def test_other_clients_are_heard_of() -> None:
             assert not ours.others.ask_lately(local_clock())
             async with connected(board) as other:
                 await eventually(lambda: ours.others.ask_lately(local_clock()), "its connection")
-                ours.others.note(-math.inf)
+                ours.others.note_connection(-math.inf)
                 await other.send(list_command())
                 await eventually(lambda: ours.others.ask_lately(local_clock()), "their reply")
 

@@ -128,6 +128,16 @@ def test_what_had_arrived_before_the_request_is_no_answer() -> None:
 def test_others_ask_as_long_as_replies_to_them_come() -> None:
     others = OtherClients()
     assert not others.ask_lately(100.0)
-    others.note(100.0)
+    others.note_connection(100.0)
     assert others.ask_lately(101.0)
     assert not others.ask_lately(120.0)
+    others.note_reply(listed(500), 120.0)
+    assert others.ask_lately(121.0)
+
+
+def test_what_replies_to_others_prove_is_taken_once() -> None:
+    others = OtherClients()
+    others.note_reply(listed(500), 1.0)
+    others.note_reply(VariableList(44100.0, 10**16, 100, ()), 2.0)
+    assert others.take_arrivals() == [(500, 1.0), (10**16 - 50, 2.0)]
+    assert others.take_arrivals() == []

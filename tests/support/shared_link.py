@@ -60,6 +60,7 @@ class _Play:
         self.next_send_s = np.inf
         self.last_arrival_s = 0.0
         self.heard_s = -np.inf  # when a reply to others came
+        self.others: list[Event] = []  # those replies
 
     def at(self, time_s: float, what: str, value: Any = None) -> None:
         self.count += 1
@@ -149,6 +150,7 @@ class _Play:
                 if self.pending is None or self.newest is not None:
                     link.n_foreign += 1
                     self.heard_s = now_s
+                    self.others.append(Event(now_s, np.nan, message, is_block=False))
                 if self.pending is not None:
                     self.newest = message, now_s
             if self.pending is None or self.newest is None:
@@ -157,6 +159,8 @@ class _Play:
             if proven == (message == _PONG):
                 tick, at_s = self.newest
                 self.pending = None
+                yield from self.others
+                self.others.clear()
                 yield Event(at_s, sent_s, tick, is_proven=proven)
                 self.others_ask(now_s)
                 self.send_at(max(now_s, at_s + self.next_probe_in_s()))

@@ -28,6 +28,7 @@ class Event(NamedTuple):
     sent_s: float  # NaN for a block
     tick: int
     is_proven: bool = False
+    is_block: bool = True  # or a reply to another client
 
     @property
     def is_probe(self) -> bool:
@@ -247,6 +248,9 @@ def record(
             if clock.rate_settled:
                 settled_s = min(settled_s, event.at_s - zero_s)
         if event.is_probe and link.block_ticks:
+            continue
+        if not event.is_block:
+            clock.add_arrival(event.tick, event.at_s)
             continue
         if not event.is_probe:
             if clock.add_arrival(event.tick, event.at_s) and clock.ready:

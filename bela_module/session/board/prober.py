@@ -70,6 +70,9 @@ class Prober:
             if not board.suggests_restart(replies[1], client.project):
                 del replies[0]
                 board.counters.bad_replies += 1
+        for over_tick, arrived_s in client.others.take_arrivals():
+            if clock is not None:
+                clock.add_arrival(over_tick, arrived_s)
         before = board.project
         news = [board.take_reply(reply, client.project) for reply in replies]
         last = replies[-1]

@@ -84,7 +84,7 @@ def test_replies_are_proven_while_others_ask() -> None:
     clock = prober.board.clock
     assert clock is not None
     assert client.proven == [False, False]  # round trips are long
-    client.others.note(0.0)
+    client.others.note_connection(0.0)
     asyncio.run(prober.probe(cast(BoardClient, client)))
     assert client.proven[2]
     assert clock.n_probes == 0  # none of them was proven
