@@ -37,11 +37,12 @@ from bela_module.clock.probe_schedule import (
     QUICK_PROBES,
     next_probe_in_s,
     next_reply_within_s,
-    proofs_are_quick,
+    proof_is_quick,
     suffice,
 )
 from bela_module.clock.round_trips import (
     FastReplyFilter,
+    confirmed,
     loosened,
     round_trip_s,
 )
@@ -159,6 +160,10 @@ class DeviceClock:
         self._accept(probe)
         return ProbeVerdict.ACCEPTED
 
+    def confirm_unproven(self) -> None:
+        """Take all replies for proven: with the last one, as many have come as were asked for."""
+        self._probes = deque(confirmed(self._probes), _MAX_PROBES)
+
     def doubt_unproven(self, held_s: float = 0.0) -> None:
         """Doubt what the replies claim that are not proven, since other clients ask as well.
 
@@ -241,7 +246,7 @@ class DeviceClock:
     def should_prove(self, held_s: float = 0.0) -> bool:
         """Tell whether the next reply should be proven: in doubt, or where it costs little time.
 
-        A proven reply shows whether those before were ours, too: if not, others have been heard.
+        It proves those before as well: see `confirm_unproven`.
 
         Parameters
         ----------
@@ -250,7 +255,7 @@ class DeviceClock:
         """
         if self._misfits.in_doubt or not self._probes_quickly:
             return True
-        return proofs_are_quick(self.rtt_s, held_s, ready=self.ready)
+        return proof_is_quick(len(self._probes), self.rtt_s, held_s, ready=self.ready)
 
     @property
     def tick_rate_hz(self) -> float:

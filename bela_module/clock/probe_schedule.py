@@ -21,6 +21,7 @@ QUICK_PROBES: Final = 20
 
 _MIN_PROBES: Final = 8  # fewer cannot tell a burst's size
 _MIN_SLOW_PROBES: Final = 4  # where round trips are so long that bursts do not matter
+_PROVEN_ONCE_AFTER: Final = 2
 _MIN_DISTINCT_TICKS: Final = 3  # fewer cannot tell a rate
 _READY_UNCERTAINTY_S: Final = 0.003  # beyond half a round trip, sufficient for stamps to begin
 _GOLDEN: Final = (math.sqrt(5.0) - 1.0) / 2.0  # its multiples are spread most evenly over a period
@@ -38,14 +39,17 @@ def next_probe_in_s(n_probes: int, *, quickly: bool) -> float:
     return dither * (QUICK_PROBE_INTERVAL_S if quickly else STEADY_PROBE_INTERVAL_S)
 
 
-def proofs_are_quick(usual_s: float, held_s: float, *, ready: bool) -> bool:
-    """Tell whether proofs cost little time where probes follow each other quickly.
+def proof_is_quick(n_probes: int, usual_s: float, held_s: float, *, ready: bool) -> bool:
+    """Tell whether a proof costs little time where probes follow each other quickly.
 
     A proof takes one more round trip. Before stamps begin, as many exchanges as a slow network
-    needs, with proofs, are to fit into the time that it is given, so that they delay nothing.
+    needs, with proofs, are to fit into the time that it is given, so that they delay nothing; or
+    one of them, which proves those before it as well.
 
     Parameters
     ----------
+    n_probes : int
+        How many there were.
     usual_s : float
         The usual round trip in seconds; NaN while it is not known.
     held_s : float
@@ -53,10 +57,13 @@ def proofs_are_quick(usual_s: float, held_s: float, *, ready: bool) -> bool:
     ready : bool
         Whether stamps have begun.
     """
+    proof_s = usual_s + held_s
     if ready:
-        return usual_s + held_s <= STEADY_PROBE_INTERVAL_S
-    proof_s = QUICK_PROBE_INTERVAL_S + 2.0 * usual_s + held_s
-    return _MIN_SLOW_PROBES * proof_s <= SLOW_NETWORK_READY_S
+        return proof_s <= STEADY_PROBE_INTERVAL_S
+    if n_probes == _PROVEN_ONCE_AFTER:
+        return READY_ROUND_TRIPS * proof_s <= SLOW_NETWORK_READY_S
+    probe_s = QUICK_PROBE_INTERVAL_S + usual_s
+    return _MIN_SLOW_PROBES * (probe_s + proof_s) <= SLOW_NETWORK_READY_S
 
 
 def next_reply_within_s(usual_s: float, *, quickly: bool) -> float:

@@ -23,6 +23,11 @@ def round_trip_s(probes: Sequence[Probe]) -> float:
     return 0.5 * (took_s[middle] + took_s[-1 - middle])
 
 
+def confirmed(known: Sequence[Probe]) -> list[Probe]:
+    """Return replies as proven ones."""
+    return [probe if probe.is_proven else probe._replace(is_proven=True) for probe in known]
+
+
 def loosened(known: Sequence[Probe], held_s: float) -> list[Probe]:
     """Loosen what replies prove that are not proven, as far as they may have been to others.
 

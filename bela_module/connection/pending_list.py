@@ -52,6 +52,7 @@ class PendingList:
         self.sent_s = sent_s
         self._ping: bytes | None = None
         self._newest: tuple[VariableList, float] | None = None
+        self._timer: asyncio.TimerHandle | None = None
 
     def begin(self, *, proven: bool) -> bytes | None:
         """Begin with the request, or again; return what a ping says that is to follow it.
@@ -71,7 +72,7 @@ class PendingList:
         if self._ping is None:
             self._settle()
         elif is_first:
-            self._loop.call_later(LATE_PONG_S, self._settle)
+            self._timer = self._loop.call_later(LATE_PONG_S, self._settle)
         return is_first
 
     def take_pong(self, ping: bytes) -> None:
@@ -88,6 +89,8 @@ class PendingList:
     def _settle(self, *, is_proven: bool = False) -> None:
         if self._newest is not None and not self.answer.done():
             reply, received_s = self._newest
+            if self._timer is not None:
+                self._timer.cancel()  # it would keep the reply
             self.answer.set_result(ListReply(reply, self.sent_s, received_s, is_proven))
 
 

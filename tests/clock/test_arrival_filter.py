@@ -31,3 +31,12 @@ def test_large_ticks_are_exact() -> None:
     arrivals = MinimumDelayFilter()
     arrivals.keep(2**60 + 3, 1.0, 0.0)
     assert arrivals.since(0.0, 2**60, 0.0)[0, 0] == 3.0
+
+
+def test_delays_are_compared_by_the_latest_estimate() -> None:
+    arrivals = MinimumDelayFilter()
+    arrivals.use_estimate(lambda tick: 0.0)  # before any arrival
+    arrivals.keep(100, 0.1, 0.001)
+    arrivals.use_estimate(lambda tick: tick / 1000 - 0.05)
+    assert arrivals.would_keep(0.2, 0.049)
+    assert not arrivals.would_keep(0.2, 0.051)

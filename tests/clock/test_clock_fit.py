@@ -68,6 +68,19 @@ def test_an_exchange_that_contradicts_is_told_by_how_much() -> None:
     assert fit.lead_s(newest.tick - 44100, newest.received_s) == 0.0
 
 
+def test_an_arrival_that_cuts_off_what_was_possible_is_told_by_its_share() -> None:
+    probes = exchanges()
+    fit = fit_clock(probes, MinimumDelayFilter(), CONSTRAINTS)
+    tick = probes[-1].tick + 1600
+    lowest, highest = (
+        float(limit[0]) + fit.base_s
+        for limit in fit.lines.limits_at(np.array([float(tick - fit.tick)]))
+    )
+    assert fit.share_beyond(tick, highest) == pytest.approx(0.0, abs=1e-6)
+    assert fit.share_beyond(tick, (lowest + highest) / 2) == pytest.approx(0.5)
+    assert fit.share_beyond(tick, highest + 1.0) < 0.0
+
+
 @pytest.mark.parametrize("true_hz", [44100.0, 43000.0])
 def test_a_simple_ratio_is_the_estimate_before_it_is_certain(true_hz: float) -> None:
     sent_s = 101.0 + 0.03 * np.arange(12)

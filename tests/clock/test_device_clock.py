@@ -253,16 +253,37 @@ def test_once_stamps_have_begun_replies_that_may_be_to_others_prove_less() -> No
     assert clock.uncertainty_s == stated_s
 
 
-def test_replies_are_to_be_proven_but_for_the_first_ones_on_slow_networks() -> None:
+def test_replies_are_to_be_proven_but_for_some_of_the_first_ones_on_slow_networks() -> None:
     link, clock, now_s = unproven(0)
-    assert not clock.should_prove()
-    now_s = probed(link, clock, 3, now_s)
-    assert not clock.should_prove()
-    now_s = probed(link, clock, 5, now_s)
+    asked = []
+    for _ in range(8):
+        asked.append(clock.should_prove())
+        now_s = probed(link, clock, 1, now_s)
+    assert asked == [False, False, True, False, False, False, True, True]
     assert clock.ready
-    assert clock.should_prove()
     assert steady(n_probes=1)[1].should_prove()
     assert not steady(n_probes=1)[1].should_prove(held_s=0.2)
+
+
+def test_what_is_confirmed_is_not_doubted_later() -> None:
+    link, clock, now_s = unproven(3)
+    clock.confirm_unproven()
+    clock.doubt_unproven()
+    assert clock.n_probes == 3
+
+
+def test_a_first_block_that_tells_much_is_used_at_once() -> None:
+    """Replies that waited on the board left most of the times possible."""
+    link, clock, now_s = SyntheticLink(base_back_s=0.03), DeviceClock(44100.0), 1001.0
+    now_s = probed(link, clock, 30, now_s)
+    tick = link.tick_by(now_s)
+    at_s = float(link.true_time_s(tick))
+    before_s = clock.time_at(tick) - at_s
+    assert before_s > 0.01
+    assert clock.add_arrival(tick, at_s + 0.0001)
+    assert clock.time_at(tick) - at_s < 0.001
+    tick = link.tick_by(now_s + 0.01)
+    assert not clock.add_arrival(tick, float(link.true_time_s(tick)) + 0.0001)
 
 
 def test_a_reply_that_came_too_fast_is_refused() -> None:

@@ -8,7 +8,7 @@ from bela_module.clock.clock_fit import Probe
 from bela_module.clock.probe_schedule import (
     next_probe_in_s,
     next_reply_within_s,
-    proofs_are_quick,
+    proof_is_quick,
     suffice,
 )
 
@@ -58,19 +58,22 @@ def test_after_some_seconds_anything_suffices() -> None:
 
 
 @pytest.mark.parametrize(
-    ("usual_s", "held_s", "before", "later"),
+    ("usual_s", "held_s", "before", "once", "later"),
     [
-        (0.001, 0.0, True, True),
-        (0.05, 0.0, True, True),
-        (0.1, 0.0, False, True),
-        (0.5, 0.0, False, False),
-        (0.001, 0.05, True, True),
-        (0.05, 0.05, False, True),
-        (0.2, 0.05, False, False),
+        (0.001, 0.0, True, True, True),
+        (0.05, 0.0, True, True, True),
+        (0.1, 0.0, False, True, True),
+        (0.16, 0.0, False, False, True),
+        (0.5, 0.0, False, False, False),
+        (0.001, 0.05, True, True, True),
+        (0.05, 0.05, False, True, True),
+        (0.2, 0.05, False, False, False),
     ],
 )
-def test_proofs_are_quick_where_they_delay_no_stamp(
-    usual_s: float, held_s: float, before: bool, later: bool
+def test_a_proof_is_quick_where_it_delays_no_stamp(
+    usual_s: float, held_s: float, before: bool, once: bool, later: bool
 ) -> None:
-    assert proofs_are_quick(usual_s, held_s, ready=False) is before
-    assert proofs_are_quick(usual_s, held_s, ready=True) is later
+    assert proof_is_quick(1, usual_s, held_s, ready=False) is before
+    assert proof_is_quick(2, usual_s, held_s, ready=False) is once
+    assert proof_is_quick(3, usual_s, held_s, ready=False) is before
+    assert proof_is_quick(8, usual_s, held_s, ready=True) is later

@@ -9,6 +9,7 @@ import pytest
 from bela_module.clock.clock_fit import Probe
 from bela_module.clock.round_trips import (
     FastReplyFilter,
+    confirmed,
     loosened,
     round_trip_s,
 )
@@ -43,6 +44,12 @@ def test_half_of_the_fastest_is_too_fast_until_it_is_usual() -> None:
 def test_what_is_proven_is_never_too_fast() -> None:
     (fast,) = took(0.0001)
     assert not FastReplyFilter().refuses(fast._replace(is_proven=True), KNOWN)
+
+
+def test_what_is_confirmed_is_proven_and_nothing_else_changes() -> None:
+    known = took(0.001, 0.002)
+    assert confirmed(known) == [probe._replace(is_proven=True) for probe in known]
+    assert confirmed(confirmed(known)) == confirmed(known)
 
 
 def test_what_replies_prove_is_loosened_unless_they_are_proven() -> None:

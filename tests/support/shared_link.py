@@ -29,6 +29,8 @@ class SharedLink(SyntheticLink):
     foreign_lists: Callable[[int], int] = lambda _: 1
     """How many lists a message of theirs asks for, by its number."""
     acknowledges_quickly: bool = False
+    confirm: Callable[[], object] = lambda: None
+    """Called after a proven probe, while no others ask."""
     on_others: Callable[[], object] = lambda: None
     """Called before a probe, and after one, while others ask."""
     n_foreign: int = field(default=0, init=False)
@@ -162,5 +164,6 @@ class _Play:
                 yield from self.others
                 self.others.clear()
                 yield Event(at_s, sent_s, tick, is_proven=proven)
-                self.others_ask(now_s)
+                if not self.others_ask(now_s) and proven:
+                    link.confirm()
                 self.send_at(max(now_s, at_s + self.next_probe_in_s()))

@@ -161,13 +161,8 @@ class BoardState:
         monitored = {v.name for v in listed.variables if v.monitor_period_ticks}
         self.monitors.note_listed(monitored, reply.received_s)
         self.ending.intersection_update(v.name for v in listed.variables if v.watched)
-        verdict = clock.add_probe(
-            reply.sent_s,
-            reply.received_s,
-            listed.tick,
-            listed.tick_granularity,
-            is_proven=reply.is_proven,
-        )
+        times_s, proven = (reply.sent_s, reply.received_s), reply.is_proven
+        verdict = clock.add_probe(*times_s, listed.tick, listed.tick_granularity, is_proven=proven)
         if verdict is ProbeVerdict.RESTARTED:
             news = BoardNews.RESTARTED
             self._forget_variables()

@@ -82,7 +82,8 @@ class Prober:
         if before and before != client.project:
             self.notices.tell(f"the board runs {client.project!r} now; it was {before!r}")
         self._replied_s = last.received_s
-        self._doubt_replies(client)
+        if not self._doubt_replies(client) and last.is_proven and board.clock is not None:
+            board.clock.confirm_unproven()
         self.sink.identify(board.origin())
         if (warning := board.rate_mismatch_warning()) is not None:
             logger.warning("%s", warning)

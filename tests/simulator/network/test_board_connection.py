@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import socket
 import sys
+import time
 
 import pytest
 
+from bela_module.protocol.control_channel import VariableList, parse_control_message
+from bela_module.protocol.control_commands import list_command
 from bela_module.simulator.network.board_connection import CHANNELS, ClientChannel
-from bela_module.simulator.network.delays import NETWORKS, NO_DELAY, Network
+from bela_module.simulator.network.delays import NETWORKS, NO_DELAY, LinkDelay, Network
 from bela_module.simulator.network.nagle import TCP_TIMINGS
 from bela_module.simulator.simulated_board import SimulatedBoard
+from tests.support.raw_client import TIMEOUT_S as PATIENCE_S
 from tests.support.raw_client import raw_client
 from tests.support.session_helpers import WaitUntil, session_at
 
@@ -64,3 +68,28 @@ def test_linux_tells_what_the_client_s_system_has_acknowledged(wait_until: WaitU
         assert len(connections) == 2
         wait_until(lambda: all(connection.is_acknowledged() for connection in connections))
     assert not any(connection.is_acknowledged() for connection in connections)
+
+
+@pytest.mark.parametrize("network", [NO_DELAY, Network.symmetric(LinkDelay(0.01))])
+def test_a_pong_comes_in_its_turn(network: Network) -> None:
+    """As at the board, which answers what it receives in order."""
+    with SimulatedBoard("ramps", network=network) as board, raw_client(board.url) as client:
+        for _ in range(5):
+            client.tell(list_command(), list_command())
+            pong = client.control.ping(b"in turn")
+            began_s = time.monotonic()
+            assert pong.wait(PATIENCE_S)
+            assert time.monotonic() - began_s >= 2 * network.to_board.delay_s
+            for _ in range(2):  # both replies have come before it
+                assert isinstance(parse_control_message(client.control.recv(0)), VariableList)
+            with pytest.raises(TimeoutError):
+                client.control.recv(0.03)  # it is no message
+
+
+def test_a_silent_connection_answers_no_ping() -> None:
+    with SimulatedBoard("ramps") as board, raw_client(board.url) as client:
+        assert client.data.ping().wait(PATIENCE_S)
+        board.go_silent(True)
+        assert not client.control.ping().wait(0.1)
+        board.go_silent(False)
+        assert client.control.ping().wait(PATIENCE_S)
