@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -82,11 +81,12 @@ def print_report(report: RecordingReport) -> None:
     """Print a report as text; where no terminal bounds the width, nothing is wrapped."""
     from rich.console import Console
 
-    from bela_module.reports.text_report import render_report
+    from bela_module.reports.text_report import plain_report, render_report
 
     console = Console(highlight=False)
     if not console.is_terminal:
-        console = Console(file=sys.stdout, width=_PIPE_COLUMNS, highlight=False)
+        print_out(plain_report(report, _PIPE_COLUMNS))
+        return
     with guarded_output():
         console.print(render_report(report))
 

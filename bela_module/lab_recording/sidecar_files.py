@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -14,6 +13,7 @@ from bela_module.errors import RecordingError
 from bela_module.lab_recording.file_names import sidecars_of
 from bela_module.lab_recording.file_proof import StreamProof, mismatches
 from bela_module.reports.recording_report import RecordingReport, as_json, without_nan
+from bela_module.reports.text_report import plain_report
 from bela_module.reports.verdicts import ReportVerdict, worst
 
 _COLUMNS: Final = 120
@@ -142,7 +142,7 @@ def as_text(recorded: RecordedFile) -> str:
         "## Report",
         "",
         "```",
-        _plain(recorded.report),
+        plain_report(recorded.report, _COLUMNS),
         "```",
         "",
         "## Configuration",
@@ -156,15 +156,3 @@ def as_text(recorded: RecordedFile) -> str:
 
 def _cell(text: str) -> str:
     return text.replace("|", "\\|").replace("\n", " ")
-
-
-def _plain(report: RecordingReport) -> str:
-    from rich.console import Console
-
-    from bela_module.reports.text_report import render_report
-
-    text = io.StringIO()
-    Console(file=text, width=_COLUMNS, highlight=False, color_system=None).print(
-        render_report(report)
-    )
-    return "\n".join(line.rstrip() for line in text.getvalue().splitlines())

@@ -32,6 +32,8 @@ class EventMarker:
         Of a gap, what it is a gap of.
     n_lost : int
         Of a gap, how many values were lost.
+    board : str
+        Of which board, ``board:project``.
     """
 
     stamp_s: float
@@ -39,12 +41,13 @@ class EventMarker:
     text: str
     variable: str = ""
     n_lost: int = 0
+    board: str = ""
 
 
 def event_markers(streams: Iterable[RecordedStream]) -> tuple[EventMarker, ...]:
     """Read the markers of streams of events, in the order of their times."""
     markers = [
-        _marker(float(stamp_s), row[0])
+        _marker(float(stamp_s), row[0], stream.board)
         for stream in streams
         for stamp_s, row in zip(stream.stamps_s, stream.texts, strict=True)
         if row and row[0]
@@ -52,8 +55,8 @@ def event_markers(streams: Iterable[RecordedStream]) -> tuple[EventMarker, ...]:
     return tuple(sorted(markers, key=lambda marker: marker.stamp_s))
 
 
-def _marker(stamp_s: float, text: str) -> EventMarker:
+def _marker(stamp_s: float, text: str, board: str) -> EventMarker:
     kind = text.split(" ", 1)[0]
     if gap := _GAP.fullmatch(text):
-        return EventMarker(stamp_s, kind, text, gap[1], int(gap[2]))
-    return EventMarker(stamp_s, kind, text)
+        return EventMarker(stamp_s, kind, text, gap[1], int(gap[2]), board)
+    return EventMarker(stamp_s, kind, text, board=board)

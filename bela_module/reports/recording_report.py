@@ -160,7 +160,10 @@ def as_json(report: RecordingReport) -> dict[str, Any]:
         "streams": [_stream_json(account, report) for account in report.streams],
         "clocks": [_clock_json(clock, begins_s) for clock in report.clocks],
         "loops": [loop.as_json() for loop in report.loops],
-        "events": [{"at_s": one.stamp_s - begins_s, "text": one.text} for one in report.events],
+        "events": [
+            {"at_s": one.stamp_s - begins_s, "text": one.text, "board": one.board}
+            for one in report.events
+        ],
         "other_streams": [
             {"name": one.name, "source_id": one.source_id, "samples": one.stamps_s.size}
             for one in report.others

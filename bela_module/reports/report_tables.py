@@ -161,13 +161,16 @@ def _breaks(report: RecordingReport) -> ReportTable:
 
 
 def _events(report: RecordingReport) -> ReportTable:
+    several = len({one.board for one in report.events}) > 1
     rows = [
-        (f"{one.stamp_s - report.begins_s:.4f}", one.text) for one in report.events[:_MAX_EVENTS]
+        (f"{one.stamp_s - report.begins_s:.4f}", one.text, *([one.board] if several else []))
+        for one in report.events[:_MAX_EVENTS]
     ]
+    columns = ("at s", "event", "board") if several else ("at s", "event")
     n_events = len(report.events)
     note = f"the first {_MAX_EVENTS} of {n_events}; --json has all"
     note = note if n_events > _MAX_EVENTS else ""
-    return ReportTable("Events", ("at s", "event"), rows, frozenset({"at s"}), note)
+    return ReportTable("Events", columns, rows, frozenset({"at s"}), note)
 
 
 def _pulses(pulses: PulseReport, begins_s: float) -> ReportTable:

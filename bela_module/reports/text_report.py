@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import io
 from typing import Final
 
-from rich.console import Group, RenderableType
+from rich.console import Console, Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
@@ -26,6 +27,14 @@ def render_report(report: RecordingReport) -> RenderableType:
         if table.rows and table.title != "Recording":
             parts += [Text(), *_table(table)]
     return Group(*parts)
+
+
+def plain_report(report: RecordingReport, n_columns: int) -> str:
+    """Write a report as lines of plain text, so many columns wide at most."""
+    text = io.StringIO()
+    console = Console(file=text, width=n_columns, highlight=False, color_system=None)
+    console.print(render_report(report))
+    return "\n".join(line.rstrip() for line in text.getvalue().splitlines())
 
 
 def _verdict(verdict: ReportVerdict) -> Text:

@@ -63,7 +63,9 @@ def judge_stream(account: StreamAccount) -> list[ReportFinding]:
     if found:
         return found
     what = "no time is missing" if account.stream.nominal_rate_hz > 0 else "no loss is told"
-    return [ReportFinding(ReportVerdict.OK, name, f"{account.n_samples} samples, {what}")]
+    return [
+        ReportFinding(ReportVerdict.OK, name, f"{_counted(account.n_samples, 'sample')}, {what}")
+    ]
 
 
 def _stream_faults(account: StreamAccount) -> Iterator[tuple[ReportVerdict, str]]:
@@ -118,11 +120,9 @@ def _stream_faults(account: StreamAccount) -> Iterator[tuple[ReportVerdict, str]
 def judge_clock(board: str, account: ClockAccount | None) -> ReportFinding:
     """Judge what was stated of the stamps of a board."""
     if account is None or math.isnan(account.max_uncertainty_s):
-        return ReportFinding(
-            ReportVerdict.WARN,
-            board,
-            "no bela_clock in this file: nothing states how large the errors of the stamps can be",
-        )
+        what = "no bela_clock in this file" if account is None else "bela_clock has no uncertainty"
+        text = f"{what}: nothing states how large the errors of the stamps can be"
+        return ReportFinding(ReportVerdict.WARN, board, text)
     text = (
         f"stamps are within {1e3 * account.max_uncertainty_s:.3f} ms, "
         f"{1e3 * account.median_uncertainty_s:.3f} ms in the median, as stated"

@@ -211,7 +211,8 @@ def _warnings_of(chunks: WholeChunks) -> list[str]:
         reason = "it was killed, or it still records"
         if chunks.ended:
             names = [fromstring(chunks.headers[n]).findtext("name") or "" for n in open_ended]  # noqa: S314 - pyxdf reads the same
-            reason = f"{named(names, _MAX_NAMED)}; what published them ended earlier, it seems"
+            why = "what published them was gone, or it cannot record that"
+            reason = f"{named(names, _MAX_NAMED)}; {why}"
         warnings.append(
             f"the recorder did not end {len(open_ended)} of {len(chunks.headers)} streams "
             f"properly: {reason}"

@@ -324,13 +324,22 @@ def test_wrong_values(options: list[str], words: str, capsys: pytest.CaptureFixt
 
 
 @pytest.mark.parametrize(
-    "options", [["--duration", "0"], ["--run", "0"], ["--streams", "none"], ["--run", "x"]]
+    "options",
+    [
+        ["--duration", "0"],
+        ["--duration", "x"],
+        ["--run", "0"],
+        ["--streams", "none"],
+        ["--run", "x"],
+    ],
 )
 def test_wrong_options(options: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as ended:
         main(["record", "--simulate", *options])
     assert ended.value.code == 2
-    assert options[0] in capsys.readouterr().err
+    errors = capsys.readouterr().err
+    assert options[0] in errors
+    assert "invalid _" not in errors  # the name of a function
 
 
 def test_a_missing_extra_is_named_at_once(

@@ -17,7 +17,9 @@ def events(*markers: tuple[float, str]) -> RecordedStream:
 
 def test_gaps_name_variable_and_count() -> None:
     (marker,) = event_markers([events((2.0, "gap my odd variable 1024"))])
-    assert marker == EventMarker(2.0, "gap", "gap my odd variable 1024", "my odd variable", 1024)
+    assert marker == EventMarker(
+        2.0, "gap", "gap my odd variable 1024", "my odd variable", 1024, "b:p"
+    )
 
 
 def test_a_gap_without_a_count_is_none() -> None:

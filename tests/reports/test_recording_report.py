@@ -44,6 +44,7 @@ def test_json_is_json(tmp_path: Path) -> None:
     assert whole["streams"][1]["rate_error_ppm"] is None
     assert whole["clocks"][0]["max_uncertainty_s"] == 0.0004
     assert [event["text"] for event in whole["events"]] == ["started", "stopped"]
+    assert whole["events"][0]["board"] == "bela:simulation"
     assert whole["other_streams"] == [{"name": "eeg", "source_id": "eeg-1", "samples": 10}]
     assert whole["duration_s"] == pytest.approx(10.019)
 

@@ -54,6 +54,18 @@ def test_of_many_gaps_and_events_some_are_shown(tmp_path: Path) -> None:
     assert events.note == "the first 30 of 101; --json has all"
 
 
+def test_events_of_several_boards_tell_of_which(tmp_path: Path) -> None:
+    made = healthy()
+    made.events([(BEGIN_S + 1, "started")], source_id="bela:left:p:bela_events")
+    events = tables(made, tmp_path)["Events"]
+    assert events.columns == ("at s", "event", "board")
+    assert [row[1:] for row in events.rows] == [
+        ("started", "bela:simulation"),
+        ("started", "left:p"),
+        ("stopped", "bela:simulation"),
+    ]
+
+
 def test_facts(tmp_path: Path) -> None:
     made = healthy()
     made.samples("eeg", regular(10), source_id="eeg-1")

@@ -8,7 +8,7 @@ import numpy as np
 from rich.console import Console
 
 from bela_module.reports.recording_report import RecordingReport, report_on
-from bela_module.reports.text_report import render_report
+from bela_module.reports.text_report import plain_report, render_report
 from bela_module.reports.xdf_reader import read_recording
 from tests.support.recordings import (
     BEGIN_S,
@@ -62,6 +62,14 @@ def test_pulses_are_shown(tmp_path: Path) -> None:
     assert any(
         row[0] == "lag" and row[2:6] == ["ms", "in", "the", "median:"] for row in rows(text) if row
     )
+
+
+def test_plain_lines_end_with_their_words(tmp_path: Path) -> None:
+    report = report_on(read_recording(healthy().write(tmp_path / "x.xdf")))
+    lines = plain_report(report, 240).splitlines()
+    assert lines[0] == f"OK  {tmp_path / 'x.xdf'}"
+    assert lines == [line.rstrip() for line in lines]
+    assert [line.split() for line in lines] == rows(report_text(report))
 
 
 def test_notes_stand_below_their_tables(tmp_path: Path) -> None:

@@ -67,6 +67,11 @@ def test_a_clock() -> None:
     assert "20.000 ms" in judge_clock("b:p", bad).text
     assert "more than 5 ms in 1 of 3 statements" in judge_clock("b:p", bad).text
     assert judge_clock("b:p", None).verdict is WARN
+    silent = ClockAccount("b:p", three, np.full(3, np.nan), three, three, 1e9, 0)
+    assert judge_clock("b:p", silent).text.startswith(
+        "bela_clock has no uncertainty: nothing states"
+    )
+    assert judge_clock("b:p", None).text.startswith("no bela_clock in this file: nothing states")
 
 
 def test_events() -> None:

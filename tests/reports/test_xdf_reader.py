@@ -155,8 +155,8 @@ def test_a_stream_that_ended_before_the_recorder_is_named(tmp_path: Path) -> Non
     path.write_bytes(path.read_bytes()[: last.begin])
     (warning,) = read_recording(path).warnings
     assert warning == (
-        "the recorder did not end 1 of 4 streams properly: bela_events; what published them ended "
-        "earlier, it seems"
+        "the recorder did not end 1 of 4 streams properly: bela_events; what published them was "
+        "gone, or it cannot record that"
     )
 
 

@@ -40,6 +40,9 @@ DRIFT_WARN_S: Final = 0.001
 OUTLIER_WARN_SHARE: Final = 0.05
 """Share of the pairs that may be far from the line."""
 
+NO_LAG_S: Final = 1e-4
+"""A lag that is too small to be corrected."""
+
 MAX_INPUT_DELAY_S: Final = 1.0
 _OUTLIER_SPREADS: Final = 6.0
 _N_BINS: Final = 41
@@ -165,6 +168,8 @@ class PulseReport:
         other = self.against if ours is self.pulse else self.pulse
         if not ours.stream.is_ours:
             return "neither channel is a board's: nothing to set here"
+        if abs(self.lag_s) < NO_LAG_S:
+            return f"nothing: the stamps agree within {1e3 * NO_LAG_S:g} ms"
         board = ours.stream.board.split(":")[0]
         if self.input_delay_s is None:
             late_s = abs(self.lag_s)

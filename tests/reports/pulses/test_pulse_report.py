@@ -149,6 +149,11 @@ def test_no_delay_makes_a_board_later() -> None:
     assert "subtract the delay from s" in report.advice
 
 
+def test_of_stamps_that_agree_nothing_is_to_be_set() -> None:
+    report = compared(seen(FAST_HZ, **BOARD), seen(FAST_HZ))
+    assert report.advice == "nothing: the stamps agree within 0.1 ms"
+
+
 def test_without_a_board_there_is_nothing_to_set() -> None:
     report = compared(seen(1000.0), seen(1000.0, 0.1))
     assert report.input_delay_s is None
