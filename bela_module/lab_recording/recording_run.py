@@ -54,7 +54,7 @@ from bela_module.validation import named
 
 T = TypeVar("T")
 
-_MAX_LOOKS: Final = 3
+_MAX_LOOKS: Final = 5
 _NOTHING_TO_END_S: Final = 0.5
 _WRITER_BYTES: Final = 64 << 10  # LabRecorder's own buffer has 8 KiB
 
