@@ -15,6 +15,8 @@ logger = logging.getLogger(__name__)
 
 WANTED_DESCRIPTORS: Final = 8192
 _SWITCH_INTERVAL_S: Final = 0.001
+_COLLECT_AFTER: Final = 5000, 10, 20
+"""New objects before the youngest are looked at, and how often before the older ones, and all."""
 _M_ARENA_MAX: Final = -8  # of glibc's malloc.h
 
 
@@ -71,16 +73,19 @@ def limit_pauses() -> Iterator[None]:
 
     A full collection of the garbage collector looks at every object, and no thread runs meanwhile:
     40 to 80 ms with what the imports alone have made. What exists now is left out of it
-    (:func:`gc.freeze`). A thread that waits for the interpreter gets it after 1 ms instead of 5
-    (:func:`sys.setswitchinterval`); a command takes several such waits.
+    (:func:`gc.freeze`), and what lives for a second, as thousands of commands that wait, is looked
+    at less often: hardly anything is in cycles. A thread that waits for the interpreter gets it
+    after 1 ms instead of 5 (:func:`sys.setswitchinterval`); a command takes several such waits.
 
     To be entered when all is loaded.
     """
-    switch_interval_s = sys.getswitchinterval()
+    switch_interval_s, thresholds = sys.getswitchinterval(), gc.get_threshold()
     gc.freeze()
+    gc.set_threshold(*_COLLECT_AFTER)
     sys.setswitchinterval(_SWITCH_INTERVAL_S)
     try:
         yield
     finally:
         sys.setswitchinterval(switch_interval_s)
+        gc.set_threshold(*thresholds)
         gc.unfreeze()

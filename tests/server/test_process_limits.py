@@ -31,12 +31,14 @@ def test_it_is_raised_as_far_as_allowed_and_never_lowered() -> None:
 
 def test_what_is_loaded_is_left_out_of_collections_until_the_end() -> None:
     switch_interval_s = sys.getswitchinterval()
-    n_objects = len(gc.get_objects())
+    n_objects, thresholds = len(gc.get_objects()), gc.get_threshold()
     with limit_pauses():
+        assert gc.get_threshold()[0] > thresholds[0]
         assert gc.get_freeze_count() > 0
         assert len(gc.get_objects()) < n_objects / 2
         assert sys.getswitchinterval() < switch_interval_s
     assert gc.get_freeze_count() == 0
+    assert gc.get_threshold() == thresholds
     assert sys.getswitchinterval() == switch_interval_s
 
 
