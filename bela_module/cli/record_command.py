@@ -69,6 +69,7 @@ def _record(
     ending = threading.Event()
     end_on_signals(ending.set)  # until here a signal ends the process, and leaves no file
     path = name.reserve(settings.recording.dir, datetime.now().astimezone())
+    made = _identity(path)
     try:
         if problem := DiskRoom(path).problem():
             raise BelaError(problem)
@@ -89,11 +90,18 @@ def _record(
     except BaseException as error:
         if not _holds_samples(path):
             with contextlib.suppress(OSError):
-                path.unlink()
+                if _identity(path) == made:  # not what another program has put there since
+                    path.unlink()
         elif isinstance(error, BelaError):
             raise RecordingError(f"{error}; what was recorded until then is in {path}") from error
         raise
     return _read_back(settings, order, outcome)
+
+
+def _identity(path: Path) -> tuple[int, int]:
+    """Tell a file from any other that comes in its place."""
+    status = path.stat()
+    return status.st_dev, status.st_ino
 
 
 def _holds_samples(path: Path) -> bool:

@@ -110,6 +110,11 @@ class InputMapping:
         self._is_whole = np.resize([t.dtype.kind in "iu" for t in value_types], self.n_values)
         self._low = np.where(self._is_whole, np.ceil(self._low), self._low)
         self._high = np.where(self._is_whole, np.floor(self._high), self._high)
+        if np.any(self._low > self._high):
+            raise RequestError(
+                f"limits = [{low:g}, {high:g}] hold no value that each variable can take: a whole "
+                "number in the range of its type, where it is one of whole numbers"
+            )
         if self.default is not None:
             self.default = self._bounded(self.default[np.newaxis])[0]
 

@@ -281,6 +281,22 @@ def test_ctrl_c_before_it_is_heeded_leaves_no_file(
     assert sorted(path.name for path in tmp_path.iterdir()) == ["bela.toml"]
 
 
+def test_what_another_program_has_put_in_its_place_is_kept_when_it_fails(
+    tmp_path: Path, config: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path, other = tmp_path / "rest.xdf", tmp_path / "other"
+
+    def fail(_run: RecordingRun) -> None:
+        other.write_text("somebody else's")
+        other.replace(path)
+        raise RecordingError("the board did not begin")
+
+    monkeypatch.setattr(RecordingRun, "run", fail)
+    with make_board() as board:
+        assert main(arguments(board, config, str(path))) == 1
+    assert path.read_text() == "somebody else's"
+
+
 def test_samples_that_are_in_the_file_are_kept_when_it_fails(
     tmp_path: Path, config: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -44,6 +44,18 @@ def test_whole_numbers_lie_within_limits_that_are_none() -> None:
     assert rows.ravel().tolist() == [1, 1, 2]
 
 
+@pytest.mark.parametrize(
+    ("value_type", "limits"),
+    [(ValueType.INT, [0.2, 0.8]), (ValueType.CHAR, [300, 400]), (ValueType.UNSIGNED_INT, [-5, -1])],
+)
+def test_limits_without_a_value_of_the_type_are_refused(
+    value_type: ValueType, limits: list[float]
+) -> None:
+    asked = {"buffer_id": None, "variables": ["x"], "channels": 0, "limits": limits}
+    with pytest.raises(RequestError, match="hold no value that each variable can take"):
+        mapping(value_type=value_type, **asked)
+
+
 def test_a_channel_is_a_number_also_as_a_text_unless_it_is_a_label() -> None:
     samples = np.array([[10.0, 11, 12]])
     unlabelled, labelled = InputStreamFacts(("", "", "")), InputStreamFacts(("2", "1", "0"))
