@@ -113,7 +113,7 @@ def start_reader(
     return subprocess.Popen(
         [sys.executable, str(ROOT / "benchmarks" / "readers.py"), kind, "--port", str(port)]
         + ["--columns", str(load.columns), "--streams", str(load.shape[0])]
-        + ["--seconds", str(seconds), *options],
+        + ["--seconds", str(seconds), *(["--blocks-only"] if load.prebuilt else []), *options],
         env=environment,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,

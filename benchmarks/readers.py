@@ -60,11 +60,10 @@ class Report:
 
     def _print(self) -> None:
         n_values, n_lost = self._count()
-        times = self._process.cpu_times()
         line = {
             "values": n_values,
             "lost": n_lost,
-            "cpu_s": times.user + times.system,
+            "cpu_s": time.process_time(),
             "rss_bytes": self._process.memory_info().rss,
             "standstill_s": self._longest_s,
         }
@@ -167,7 +166,9 @@ async def _read_blocks(data: Any, taker: Any) -> None:
         header = message
 
 
-def run_module(names: Sequence[str], n_streams: int, port: int, seconds: float) -> None:
+def run_module(
+    names: Sequence[str], n_streams: int, port: int, seconds: float, prompt: str = "auto"
+) -> None:
     """Stream with a session and LSL outlets."""
     from bela_module.config import parse_settings
     from bela_module.requests import StartRequest
@@ -180,7 +181,7 @@ def run_module(names: Sequence[str], n_streams: int, port: int, seconds: float) 
     width = len(names) // n_streams
     settings: dict[str, Any] = {
         "board": {"host": "127.0.0.1", "port": port},
-        "streaming": {"group": "none"},
+        "streaming": {"group": "none", "prompt": prompt},
     }
     if width > 1:
         settings["streams"] = {
@@ -215,11 +216,13 @@ def main() -> None:
     parser.add_argument("--columns", type=int, required=True, help="variables in all")
     parser.add_argument("--streams", type=int, required=True, help="streams that they share")
     parser.add_argument("--seconds", type=float, required=True)
+    parser.add_argument("--blocks-only", action="store_true", help="the board sends nothing else")
     options = parser.parse_args()
     sys.path.insert(0, options.tree)
     names = [f"v{k}" for k in range(options.columns)]
     if options.kind == "module":
-        run_module(names, options.streams, options.port, options.seconds)
+        prompt = "off" if options.blocks_only else "auto"
+        run_module(names, options.streams, options.port, options.seconds, prompt)
         return
     takers: dict[str, Callable[[], Any]] = {
         "bare": Counter,
