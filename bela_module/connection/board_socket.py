@@ -27,6 +27,7 @@ Clock = Callable[[], float]
 OnMessage = Callable[[bytes, float], None]
 
 _QUICK_ACK: Final[int | None] = getattr(socket, "TCP_QUICKACK", None)
+_IF_CLOSED_MEANWHILE: Final = contextlib.suppress(OSError)
 
 _HTTP_PORT: Final = 80
 
@@ -110,7 +111,7 @@ class BoardSocket(SteadyConnection, ClientConnection):
         algorithm). A late acknowledgement would make replies to others arrive with ours, and old.
         """
         if _QUICK_ACK is not None:
-            with contextlib.suppress(OSError):  # it was closed meanwhile
+            with _IF_CLOSED_MEANWHILE:
                 self.endpoint.setsockopt(socket.IPPROTO_TCP, _QUICK_ACK, 1)
 
 

@@ -85,20 +85,20 @@ def decode_payload(variable: Variable, payload: bytes) -> Block:
     FrameError
         When the length is neither, the tick is 2**63 or more, or relative ticks run backwards.
     """
-    layout = variable.layout
-    dtype = variable.value_type.dtype
-    if len(payload) not in (PAYLOAD_BYTES, layout.monitor_bytes):
+    layout, size = variable.layout, len(payload)
+    if size not in (PAYLOAD_BYTES, layout.monitor_bytes):
         raise FrameError(
-            f"a payload of {len(payload)} bytes; a {variable.value_type.label} takes "
+            f"a payload of {size} bytes; a {variable.value_type.label} takes "
             f"{PAYLOAD_BYTES} (watch) or {layout.monitor_bytes} (monitor)"
         )
     (tick,) = _TICK.unpack_from(payload)
     if tick >= 2**63:
         raise FrameError(f"a first tick of {tick}, which no board can have counted to")
-    if len(payload) == layout.monitor_bytes:
-        return Block(variable, tick, np.frombuffer(payload, dtype, 1, TICK_BYTES), monitor=True)
+    if size == layout.monitor_bytes:
+        value = np.frombuffer(payload, layout.dtype, 1, TICK_BYTES)
+        return Block(variable, tick, value, monitor=True)
     count = layout.value_count
-    values = np.frombuffer(payload, dtype, count, TICK_BYTES)
+    values = np.frombuffer(payload, layout.dtype, count, TICK_BYTES)
     if not layout.sparse:
         return Block(variable, tick, values)
     relative_ticks = np.frombuffer(payload, "<u4", count, layout.ticks_offset_bytes)

@@ -74,30 +74,29 @@ class DataDecoder:
         """Decode the next websocket message; text is refused, since the board sends none here."""
         if isinstance(message, str):
             return self._refuse(RefusalReason.BAD_FRAME, f"text {message[:40]!r}")
-        if len(message) <= MAX_HEADER_BYTES and (header := self._parse_header(message)):
-            return self._open(header)
-        if self._pending is None:
-            if len(message) in _PAYLOAD_SIZES:
-                return self._refuse(RefusalReason.ORPHAN_PAYLOAD, f"{len(message)} bytes")
-            return self._refuse(RefusalReason.BAD_FRAME, f"{len(message)} bytes")
-        (index, value_type), self._pending = self._pending, None
-        return self._close(index, value_type, message)
+        header = None
+        if len(message) <= MAX_HEADER_BYTES:
+            header = self._headers.get(message) or self._parse_header(message)
+        announced, self._pending = self._pending, header
+        if header is None:
+            return self._close(announced, message)
+        if announced is None:
+            return None
+        index, value_type = announced
+        return self._refuse(RefusalReason.ORPHAN_HEADER, f"{index}/{value_type.value}")
 
     def _parse_header(self, message: bytes) -> tuple[int, ValueType] | None:
-        header = self._headers.get(message)
-        if header is None:
-            header = parse_header(message)
-            if header is not None and header[0] < len(self.variables):
-                self._headers[message] = header
+        header = parse_header(message)
+        if header is not None and header[0] < len(self.variables):
+            self._headers[message] = header
         return header
 
-    def _open(self, header: tuple[int, ValueType]) -> Refusal | None:
-        lost, self._pending = self._pending, header
-        if lost is None:
-            return None
-        return self._refuse(RefusalReason.ORPHAN_HEADER, f"{lost[0]}/{lost[1].value}")
-
-    def _close(self, index: int, value_type: ValueType, message: bytes) -> Block | Refusal:
+    def _close(self, announced: tuple[int, ValueType] | None, message: bytes) -> Block | Refusal:
+        if announced is None:
+            is_payload = len(message) in _PAYLOAD_SIZES
+            reason = RefusalReason.ORPHAN_PAYLOAD if is_payload else RefusalReason.BAD_FRAME
+            return self._refuse(reason, f"{len(message)} bytes")
+        index, value_type = announced
         if index >= len(self.variables) or self.variables[index].value_type is not value_type:
             return self._refuse(RefusalReason.UNKNOWN_VARIABLE, f"{index}/{value_type.value}")
         try:

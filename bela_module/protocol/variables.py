@@ -65,6 +65,11 @@ class BlockLayout:
     sparse: bool
 
     @cached_property
+    def dtype(self) -> np.dtype[Any]:
+        """Numpy type of one value."""
+        return self.value_type.dtype
+
+    @cached_property
     def ticks_offset_bytes(self) -> int:
         """Offset at which the values end and, in a sparse payload, the relative ticks begin."""
         if not self.sparse:

@@ -85,9 +85,9 @@ class BlockRouter:
         float
             Seconds of the silence that ended just before; 0 if there was none.
         """
-        self.note_heard(arrived_s)
         self.last_block_s[block.variable.name] = arrived_s
         if arrived_s != self._judged_s:  # all blocks of one read came after one silence
+            self.note_heard(arrived_s)
             self._judged_s = arrived_s
             self._silent_s = self._silent_before(arrived_s, replies, watchdog)
         return self._silent_s

@@ -80,7 +80,7 @@ def count_calls(feed: BlockFeed, bursts: Sequence[tuple[list[bytes], float]]) ->
 
 @pytest.mark.parametrize(
     ("grouped", "limits"),
-    [(False, {"call": 56, "c_call": 36}), (True, {"call": 58, "c_call": 38})],
+    [(False, {"call": 49, "c_call": 36}), (True, {"call": 50, "c_call": 38})],
     ids=["streams", "group"],
 )
 def test_a_block_takes_few_calls(grouped: bool, limits: dict[str, int]) -> None:
