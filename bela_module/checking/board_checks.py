@@ -3,13 +3,23 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Final
 
+from bela_module.checking.causes import (
+    are_ended_by_others,
+    find_break,
+    lost_to_others,
+    sends_nothing,
+    stand_still,
+)
 from bela_module.checking.facts import BoardFacts, Facts
 from bela_module.checking.verdicts import Check, Verdict
 from bela_module.validation import shorten
 
-_MAX_NAMES = 6
+_MAX_NAMES: Final = 6
+MANY: Final = 0.01
+"""Share of lost values above which an experiment would not get what it asks for."""
 
 
 def name_some(names: Sequence[str]) -> str:
@@ -68,35 +78,59 @@ def _check_names(facts: Facts) -> Check:
 
 
 def _check_assigned(facts: Facts) -> Check:
+    if stand_still(facts) or find_break(facts) or sends_nothing(facts):
+        return Check("assigned", Verdict.OK, "not measured: see the lines below")
     silent = [
         variable
         for stream in facts.run.final.get("streams", ())
         if not stream["assigned"]
         for variable in stream["variables"]
+        if variable not in facts.run.changed
     ]
-    if not silent:
+    # Watched, though nothing is assigned: as a check before this one has left it.
+    silent += [one.name for one in facts.run.heard if not (one.sparse or one.is_assigned)]
+    if not silent or facts.run.is_playback:
         return Check("assigned", Verdict.OK, "all variables that were looked at")
-    advice = "the sketch never assigned them; no sample will come until it does"
-    return Check("assigned", Verdict.WARN, f"not {name_some(silent)}", advice)
+    advice = "no sample of them will come until the sketch assigns them; fine for what you only SET"
+    return Check("assigned", Verdict.WARN, f"never: {name_some(silent)}", advice)
 
 
 def check_other_clients(facts: Facts) -> Check:
-    """Judge who else watches, monitors, controls or asks."""
-    others = facts.run.status.get("others", {})
+    """Judge who else watches, monitors, controls or asks, or ends what is streamed."""
+    name, computer = "other clients", facts.computer
+    others = dict(facts.run.status.get("others", {}))
+    unused = {one.name for one in facts.run.heard if not (one.n_blocks or one.is_assigned)}
+    left = [one for one in others.get("watched", ()) if one in unused]
+    others["watched"] = [one for one in others.get("watched", ()) if one not in unused]
     used = [f"{len(names)} {how}" for how, names in others.items() if names]
-    computer = facts.computer
-    module = computer.pcomm_port == "ours" and computer.pcomm_board_url == facts.board.url
-    if not used:
-        return Check("other clients", Verdict.OK, "none that uses a variable")
-    names = list(dict.fromkeys(name for found in others.values() for name in found))
-    measured = f"{', '.join(used)}: {name_some(names)}"
-    if module and not others.get("controlled"):
+    parts = [f"{', '.join(used)}: {name_some(_names(others))}"] if used else []
+    if n_asked := facts.board.n_asked_by_others:
+        parts.append(f"{n_asked} requests in {facts.board.listened_s:.1f} s")
+    taken = lost_to_others(facts)
+    is_ended = are_ended_by_others(facts)
+    if taken or is_ended:
+        what = "ended what is streamed here" if is_ended else "interfered with what is streamed"
+        parts.append(f"another program {what}, {sum(taken.values())} values lost")
+    if not parts:
+        rest = f"; left watched, and not assigned since: {name_some(left)}" if left else ""
+        return Check(name, Verdict.OK, f"none that uses a variable{rest}")
+    measured = "; ".join(parts)
+    if computer.serves_this_board and not (others.get("controlled") or taken or is_ended):
         state = computer.pcomm_state or "running"
-        return Check("other clients", Verdict.OK, f"{measured}, the module here is {state}")
-    advice = (
-        "another program uses the board, or has left this when it crashed: close it, "
-        'or START with "exclusive": true'
-    )
+        return Check(name, Verdict.OK, f"{measured}; the module here is {state}")
+    if not used:
+        advice = "another program is connected to the board, such as a browser: close it"
+    else:
+        advice = (
+            "another program uses the board, or has left this when it crashed: close it, "
+            'or START with "exclusive": true'
+        )
     if others.get("controlled"):
         advice += "; RELEASE gives control back to the sketch"
-    return Check("other clients", Verdict.WARN, measured, advice)
+    n_values = sum(stream["samples"] for stream in facts.run.final.get("streams", ()))
+    fails = sum(taken.values()) > MANY * max(1, n_values)
+    return Check(name, Verdict.FAIL if fails else Verdict.WARN, measured, advice)
+
+
+def _names(others: Mapping[str, Sequence[str]]) -> list[str]:
+    return list(dict.fromkeys(name for found in others.values() for name in found))

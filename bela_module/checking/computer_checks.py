@@ -18,6 +18,7 @@ def computer_checks(facts: Facts) -> Iterator[Check]:
     yield _check_disk(computer)
     yield _check_pcomm_port(facts)
     yield _check_log_server(computer)
+    yield _check_lsl_ports(facts)
     yield _check_open_files(facts)
     versions = ", ".join(f"{name} {version}" for name, version in computer.versions.items())
     yield Check("versions", Verdict.OK, versions)
@@ -32,11 +33,19 @@ def _check_disk(computer: ComputerFacts) -> Check:
     measured = f"{computer.folder}: {gib:.1f} GiB free"
     if computer.bytes_per_hour > 0:
         hours = computer.free_bytes / computer.bytes_per_hour
-        measured += f", {hours:.0f} h at this rate" if hours < 1000 else ", weeks at this rate"
+        measured += f", {_write_hours(hours)} at this rate"
         if hours < 1.0:
             advice = "make room, or choose another folder: recording.dir in the configuration"
             return Check("disk", Verdict.FAIL, measured, advice)
     return Check("disk", Verdict.OK, measured)
+
+
+def _write_hours(hours: float) -> str:
+    if hours >= 1000.0:
+        return "weeks"
+    if hours >= 10.0:
+        return f"{hours:.0f} h"
+    return f"{hours:.1f} h" if hours >= 1.0 else f"{60 * hours:.0f} min"
 
 
 def _check_pcomm_port(facts: Facts) -> Check:
@@ -47,8 +56,11 @@ def _check_pcomm_port(facts: Facts) -> Check:
     if computer.pcomm_port == "ours":
         state = f", {computer.pcomm_state}" if computer.pcomm_state else ""
         return Check("PCOMM port", Verdict.OK, f"a dp-bela answers at {where}{state}")
-    advice = "another program uses it: end that, or choose another with --port or server.port"
-    return Check("PCOMM port", Verdict.FAIL, f"{where} is taken", advice)
+    if computer.pcomm_port == "taken":
+        advice = "another program uses it: end that, or choose another with --port or server.port"
+        return Check("PCOMM port", Verdict.FAIL, f"{where} is taken", advice)
+    advice = "choose an address of this computer and a port above 1023: server.ip, server.port"
+    return Check("PCOMM port", Verdict.FAIL, f"{where}: {computer.pcomm_port}", advice)
 
 
 def _check_log_server(computer: ComputerFacts) -> Check:
@@ -56,6 +68,18 @@ def _check_log_server(computer: ComputerFacts) -> Check:
         return Check("log server", Verdict.OK, f"{computer.log_address} answers")
     advice = "nothing, without a control room: it starts the log server"
     return Check("log server", Verdict.OK, f"none at {computer.log_address}", advice)
+
+
+def _check_lsl_ports(facts: Facts) -> Check:
+    computer, name = facts.computer, "LSL ports"
+    if not computer.lsl_ports:
+        return Check(name, Verdict.OK, "not known")
+    needed = facts.lsl.n_opened * computer.lsl_ports_per_stream
+    measured = f"{computer.free_lsl_ports} of {computer.lsl_ports} are free, {needed} needed"
+    if needed > computer.free_lsl_ports:
+        advice = "set a larger [ports] PortRange in lsl_api.cfg, or let variables share streams"
+        return Check(name, Verdict.WARN, measured, advice)
+    return Check(name, Verdict.OK, measured)
 
 
 def _check_open_files(facts: Facts) -> Check:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import importlib.metadata
 import json
 import platform
@@ -11,21 +12,29 @@ import socket
 import tempfile
 import time
 from collections.abc import Mapping
+from configparser import ConfigParser, Error
 from pathlib import Path
 from typing import Any, Final
+from urllib.parse import urlsplit
 
-from bela_module.checking.facts import ComputerFacts
+from bela_module.checking.facts import BoardFacts, ComputerFacts
 from bela_module.config import Settings
+from bela_module.streams.lsl.lsl_settings import find_settings_file
 from bela_module.validation import host_in_url
 from bela_module.version import __version__
 
 _ANSWER_S: Final = 1.0
 _MAX_REPLY_BYTES: Final = 1 << 20
 _N_LINES: Final = 2
+_LSL_FIRST_PORT: Final = 16572
+_LSL_N_PORTS: Final = 32
+_MAX_LSL_PORTS: Final = 1000
 _PACKAGES: Final = ("pylsl", "numpy", "websockets", "dareplane-utils")
 
 
-def probe_computer(settings: Settings, bytes_per_hour: float) -> ComputerFacts:
+def probe_computer(
+    settings: Settings, bytes_per_hour: float, board: BoardFacts | None = None
+) -> ComputerFacts:
     """Find out what an experiment would meet on this computer.
 
     Parameters
@@ -34,11 +43,13 @@ def probe_computer(settings: Settings, bytes_per_hour: float) -> ComputerFacts:
         Where recordings go, and where PCOMMs and the log server are.
     bytes_per_hour : float
         What a recording of everything would take.
+    board : BoardFacts, optional
+        The board that was found, by which a module that serves it is known.
     """
     folder = settings.recording.dir
     status = _ask_module(settings.server.ip, settings.server.port)
     open_files, limit = _open_files()
-    board = status.get("board", {})
+    n_ports, n_free, per_stream = _lsl_ports()
     return ComputerFacts(
         folder=str(folder),
         folder_error=_try_to_write(folder),
@@ -46,29 +57,47 @@ def probe_computer(settings: Settings, bytes_per_hour: float) -> ComputerFacts:
         bytes_per_hour=bytes_per_hour,
         pcomm_address=f"{host_in_url(settings.server.ip)}:{settings.server.port}",
         pcomm_port=_port_use(settings.server.ip, settings.server.port, status),
-        pcomm_board_url=str(board.get("url", "")),
+        serves_this_board=_is_of_board(status, settings, board),
         pcomm_state=str(status.get("state", "")),
         log_address=f"{host_in_url(settings.log.host)}:{settings.log.port}",
         has_log_server=_answers(settings.log.host, settings.log.port),
         open_files=open_files,
         open_file_limit=limit,
+        lsl_ports=n_ports,
+        free_lsl_ports=n_free,
+        lsl_ports_per_stream=per_stream,
         versions=installed_versions(),
     )
 
 
-def names_in_use(settings: Settings) -> set[str]:
+def names_in_use(settings: Settings, board: BoardFacts | None = None) -> set[str]:
     """Return the variables that a dp-bela of this computer streams, has scheduled or prepared.
 
     Parameters
     ----------
     settings : Settings
         Where it would listen, and which board is meant.
+    board : BoardFacts, optional
+        That board, if it was found: a module may know it by another name.
     """
     status = _ask_module(settings.server.ip, settings.server.port)
-    same_board = status.get("board", {}).get("url") == settings.board.url
-    if not same_board or status.get("state") == "idle":
+    if status.get("state") == "idle" or not _is_of_board(status, settings, board):
         return set()
     return {str(name) for stream in status.get("streams", ()) for name in stream["variables"]}
+
+
+def _is_of_board(status: Mapping[str, Any], settings: Settings, board: BoardFacts | None) -> bool:
+    """Tell whether a module is connected to this board: by its URL, or another name of it."""
+    url = str(status.get("board", {}).get("url", ""))
+    if not url or url == settings.board.url:
+        return bool(url)
+    addresses = {one.address for one in board.attempts if not one.error} if board else set()
+    with contextlib.suppress(OSError, ValueError):
+        parts = urlsplit(url)
+        if parts.port == settings.board.port and parts.hostname:
+            found = socket.getaddrinfo(parts.hostname, parts.port, type=socket.SOCK_STREAM)
+            return not addresses.isdisjoint({str(one[4][0]) for one in found})
+    return False
 
 
 def _existing(folder: Path) -> Path:
@@ -101,9 +130,50 @@ def _answers(host: str, port: int) -> bool:
 
 
 def _port_use(ip: str, port: int, status: Mapping[str, Any]) -> str:
+    """Tell who has a port, by listening there for a moment as the server does."""
     if status:
         return "ours"
-    return "taken" if port != 0 and _answers(ip, port) else "free"
+    try:
+        _listen_for_a_moment(ip, port)
+    except OSError as error:
+        in_use = error.errno == errno.EADDRINUSE or (port != 0 and _answers(ip, port))
+        return "taken" if in_use else error.strerror or str(error)
+    return "free"
+
+
+def _listen_for_a_moment(ip: str, port: int) -> None:
+    family = socket.AF_INET6 if ":" in ip else socket.AF_INET
+    with socket.socket(family, socket.SOCK_STREAM) as listener:
+        if hasattr(socket, "SO_EXCLUSIVEADDRUSE"):
+            listener.setsockopt(socket.SOL_SOCKET, socket.SO_EXCLUSIVEADDRUSE, 1)
+        else:
+            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind((ip, port))
+        listener.listen(1)
+
+
+def _lsl_ports() -> tuple[int, int, int]:
+    """Return how many TCP ports LSL may take, how many of them are free, and those of a stream."""
+    parser = ConfigParser(strict=False, interpolation=None, allow_no_value=True)
+    with contextlib.suppress(OSError, UnicodeError, Error):
+        if (path := find_settings_file()) is not None:
+            parser.read_string(path.read_text(encoding="utf-8-sig"))
+    try:
+        first = parser.getint("ports", "BasePort", fallback=_LSL_FIRST_PORT)
+        n_ports = parser.getint("ports", "PortRange", fallback=_LSL_N_PORTS)
+    except ValueError:
+        return 0, 0, 0
+    has_ipv6 = parser.get("ports", "IPv6", fallback="allow").strip().lower() != "disable"
+    ports = range(first, first + max(0, min(n_ports, _MAX_LSL_PORTS)))
+    return len(ports), sum(_is_free(port) for port in ports), 1 + has_ipv6
+
+
+def _is_free(port: int) -> bool:
+    try:
+        _listen_for_a_moment("0.0.0.0", port)  # noqa: S104 - as LSL does, and not for long
+    except (OSError, OverflowError):
+        return False
+    return True
 
 
 def _ask_module(ip: str, port: int) -> dict[str, Any]:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from bela_module.protocol.variables import Variable
+from bela_module.tracking.runs import GapReason
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +29,8 @@ class HeardVariable:
     n_lost: int
     n_blocks: int
     sparse: bool
+    is_assigned: bool = True
+    """Whether anything came of it, or its value changed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +38,12 @@ class RoundTrips:
     """Replies to requests for the list."""
 
     taken_s: tuple[float, ...] = ()
+    """How long each took."""
+    stood_still_s: tuple[float, ...] = ()
+    """For how long this process had no processor meanwhile, at most; empty when not known."""
     n_lost: int = 0
+    ticks: tuple[int, ...] = ()
+    """The board's tick in each reply."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +61,12 @@ class BoardFacts:
     project: str = ""
     declared_rate_hz: float = 0.0
     variables: tuple[Variable, ...] = ()
+    n_asked_by_others: int = 0
+    """Replies to requests of other programs, while the check asked nothing."""
+    listened_s: float = 0.0
+    """For how long that was counted."""
+    replies_s: tuple[float, ...] = ()
+    """How long some replies took before, when nothing else was asked."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +84,7 @@ class LslFacts:
     """What became of the check's own streams on LSL."""
 
     n_opened: int = 0
+    """How many there are; 0 when nothing was streamed."""
     found: tuple[str, ...] = ()
     """Names of those that a resolver found within the time limit."""
     found_in_s: float | None = None
@@ -91,14 +106,18 @@ class ComputerFacts:
     bytes_per_hour: float = 0.0
     pcomm_address: str = ""
     pcomm_port: str = "free"
-    """``free``, ``ours`` (a dp-bela answers there) or ``taken``."""
-    pcomm_board_url: str = ""
-    """The board of the dp-bela that answers there."""
+    """``free``, ``ours`` (a dp-bela answers there), ``taken``, or why it cannot be used."""
+    serves_this_board: bool = False
+    """Whether the dp-bela that answers there is connected to the board of the check."""
     pcomm_state: str = ""
     log_address: str = ""
     has_log_server: bool = False
     open_files: int = 0
     open_file_limit: int | None = None
+    lsl_ports: int = 0
+    """How many TCP ports LSL may take, by its settings; 0 when that is not known."""
+    free_lsl_ports: int = 0
+    lsl_ports_per_stream: int = 0
     versions: Mapping[str, str] = field(default_factory=dict)
 
 
@@ -106,7 +125,10 @@ class ComputerFacts:
 class RunFacts:
     """What was seen while the check streamed."""
 
-    seconds: float = 0.0
+    streamed_s: float = 0.0
+    """From START to STOP."""
+    is_playback: bool = False
+    """Whether the board plays a capture, which ends whenever it ends."""
     status: Mapping[str, Any] = field(default_factory=dict)
     """The last STATUS while it streamed."""
     final: Mapping[str, Any] = field(default_factory=dict)
@@ -115,8 +137,10 @@ class RunFacts:
     """Median of what was stated while it streamed."""
     first_sample_s: float | None = None
     """From START to the first sample of a regular stream."""
-    delay_s: float | None = None
-    """Median, over time, of the latest block's delay after its last value."""
+    delays_s: Mapping[str, float] = field(default_factory=dict)
+    """Of each regular stream the median, over time, of its latest block's delay."""
+    losses: Mapping[str, Mapping[GapReason, int]] = field(default_factory=dict)
+    """Values that were lost, by stream and cause, as far as a gap was told of them."""
     problems: tuple[str, ...] = ()
     """Everything that stood in ``problems`` at any moment."""
     error: str = ""

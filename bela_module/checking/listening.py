@@ -12,6 +12,7 @@ from typing import Final
 from bela_module.checking.facts import HeardVariable, RoundTrips
 from bela_module.config import BoardSettings
 from bela_module.connection.board_client import BoardClient
+from bela_module.connection.client_records import ListReply
 from bela_module.errors import BelaError, NoReplyError
 from bela_module.protocol.data_channel import Block
 from bela_module.protocol.data_decoder import DataDecoder, Refusal, RefusalReason
@@ -20,6 +21,43 @@ from bela_module.tracking.runs import Tracker
 from bela_module.tracking.trackers import tracker_for
 
 _ASK_PERIOD_S: Final = 0.1
+_BEAT_S: Final = 0.02
+
+
+class Standstills:
+    """Measures for how long this process had no processor, which may be why a reply seems late.
+
+    To be used in an event loop.
+    """
+
+    def __init__(self) -> None:
+        self._task = asyncio.ensure_future(self._beat())
+        self._beaten_s = time.monotonic()
+        self._longest_s = 0.0
+
+    async def _beat(self) -> None:
+        while True:
+            await asyncio.sleep(_BEAT_S)
+            self._note()
+
+    def _note(self) -> None:
+        now_s = time.monotonic()
+        self._longest_s = max(self._longest_s, now_s - self._beaten_s - _BEAT_S)
+        self._beaten_s = now_s
+
+    def begin(self) -> None:
+        """Begin to measure."""
+        self._note()
+        self._longest_s = 0.0
+
+    def longest_s(self) -> float:
+        """Return the longest standstill since then."""
+        self._note()
+        return max(0.0, self._longest_s)
+
+    def close(self) -> None:
+        """End it."""
+        self._task.cancel()
 
 
 class BoardListener:
@@ -48,6 +86,8 @@ class BoardListener:
         self._n_blocks: Counter[str] = Counter()
         self._values: dict[str, float] = {}
         self._taken_s: list[float] = []
+        self._stood_still_s: list[float] = []
+        self._ticks: list[int] = []
         self._n_unanswered = 0
         self.changed: set[str] = set()
         """Variables whose value changed in the list."""
@@ -67,8 +107,9 @@ class BoardListener:
             reply_timeout_s=self._board.reply_timeout_s,
             on_data=self._take,
         )
+        standstills = Standstills()
         try:
-            self._note(await self._ask(client))
+            self._note(await self._ask(client, standstills))
             for tracker in self._trackers.values():
                 tracker.begin()
             if self._trackers:
@@ -77,17 +118,21 @@ class BoardListener:
             while time.monotonic() < until_s and not (client.lost.done() or self._is_cancelled()):
                 await asyncio.sleep(_ASK_PERIOD_S)
                 with contextlib.suppress(NoReplyError):
-                    self._note(await self._ask(client))
+                    self._note(await self._ask(client, standstills))
         finally:
+            standstills.close()
             await client.close()
 
-    async def _ask(self, client: BoardClient) -> Sequence[Variable]:
+    async def _ask(self, client: BoardClient, standstills: Standstills) -> Sequence[Variable]:
+        standstills.begin()
         try:
-            reply = await client.list()
+            reply: ListReply = await client.list()
         except NoReplyError:
             self._n_unanswered += 1
             raise
         self._taken_s.append(reply.received_s - reply.sent_s)
+        self._stood_still_s.append(standstills.longest_s())
+        self._ticks.append(reply.variable_list.tick)
         return reply.variable_list.variables
 
     def _note(self, variables: Sequence[Variable]) -> None:
@@ -121,6 +166,7 @@ class BoardListener:
                 tracker.lost,
                 self._n_blocks[name],
                 tracker.variable.sparse,
+                is_assigned=self._n_blocks[name] > 0 or name in self.changed,
             )
             for name, tracker in self._trackers.items()
         )
@@ -128,7 +174,12 @@ class BoardListener:
     @property
     def round_trips(self) -> RoundTrips:
         """The replies to the requests that were made."""
-        return RoundTrips(tuple(self._taken_s), self._n_unanswered)
+        return RoundTrips(
+            tuple(self._taken_s),
+            tuple(self._stood_still_s),
+            self._n_unanswered,
+            tuple(self._ticks),
+        )
 
 
 async def listen(listener: BoardListener, seconds: float) -> str:

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
     from bela_module.checking.verdicts import CheckReport
     from bela_module.config import Settings
+    from bela_module.simulator.replay.replayed_board import ReplayedBoard
 
 _MAX_SECONDS: Final = 3600.0
 _STYLES: Final = {"ok": "green", "warn": "yellow", "fail": "bold red"}
@@ -44,7 +45,7 @@ def main(arguments: Sequence[str]) -> int:
         with simulated_board(options) as simulated:
             if simulated is not None:
                 settings = _at(settings, *simulated.start())
-            report = _check(settings, options)
+            report = _check(settings, options, simulated.replay if simulated is not None else None)
     except BelaError as error:
         return report_error(error, 1)
     if options.json:
@@ -60,9 +61,12 @@ def _at(settings: Settings, host: str, port: int) -> Settings:
     return with_overrides(settings, board={"host": host, "port": port, "name": "simulated"})
 
 
-def _check(settings: Settings, options: argparse.Namespace) -> CheckReport:
+def _check(
+    settings: Settings, options: argparse.Namespace, replay: ReplayedBoard | None
+) -> CheckReport:
     try:
         from bela_module.checking.checker import run_check
+        from bela_module.checking.own_streams import Playback
         from bela_module.streams.lsl.lsl_settings import prepare_lsl
     except (ImportError, OSError, RuntimeError) as error:  # pylsl raises any of them
         raise LibraryError(f"{error}") from error
@@ -79,6 +83,9 @@ def _check(settings: Settings, options: argparse.Namespace) -> CheckReport:
         options.seconds,
         None if options.json else _tell,
         is_cancelled=lambda: bool(asked_to_end),
+        playback=None
+        if replay is None
+        else Playback(replay.watched, replay.monitored, replay.finished.is_set),
     )
 
 

@@ -11,9 +11,11 @@ from bela_module.checking.checker import judge
 from bela_module.checking.facts import (
     AddressAttempt,
     BoardFacts,
+    HeardVariable,
 )
 from bela_module.checking.verdicts import Verdict
 from bela_module.protocol.variables import ValueType, Variable
+from bela_module.tracking.runs import GapReason
 from tests.support.check_facts import (
     URL,
     Change,
@@ -57,6 +59,39 @@ FAULTS: dict[str, tuple[Change, str, Verdict, str]] = {
         Verdict.WARN,
         "1 watched: pot7",
     ),
+    "another client that only asks": (
+        change_board(n_asked_by_others=5, listened_s=1.6),
+        "other clients",
+        Verdict.WARN,
+        "5 requests in 1.6 s",
+    ),
+    "another client that begins blocks again": (
+        lambda facts: with_run(
+            with_streams(facts, stream(lost=480)),
+            losses={"bela_check_pot1": {GapReason.RESTARTED: 480}},
+        ),
+        "other clients",
+        Verdict.WARN,
+        "480 values lost",
+    ),
+    "another client that ends the watch": (
+        lambda facts: with_run(
+            with_streams(facts, stream(lost=25_000)),
+            problems=("pot1: another client ended the watch; watched again",),
+        ),
+        "other clients",
+        Verdict.FAIL,
+        "25000 values lost",
+    ),
+    "a variable that was left watched and is never assigned": (
+        lambda facts: with_run(
+            with_streams(facts, stream(), others=others_of(watched=["gain"])),
+            heard=(HeardVariable("gain", 0, 0, 0, sparse=False, is_assigned=False),),
+        ),
+        "assigned",
+        Verdict.WARN,
+        "gain",
+    ),
     "control that is left": (
         change_run(status=status(others=others_of(controlled=["gain"]))),
         "other clients",
@@ -79,12 +114,22 @@ def test_a_module_that_streams_from_this_board_is_no_other_client() -> None:
         computer=replace(
             healthy_facts().computer,
             pcomm_port="ours",
-            pcomm_board_url=URL,
+            serves_this_board=True,
             pcomm_state="streaming",
         ),
         lsl=replace(healthy_facts().lsl, same_identity=("this-pc",)),
     )
     assert [check for check in judge(streams) if check.verdict is not Verdict.OK] == []
+
+
+def test_a_sensor_that_is_left_watched_and_not_touched_is_no_other_client() -> None:
+    facts = with_run(
+        with_streams(healthy_facts(), stream(), others=others_of(watched=["touch"])),
+        heard=(HeardVariable("touch", 0, 0, 0, sparse=True, is_assigned=False),),
+    )
+    checks = {check.name: check for check in judge(facts)}
+    assert {check.verdict for check in checks.values()} == {Verdict.OK}
+    assert "left watched" in checks["other clients"].measured
 
 
 @pytest.mark.parametrize(

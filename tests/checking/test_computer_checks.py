@@ -32,6 +32,18 @@ FAULTS: dict[str, tuple[Change, str, Verdict, str]] = {
         Verdict.FAIL,
         "127.0.0.1:8080 is taken",
     ),
+    "a port that needs more rights": (
+        change_computer(pcomm_port="Permission denied"),
+        "PCOMM port",
+        Verdict.FAIL,
+        "Permission denied",
+    ),
+    "too few ports for LSL": (
+        change_computer(free_lsl_ports=1),
+        "LSL ports",
+        Verdict.WARN,
+        "1 of 32 are free, 2 needed",
+    ),
     "too few open files": (
         change_computer(open_file_limit=90),
         "open files",
@@ -46,6 +58,16 @@ def test_a_fault_turns_its_line_alone(
     change: Change, line: str, verdict: Verdict, words: str
 ) -> None:
     assert_turns(change, line, verdict, words)
+
+
+def test_room_is_told_in_hours_or_minutes() -> None:
+    def disk(free_bytes: int) -> str:
+        facts = change_computer(free_bytes=free_bytes, bytes_per_hour=1e9)(healthy_facts())
+        return next(check.measured for check in judge(facts) if check.name == "disk")
+
+    assert "59 min at this rate" in disk(984_000_000)
+    assert "2.5 h" in disk(2_500_000_000)
+    assert "weeks" in disk(10**13)
 
 
 def test_a_healthy_board_is_fine_on_every_line() -> None:

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from bela_module.checking.computer_probe import names_in_use, probe_computer
+from bela_module.checking.facts import AddressAttempt, BoardFacts
 from bela_module.config import Settings, parse_settings, with_overrides
 from tests.support.server_helpers import FakeSession, serving
 
@@ -43,6 +44,26 @@ def test_ports_are_told_apart(tmp_path: Path) -> None:
     assert taken.pcomm_port == "taken"
 
 
+def test_a_port_that_is_taken_but_answers_nobody_is_taken(tmp_path: Path) -> None:
+    with socket.socket() as other:
+        other.bind(("127.0.0.1", 0))  # and does not listen
+        taken = probe_computer(settings(tmp_path, other.getsockname()[1]), 0.0)
+    assert taken.pcomm_port == "taken"
+
+
+def test_ports_of_lsl_are_those_of_its_settings(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "lsl_api.cfg"
+    monkeypatch.setenv("LSLAPICFG", str(path))
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        first = taken.getsockname()[1]
+        path.write_text(f"[ports]\nBasePort = {first}\nPortRange = 1\nIPv6 = disable\n")
+        computer = probe_computer(settings(tmp_path), 0.0)
+    assert (computer.lsl_ports, computer.free_lsl_ports) == (1, 0)
+    assert computer.lsl_ports_per_stream == 1
+
+
 @pytest.mark.parametrize("answer", [b"1\n", b'{"module":\n', b"[" * 100_000 + b"\n"])
 def test_what_answers_otherwise_is_another_program(answer: bytes, tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as other:
@@ -74,10 +95,9 @@ def test_whatever_another_program_answers_the_port_is_taken(tmp_path: Path, answ
     with socket.create_server(("127.0.0.1", 0)) as other:
 
         def serve() -> None:
-            for _ in range(2):
-                connection, _address = other.accept()
-                with connection, contextlib.suppress(OSError):
-                    connection.sendall(answer)
+            connection, _address = other.accept()
+            with connection, contextlib.suppress(OSError):
+                connection.sendall(answer)
 
         serving_it = threading.Thread(target=serve)
         serving_it.start()
@@ -91,9 +111,14 @@ def test_a_module_that_listens_is_ours(tmp_path: Path, monkeypatch: pytest.Monke
     status = {"module": "dp-bela", "state": "idle", "board": board}
     monkeypatch.setattr(FakeSession, "status", lambda _self: status)
     with serving() as running:
-        computer = probe_computer(settings(tmp_path, running.server.port), 0.0)
+        asked = with_overrides(
+            settings(tmp_path, running.server.port), board={"host": "192.0.2.7", "port": 5555}
+        )
+        computer = probe_computer(asked, 0.0)
+        found = BoardFacts("", (AddressAttempt("127.0.0.1"),))
+        assert probe_computer(asked, 0.0, found).serves_this_board  # by its address
     assert (computer.pcomm_port, computer.pcomm_state) == ("ours", "idle")
-    assert computer.pcomm_board_url == "ws://127.0.0.1:5555"
+    assert not computer.serves_this_board
 
 
 def test_versions_and_open_files(tmp_path: Path) -> None:

@@ -6,14 +6,18 @@ import pytest
 
 from bela_module.checking.facts import (
     HeardVariable,
+    ReceivedStream,
+    RoundTrips,
 )
 from bela_module.checking.verdicts import Verdict
 from tests.support.check_facts import (
     Change,
     assert_turns,
+    change_lsl,
     change_run,
     change_status,
     stream,
+    with_run,
     with_streams,
 )
 
@@ -72,6 +76,57 @@ FAULTS: dict[str, tuple[Change, str, Verdict, str]] = {
         Verdict.FAIL,
         "restarted",
     ),
+    "a connection that does not come back": (
+        change_status(board={"connected": False, "sample_rate_hz": 44100.0, "tick_rate_hz": 44100}),
+        "complete",
+        Verdict.FAIL,
+        "nothing comes any more",
+    ),
+    "a silence in which requests are not answered, either": (
+        lambda facts: with_run(
+            with_streams(facts, stream(lost=88_000)),
+            problems=("nothing has come from the board for a second",),
+            round_trips=RoundTrips((0.001,) * 40 + (1.2,), n_lost=1),
+        ),
+        "complete",
+        Verdict.FAIL,
+        "nothing came for a second",
+    ),
+    "a restart in the midst of everything": (
+        lambda facts: with_run(
+            change_status(
+                counters={"restarts": 1},
+                notices=["the board's ticks paused for 2.0 s"],
+            )(facts),
+            uncertainty_s=0.5,
+            round_trips=RoundTrips((0.001,) * 40 + (1.2,), n_lost=1),
+        ),
+        "complete",
+        Verdict.FAIL,
+        "restarted",
+    ),
+    "no data at all, though the board answers": (
+        lambda facts: change_lsl(received={"bela_check_pot1": ReceivedStream("", 0, None)})(
+            with_streams(facts, stream(samples=0), counters={"reconnects": 1})
+        ),
+        "streams",
+        Verdict.FAIL,
+        "not one sample",
+    ),
+    "values that come late and in pauses": (
+        lambda facts: with_run(
+            with_streams(
+                facts, stream(), stream("bela_check_aux", samples=1000, lost=2048, delay_s=2.0)
+            ),
+            delays_s={"bela_check_pot1": 0.03, "bela_check_aux": 2.0},
+            problems=(
+                "aux: not assigned all the time, while its blocks carry one tick each: withheld",
+            ),
+        ),
+        "uneven",
+        Verdict.WARN,
+        "2048 values withheld",
+    ),
     "uneven values": (
         change_run(problems=("aux: assigned unevenly, while its blocks carry one tick each",)),
         "uneven",
@@ -87,7 +142,7 @@ FAULTS: dict[str, tuple[Change, str, Verdict, str]] = {
         "touch",
     ),
     "late blocks": (
-        change_run(delay_s=0.4),
+        change_run(delays_s={"bela_check_pot1": 0.4}),
         "lateness",
         Verdict.WARN,
         "400 ms",

@@ -63,13 +63,13 @@ def healthy_facts() -> Facts:
             variables=(Variable(0, "pot1", ValueType.FLOAT),),
         ),
         RunFacts(
-            seconds=4.0,
+            streamed_s=4.0,
             status=status(),
             final=status(state="idle"),
             uncertainty_s=0.0004,
             first_sample_s=0.2,
-            delay_s=0.03,
-            round_trips=RoundTrips((0.001,) * 16),
+            delays_s={"bela_check_pot1": 0.03},
+            round_trips=RoundTrips((0.001,) * 16, ticks=tuple(range(0, 16 * 4410, 4410))),
         ),
         LslFacts(
             n_opened=1,
@@ -85,6 +85,9 @@ def healthy_facts() -> Facts:
             log_address="127.0.0.1:9020",
             open_files=20,
             open_file_limit=8192,
+            lsl_ports=32,
+            free_lsl_ports=32,
+            lsl_ports_per_stream=2,
             versions={"dp-bela": "0.2.0"},
         ),
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import threading
 import time
 from collections.abc import Callable, Iterable
@@ -64,26 +65,41 @@ class InletReceiver:
         float or None
             After how many seconds all were found; ``None`` when not all of them were.
         """
-        wanted, others, begun_s = set(names), set[str](), time.monotonic()
+        wanted = set(names)
+        infos, took_s = self._search(wanted, timeout_s)
+        for name, info in infos.items():
+            self._inlets[name] = pylsl.StreamInlet(info, _BUFFER_S, recover=False)
+            self.received[name] = Received(0, [])
+        for inlet in self._inlets.values():
+            inlet.open_stream(_OPEN_S)
+        return took_s if wanted <= set(self._inlets) else None
+
+    def time_search(self, names: Iterable[str], timeout_s: float) -> float:
+        """Look for streams once more; return after how many seconds all were found.
+
+        It is infinite when they were not.
+        """
+        wanted = set(names)
+        infos, took_s = self._search(wanted, timeout_s)
+        return took_s if wanted <= set(infos) else math.inf
+
+    def _search(
+        self, wanted: set[str], timeout_s: float
+    ) -> tuple[dict[str, pylsl.StreamInfo], float]:
+        found: dict[str, pylsl.StreamInfo] = {}
+        others, begun_s = set[str](), time.monotonic()
         while True:
             remaining_s = max(0.1, timeout_s - (time.monotonic() - begun_s))
             limit_s = min(_RESOLVE_S, remaining_s)
             # A search ends with as many answers as it is to have: events and clock are some, too.
             for info in resolve_identity(self._identity, limit_s, len(wanted) + len(others)):
-                name = info.name()
-                if name not in wanted:
+                if info.name() in wanted:
+                    found.setdefault(info.name(), info)
+                else:
                     others.add(info.uid())
-                elif name not in self._inlets:
-                    self._inlets[name] = pylsl.StreamInlet(info, _BUFFER_S, recover=False)
-                    self.received[name] = Received(0, [])
             took_s = time.monotonic() - begun_s
-            if wanted <= set(self._inlets):
-                break
-            if took_s > timeout_s:
-                break
-        for inlet in self._inlets.values():
-            inlet.open_stream(_OPEN_S)
-        return took_s if wanted <= set(self._inlets) else None
+            if wanted <= set(found) or took_s > timeout_s:
+                return found, took_s
 
     def start(self) -> None:
         """Begin to pull, in a thread."""
@@ -91,10 +107,13 @@ class InletReceiver:
         self._thread.start()
 
     def wait_for(self, has_all: Callable[[], bool], timeout_s: float) -> None:
-        """Wait until all has come, or the time is over."""
-        until_s = time.monotonic() + timeout_s
+        """Wait until all has come, or nothing more has come for some time."""
+        n_before, until_s = -1, time.monotonic() + timeout_s
         while not has_all() and time.monotonic() < until_s:
             time.sleep(_PULL_PERIOD_S)
+            n_samples = sum(one.n_samples for one in self.received.values())
+            if n_samples != n_before:
+                n_before, until_s = n_samples, time.monotonic() + timeout_s
 
     def close(self) -> None:
         """End the thread and the inlets."""
