@@ -140,7 +140,15 @@ def _shown(name: str) -> str:
 
 
 def _legend(axes: Axes) -> None:
-    axes.legend(loc="upper right", fontsize=8, frameon=False, ncols=4)
+    """Name the colours above the picture, where they cover nothing."""
+    axes.legend(
+        loc="lower right",
+        bbox_to_anchor=(1.0, 1.0),
+        borderaxespad=0.2,
+        fontsize=8,
+        frameon=False,
+        ncols=4,
+    )
 
 
 def _streams(axes: Axes, report: RecordingReport) -> None:
@@ -154,7 +162,7 @@ def _streams(axes: Axes, report: RecordingReport) -> None:
                 _breaks(account, kind, begins_s, span_s), (row - 0.42, 0.84), color=colour
             )
     axes.set_yticks(range(len(report.streams)), [_shown(one.title) for one in report.streams])
-    axes.set_ylim(len(report.streams) - 0.4, -1.1)
+    axes.set_ylim(len(report.streams) - 0.4, -0.6)
     axes.set_xlim(0, span_s)
     axes.set_xlabel("seconds since the first stamp")
     marked = {_GREY: (*BEGINNINGS, *ENDS), _ORANGE: TROUBLES}

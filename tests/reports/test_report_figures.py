@@ -9,6 +9,7 @@ from xml.etree.ElementTree import fromstring
 
 import numpy as np
 import pytest
+from matplotlib.figure import Figure
 
 from bela_module.errors import ExtraMissingError
 from bela_module.reports.recording_report import RecordingReport, report_on
@@ -71,6 +72,18 @@ def test_a_long_recording_keeps_the_largest_uncertainty(tmp_path: Path) -> None:
     text = svg(report, 1)
     assert len(text) < 400_000
     assert ">20.0<" in text
+
+
+def test_the_names_of_the_colours_cover_nothing(report: RecordingReport) -> None:
+    for _, height_in, draw in drawings(report):
+        figure = Figure((8.0, height_in), layout="constrained")
+        axes = figure.subplots()
+        draw(axes)
+        figure.draw_without_rendering()
+        if (legend := axes.get_legend()) is not None:
+            box, picture = legend.get_window_extent(), axes.get_window_extent()
+            assert box.y0 >= picture.y1
+            assert box.y1 <= figure.bbox.y1
 
 
 def test_a_png(report: RecordingReport, tmp_path: Path) -> None:
