@@ -68,7 +68,7 @@ class FeasibleLines:
 
     def highest_x(self, y: float) -> float:
         """Return the highest x at which a feasible line, of positive slope, reaches y."""
-        return max((y - offset) / slope for slope, offset in self._lowest_lines)
+        return max([(y - offset) / slope for slope, offset in self._lowest_lines])
 
     @functools.cached_property
     def _lowest_lines(self) -> list[tuple[float, float]]:

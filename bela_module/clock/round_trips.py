@@ -75,7 +75,7 @@ class FastReplyFilter:
             return True
         if probe.is_proven or len(known) < _KNOWN_AFTER:
             return False
-        if took_s >= _TOO_FAST * min(reply.received_s - reply.sent_s for reply in known):
+        if took_s >= _TOO_FAST * min([reply.received_s - reply.sent_s for reply in known]):
             self._in_a_row = 0
             return False
         self._in_a_row += 1
