@@ -83,7 +83,12 @@ class CheckRunner:
         try:
             from bela_module.checking.checker import run_check
 
-            report = run_check(self._settings(), seconds, is_cancelled=lambda: self._is_closing)
+            report = run_check(
+                self._settings(),
+                seconds,
+                is_cancelled=lambda: self._is_closing,
+                nothing_begins=True,  # START and its like are refused meanwhile
+            )
             for check in report.checks:
                 logger.info("check: %s", check.as_line())
             logger.info("check: %s", report.summary())

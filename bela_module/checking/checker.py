@@ -14,6 +14,7 @@ import uuid
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import replace
+from functools import partial
 from typing import Final
 
 from bela_module.checking.board_checks import (
@@ -55,6 +56,9 @@ Progress = Callable[[str], None]
 IsCancelled = Callable[[], bool]
 """Tells whether to end early."""
 
+Split = tuple[tuple[str, ...], list[Variable], str]
+"""What to stream, what to listen to, and why neither."""
+
 _SAMPLE_OVERHEAD_BYTES: Final = 8  # the stamp
 
 
@@ -64,6 +68,8 @@ def run_check(
     progress: Progress | None = None,
     is_cancelled: IsCancelled | None = None,
     playback: Playback | None = None,
+    *,
+    nothing_begins: bool = False,
 ) -> CheckReport:
     """Check board, network, LSL and this computer.
 
@@ -79,6 +85,9 @@ def run_check(
         Tells, in any thread, whether to end early; asked some times a second.
     playback : Playback, optional
         The capture that the board plays, if it plays one.
+    nothing_begins : bool
+        Whether the module of this computer begins nothing meanwhile: what it has prepared can then
+        be streamed by the check.
 
     Returns
     -------
@@ -100,7 +109,9 @@ def run_check(
         if board.error or not any(not one.error for one in board.attempts):
             facts = Facts(board, RunFacts(), LslFacts(), probe_computer(settings, 0.0))
             return CheckReport((check_address(board), *computer_checks(facts)))
-    run, lsl = _stream(settings, board, seconds, tell, is_cancelled, playback)
+    unless = "prepared" if nothing_begins else "idle"
+    split = partial(_split, settings, board, playback, unless)
+    run, lsl = _stream(settings, split, seconds, tell, is_cancelled, playback)
     if is_cancelled():
         raise BelaError("the check was ended before its time")
     tell("looking at this computer")
@@ -145,7 +156,7 @@ def _look_around(
 
 def _stream(
     settings: Settings,
-    board: BoardFacts,
+    split: Callable[[Session], Split],
     seconds: float,
     tell: Progress,
     is_cancelled: IsCancelled,
@@ -166,7 +177,7 @@ def _stream(
         watcher = StatusWatcher(session)
         over = threading.Event()
         with watcher.watching():
-            asked, others, error = _split(settings, board, session, playback)
+            asked, others, error = split(session)
             listener = BoardListener(
                 settings.board, others, lambda: is_cancelled() or over.is_set()
             )
@@ -213,8 +224,12 @@ def _stream(
 
 
 def _split(
-    settings: Settings, board: BoardFacts, session: Session, playback: Playback | None
-) -> tuple[tuple[str, ...], list[Variable], str]:
+    settings: Settings,
+    board: BoardFacts,
+    playback: Playback | None,
+    unless: str,
+    session: Session,
+) -> Split:
     """Split the variables into those to be streamed and those that others watch, at this moment.
 
     What others have just begun to watch is listed so a moment later: it is looked at twice. What
@@ -236,7 +251,7 @@ def _split(
     except BelaError as error:
         return (), [], str(error)
     in_use = {variable.name for variable in before if variable.watched}
-    in_use |= names_in_use(settings, board)
+    in_use |= names_in_use(settings, board, unless=unless)
     watched = [variable for variable in chosen if variable.watched]
     free = [v.name for v in chosen if not v.watched and v.name not in in_use]
     return tuple(free), watched, ""

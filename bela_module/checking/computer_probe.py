@@ -70,7 +70,9 @@ def probe_computer(
     )
 
 
-def names_in_use(settings: Settings, board: BoardFacts | None = None) -> set[str]:
+def names_in_use(
+    settings: Settings, board: BoardFacts | None = None, *, unless: str = "idle"
+) -> set[str]:
     """Return the variables that a dp-bela of this computer streams, has scheduled or prepared.
 
     Parameters
@@ -79,9 +81,11 @@ def names_in_use(settings: Settings, board: BoardFacts | None = None) -> set[str
         Where it would listen, and which board is meant.
     board : BoardFacts, optional
         That board, if it was found: a module may know it by another name.
+    unless : str
+        A state of that module in which it uses none, besides ``idle``.
     """
     status = _ask_module(settings.server.ip, settings.server.port)
-    if status.get("state") == "idle" or not _is_of_board(status, settings, board):
+    if status.get("state") in ("idle", unless) or not _is_of_board(status, settings, board):
         return set()
     return {str(name) for stream in status.get("streams", ()) for name in stream["variables"]}
 

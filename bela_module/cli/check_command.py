@@ -9,7 +9,9 @@ from __future__ import annotations
 import argparse
 import json
 import logging
-from collections.abc import Sequence
+import os
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Final
 
 from bela_module.cli.board_options import add_board_options, settings_of, simulated_board
@@ -31,7 +33,9 @@ if TYPE_CHECKING:
     from bela_module.simulator.replay.replayed_board import ReplayedBoard
 
 _MAX_SECONDS: Final = 3600.0
-_STYLES: Final = {"ok": "green", "warn": "yellow", "fail": "bold red"}
+_STYLES: Final = {"ok": "green", "warn": "yellow", "fail": "red"}
+_UNLIMITED: Final = 10_000
+"""Columns of what is no terminal: each check is one line there."""
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -78,30 +82,41 @@ def _check(
     prepare_lsl(this_machine_only=options.simulate or options.replay is not None)
     asked_to_end: list[int] = []
     end_on_signals(lambda: asked_to_end.append(1))
-    return run_check(
-        settings,
-        options.seconds,
-        None if options.json else _tell,
-        is_cancelled=lambda: bool(asked_to_end),
-        playback=None
-        if replay is None
-        else Playback(replay.watched, replay.monitored, replay.finished.is_set),
-    )
+    playback = None
+    if replay is not None:
+        playback = Playback(replay.watched, replay.monitored, replay.finished.is_set)
+    with _progress(options) as tell:
+        return run_check(settings, options.seconds, tell, lambda: bool(asked_to_end), playback)
 
 
-def _tell(text: str) -> None:
+@contextmanager
+def _progress(options: argparse.Namespace) -> Iterator[Callable[[str], None] | None]:
     """Show what is being done; on standard error, so that the table alone can be kept."""
-    print_err(f"{text} ...")
+    from rich.console import Console
+
+    console = Console(stderr=True)
+    if options.json:
+        yield None
+    elif console.is_terminal and not (console.is_dumb_terminal or console.no_color):
+        with console.status("") as shown:
+            yield lambda text: shown.update(f"{text} ...")
+    else:
+        yield lambda text: print_err(f"{text} ...")
 
 
 def _print_table(report: CheckReport) -> None:
     from rich.console import Console
 
     console = Console()
+    if not console.is_terminal and "COLUMNS" not in os.environ:
+        console = Console(width=_UNLIMITED)
     with guarded_output():
-        console.print(check_table(report))
-        style = _STYLES[report.verdict.value]
-        console.print(report.summary(), style=style, highlight=False, markup=False)
+        with console.capture() as drawn:
+            console.print(check_table(report))
+            style = _STYLES[report.verdict.value]
+            console.print(report.summary(), style=style, highlight=False, markup=False)
+        for line in drawn.get().splitlines():
+            print_out(line.rstrip())
 
 
 def check_table(report: CheckReport) -> RenderableType:
@@ -109,7 +124,7 @@ def check_table(report: CheckReport) -> RenderableType:
     from rich.table import Table
     from rich.text import Text
 
-    table = Table(box=None, pad_edge=False, header_style="bold", padding=(0, 2, 0, 0))
+    table = Table(box=None, pad_edge=False, header_style="none", padding=(0, 2, 0, 0))
     for column in ("", "check", "measured", "what to do"):
         table.add_column(column, overflow="fold")
     for check in report.checks:

@@ -13,6 +13,7 @@ import os
 import sys
 import threading
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from types import FrameType, MappingProxyType
 from typing import Any, Final
 
@@ -29,13 +30,15 @@ from bela_module.simulator.parameters import NumberRange, Rule, WholeRange
 from bela_module.simulator.replay.replayed_board import ReplayedBoard
 from bela_module.simulator.simulated_board import SimulatedBoard
 from bela_module.simulator.simulated_clock import DRIFT_PPM, RATE_HZ
-from bela_module.simulator.sketches.built_in import SKETCHES
+from bela_module.simulator.sketches.built_in import SKETCHES, find_sketch
+from bela_module.simulator.sketches.sketch import Sketch
 from bela_module.simulator.time_limits import SIGNAL_CHECK_S
 
 _ALLOWED: Final[Mapping[str, Rule]] = MappingProxyType(
     {
         "port": WholeRange(0, 65_535),
         "rate": RATE_HZ,
+        "declared-rate": RATE_HZ,
         "drift-ppm": DRIFT_PPM,
         "delay-ms": NumberRange(0, 60_000, "ms"),
         "jitter-ms": NumberRange(0, 60_000, "ms"),
@@ -106,11 +109,20 @@ def _make_board(options: argparse.Namespace) -> SimulatedBoard | ReplayedBoard:
     where["tcp"] = TCP_TIMINGS[options.tcp]
     if options.replay is None:
         return SimulatedBoard(
-            options.sketch, options.rate, drift_ppm=options.drift_ppm, network=network, **where
+            _sketch(options), options.rate, drift_ppm=options.drift_ppm, network=network, **where
         )
     if options.fault:
         raise RequestError("faults happen to a simulated board; a replayed one takes none")
     return ReplayedBoard(options.replay, speed=options.speed, network=network, **where)
+
+
+def _sketch(options: argparse.Namespace) -> Sketch:
+    sketch = find_sketch(options.sketch)
+    if options.declared_rate is None:
+        return sketch
+    # Another rate of the ticks changes the declared one in proportion.
+    scale = (options.rate or sketch.tick_rate_hz) / sketch.tick_rate_hz
+    return replace(sketch, declared_rate_hz=options.declared_rate / scale)
 
 
 def _network(options: argparse.Namespace) -> Network:
@@ -169,6 +181,12 @@ def _parser(program: str) -> argparse.ArgumentParser:
     parser.add_argument("--port", type=int, default=5555, help="port; 0 takes a free one")
     parser.add_argument("--sketch", default="simulation", choices=SKETCHES, help="what it runs")
     parser.add_argument("--rate", type=float, metavar="HZ", help="ticks per second")
+    parser.add_argument(
+        "--declared-rate",
+        type=float,
+        metavar="HZ",
+        help="what the sketch tells Watcher instead of its own, as a wrong one",
+    )
     parser.add_argument("--drift-ppm", type=float, default=0.0, help="its clock runs fast by this")
     parser.add_argument("--delay-ms", type=float, default=0.0, help="network delay each way")
     parser.add_argument(

@@ -60,7 +60,7 @@ def test_the_result_is_in_the_log_and_kept(
 def test_one_at_a_time_and_ended_with_the_module(monkeypatch: pytest.MonkeyPatch) -> None:
     begun, release = threading.Event(), threading.Event()
 
-    def check(*_: Any, is_cancelled: Callable[[], bool]) -> CheckReport:
+    def check(*_: Any, is_cancelled: Callable[[], bool], **_options: Any) -> CheckReport:
         begun.set()
         while not is_cancelled():
             release.wait(0.01)

@@ -189,7 +189,7 @@ def test_variables_of_the_configuration_that_are_not_there_fail() -> None:
 
 @pytest.mark.timeout(120)
 def test_what_the_module_here_has_scheduled_is_left_to_it(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(checker, "names_in_use", lambda _settings, _board: {"pot1"})
+    monkeypatch.setattr(checker, "names_in_use", lambda _settings, _board, **_: {"pot1"})
     with SimulatedBoard("potentiometers", clock=local_clock) as board:
         report = run_check(settings_of(board), 1.0)
         commands = [text for text in board.control_messages if "watch" in text or "monitor" in text]

@@ -148,4 +148,6 @@ def test_what_a_module_has_begun_or_scheduled_is_in_use(
             settings(tmp_path, running.server.port), board={"host": "127.0.0.1", "port": 5555}
         )
         assert names_in_use(asked) == names
+        free_if_prepared = set() if state == "prepared" else names
+        assert names_in_use(asked, unless="prepared") == free_if_prepared
     assert names_in_use(asked) == set()

@@ -94,3 +94,40 @@ def test_ctrl_c_ends_it_in_one_line_with_the_board_left_as_it_was(
     assert process.returncode == 1
     assert output == ""
     assert errors == "dp-bela: the check was ended before its time\n"
+
+
+def run_check(config: str, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    """Run a check of a replayed capture, which is short, on the command line."""
+    cleared = {k: v for k, v in os.environ.items() if k not in ("COLUMNS", "NO_COLOR")}
+    return subprocess.run(
+        [sys.executable, "main.py", "check", "--config", config, *arguments],
+        cwd=ROOT,
+        env=cleared | environment,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+def test_a_capture_is_played_and_in_a_pipe_each_check_is_one_line(config: str) -> None:
+    run = run_check(config, "--replay", "tests/captures/potentiometers.jsonl.gz")
+    lines = run.stdout.splitlines()
+    assert "FAIL" not in run.stdout
+    assert run.returncode == 0
+    assert lines[0].split() == ["check", "measured", "what", "to", "do"]
+    assert {line.split()[0] for line in lines[1:-1]} <= {"OK", "WARN"}
+    assert lines[-1].startswith("ready")
+    assert not [line for line in lines if line != line.rstrip()]
+    assert run.stderr.startswith("looking for ws://127.0.0.1")
+
+
+def test_a_table_is_as_wide_as_it_may_be_and_plain_for_whoever_wants_that(config: str) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as unused:
+        port = unused.getsockname()[1]
+    asked = ("--board", f"127.0.0.1:{port}")
+    run = run_check(config, *asked, COLUMNS="100", FORCE_COLOR="1")
+    assert "\x1b[31mFAIL" in run.stdout
+    plain = run_check(config, *asked, COLUMNS="100", FORCE_COLOR="1", NO_COLOR="1")
+    assert "\x1b" not in plain.stdout
+    assert max(map(len, plain.stdout.splitlines())) <= 100
+    assert plain.returncode == 1

@@ -70,6 +70,13 @@ def test_a_network_and_the_timing_of_tcp_are_chosen_by_name() -> None:
         assert client.list().variables
 
 
+@pytest.mark.parametrize("rate", [(), ("--rate", "24000")])
+def test_a_sketch_may_declare_a_wrong_rate(rate: tuple[str, ...]) -> None:
+    arguments = ("--sketch", "potentiometers", "--declared-rate", "44100", *rate)
+    with launched(*arguments) as (_, url), raw_client(url) as client:
+        assert client.list().sample_rate_hz == 44100.0
+
+
 def test_sketches_and_faults_are_listed(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["--list-sketches"]) == 0
     assert "potentiometers  two knobs" in capsys.readouterr().out
