@@ -113,10 +113,10 @@ class ClockFit:
     def half_width_s(self, tick: int) -> float:
         """Return how far, in seconds, the truth at a tick may be from the estimate."""
         since = float(tick - self.tick)
-        lowest, highest = self.lines.limits_at(np.array([since]))
+        lowest_s, highest_s = self.lines.limits_at_one(since)
         age_s = since * self.s_per_tick
         estimate_s = self.offset_s + age_s
-        half_s = max(float(highest[0]) - estimate_s, estimate_s - float(lowest[0]))
+        half_s = max(highest_s - estimate_s, estimate_s - lowest_s)
         return half_s + 0.5 * self.ageing_per_s * age_s**2 + 2.0 * self.lines.relaxed_by
 
     def latest_possible_tick(self, lsl_s: float) -> float:
@@ -131,19 +131,18 @@ class ClockFit:
         That they do is what the sending of a request proves: the next burst came after it.
         """
         next_burst = probe.tick + probe.granularity // 2 + self.burst - self.tick
-        _, highest = self.free_lines.limits_at(np.array([float(next_burst)]))
-        return self._beyond_margin_s(probe.sent_s - self.base_s - float(highest[0]), probe.sent_s)
+        _, highest_s = self.free_lines.limits_at_one(float(next_burst))
+        return self._beyond_margin_s(probe.sent_s - self.base_s - highest_s, probe.sent_s)
 
     def lead_s(self, tick: int, received_s: float) -> float:
         """Return by how much a tick that is over is ahead of every line; 0 if it is not."""
-        lowest, _ = self.free_lines.limits_at(np.array([float(tick - self.tick)]))
-        return self._beyond_margin_s(float(lowest[0]) - (received_s - self.base_s), received_s)
+        lowest_s, _ = self.free_lines.limits_at_one(float(tick - self.tick))
+        return self._beyond_margin_s(lowest_s - (received_s - self.base_s), received_s)
 
     def share_beyond(self, tick: int, received_s: float) -> float:
         """Return the share of the times possible for a tick that are later than its arrival."""
-        lowest, highest = self.lines.limits_at(np.array([float(tick - self.tick)]))
-        beyond_s = float(highest[0]) - (received_s - self.base_s)
-        return beyond_s / max(float(highest[0] - lowest[0]), MARGIN_S)
+        lowest_s, highest_s = self.lines.limits_at_one(float(tick - self.tick))
+        return (highest_s - (received_s - self.base_s)) / max(highest_s - lowest_s, MARGIN_S)
 
     def _beyond_margin_s(self, missed_s: float, at_s: float) -> float:
         aged_s = 0.5 * self.ageing_per_s * (at_s - self.base_s) ** 2

@@ -66,14 +66,26 @@ class FeasibleLines:
         highest = (self.highest[:, None] + rise).max(axis=0)
         return lowest, highest
 
+    def limits_at_one(self, x: float) -> tuple[float, float]:
+        """Return the lowest and the highest y that a feasible line has at one x."""
+        return (
+            min([offset + slope * x for slope, offset in self._lowest_lines]),
+            max([offset + slope * x for slope, offset in self._highest_lines]),
+        )
+
     def highest_x(self, y: float) -> float:
         """Return the highest x at which a feasible line, of positive slope, reaches y."""
         return max([(y - offset) / slope for slope, offset in self._lowest_lines])
 
+    # Plain numbers, for they are few, and asked for with each read and each probe.
+
     @functools.cached_property
     def _lowest_lines(self) -> list[tuple[float, float]]:
-        # plain numbers, for it is asked for each read, and they are few
         return list(zip(self.slopes.tolist(), self.lowest.tolist(), strict=True))
+
+    @functools.cached_property
+    def _highest_lines(self) -> list[tuple[float, float]]:
+        return list(zip(self.slopes.tolist(), self.highest.tolist(), strict=True))
 
 
 def feasible_lines(

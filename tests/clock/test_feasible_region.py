@@ -20,6 +20,9 @@ def test_two_points_on_each_side_give_the_known_polygon() -> None:
     lowest, highest = lines.limits_at(np.array([0.0, 0.5, 2.0]))
     np.testing.assert_allclose(lowest, [0.0, 0.0, -1.0])
     np.testing.assert_allclose(highest, [1.0, 1.0, 2.0])
+    assert [lines.limits_at_one(x) for x in (0.0, 0.5, 2.0)] == list(
+        zip(lowest, highest, strict=True)
+    )
 
 
 def test_the_highest_x_that_reaches_a_y_is_on_the_lowest_line() -> None:
