@@ -6,6 +6,8 @@ from collections import Counter
 from collections.abc import Callable, Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
+from functools import partial
+from weakref import proxy
 
 from bela_module.protocol.data_channel import Block
 from bela_module.protocol.variables import Variable
@@ -50,7 +52,7 @@ class DeliveryKind(StrEnum):
     MONITOR = "MONITOR"
 
 
-@dataclass(slots=True, eq=False)
+@dataclass(slots=True, eq=False, weakref_slot=True)
 class Delivery:
     """A set of streams that begin and end together, in a sink, on one board."""
 
@@ -93,7 +95,9 @@ class Delivery:
     def __post_init__(self) -> None:
         """Make the streams ready to take blocks."""
         self.now = self.prober.now
-        shared = self.sink, self.board.stamps, self.now, self._on_gap, self._on_stream_error
+        me = proxy(self)  # so that it is freed at once, not by a full garbage collection
+        told = partial(Delivery._on_gap, me), partial(Delivery._on_stream_error, me)
+        shared = self.sink, self.board.stamps, self.now, *told
         limits = MAX_HELD_BYTES // len(self.plans), RegularTicks()
         self.streams = tuple(LiveStream(plan, *shared, *limits) for plan in self.plans)
         self.router.find_variables(self.streams, self.board.variables)
@@ -149,12 +153,8 @@ class Delivery:
     @property
     def all_problems(self) -> tuple[str, ...]:
         """What is wrong with it now, and which streams the sink does not take, in words."""
-        refused = (
-            f"{stream.plan.name}: {stream.error}"
-            for stream in self.streams
-            if stream.state is StreamState.FAILED
-        )
-        return (*self.problems, *refused)
+        failed = (stream for stream in self.streams if stream.state is StreamState.FAILED)
+        return (*self.problems, *(f"{stream.plan.name}: {stream.error}" for stream in failed))
 
     # ---- blocks ---------------------------------------------------------------------------
 
@@ -297,8 +297,7 @@ class Delivery:
     @property
     def all_visible(self) -> bool:
         """Whether others can find each stream that is open in the sink, or never will."""
-        opened = (s for s in self.streams if s.state is not StreamState.UNOPENED)
-        return all(stream.is_visible for stream in opened)
+        return all(s.is_visible for s in self.streams if s.state is not StreamState.UNOPENED)
 
     @property
     def is_finished(self) -> bool:
@@ -394,13 +393,12 @@ class Delivery:
 
     def finish(self) -> None:
         """Deliver what is held as far as it is certain; nothing more comes."""
-        was_streaming = self.takes_blocks
-        if was_streaming:
-            self.schedule.announce()  # it may have begun since the last look
-        completed = was_streaming and self._is_completed()
-        self.machine.move_to(DeliveryState.ENDED)
-        if not was_streaming:
+        if not self.takes_blocks:
+            self.machine.move_to(DeliveryState.ENDED)
             return
+        self.schedule.announce()  # it may have begun since the last look
+        completed = self._is_completed()
+        self.machine.move_to(DeliveryState.ENDED)
         if not self.schedule.is_void:
             keep_steps(self.board, self.members(StreamMode.DENSE))
         for stream in self.streams:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import gc
 import re
+import weakref
 from typing import Any
 
 import numpy as np
@@ -13,6 +15,7 @@ from bela_module.protocol.variables import ValueType
 from bela_module.requests import StartRequest
 from bela_module.simulator.faults.timed_faults import Pause
 from bela_module.simulator.simulated_board import SimulatedBoard
+from bela_module.streams.live_stream import LiveStream
 from bela_module.streams.lsl_clock import local_clock
 from tests.support.accounts import stated_s
 from tests.support.session_helpers import (
@@ -232,3 +235,22 @@ def test_ticks_that_begin_after_the_start_lose_no_block(wait_until: WaitUntil) -
             kept = one.sink["bela_ramp"]
             assert (kept.ticks[0], kept.ticks[-1]) == (run.first_tick, run.last_tick)
             assert one.streams["bela_ramp"]["lost"] == 0
+
+
+# ---- its memory --------------------------------------------------------------------------------
+
+
+def test_what_has_ended_is_freed_without_a_garbage_collection(
+    board: SimulatedBoard, one: Running, wait_until: WaitUntil
+) -> None:
+    gc.collect()
+    gc.disable()
+    try:
+        one.start()
+        wait_until(lambda: board.account("ramp").sent, "a block")
+        streams = [weakref.ref(o) for o in gc.get_objects() if isinstance(o, LiveStream)]
+        assert streams
+        one.stop()
+        wait_until(lambda: not any(ref() for ref in streams), "the end of all streams")
+    finally:
+        gc.enable()
