@@ -23,9 +23,8 @@ from bela_module.session.board.prober import Prober
 from bela_module.session.clock_stream import ClockStream
 from bela_module.session.command_queue.job_queue import JobQueue
 from bela_module.session.delivery.step_surveyor import StepSurveyor
-from bela_module.session.delivery.transport import adjust_transport, look_is_due
 from bela_module.session.health import HealthMonitor
-from bela_module.session.jobs.ending import end
+from bela_module.session.jobs.ending import look_at_deliveries
 from bela_module.session.notices import Notices
 from bela_module.session.running import RunningDeliveries
 from bela_module.session.runtime import Options, Runtime
@@ -366,11 +365,7 @@ class Driver:
             tell_defect = runtime.notices.tell_defect
             await runtime.jobs.carry_out_some(client, tell_defect, self._job_done, LOOP_PERIOD_S)
             await self.inputs.attend(client)
-            for delivery in filter(look_is_due, runtime.running):
-                if delivery.progress():
-                    await end(runtime, client, delivery)
-                else:
-                    await adjust_transport(delivery, client)
+            await look_at_deliveries(runtime, client)
             self._enter_connected_state()
             await self._close_unused_data(client)
             if runtime.running.needs_data:

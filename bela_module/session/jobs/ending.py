@@ -1,4 +1,4 @@
-"""End one delivery, or all of them, on a connected board."""
+"""End one delivery, those whose end is due, or all of them, on a connected board."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from bela_module.connection.board_client import BoardClient
 from bela_module.errors import BoardError
 from bela_module.session.delivery.delivery import Delivery
 from bela_module.session.delivery.ending import end_on_board, end_streams
+from bela_module.session.delivery.transport import adjust_transport, look_is_due
 from bela_module.session.runtime import Runtime
 from bela_module.session.states import SessionState
 from bela_module.validation import named
@@ -37,6 +38,15 @@ async def end(
             "%s: the board ends it with its next value, and keeps up to one block till then",
             named(still_watched),
         )
+
+
+async def look_at_deliveries(runtime: Runtime, client: BoardClient) -> None:
+    """Have deliveries do what is due, and end those whose end is; call it some times a second."""
+    for delivery in filter(look_is_due, runtime.running):
+        if delivery.progress():
+            await end(runtime, client, delivery)
+        else:
+            await adjust_transport(delivery, client)
 
 
 async def end_some(runtime: Runtime, client: BoardClient, names: Sequence[str]) -> str:
