@@ -11,6 +11,8 @@ from __future__ import annotations
 
 import functools
 from dataclasses import dataclass
+from itertools import pairwise
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -116,33 +118,45 @@ def lines_between(
     above: Floats, below: Floats, slope_limits: tuple[float, float], margin: float = 0.0
 ) -> FeasibleLines:
     """Find all lines between two hulls of :func:`convex_hull`: see :func:`feasible_lines`."""
-    edges = [np.diff(hull[:, 1]) / np.diff(hull[:, 0]) for hull in (above, below)]
-    slopes = np.clip(np.concatenate([*edges, slope_limits]), *slope_limits)
-    slopes.sort()
-    slopes = slopes[np.append(True, slopes[1:] > slopes[:-1])]
-    highest = (above[:, 1] - slopes[:, None] * above[:, 0]).min(axis=1)
-    lowest = (below[:, 1] - slopes[:, None] * below[:, 0]).max(axis=1)
-    width = highest - lowest  # concave in the slope
-    missing = max(0.0, 0.5 * (margin - float(width.max())))
-    highest, lowest, width = highest + missing, lowest - missing, width + 2 * missing
-    inside = np.flatnonzero(width >= 0.0)
-    first, last = int(inside[0]), int(inside[-1])
-    keep = slice(first, last + 1)
-    columns = np.stack([slopes, lowest, highest])
-    parts = [columns[:, keep]]
+    # In plain numbers: hulls have few points, with which arrays would take longer.
+    upper, lower = above.tolist(), below.tolist()
+    least, most = slope_limits
+    edges = [
+        (y1 - y0) / (x1 - x0) for hull in (upper, lower) for (x0, y0), (x1, y1) in pairwise(hull)
+    ]
+    slopes = sorted({least, most, *(min(max(slope, least), most) for slope in edges)})
+    highest = [min([y - slope * x for x, y in upper]) for slope in slopes]
+    lowest = [max([y - slope * x for x, y in lower]) for slope in slopes]
+    widest = max([high - low for high, low in zip(highest, lowest, strict=True)])
+    missing = max(0.0, 0.5 * (margin - widest))
+    columns = [
+        _Column(slope, low - missing, high + missing, high - low + 2 * missing)
+        for slope, low, high in zip(slopes, lowest, highest, strict=True)
+    ]
+    inside = [k for k, column in enumerate(columns) if column.width >= 0.0]  # concave in the slope
+    first, last = inside[0], inside[-1]
+    kept = columns[first : last + 1]
     if first > 0:
-        parts.insert(0, _crossing(columns, width, first - 1, first))
-    if last + 1 < len(slopes):
-        parts.append(_crossing(columns, width, last + 1, last))
-    kept = np.concatenate(parts, axis=1)
-    return FeasibleLines(kept[0], kept[1], kept[2], max(0.0, missing - 0.5 * margin))
+        kept.insert(0, _crossing(columns[first - 1], columns[first]))
+    if last + 1 < len(columns):
+        kept.append(_crossing(columns[last + 1], columns[last]))
+    at, lowest_at, highest_at, _ = np.array(list(zip(*kept, strict=True)))
+    return FeasibleLines(at, lowest_at, highest_at, max(0.0, missing - 0.5 * margin))
 
 
-def _crossing(columns: Floats, width: Floats, outside: int, inside: int) -> Floats:
-    """Interpolate the column at which the width between two neighbours is zero."""
-    share = width[inside] / (width[inside] - width[outside])
-    found: Floats = columns[:, inside] + share * (columns[:, outside] - columns[:, inside])
-    return found[:, None]
+class _Column(NamedTuple):
+    """The offsets that the lines of one slope may have, from the lowest to the highest."""
+
+    slope: float
+    lowest: float
+    highest: float
+    width: float
+
+
+def _crossing(outside: _Column, inside: _Column) -> _Column:
+    """Interpolate where the width between two neighbours is zero."""
+    share = inside.width / (inside.width - outside.width)
+    return _Column(*(at + share * (to - at) for at, to in zip(inside, outside, strict=True)))
 
 
 def convex_hull(points: Floats, side: float) -> Floats:
