@@ -6,6 +6,8 @@ What is left to the library is what it would have got without the splitter, from
 from __future__ import annotations
 
 import random
+import sys
+from typing import Any
 
 import pytest
 from websockets.frames import Frame, Opcode
@@ -86,3 +88,21 @@ def test_no_more_than_one_message_is_kept_meanwhile() -> None:
     assert splitter.split(held) == ([], b"")
     assert splitter.split(held[-1:] + b"\x82") == ([b"x" * 65535], b"")
     assert splitter.split(b"\x01y") == ([b"y"], b"")
+
+
+def test_a_message_takes_a_call_or_two() -> None:
+    n_messages, n_calls = 100, 0
+    splitter, stream = MessageSplitter(), frame(b"x" * 4104) * n_messages
+
+    def count(_frame: Any, event: str, _argument: Any) -> None:
+        nonlocal n_calls
+        n_calls += event in ("call", "c_call")
+
+    before = sys.getprofile()
+    sys.setprofile(count)
+    try:
+        messages, _ = splitter.split(stream)
+    finally:
+        sys.setprofile(before)
+    assert len(messages) == n_messages
+    assert n_messages <= n_calls <= 2 * n_messages
