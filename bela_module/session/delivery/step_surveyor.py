@@ -160,7 +160,9 @@ class StepSurveyor:
             while not client.lost.done():
                 sends, self._sends = self._sends, []
                 await client.send(*sends)
-                await asyncio.sleep(POLL_S)
+                late_s = await self._poll()
+                begun_s += late_s
+                self._counting_until_s += late_s
                 await self.probe(client)
                 limit_s = self._limit_s(survey, period_s, hurried=hurried, share=share)
                 over = survey.done or self.now() > begun_s + limit_s
@@ -261,6 +263,16 @@ class StepSurveyor:
                 await client.send(unwatch_command(watched))
                 self.board.ending.update(await client.still_watched(watched, SURVEYED_UNWATCH_S))
 
+    async def _poll(self) -> float:
+        """Wait for answers; tell for how much longer than that this computer stood still.
+
+        That time is none in which they could have come, and counts against no limit: a stream of
+        which the step is not known in time is irregular for good.
+        """
+        begun_s = self.now()
+        await asyncio.sleep(POLL_S)
+        return max(0.0, self.now() - begun_s - POLL_S)
+
     async def _find_in_blocks(self, client: BoardClient, unknown: Sequence[Variable]) -> None:
         """Watch variables shortly, those that others watch excepted, and compare their blocks."""
         board = self.board
@@ -273,7 +285,7 @@ class StepSurveyor:
                 await client.send(watch_command(free))
             until_s = self.now() + BLOCK_SURVEY_S
             while self.now() < until_s and not client.lost.done():
-                await asyncio.sleep(POLL_S)
+                until_s += await self._poll()
                 if all(len(evidence) >= _BLOCKS_FOR_STEP for evidence in blocks.values()):
                     break
             if free:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import math
 import re
+import time
 
 import pytest
 
@@ -19,9 +20,17 @@ from tests.support.session_helpers import board_of, variable
 
 
 async def survey(
-    simulated: SimulatedBoard, board: BoardState, *, deaf: bool = False, by_blocks: bool = False
+    simulated: SimulatedBoard,
+    board: BoardState,
+    *,
+    deaf: bool = False,
+    by_blocks: bool = False,
+    stops_after_s: float | None = None,
 ) -> None:
-    """Connect, and find the steps of all variables; a deaf one does not hear the monitors."""
+    """Connect, and find the steps of all variables; a deaf one does not hear the monitors.
+
+    With ``stops_after_s`` there is no time to lose, and the computer stands still after so long.
+    """
 
     def hear(message: bytes | str, arrived_s: float) -> None:
         block = board.decoder.receive(message)
@@ -38,7 +47,9 @@ async def survey(
     try:
         await client.open_data()
         await probe(client)
-        await surveyor.find_steps(client, board.variables)
+        if stops_after_s is not None:
+            asyncio.get_running_loop().call_later(stops_after_s, time.sleep, 1.0)
+        await surveyor.find_steps(client, board.variables, hurried=stops_after_s is not None)
         await surveyor.find_fast(client, board.variables)
     finally:
         await client.close()
@@ -51,6 +62,14 @@ def test_steps_are_found_and_the_monitors_end() -> None:
         asyncio.run(survey(simulated, board))
         assert simulated.monitored() == {}
     assert board.steps == {"every": 1, "fourth": 4}
+
+
+@pytest.mark.parametrize("stops_after_s", [0.001, 0.01, 0.02, 0.03])
+def test_a_computer_that_stands_still_proves_steps_all_the_same(stops_after_s: float) -> None:
+    board = BoardState("test")
+    with board_of(variable("every"), variable("fourth", step=4)) as simulated:
+        asyncio.run(survey(simulated, board, stops_after_s=stops_after_s))
+    assert board.proven == {"every", "fourth"}
 
 
 def test_a_reply_to_another_client_that_is_older_shows_no_foreign_monitor() -> None:
