@@ -42,6 +42,13 @@ class StreamProof:
         return at_least <= self.n_in_file <= at_most
 
     @property
+    def n_streamed_text(self) -> str:
+        """How many were streamed, and how many of them LabRecorder was not there for."""
+        before = f", {self.n_earlier} of them before it recorded" if self.n_earlier else ""
+        after = f", and {self.n_later} while it ended" if self.n_later else ""
+        return f"{self.n_streamed}{before}{after}"
+
+    @property
     def text(self) -> str:
         """What is wrong, in words; empty when nothing is."""
         if self.is_complete:

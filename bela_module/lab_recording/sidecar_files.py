@@ -79,6 +79,8 @@ class RecordedFile:
                     "name": proof.name,
                     "in_file": proof.n_in_file,
                     "streamed": proof.n_streamed,
+                    "earlier": proof.n_earlier,
+                    "later": proof.n_later,
                     "complete": proof.is_complete,
                 }
                 for proof in self.proofs
@@ -135,7 +137,7 @@ def as_text(recorded: RecordedFile) -> str:
         "|---|---:|---:|",
         *(
             f"| {_cell(one.name)} | {'-' if one.n_in_file is None else one.n_in_file} "
-            f"| {one.n_streamed} |"
+            f"| {one.n_streamed_text} |"
             for one in recorded.proofs
         ),
         "",

@@ -46,7 +46,14 @@ def test_both_files(tmp_path: Path) -> None:
     assert told["complete"] is True
     assert told["faults"] == []
     assert told["proof"] == [
-        {"name": "bela_pot1", "in_file": 10_000, "streamed": 10_000, "complete": True}
+        {
+            "name": "bela_pot1",
+            "in_file": 10_000,
+            "streamed": 10_000,
+            "earlier": 0,
+            "later": 0,
+            "complete": True,
+        }
     ]
     assert told["report"]["verdict"] == "ok"
     assert told["report"]["clocks"][0]["max_uncertainty_s"] == pytest.approx(0.0004)
@@ -90,6 +97,13 @@ def test_what_is_missing_is_told(tmp_path: Path) -> None:
     page = as_text(one)
     assert "**Not complete:**\n- a|b is not in the file\n- LabRecorder has" in page
     assert "| a\\|b | - | 7 |" in page
+
+
+def test_markers_of_before_and_after_are_told(tmp_path: Path) -> None:
+    one = recorded(tmp_path, healthy(), proofs=[StreamProof("bela_events", 29, 33, 4, 1)])
+    assert one.faults == []
+    page = as_text(one)
+    assert "| bela_events | 29 | 33, 4 of them before it recorded, and 1 while it ended |" in page
 
 
 def test_streams_of_other_boards_are_not_judged(tmp_path: Path) -> None:

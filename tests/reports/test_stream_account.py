@@ -50,6 +50,12 @@ def test_a_loss_that_nobody_told_of() -> None:
     )
 
 
+def test_a_long_loss_is_as_exact_as_the_clock() -> None:
+    stamps_s = without(3000, 63_000, 70_000)
+    assert account_for(stream(stamps_s), [gap(3.0, 59_975)]).disagreements == ()
+    assert account_for(stream(stamps_s), [gap(3.0, 59_950)]).disagreements != ()
+
+
 def test_what_a_board_lost_that_restarted_is_not_compared() -> None:
     """Only what it had after the restart is told: 60 of the 100 samples; others are compared."""
     markers = [marker(3.02, "disconnected"), gap(3.05, 60), marker(3.04, "board_restarted")]
