@@ -21,12 +21,13 @@ Sections = Mapping[str, Mapping[str, str]]
 # liblsl reserves five seconds of samples for each outlet: 122 MB for 130 channels of 44.1 kHz.
 _ALWAYS: Final[Sections] = {"tuning": {"OutletBufferReserveMs": "500"}}
 
-# Of several outlets one gets a query of this scope, the others those to the ports of known peers.
+# Of several outlets one gets a query of this scope, the others those to the ports of known peers:
+# 32 ports unless it is said otherwise, which 16 outlets of all programs of a computer fill.
 _THIS_MACHINE: Final[Sections] = {
     "log": {"level": "-2"},
     "lab": {"KnownPeers": "{127.0.0.1}"},
     "multicast": {"ResolveScope": "machine"},
-    "ports": {"IPv6": "disable"},
+    "ports": {"IPv6": "disable", "PortRange": "128"},
 }
 
 # A look of one second, as LabRecorder takes, then has several waves of queries instead of two.

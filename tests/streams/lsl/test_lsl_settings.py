@@ -53,7 +53,7 @@ def test_the_labs_settings_stay_and_ours_fill_the_rest(
     assert settings["lab"] == {"sessionid": "room 7", "knownpeers": "{10.0.0.2, lab-pc}"}
     assert settings["multicast"] == {"resolvescope": "site"}
     assert settings["tuning"] == {"outletbufferreservems": "2000"}
-    assert settings["ports"] == {"ipv6": "disable"}
+    assert settings["ports"] == {"ipv6": "disable", "portrange": "128"}
     assert "SessionID" in given[0]  # LSL's keys are spelled as they were
 
 
@@ -67,6 +67,7 @@ def test_without_any_settings_a_simulation_stays_on_this_machine(
     assert settings["multicast"] == {"resolvescope": "machine"}
     assert settings["tuning"] == {"outletbufferreservems": "500"}
     assert settings["lab"] == {"knownpeers": "{127.0.0.1}"}  # else one of all streams answers
+    assert settings["ports"]["portrange"] == "128"  # else those of 16 outlets
     prepare_lsl()
     assert parsed(given[1]) == {"tuning": {"outletbufferreservems": "500"}}
 
