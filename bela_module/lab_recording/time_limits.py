@@ -22,8 +22,8 @@ LAST_FETCH_S: Final = 1.5
 """Without growth of the file at the end: LabRecorder fetches every 0.5 s."""
 CATCH_UP_S: Final = 30.0
 """For LabRecorder to fetch what it is behind at the end."""
-RECORDER_STOP_S: Final = 20.0
-"""For LabRecorder to write the ends of all streams; it takes two to three seconds."""
+RECORDER_STOP_S: Final = 60.0
+"""For LabRecorder to write the ends of all streams: 2 to 3 s, more on a busy computer."""
 SESSION_CLOSE_S: Final = 5.0
 """For the session to leave the board clean."""
 LOOK_PERIOD_S: Final = 0.1
