@@ -9,8 +9,6 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Final
 
-import numpy as np
-
 from bela_module.clock.announced_rate import simple_rate_hz
 from bela_module.clock.device_clock import DeviceClock
 from bela_module.clock.misfits import ProbeVerdict
@@ -368,7 +366,8 @@ class BoardState:
             return None
         self._note_stated()
         stated_s, self._stated_s = self._stated_s, 0.0
-        stamp_s = float(self.stamps(np.array([self.tick], np.int64))[0])
+        # not settled: before the first block the clock may know much less than with it
+        stamp_s = self.timeline.time_at(self.tick) - self.input_delay_s
         unix_s = stamp_s + unix_at_lsl_zero_s
         return stamp_s, ClockSample(
             self.tick, stated_s, clock.tick_rate_hz, clock.drift_ppm, clock.rtt_s, unix_s

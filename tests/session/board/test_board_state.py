@@ -324,6 +324,14 @@ def test_a_late_block_is_stated_until_the_next_one(board: BoardState) -> None:
         assert board.uncertainty_s == pytest.approx(max(late_s, sure_s), abs=0.0002)
 
 
+def test_a_sample_of_the_clock_settles_no_stamps(board: BoardState) -> None:
+    """The first one comes before the first block, with which the clock may know better."""
+    assert board.take_clock_sample(0.0) is not None
+    assert board.timeline._stamped is None
+    board.stamps(np.array([board.tick], np.int64))
+    assert board.timeline._stamped == board.tick
+
+
 def test_a_sample_of_the_clock_covers_all_since_the_one_before(board: BoardState) -> None:
     first = board.take_clock_sample(1.7e9)
     assert first is not None
