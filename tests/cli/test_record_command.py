@@ -262,6 +262,7 @@ def test_a_board_that_somebody_else_streams_from(
 def test_no_board_leaves_no_file(
     tmp_path: Path, config: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
+    Path(config).write_text("[server]\nport = 0\n[board]\nreply_timeout_s = 0.5\n")
     with make_board() as board:
         gone = arguments(board, config, str(tmp_path / "rest"))
     assert main(gone) == 1
