@@ -99,6 +99,9 @@ class Ledger:
         How many of the last replies to ``list`` may not have reached the session.
     assigns : bool
         Whether the sketch took a value at every tick, as far as anybody can tell.
+    lasted : bool
+        Whether the connection lasted. Of a variable that is not assigned all the time, which shows,
+        nobody can tell whether it was while there was none.
     n_cut : int or None
         How many blocks may have been cut, where ticks were left out: the variable may be taken for
         one that pauses, of which only whole blocks are missing for certain. ``None``: none were.
@@ -112,6 +115,7 @@ class Ledger:
     others: frozenset[int] = frozenset()
     n_unsure: int = N_UNSURE_LISTS
     assigns: bool = True
+    lasted: bool = True
     n_cut: int | None = None
 
     def accounts(self, streams: dict[str, Any], **limits: Any) -> list[Account]:
@@ -148,6 +152,8 @@ class Ledger:
             if self.cut_off and boot > begin.boot:
                 at_least = 0  # it may not have begun to stream again
             total += Truth(at_least, max(0, lasts[1] - firsts[1] + 1))
+        if not (self.assigns or self.lasted):
+            return Truth(0, total.at_most)
         if self.n_cut is not None:
             certain = max(0, self.written(name) - self.n_cut * BLOCK_VALUES)
             return Truth(min(certain, total.at_least), total.at_most)

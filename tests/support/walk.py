@@ -306,6 +306,7 @@ class Walk(RuleBasedStateMachine):
             cut_off=cut_off,
             others=frozenset(self.others),
             assigns=all(case.assigns for case in struck),
+            lasted=not any(case.disconnects for case in struck),
             n_unsure=2 + 2 * len(unread) + len(now.faults),
             n_cut=1 + len(now.faults) if any(case.skips for case in struck) else None,
         )
