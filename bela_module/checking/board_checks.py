@@ -118,6 +118,9 @@ def check_other_clients(facts: Facts) -> Check:
     if computer.serves_this_board and not (others.get("controlled") or taken or is_ended):
         state = computer.pcomm_state or "running"
         return Check(name, Verdict.OK, f"{measured}; the module here is {state}")
+    if computer.serves_this_board and (taken or is_ended):
+        advice = "the module here began or ended streams meanwhile: check again, before or after"
+        return Check(name, Verdict.WARN, measured, advice)
     if not used:
         advice = "another program is connected to the board, such as a browser: close it"
     else:

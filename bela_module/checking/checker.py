@@ -183,7 +183,8 @@ def _stream(
             )
             listening: list[Future[str]] = []
 
-            def begin_listening() -> None:
+            def begin_listening(taken: Sequence[Variable] = ()) -> None:
+                listener.follow(taken)
                 longest_s = seconds + (2 * START_S if asked else 0.0)
                 listening.append(pool.submit(asyncio.run, listen(listener, longest_s)))
 

@@ -82,7 +82,9 @@ class BoardListener:
         self._board = board
         self._is_cancelled = is_cancelled
         self._decoder = DataDecoder()
-        self._trackers: dict[str, Tracker] = {v.name: tracker_for(v) for v in watched}
+        self._trackers: dict[str, Tracker] = {}
+        self._watched: set[str] = set()
+        self._ended: set[str] = set()
         self._n_blocks: Counter[str] = Counter()
         self._values: dict[str, float] = {}
         self._taken_s: list[float] = []
@@ -91,6 +93,11 @@ class BoardListener:
         self._n_unanswered = 0
         self.changed: set[str] = set()
         """Variables whose value changed in the list."""
+        self.follow(watched)
+
+    def follow(self, variables: Sequence[Variable]) -> None:
+        """Follow what comes of further variables; to be called before it listens."""
+        self._trackers |= {variable.name: tracker_for(variable) for variable in variables}
 
     async def run(self, seconds: float) -> None:
         """Listen for a while.
@@ -137,6 +144,9 @@ class BoardListener:
 
     def _note(self, variables: Sequence[Variable]) -> None:
         self._decoder.describe(variables)
+        watched = {variable.name for variable in variables if variable.watched}
+        self._ended |= self._watched - watched  # what is begun again is followed no more
+        self._watched |= watched
         for variable in variables:
             before = self._values.setdefault(variable.name, variable.value_input)
             if before != variable.value_input:
@@ -145,16 +155,19 @@ class BoardListener:
     def _take(self, message: bytes | str, _arrived_s: float) -> None:
         result = self._decoder.receive(message)
         if isinstance(result, Block) and not result.monitor:
-            tracker = self._trackers.get(result.variable.name)
+            tracker = self._tracker(result.variable.name)
             if tracker is not None and tracker.variable.identity == result.variable.identity:
                 tracker.add(result)
                 self._n_blocks[result.variable.name] += 1
         elif isinstance(result, Refusal) and result.reason is RefusalReason.ORPHAN_HEADER:
             index = int(result.detail.split("/", 1)[0])
             if index < len(self._decoder.variables):
-                tracker = self._trackers.get(self._decoder.variables[index].name)
+                tracker = self._tracker(self._decoder.variables[index].name)
                 if tracker is not None:
                     tracker.missed_block()
+
+    def _tracker(self, name: str) -> Tracker | None:
+        return None if name in self._ended else self._trackers.get(name)
 
     @property
     def heard(self) -> tuple[HeardVariable, ...]:

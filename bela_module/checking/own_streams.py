@@ -6,7 +6,6 @@ they do not receive is lost.
 
 from __future__ import annotations
 
-import contextlib
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -24,6 +23,7 @@ from bela_module.checking.time_limits import (
 )
 from bela_module.config import Settings
 from bela_module.errors import BelaError, RequestError
+from bela_module.protocol.variables import Variable
 from bela_module.requests import MonitorRequest, PrepareRequest, StartRequest
 from bela_module.session.session import Session
 from bela_module.streams.lsl.inlet_receiver import InletReceiver
@@ -77,7 +77,7 @@ class OwnStreams:
     is_cancelled : callable
         Tells whether to end early.
     begin_listening : callable
-        Is called just before START.
+        Is called just before START, with what others have begun to watch meanwhile.
     playback : Playback or None
         The capture that the board plays, if it plays one.
 
@@ -94,7 +94,7 @@ class OwnStreams:
     watcher: StatusWatcher
     seconds: float
     is_cancelled: IsCancelled
-    begin_listening: Callable[[], None]
+    begin_listening: Callable[[Sequence[Variable]], None]
     playback: Playback | None = None
     streamed_s: float = 0.0
     error: str = ""
@@ -119,8 +119,13 @@ class OwnStreams:
     def _run(self, names: tuple[str, ...]) -> LslFacts:
         if self._prepare(names):
             self._find()
-        self.begin_listening()
-        self._start(self._still_free(names))
+        taken = self._taken_by_others(names)
+        self.begin_listening(taken)
+        free = tuple(name for name in names if name not in {variable.name for variable in taken})
+        if not free:
+            wait(self.seconds, self._is_over)
+            return LslFacts()
+        self._start(free)
         begun_s = time.monotonic()
         if not self._sought:
             self._find()
@@ -154,18 +159,18 @@ class OwnStreams:
             return False  # START says why, or goes without: as when the clock is not known yet
         return True
 
-    def _still_free(self, names: tuple[str, ...]) -> tuple[str, ...]:
-        """Leave out what others have begun to watch meanwhile."""
+    def _taken_by_others(self, names: tuple[str, ...]) -> list[Variable]:
+        """Find what others have begun to watch meanwhile."""
         if self.playback is not None:
-            return names
-        with contextlib.suppress(TimeoutError):
-            self.session.look().result(CONNECT_S)
+            return []
+        try:
+            listed = self.session.look().result(CONNECT_S).variables
+        except TimeoutError:
+            return []
         watched = self.session.status()["others"]["watched"]
-        return tuple(name for name in names if name not in watched)
+        return [variable for variable in listed if variable.name in {*watched} & {*names}]
 
     def _start(self, names: tuple[str, ...]) -> None:
-        if not names:
-            raise RequestError("another program has begun to watch all variables")
         self.watcher.note_start()
         if self.playback is not None and not self.playback.watched:
             request = MonitorRequest.model_construct(variables=names)

@@ -21,6 +21,7 @@ from tests.support.check_facts import (
     Change,
     assert_turns,
     change_board,
+    change_computer,
     change_run,
     healthy_facts,
     others_of,
@@ -81,6 +82,17 @@ FAULTS: dict[str, tuple[Change, str, Verdict, str]] = {
         ),
         "other clients",
         Verdict.FAIL,
+        "25000 values lost",
+    ),
+    "a module here that begins to stream meanwhile": (
+        lambda facts: change_computer(serves_this_board=True, pcomm_port="ours")(
+            with_run(
+                with_streams(facts, stream(lost=25_000)),
+                problems=("pot1: another client ended the watch; watched again",),
+            )
+        ),
+        "other clients",
+        Verdict.WARN,
         "25000 values lost",
     ),
     "a variable that was left watched and is never assigned": (

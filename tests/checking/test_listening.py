@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import threading
+import time
 
 from bela_module.checking.listening import BoardListener, listen
 from bela_module.config import BoardSettings
-from bela_module.protocol.control_commands import watch_command
+from bela_module.protocol.control_commands import unwatch_command, watch_command
 from bela_module.simulator.faults.message_faults import DropPair
 from bela_module.simulator.simulated_board import SimulatedBoard
 from bela_module.streams.lsl_clock import local_clock
@@ -53,3 +55,22 @@ def test_a_board_that_is_gone_is_told() -> None:
         port = board.port
     listener = BoardListener(BoardSettings(host="127.0.0.1", port=port, reply_timeout_s=1.0), ())
     assert "ws://127.0.0.1" in asyncio.run(listen(listener, 1.0))
+
+
+def test_what_others_end_and_begin_again_is_no_loss() -> None:
+    with SimulatedBoard("ramps", clock=local_clock) as board, raw_client(board.url) as other:
+        variables = [v for v in other.list().variables if v.name == "ramp_d"]
+        other.tell(watch_command(["ramp_d"]))
+        settings = BoardSettings(host="127.0.0.1", port=board.port, reply_timeout_s=10.0)
+        listener = BoardListener(settings, ())
+        listener.follow(variables)  # begun since
+        listening = threading.Thread(target=lambda: asyncio.run(listen(listener, 3.0)))
+        listening.start()
+        time.sleep(1.0)
+        other.tell(unwatch_command(["ramp_d"]))
+        time.sleep(1.0)
+        other.tell(watch_command(["ramp_d"]))
+        listening.join()
+    (heard,) = listener.heard
+    assert heard.n_blocks > 10
+    assert heard.n_lost == 0
