@@ -203,13 +203,14 @@ def _stream(
             for one in listening:
                 one.result()
         final = session.status()
+        started = [one for one in final["streams"] if one["name"] in streams.started]
     losses = outlets[0].losses if outlets else {}
     return (
         RunFacts(
             streamed_s=streams.streamed_s or seconds,
             is_playback=playback is not None,
             status=watcher.last,
-            final=final,
+            final=final | {"streams": started},
             uncertainty_s=watcher.uncertainty_s,
             first_sample_s=watcher.first_sample_s,
             delays_s=watcher.delays_s,

@@ -85,6 +85,8 @@ class OwnStreams:
     ----------
     streamed_s : float
         How long was streamed.
+    started : tuple of str
+        Names of the streams that were started; others may only have been prepared.
     error : str
         Why nothing could be streamed, or not to the end; empty when it could.
     """
@@ -97,6 +99,7 @@ class OwnStreams:
     begin_listening: Callable[[Sequence[Variable]], None]
     playback: Playback | None = None
     streamed_s: float = 0.0
+    started: tuple[str, ...] = ()
     error: str = ""
     _receiver: InletReceiver = field(init=False)
     _sought: tuple[str, ...] = ()
@@ -127,6 +130,7 @@ class OwnStreams:
             return LslFacts()
         self._start(free)
         begun_s = time.monotonic()
+        self.started = tuple(stream["name"] for stream in self._streams())
         if not self._sought:
             self._find()
         wait(self.seconds, self._is_over)

@@ -88,7 +88,7 @@ def _check_started(facts: Facts) -> Check:
         if not heard.n_blocks and not heard.sparse and heard.is_assigned
     ]
     if silent:
-        advice = "others watch them, yet nothing of them comes: are they slow? else restart it all"
+        advice = "others watch them, but nothing comes: are they slow? if not, restart the project"
         return Check(name, Verdict.WARN, f"{measured}; nothing of {name_some(silent)}", advice)
     late = run.first_sample_s
     took = f", first sample after {late:.2f} s" if late is not None else ""

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 
 import pytest
 
 from bela_module.checking.checker import _own_settings, run_check
-from bela_module.checking.own_streams import Playback
+from bela_module.checking.own_streams import OwnStreams, Playback
 from bela_module.checking.verdicts import Verdict
 from bela_module.config import parse_settings
 from bela_module.protocol.control_commands import watch_command
@@ -65,3 +66,31 @@ def test_streams_of_two_checks_are_told_apart_and_inputs_are_left_away() -> None
     assert first.board.name != second.board.name
     assert settings.inputs
     assert not first.inputs
+
+
+def test_what_others_begin_to_watch_before_start_is_listened_to(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    with SimulatedBoard("potentiometers", clock=local_clock) as board, raw_client(board.url) as one:
+        prepare = OwnStreams._prepare
+
+        def prepare_and_be_late(streams: OwnStreams, names: tuple[str, ...]) -> bool:
+            is_prepared = prepare(streams, names)
+            one.tell(watch_command(["pot1", "pot2"]))
+            time.sleep(0.3)
+            return is_prepared
+
+        monkeypatch.setattr(OwnStreams, "_prepare", prepare_and_be_late)
+        settings = parse_settings(
+            {
+                "board": {"host": "127.0.0.1", "port": board.port, "reply_timeout_s": 10.0},
+                "server": {"port": 0},
+            },
+            "test",
+        )
+        report = run_check(settings, 1.5)
+        assert board.watched_names() == ["pot1", "pot2"]
+    lines = {check.name: check for check in report.checks}
+    assert lines["streams"].measured.startswith("2 of others heard")
+    turned = {c.name for c in report.checks if c.verdict is not Verdict.OK}
+    assert turned - {"network", "clock", "ticks", "lateness"} == {"other clients"}
