@@ -25,7 +25,7 @@ from bela_module.checking.board_checks import (
 from bela_module.checking.board_probe import probe_board
 from bela_module.checking.clock_checks import clock_checks
 from bela_module.checking.computer_checks import computer_checks
-from bela_module.checking.computer_probe import names_in_use, probe_computer
+from bela_module.checking.computer_probe import names_in_use, probe_computer, probe_lsl_ports
 from bela_module.checking.facts import BoardFacts, Facts, LslFacts, RunFacts
 from bela_module.checking.listening import BoardListener, listen
 from bela_module.checking.lsl_checks import lsl_checks
@@ -109,6 +109,7 @@ def run_check(
         if board.error or not any(not one.error for one in board.attempts):
             facts = Facts(board, RunFacts(), LslFacts(), probe_computer(settings, 0.0))
             return CheckReport((check_address(board), *computer_checks(facts)))
+    ports = probe_lsl_ports()
     unless = "prepared" if nothing_begins else "idle"
     split = partial(_split, settings, board, playback, unless)
     run, lsl = _stream(settings, split, seconds, tell, is_cancelled, playback)
@@ -117,7 +118,7 @@ def run_check(
     tell("looking at this computer")
     if playback is not None:  # it begins to play with its first client: only now
         board = asyncio.run(probe_board(settings.board))
-    computer = probe_computer(settings, _bytes_per_hour(run), board)
+    computer = probe_computer(settings, _bytes_per_hour(run), board, ports)
     facts = Facts(board, run, replace(lsl, same_identity=same_identity), computer)
     return CheckReport((check_address(board), *judge(facts)))
 

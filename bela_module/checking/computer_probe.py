@@ -14,7 +14,7 @@ import time
 from collections.abc import Mapping
 from configparser import ConfigParser, Error
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 from urllib.parse import urlsplit
 
 from bela_module.checking.facts import BoardFacts, ComputerFacts
@@ -33,7 +33,10 @@ _PACKAGES: Final = ("pylsl", "numpy", "websockets", "dareplane-utils")
 
 
 def probe_computer(
-    settings: Settings, bytes_per_hour: float, board: BoardFacts | None = None
+    settings: Settings,
+    bytes_per_hour: float,
+    board: BoardFacts | None = None,
+    lsl_ports: LslPorts | None = None,
 ) -> ComputerFacts:
     """Find out what an experiment would meet on this computer.
 
@@ -45,11 +48,13 @@ def probe_computer(
         What a recording of everything would take.
     board : BoardFacts, optional
         The board that was found, by which a module that serves it is known.
+    lsl_ports : LslPorts, optional
+        Those that were free before the check opened streams of its own.
     """
     folder = settings.recording.dir
     status = _ask_module(settings.server.ip, settings.server.port)
     open_files, limit = _open_files()
-    n_ports, n_free, per_stream = _lsl_ports()
+    ports = lsl_ports or probe_lsl_ports()
     return ComputerFacts(
         folder=str(folder),
         folder_error=_try_to_write(folder),
@@ -63,9 +68,9 @@ def probe_computer(
         has_log_server=_answers(settings.log.host, settings.log.port),
         open_files=open_files,
         open_file_limit=limit,
-        lsl_ports=n_ports,
-        free_lsl_ports=n_free,
-        lsl_ports_per_stream=per_stream,
+        lsl_ports=ports.n_ports,
+        free_lsl_ports=ports.n_free,
+        lsl_ports_per_stream=ports.per_stream,
         versions=installed_versions(),
     )
 
@@ -156,8 +161,16 @@ def _listen_for_a_moment(ip: str, port: int) -> None:
         listener.listen(1)
 
 
-def _lsl_ports() -> tuple[int, int, int]:
-    """Return how many TCP ports LSL may take, how many of them are free, and those of a stream."""
+class LslPorts(NamedTuple):
+    """TCP ports that LSL may take by its settings; zeros when that is not known."""
+
+    n_ports: int
+    n_free: int
+    per_stream: int
+
+
+def probe_lsl_ports() -> LslPorts:
+    """Find out how many ports LSL may take for streams, and how many of them are free."""
     parser = ConfigParser(strict=False, interpolation=None, allow_no_value=True)
     with contextlib.suppress(OSError, UnicodeError, Error):
         if (path := find_settings_file()) is not None:
@@ -166,10 +179,10 @@ def _lsl_ports() -> tuple[int, int, int]:
         first = parser.getint("ports", "BasePort", fallback=_LSL_FIRST_PORT)
         n_ports = parser.getint("ports", "PortRange", fallback=_LSL_N_PORTS)
     except ValueError:
-        return 0, 0, 0
+        return LslPorts(0, 0, 0)
     has_ipv6 = parser.get("ports", "IPv6", fallback="allow").strip().lower() != "disable"
     ports = range(first, first + max(0, min(n_ports, _MAX_LSL_PORTS)))
-    return len(ports), sum(_is_free(port) for port in ports), 1 + has_ipv6
+    return LslPorts(len(ports), sum(_is_free(port) for port in ports), 1 + has_ipv6)
 
 
 def _is_free(port: int) -> bool:
