@@ -115,8 +115,7 @@ def _print_table(report: CheckReport) -> None:
             console.print(check_table(report))
             style = _STYLES[report.verdict.value]
             console.print(report.summary(), style=style, highlight=False, markup=False)
-        for line in drawn.get().splitlines():
-            print_out(line.rstrip())
+        print_out("\n".join(line.rstrip() for line in drawn.get().splitlines()))
 
 
 def check_table(report: CheckReport) -> RenderableType:
