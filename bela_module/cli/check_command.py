@@ -98,7 +98,7 @@ def _progress(options: argparse.Namespace) -> Iterator[Callable[[str], None] | N
     if options.json:
         yield None
     elif console.is_terminal and not (console.is_dumb_terminal or console.no_color):
-        with console.status("") as shown:
+        with console.status("", spinner="line") as shown:  # plain characters
             yield lambda text: shown.update(f"{text} ...")
     else:
         yield lambda text: print_err(f"{text} ...")
