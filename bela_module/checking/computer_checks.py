@@ -45,7 +45,7 @@ def _write_hours(hours: float) -> str:
         return "weeks"
     if hours >= 10.0:
         return f"{hours:.0f} h"
-    return f"{hours:.1f} h" if hours >= 1.0 else f"{60 * hours:.0f} min"
+    return f"{hours:.1f} h" if hours >= 1.0 else f"{int(60 * hours)} min"
 
 
 def _check_pcomm_port(facts: Facts) -> Check:

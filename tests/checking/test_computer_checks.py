@@ -65,7 +65,7 @@ def test_room_is_told_in_hours_or_minutes() -> None:
         facts = change_computer(free_bytes=free_bytes, bytes_per_hour=1e9)(healthy_facts())
         return next(check.measured for check in judge(facts) if check.name == "disk")
 
-    assert "59 min at this rate" in disk(984_000_000)
+    assert "59 min at this rate" in disk(999_000_000)
     assert "2.5 h" in disk(2_500_000_000)
     assert "weeks" in disk(10**13)
 
