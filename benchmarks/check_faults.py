@@ -71,9 +71,6 @@ CASES: Final = (
     Case("ticks that stand still", "ticks", "fail", board=_faulty("pause:at_s=4,for_s=60")),
     Case("no tick at all", "ticks", "fail", board=_faulty("pause:at_s=0,for_s=60")),
     Case("every 20th block lost", "complete", "fail", board=_faulty("drop-pair:p=0.05")),
-    Case(
-        "a block lost now and then", "complete", board=_faulty("drop-pair:p=0.03,n=2,variable=pot1")
-    ),
     Case("a header lost", "complete", board=_faulty("drop-header:n=1")),
     Case("a payload lost", "complete", board=_faulty("drop-payload:n=1")),
     Case("the connection breaks off", "complete", "fail", board=_faulty("disconnect:at_s=4")),

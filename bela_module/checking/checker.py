@@ -8,6 +8,7 @@ own, and is left as it was found.
 from __future__ import annotations
 
 import asyncio
+import socket
 import threading
 import time
 import uuid
@@ -36,6 +37,7 @@ from bela_module.checking.time_limits import (
     CONNECT_S,
     LOOK_PERIOD_S,
     OTHERS_HEARD_S,
+    SAME_BOARD_S,
     START_S,
     WATCH_SHOWS_S,
 )
@@ -47,6 +49,7 @@ from bela_module.session.session import Session
 from bela_module.streams.lsl.inlet_receiver import resolve_identity
 from bela_module.streams.lsl_clock import local_clock
 from bela_module.streams.stream_plans import choose_variables
+from bela_module.validation import host_in_url
 
 PREFIX: Final = "bela_check_"
 
@@ -152,7 +155,23 @@ def _look_around(
         board = asyncio.run(probe_board(settings.board, OTHERS_HEARD_S, is_cancelled))
         identity = f"{name}{board.project}:"
         found = [info for info in searching.result() if info.source_id().startswith(identity)]
+    here = socket.gethostname()
+    if any(info.hostname() == here for info in found):
+        same_board = _find_streams_of(settings, board, identity)
+        found = [i for i in found if not (i.hostname() == here and i.uid() in same_board)]
     return board, tuple(sorted({info.hostname() for info in found}))
+
+
+def _find_streams_of(settings: Settings, board: BoardFacts, identity: str) -> set[str]:
+    """Find the streams of this very board, by the addresses at which this computer reaches it."""
+    port = settings.board.port
+    urls = {settings.board.url}
+    urls |= {f"ws://{host_in_url(one.address)}:{port}" for one in board.attempts if not one.error}
+    return {
+        info.uid()
+        for url in sorted(urls)
+        for info in resolve_identity(identity, SAME_BOARD_S, address=url)
+    }
 
 
 def _stream(

@@ -14,6 +14,8 @@ FIND_STREAMS_S: Final = 6.0
 """For a resolver to find all streams; a busy computer may take some seconds."""
 OTHERS_HEARD_S: Final = 1.6
 """For other programs to ask the board for something, while the check asks nothing."""
+SAME_BOARD_S: Final = 1.0
+"""For a resolver to find the streams of this board that a module of this computer has open."""
 LAST_SAMPLES_S: Final = 3.0
 """For more samples to come at the inlets after STOP, as long as some are missing."""
 WATCH_SHOWS_S: Final = 0.3

@@ -93,7 +93,9 @@ class Driver:
         self._recorder = recorder
         sink = tap = EchoTap(sink)
         notices = Notices(sink, now, notify, asyncio.get_running_loop())
-        board = BoardState(settings.board.name, settings.board.input_delay_s)
+        board = BoardState(
+            settings.board.name, settings.board.input_delay_s, address=settings.board.url
+        )
         jobs = JobQueue(notices.tell)
         self._shutdown = Shutdown(now)
         prober = Prober(board, sink, notices, now, self._is_urgent)

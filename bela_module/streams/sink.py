@@ -35,6 +35,8 @@ class Origin:
     """Known delay of the converters, already subtracted from the stamps."""
     instance: str = ""
     """Tells the session that publishes from another one whose board has the same name."""
+    address: str = ""
+    """``ws://host:port`` at which this computer reaches the board."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import socket
 import threading
 import time
+import uuid
 from pathlib import Path
 from typing import Any
 
@@ -17,9 +18,12 @@ from bela_module.checking.verdicts import Check, CheckReport, Verdict
 from bela_module.config import Settings, parse_settings
 from bela_module.errors import BelaError
 from bela_module.protocol.control_commands import watch_command
+from bela_module.requests import PrepareRequest
+from bela_module.session.session import Session
 from bela_module.simulator.faults.message_faults import DropPair
 from bela_module.simulator.simulated_board import SimulatedBoard
 from bela_module.streams.lsl.inlet_receiver import InletReceiver
+from bela_module.streams.lsl.outlets import LslOutlets
 from bela_module.streams.lsl_clock import local_clock
 from tests.support.raw_client import raw_client
 from tests.support.session_helpers import WaitUntil, left_on
@@ -31,9 +35,13 @@ DEPENDS_ON_THE_COMPUTER = {"clock", "ticks", "network", "lateness", "LSL found",
 RAMPS_HZ = 11_025.0
 
 
-def settings_of(board: SimulatedBoard, **tables: Any) -> Settings:
-    address = {"host": "127.0.0.1", "port": board.port, "reply_timeout_s": 10.0}
-    return parse_settings({"board": address, "server": {"port": 0}, **tables}, "test")
+def address_of(board: SimulatedBoard) -> dict[str, Any]:
+    return {"host": "127.0.0.1", "port": board.port, "reply_timeout_s": 10.0}
+
+
+def settings_of(simulated: SimulatedBoard, **tables: Any) -> Settings:
+    address = {"board": address_of(simulated), "server": {"port": 0}}
+    return parse_settings({**address, **tables}, "test")
 
 
 def by_name(report: CheckReport) -> dict[str, Check]:
@@ -211,3 +219,23 @@ def test_streams_that_are_found_but_cannot_be_received_are_a_line_of_the_result(
         assert left_on(board) == NOTHING
     assert by_name(report)["LSL"].verdict is Verdict.FAIL
     assert "cannot be opened" in by_name(report)["LSL"].measured
+
+
+@pytest.mark.timeout(120)
+@pytest.mark.parametrize("same_board", [True, False])
+def test_streams_of_this_board_on_this_computer_are_of_no_other_board(same_board: bool) -> None:
+    with (
+        SimulatedBoard("potentiometers", clock=local_clock) as board,
+        SimulatedBoard("potentiometers", clock=local_clock) as other,
+    ):
+        settings = settings_of(board, board={**address_of(board), "name": uuid.uuid4().hex})
+        module_of = board if same_board else other
+        with Session(
+            settings_of(module_of, board={**address_of(module_of), "name": settings.board.name}),
+            sink=LslOutlets,
+            now=local_clock,
+        ) as module:
+            module.prepare(PrepareRequest()).result(30)
+            report = run_check(settings, 1.0)
+    verdict = by_name(report)["LSL identity"].verdict
+    assert verdict is (Verdict.OK if same_board else Verdict.FAIL)

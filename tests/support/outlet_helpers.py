@@ -27,6 +27,7 @@ ORIGIN = Origin(
     declared_rate_hz=44100.0,
     uncertainty_s=0.000123,
     input_delay_s=0.0005,
+    address="ws://192.0.2.7:5555",
 )
 FACTS = StreamFacts(ORIGIN, nominal_rate_hz=22050.0)
 IRREGULAR = StreamFacts(ORIGIN, nominal_rate_hz=0.0)

@@ -66,6 +66,8 @@ class BoardState:
     name: str
     input_delay_s: float = 0.0
     instance: str = field(default_factory=lambda: uuid.uuid4().hex)
+    address: str = ""
+    """``ws://host:port``, as this computer knows it."""
     project: str = ""
     variables: tuple[Variable, ...] = ()
     declared_rate_hz: float = math.nan
@@ -388,6 +390,7 @@ class BoardState:
             uncertainty_s=self.uncertainty_s,
             input_delay_s=self.input_delay_s,
             instance=self.instance,
+            address=self.address,
         )
 
     def facts(self, plan: StreamPlan, step_ticks: float | None) -> StreamFacts:

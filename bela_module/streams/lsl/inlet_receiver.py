@@ -147,7 +147,12 @@ class InletReceiver:
 
 
 def resolve_identity(
-    identity: str, timeout_s: float, n_wanted: int = 100_000, *, instance: str = ""
+    identity: str,
+    timeout_s: float,
+    n_wanted: int = 100_000,
+    *,
+    instance: str = "",
+    address: str = "",
 ) -> list[pylsl.StreamInfo]:
     """Find the streams whose ``source_id`` begins with a text.
 
@@ -161,11 +166,16 @@ def resolve_identity(
         How many end the search early.
     instance : str
         The session that publishes them; by default any.
+    address : str
+        ``ws://host:port`` at which its computer reaches the board; by default any.
     """
     quoted = identity.replace("'", "")
     predicate = f"starts-with(source_id,'{quoted}')"
     if instance:
         publisher = instance.replace("'", "")
         predicate += f" and desc/acquisition/instance='{publisher}'"
+    if address:
+        reached_at = address.replace("'", "")
+        predicate += f" and desc/acquisition/address='{reached_at}'"
     found: list[pylsl.StreamInfo] = pylsl.resolve_bypred(predicate, n_wanted, timeout_s)
     return found

@@ -89,6 +89,8 @@ def _describe_origin(info: pylsl.StreamInfo, origin: Origin) -> None:
         acquisition.append_child_value(key, value)
     if origin.instance:
         acquisition.append_child_value("instance", origin.instance)
+    if origin.address:
+        acquisition.append_child_value("address", origin.address)
     versions = info.desc().append_child("versions")
     versions.append_child_value("dp-bela", __version__)
     with contextlib.suppress(AttributeError):

@@ -60,6 +60,7 @@ def test_what_a_dense_group_says_of_itself(unique: str) -> None:
     assert float(texts(root, acquisition + "tick_rate_hz")[0]) == 22050.125
     assert float(texts(root, acquisition + "declared_rate_hz")[0]) == 44100.0
     assert float(texts(root, acquisition + "compensated_lag")[0]) == 0.0005
+    assert texts(root, acquisition + "address") == ["ws://192.0.2.7:5555"]
     synchronization = "desc/synchronization/"
     assert texts(root, synchronization + "can_drop_samples") == ["true"]
     assert float(texts(root, synchronization + "offset_mean")[0]) == 0.0
