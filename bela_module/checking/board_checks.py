@@ -12,6 +12,7 @@ from bela_module.checking.causes import (
     lost_to_others,
     sends_nothing,
     stand_still,
+    unassigned_streams,
 )
 from bela_module.checking.facts import BoardFacts, Facts
 from bela_module.checking.verdicts import Check, Verdict
@@ -80,13 +81,7 @@ def _check_names(facts: Facts) -> Check:
 def _check_assigned(facts: Facts) -> Check:
     if stand_still(facts) or find_break(facts) or sends_nothing(facts):
         return Check("assigned", Verdict.OK, "not measured: see the lines below")
-    silent = [
-        variable
-        for stream in facts.run.final.get("streams", ())
-        if not stream["assigned"]
-        for variable in stream["variables"]
-        if variable not in facts.run.changed
-    ]
+    silent = [name for stream in unassigned_streams(facts) for name in stream["variables"]]
     # Watched, though nothing is assigned: as a check before this one has left it.
     silent += [one.name for one in facts.run.heard if not (one.sparse or one.is_assigned)]
     if not silent or facts.run.is_playback:

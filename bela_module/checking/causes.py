@@ -56,11 +56,36 @@ def sends_nothing(facts: Facts) -> bool:
     streams = facts.run.final.get("streams", ())
     return (
         bool(streams)
-        and not any(stream["samples"] for stream in streams)
+        and not _delivers(facts)
         and any(stream["assigned"] and stream["mode"] == "dense" for stream in streams)
         and bool(facts.run.round_trips.taken_s)
         and bool(facts.run.final.get("board", {}).get("connected", True))
     )
+
+
+def _delivers(facts: Facts) -> bool:
+    """Tell whether anything at all has come, to the check or to others."""
+    streams = facts.run.final.get("streams", ())
+    heard = any(one.n_blocks for one in facts.run.heard)
+    return heard or any(stream["samples"] for stream in streams)
+
+
+def unassigned_streams(facts: Facts) -> list[Mapping[str, Any]]:
+    """Give the streams of variables that the sketch has not assigned, as far as one can tell.
+
+    While others end a watch of such a variable, the board lists it as if it was assigned: its
+    value tells, if values of others come.
+    """
+    changed, delivers = facts.run.changed, _delivers(facts)
+    return [
+        stream
+        for stream in facts.run.final.get("streams", ())
+        if changed.isdisjoint(stream["variables"])
+        and (
+            not stream["assigned"]
+            or (delivers and not stream["samples"] and stream["mode"] == "dense")
+        )
+    ]
 
 
 def fell_silent(facts: Facts) -> bool:

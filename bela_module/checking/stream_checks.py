@@ -15,6 +15,7 @@ from bela_module.checking.causes import (
     sends_nothing,
     stand_still,
     too_close,
+    unassigned_streams,
     uneven_variables,
 )
 from bela_module.checking.facts import Facts
@@ -69,14 +70,11 @@ def _check_started(facts: Facts) -> Check:
     if sends_nothing(facts) and not stand_still(facts):
         advice = "the board answers, but sends no data: restart the project on it"
         return Check(name, Verdict.FAIL, f"{measured}; not one sample came", advice)
-    even = {stream["name"] for stream in even_streams(facts)}
+    unassigned = {stream["name"] for stream in unassigned_streams(facts)}
     missing = [
         stream["name"]
-        for stream in streams
-        if stream["assigned"]
-        and not stream["samples"]
-        and stream["mode"] == "dense"
-        and stream["name"] in even
+        for stream in even_streams(facts)
+        if not stream["samples"] and stream["mode"] == "dense" and stream["name"] not in unassigned
     ]
     if missing and not (find_break(facts) or stand_still(facts)):
         advice = "restart the project on the board; does its render() assign them all the time?"

@@ -54,6 +54,14 @@ FAULTS: dict[str, tuple[Change, str, Verdict, str]] = {
         Verdict.WARN,
         "gain",
     ),
+    "a variable that is never assigned, whose watch another client ends": (
+        lambda facts: with_streams(
+            facts, stream(), stream("bela_check_gain", samples=0, assigned=True)
+        ),
+        "assigned",
+        Verdict.WARN,
+        "gain",
+    ),
     "another client": (
         change_run(status=status(others=others_of(watched=["pot7"]))),
         "other clients",

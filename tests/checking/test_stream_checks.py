@@ -29,7 +29,10 @@ FAULTS: dict[str, tuple[Change, str, Verdict, str]] = {
         "no such",
     ),
     "a stream without samples": (
-        lambda facts: with_streams(facts, stream(), stream("bela_check_pot2", samples=0)),
+        lambda facts: with_run(
+            with_streams(facts, stream(), stream("bela_check_pot2", samples=0)),
+            changed=frozenset({"pot2"}),
+        ),
         "streams",
         Verdict.FAIL,
         "pot2",
