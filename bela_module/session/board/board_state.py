@@ -66,8 +66,7 @@ class BoardState:
     name: str
     input_delay_s: float = 0.0
     instance: str = field(default_factory=lambda: uuid.uuid4().hex)
-    address: str = ""
-    """``ws://host:port``, as this computer knows it."""
+    address: str = ""  # ws://host:port, as this computer knows it
     project: str = ""
     variables: tuple[Variable, ...] = ()
     declared_rate_hz: float = math.nan
@@ -383,8 +382,8 @@ class BoardState:
     def origin(self) -> Origin:
         """Collect what identifies and describes the board."""
         return Origin(
-            board=self.name,
-            project=self.project,
+            self.name,
+            self.project,
             tick_rate_hz=self.clock.tick_rate_hz if self.clock is not None else math.nan,
             declared_rate_hz=self.declared_rate_hz,
             uncertainty_s=self.uncertainty_s,
@@ -418,8 +417,7 @@ class BoardState:
 
     def monitor_period_of(self, name: str) -> int:
         """Return the period of a variable's monitor, in ticks, as last listed; 0 for none."""
-        variable = self._by_name.get(name)
-        return variable.monitor_period_ticks if variable is not None else 0
+        return one.monitor_period_ticks if (one := self._by_name.get(name)) is not None else 0
 
     @property
     def is_off(self) -> bool:
