@@ -22,7 +22,7 @@ from bela_module.connection.board_socket import (
     open_socket,
 )
 from bela_module.connection.client_records import ClientCounters, ListReply, WireRecorder
-from bela_module.connection.pending_list import PING_PREFIX, OtherClients, PendingList
+from bela_module.connection.pending_list import PING_PREFIX, OtherClients, PendingList, PongOrder
 from bela_module.connection.time_limits import CONFIRM_POLL_S, LATE_REPLY_S, LEAST_HANDSHAKE_S
 from bela_module.errors import (
     ConnectError,
@@ -92,6 +92,7 @@ class BoardClient:
         self._recorder = recorder
         self._pending: PendingList | None = None
         self.others = OtherClients()
+        self._pong_order = PongOrder()
         self._connected = asyncio.Event()
         self._one_request = asyncio.Lock()
         self._control_reader: asyncio.Task[None] | None = None
@@ -212,7 +213,7 @@ class BoardClient:
             self._control.endpoint.expect_send()
             try:
                 for _ in range(_LIST_ATTEMPTS):
-                    ping = pending.begin(proven=proven)
+                    ping = pending.begin(proven=proven and self._pong_order.is_kept)
                     await self._send_text(message)
                     if ping is not None:
                         await self._send_bounded(self._control.ask_back(ping))
@@ -359,7 +360,8 @@ class BoardClient:
                 self.last_received_s = received_s
                 if isinstance(message, bytes) and message.startswith(PING_PREFIX):
                     if self._pending is not None:
-                        self._pending.take_pong(message)
+                        in_order = self._pending.take_pong(message)
+                        self._pong_order.note(came_after_reply=in_order)
                     continue
                 self._record("control", "in", message)
                 try:

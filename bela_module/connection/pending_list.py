@@ -17,6 +17,9 @@ PING_PREFIX: Final = b"dp-bela list "
 
 _ARRIVALS: Final = 256  # of replies to others, as many as come between two of our requests
 
+_EARLY_PONGS: Final = 3
+"""Pongs in a row before any reply, after which none proves anything; one may be an accident."""
+
 _NUMBERS: Final = itertools.count(1)
 
 
@@ -75,11 +78,19 @@ class PendingList:
             self._timer = self._loop.call_later(LATE_PONG_S, self._settle)
         return is_first
 
-    def take_pong(self, ping: bytes) -> None:
-        """Take in that the ping of this or of an earlier request was answered."""
-        if ping == self._ping and not self.unreadable.done():
-            self._ping = None  # without any reply before, it proves nothing
-            self._settle(is_proven=True)
+    def take_pong(self, ping: bytes) -> bool | None:
+        """Take in that the ping of this or of an earlier request was answered.
+
+        Returns
+        -------
+        bool or None
+            Whether a reply had come before, as it must; ``None`` when nothing was to be learnt.
+        """
+        if ping != self._ping or self.unreadable.done():
+            return None
+        self._ping = None  # without any reply before, it proves nothing
+        self._settle(is_proven=True)
+        return self._newest is not None
 
     def take_unreadable(self, reason: str) -> None:
         """Take in that a message came which may have been the reply, and cannot be read."""
@@ -92,6 +103,23 @@ class PendingList:
             if self._timer is not None:
                 self._timer.cancel()  # it would keep the reply
             self.answer.set_result(ListReply(reply, self.sent_s, received_s, is_proven))
+
+
+class PongOrder:
+    """Whether pongs prove anything: not where a server sends them before its earlier replies."""
+
+    def __init__(self) -> None:
+        self._n_early = 0
+
+    @property
+    def is_kept(self) -> bool:
+        """Whether the board answers in order, as far as has been seen."""
+        return self._n_early < _EARLY_PONGS
+
+    def note(self, *, came_after_reply: bool | None) -> None:
+        """Note whether a pong came after a reply; ``None`` says nothing."""
+        if came_after_reply is not None:
+            self._n_early = 0 if came_after_reply else self._n_early + 1
 
 
 class OtherClients:

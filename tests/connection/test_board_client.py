@@ -7,7 +7,9 @@ import math
 
 import numpy as np
 import pytest
+from websockets.asyncio.server import ServerConnection, serve
 
+from bela_module.connection.board_client import BoardClient
 from bela_module.errors import DisconnectedError, NoReplyError
 from bela_module.protocol.control_commands import (
     CONNECTION_REPLY,
@@ -385,3 +387,33 @@ def test_other_clients_are_heard_of() -> None:
 
     with SimulatedBoard("potentiometers") as board:
         run(scenario())
+
+
+def test_pongs_that_overtake_replies_prove_nothing() -> None:
+    """As with servers that answer pings at once, and requests in their turn."""
+
+    async def serve_late(connection: ServerConnection) -> None:
+        await connection.send(EVENT)
+        async for message in connection:
+            if "list" in str(message):
+                await asyncio.sleep(0.02)
+                for _ in range(n_replies):
+                    await connection.send(LISTING)
+
+    async def scenario() -> None:
+        nonlocal n_replies
+        async with serve(serve_late, "127.0.0.1", 0) as server:
+            port = next(iter(server.sockets)).getsockname()[1]
+            client = await BoardClient.connect(
+                "127.0.0.1", port, now=local_clock, reply_timeout_s=PATIENCE_S,
+                on_data=lambda _message, _arrived_s: None,
+            )  # fmt: skip
+            for _ in range(4):
+                assert not (await client.list(proven=True)).is_proven
+            n_replies = 3  # as if others asked, too: the rest comes during the next request
+            for _ in range(4):
+                assert not (await client.list(proven=True)).is_proven
+            await client.close()
+
+    n_replies = 1
+    run(scenario())
