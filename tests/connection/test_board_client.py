@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import math
+from contextlib import suppress
 
 import numpy as np
 import pytest
 from websockets.asyncio.server import ServerConnection, serve
+from websockets.exceptions import ConnectionClosed
 
 from bela_module.connection.board_client import BoardClient
 from bela_module.errors import DisconnectedError, NoReplyError
@@ -392,16 +394,25 @@ def test_other_clients_are_heard_of() -> None:
 def test_pongs_that_overtake_replies_prove_nothing() -> None:
     """As with servers that answer pings at once, and requests in their turn."""
 
+    async def reply_to_others(connection: ServerConnection) -> None:
+        await others_ask.wait()
+        with suppress(ConnectionClosed):
+            while True:
+                await connection.send(LISTING)
+                await asyncio.sleep(0)
+
     async def serve_late(connection: ServerConnection) -> None:
         await connection.send(EVENT)
-        async for message in connection:
-            if "list" in str(message):
-                await asyncio.sleep(0.02)
-                for _ in range(n_replies):
+        replying = asyncio.create_task(reply_to_others(connection))
+        try:
+            async for message in connection:
+                if "list" in str(message):
+                    await asyncio.sleep(0.02)
                     await connection.send(LISTING)
+        finally:
+            replying.cancel()
 
     async def scenario() -> None:
-        nonlocal n_replies
         async with serve(serve_late, "127.0.0.1", 0) as server:
             port = next(iter(server.sockets)).getsockname()[1]
             client = await BoardClient.connect(
@@ -410,10 +421,10 @@ def test_pongs_that_overtake_replies_prove_nothing() -> None:
             )  # fmt: skip
             for _ in range(4):
                 assert not (await client.list(proven=True)).is_proven
-            n_replies = 3  # as if others asked, too: the rest comes during the next request
-            for _ in range(4):
+            others_ask.set()
+            for _ in range(20):
                 assert not (await client.list(proven=True)).is_proven
             await client.close()
 
-    n_replies = 1
+    others_ask = asyncio.Event()
     run(scenario())
