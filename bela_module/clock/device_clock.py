@@ -164,23 +164,24 @@ class DeviceClock:
         """Take all replies for proven: with the last one, as many have come as were asked for."""
         self._probes = deque(confirmed(self._probes), _MAX_PROBES)
 
-    def doubt_unproven(self, held_s: float = 0.0) -> None:
-        """Doubt what the replies claim that are not proven, since other clients ask as well.
+    def doubt_unproven(self, held_s: float = 0.0, *, can_prove: bool = True) -> None:
+        """Doubt what the replies claim that are not proven, for others ask, and they may be old.
 
-        They may be old. Before stamps have begun and one is proven, only their arrivals count:
-        how long a round trip takes is not known.
+        Before stamps begin and one is proven, only arrivals count: the round trip is not known.
 
         Parameters
         ----------
         held_s : float
             For how long acknowledgements may be held back, in seconds.
+        can_prove : bool
+            Whether any can be; if not, all count, as old as they may be.
         """
         known = list(self._probes)
         if all(probe.is_proven for probe in known):
             return
         self._misfits.drop_unproven()
-        some_proven = any(probe.is_proven for probe in known)
-        kept = loosened(known, held_s) if self.ready or some_proven else []
+        may_count = self.ready or not can_prove or any(probe.is_proven for probe in known)
+        kept = loosened(known, held_s) if may_count else []
         self.n_probes -= len(known)
         self._probes.clear()
         if kept:

@@ -92,7 +92,7 @@ class BoardClient:
         self._recorder = recorder
         self._pending: PendingList | None = None
         self.others = OtherClients()
-        self._pong_order = PongOrder()
+        self.pong_order = PongOrder()
         self._connected = asyncio.Event()
         self._one_request = asyncio.Lock()
         self._control_reader: asyncio.Task[None] | None = None
@@ -213,7 +213,7 @@ class BoardClient:
             self._control.endpoint.expect_send()
             try:
                 for _ in range(_LIST_ATTEMPTS):
-                    ping = pending.begin(proven=proven and self._pong_order.is_kept)
+                    ping = pending.begin(proven=proven and self.pong_order.is_kept)
                     await self._send_text(message)
                     if ping is not None:
                         await self._send_bounded(self._control.ask_back(ping))
@@ -222,6 +222,7 @@ class BoardClient:
                         break
             finally:
                 self._pending = None
+            pending.settle()  # without its pong, if that did not come in time
             if pending.answer.done():
                 return pending.answer.result()
             if self.lost.done():
@@ -356,12 +357,11 @@ class BoardClient:
     async def _read_control(self) -> None:
         with self._reporting_the_end():
             async for message in self._control:
-                received_s = self._control.received_s
-                self.last_received_s = received_s
+                self.last_received_s = received_s = self._control.received_s
                 if isinstance(message, bytes) and message.startswith(PING_PREFIX):
                     if self._pending is not None:
-                        in_order = self._pending.take_pong(message)
-                        self._pong_order.note(came_after_reply=in_order)
+                        asked = self.others.ask_lately(received_s)
+                        self.pong_order.note(self._pending.take_pong(message), others_ask=asked)
                     continue
                 self._record("control", "in", message)
                 try:

@@ -18,6 +18,7 @@ from websockets.protocol import State
 
 from bela_module.connection.host_resolver import resolve
 from bela_module.connection.message_splitter import MessageSplitter
+from bela_module.connection.pending_list import PING_PREFIX
 from bela_module.connection.stamped_socket import StampedSocket, connect_socket
 from bela_module.connection.time_limits import CLOSE_HANDSHAKE_S, NEXT_ADDRESS_S
 from bela_module.connection.websocket import SteadyConnection
@@ -30,6 +31,7 @@ _QUICK_ACK: Final[int | None] = getattr(socket, "TCP_QUICKACK", None)
 _IF_CLOSED_MEANWHILE: Final = contextlib.suppress(OSError)
 
 _HTTP_PORT: Final = 80
+_OF_MESSAGES: Final = (Opcode.TEXT, Opcode.BINARY, Opcode.CONT)
 
 ACKNOWLEDGES_QUICKLY: Final = _QUICK_ACK is not None
 """Whether what arrives is acknowledged at once, as Linux can."""
@@ -50,6 +52,7 @@ class BoardSocket(SteadyConnection, ClientConnection):
     """Called with each binary message and its time as it is parsed; it is not queued then."""
     splitter: MessageSplitter | None = None
     """Finds the messages for `on_message`."""
+    _in_fragments: bool = False
 
     def data_received(self, data: bytes) -> None:
         """Store the time, acknowledge, and parse the bytes."""
@@ -85,12 +88,15 @@ class BoardSocket(SteadyConnection, ClientConnection):
         """
         if type(event) is not Frame:
             super().process_event(event)
-        elif event.opcode is Opcode.PONG and bytes(event.data) in self.pending_pings:
+        elif event.opcode is Opcode.PONG and bytes(event.data).startswith(PING_PREFIX):
             super().process_event(event)
-            super().process_event(Frame(Opcode.BINARY, event.data))
+            if not self._in_fragments:  # within a message it would become a part of that
+                super().process_event(Frame(Opcode.BINARY, event.data))
         elif self.on_message is not None and event.opcode is Opcode.BINARY and event.fin:
             self.on_message(bytes(event.data), self.received_s)
         else:
+            if event.opcode in _OF_MESSAGES:
+                self._in_fragments = not event.fin
             super().process_event(event)
 
     async def ask_back(self, content: bytes) -> None:

@@ -18,7 +18,7 @@ PING_PREFIX: Final = b"dp-bela list "
 _ARRIVALS: Final = 256  # of replies to others, as many as come between two of our requests
 
 _EARLY_PONGS: Final = 3
-"""Pongs in a row before any reply, after which none proves anything; one may be an accident."""
+"""Pongs before any reply, after which none proves anything; one may be an accident."""
 
 _NUMBERS: Final = itertools.count(1)
 
@@ -63,6 +63,8 @@ class PendingList:
         Without being `proven`, there is none.
         """
         self.unreadable = self._loop.create_future()
+        self._newest = None
+        self._cancel_timer()
         self._ping = PING_PREFIX + b"%d" % next(_NUMBERS) if proven else None
         return self._ping
 
@@ -73,9 +75,9 @@ class PendingList:
         is_first = self._newest is None
         self._newest = reply, received_s
         if self._ping is None:
-            self._settle()
+            self.settle()
         elif is_first:
-            self._timer = self._loop.call_later(LATE_PONG_S, self._settle)
+            self._timer = self._loop.call_later(LATE_PONG_S, self.settle)
         return is_first
 
     def take_pong(self, ping: bytes) -> bool | None:
@@ -89,7 +91,7 @@ class PendingList:
         if ping != self._ping or self.unreadable.done():
             return None
         self._ping = None  # without any reply before, it proves nothing
-        self._settle(is_proven=True)
+        self.settle(is_proven=True)
         return self._newest is not None
 
     def take_unreadable(self, reason: str) -> None:
@@ -97,12 +99,16 @@ class PendingList:
         if not self.unreadable.done():
             self.unreadable.set_result(reason)
 
-    def _settle(self, *, is_proven: bool = False) -> None:
+    def settle(self, *, is_proven: bool = False) -> None:
+        """Take the newest reply, if there is any, as the answer."""
         if self._newest is not None and not self.answer.done():
             reply, received_s = self._newest
-            if self._timer is not None:
-                self._timer.cancel()  # it would keep the reply
+            self._cancel_timer()
             self.answer.set_result(ListReply(reply, self.sent_s, received_s, is_proven))
+
+    def _cancel_timer(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()  # it would keep the reply
 
 
 class PongOrder:
@@ -116,10 +122,15 @@ class PongOrder:
         """Whether the board answers in order, as far as has been seen."""
         return self._n_early < _EARLY_PONGS
 
-    def note(self, *, came_after_reply: bool | None) -> None:
-        """Note whether a pong came after a reply; ``None`` says nothing."""
-        if came_after_reply is not None:
-            self._n_early = 0 if came_after_reply else self._n_early + 1
+    def note(self, came_after_reply: bool | None, *, others_ask: bool) -> None:
+        """Note whether a pong came after a reply; ``None`` says nothing.
+
+        While others ask, the reply may be one to them, and tells nothing of the order.
+        """
+        if came_after_reply is False:
+            self._n_early += 1
+        elif came_after_reply and not others_ask:
+            self._n_early = 0
 
 
 class OtherClients:

@@ -9,7 +9,7 @@ import pytest
 
 from bela_module.connection import pending_list
 from bela_module.connection.client_records import ListReply
-from bela_module.connection.pending_list import OtherClients, PendingList
+from bela_module.connection.pending_list import OtherClients, PendingList, PongOrder
 from bela_module.protocol.control_channel import VariableList
 
 
@@ -141,3 +141,42 @@ def test_what_replies_to_others_prove_is_taken_once() -> None:
     others.note_reply(VariableList(44100.0, 10**16, 100, ()), 2.0)
     assert others.take_arrivals() == [(500, 1.0), (10**16 - 50, 2.0)]
     assert others.take_arrivals() == []
+
+
+def test_a_reply_whose_pong_is_late_is_taken_when_time_is_over() -> None:
+    async def scenario() -> None:
+        pending = PendingList(0.0)
+        pending.begin(proven=True)
+        pending.settle()
+        assert not pending.answer.done()  # there is none
+        pending.take(listed(500), 1.0)
+        pending.settle()
+        assert pending.answer.result() == ListReply(listed(500), 0.0, 1.0, is_proven=False)
+
+    run(scenario)
+
+
+def test_a_second_request_begins_without_what_came_before() -> None:
+    async def scenario() -> None:
+        pending = PendingList(0.0)
+        pending.begin(proven=True)
+        pending.take(listed(500), 1.0)
+        pending.begin(proven=True)
+        assert pending.take(listed(600), 2.0)  # the first one, and no reply to others
+
+    run(scenario)
+
+
+def test_early_pongs_are_not_forgotten_while_others_ask() -> None:
+    order = PongOrder()
+    for came_after_reply in (False, None, False, True, False):
+        assert order.is_kept
+        order.note(came_after_reply, others_ask=True)
+    assert not order.is_kept
+
+
+def test_early_pongs_are_forgotten_when_one_comes_in_its_turn() -> None:
+    order = PongOrder()
+    for came_after_reply in (False, False, True, False, False):
+        order.note(came_after_reply, others_ask=False)
+    assert order.is_kept

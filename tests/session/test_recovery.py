@@ -147,7 +147,8 @@ def test_a_variable_that_is_assigned_less_often_after_a_restart_has_its_own_tick
     since = int(np.flatnonzero(np.diff(ticks) < 0)[-1]) + 1
     np.testing.assert_array_equal(values, ticks)
     np.testing.assert_array_equal(ticks[since:], written_ticks(board, "a", 4))
-    assert len(events_of(one, "gap")) <= 1  # what the restart cost
+    # What the restart cost: before it, when a reply came after the last block, and since.
+    assert len(events_of(one, "gap")) <= 2
 
 
 def test_a_schedule_is_void_after_a_restart(

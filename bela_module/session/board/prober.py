@@ -97,7 +97,7 @@ class Prober:
         """Doubt replies that are not proven, if others ask as well; return whether they do."""
         others_ask = client.others.ask_lately(self.now())
         if others_ask and self.board.clock is not None:
-            self.board.clock.doubt_unproven(_HELD_S)
+            self.board.clock.doubt_unproven(_HELD_S, can_prove=client.pong_order.is_kept)
         return others_ask
 
     async def measure(self, client: BoardClient, limit_s: float = CLOCK_READY_S) -> None:

@@ -146,7 +146,7 @@ async def _stop_watching(
         await client.send(unwatch_command(names, [soon] * len(names)))
     else:
         await client.send(unwatch_command(names))
-    ended = await _find_ended(delivery, client, watched)
+    ended = {} if hurried else await _find_ended(delivery, client, watched)
     limit_s = HURRIED_LAST_BLOCK_S if hurried else LAST_BLOCK_S
     backlog_s = 0.0 if hurried else BACKLOG_S
     await _wait_finished(delivery, client, watched, limit_s, backlog_s)

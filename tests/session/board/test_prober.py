@@ -9,7 +9,7 @@ from typing import cast
 
 from bela_module.connection.board_client import BoardClient
 from bela_module.connection.client_records import ListReply
-from bela_module.connection.pending_list import OtherClients
+from bela_module.connection.pending_list import OtherClients, PongOrder
 from bela_module.protocol.control_channel import VariableList
 from bela_module.session.board.board_state import BoardState
 from bela_module.session.board.prober import Prober
@@ -28,6 +28,7 @@ class Answers:
     def __init__(self, *replies: ListReply) -> None:
         self._replies: Iterator[ListReply] = iter(replies)
         self.others = OtherClients()
+        self.pong_order = PongOrder()
         self.proven: list[bool] = []
         self.project = "test"
         self.asked = 0
@@ -88,6 +89,17 @@ def test_replies_are_proven_while_others_ask() -> None:
     asyncio.run(prober.probe(cast(BoardClient, client)))
     assert client.proven[2]
     assert clock.n_probes == 0  # none of them was proven
+
+
+def test_where_none_can_be_proven_the_clock_becomes_known_beside_others() -> None:
+    """A server whose pongs overtake its replies proves nothing, however long others ask."""
+    client = Answers(*(truly(1.0 + 0.215 * number, 0.02) for number in range(40)))
+    client.others.note_connection(0.0)
+    for _ in range(3):
+        client.pong_order.note(False, others_ask=True)
+    prober = probed(client, 40)
+    assert prober.board.clock is not None
+    assert prober.board.clock.n_probes > 20
 
 
 def test_in_doubt_replies_are_proven() -> None:
