@@ -76,7 +76,9 @@ def _check_lsl_ports(facts: Facts) -> Check:
         return Check(name, Verdict.OK, "not known")
     needed = facts.lsl.n_opened * computer.lsl_ports_per_stream
     measured = f"{computer.free_lsl_ports} of {computer.lsl_ports} are free, {needed} needed"
-    if needed > computer.free_lsl_ports and not computer.serves_this_board:
+    # Beyond them LSL takes any, unless it is told not to: what was found is fine.
+    is_short = needed > computer.free_lsl_ports and len(facts.lsl.found) < facts.lsl.n_opened
+    if is_short and not computer.serves_this_board:
         advice = "set a larger [ports] PortRange in lsl_api.cfg, or let variables share streams"
         return Check(name, Verdict.WARN, measured, advice)
     return Check(name, Verdict.OK, measured)

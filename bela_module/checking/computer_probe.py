@@ -26,6 +26,7 @@ from bela_module.version import __version__
 _ANSWER_S: Final = 1.0
 _MAX_REPLY_BYTES: Final = 1 << 20
 _N_LINES: Final = 2
+_REACHED_AT: Final = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # Windows connects to neither  # noqa: S104
 _LSL_FIRST_PORT: Final = 16572
 _LSL_N_PORTS: Final = 32
 _MAX_LSL_PORTS: Final = 1000
@@ -198,7 +199,7 @@ def _ask_module(ip: str, port: int) -> dict[str, Any]:
     if port == 0:
         return {}
     try:
-        with socket.create_connection((ip, port), _ANSWER_S) as connection:
+        with socket.create_connection((_REACHED_AT.get(ip, ip), port), _ANSWER_S) as connection:
             connection.sendall(b"STATUS;")
             return _read_status(connection)
     except (OSError, ValueError, RecursionError):  # nobody listens, or not a dp-bela

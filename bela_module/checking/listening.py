@@ -7,6 +7,7 @@ import contextlib
 import time
 from collections import Counter
 from collections.abc import Callable, Sequence
+from math import isnan
 from typing import Final
 
 from bela_module.checking.facts import HeardVariable, RoundTrips
@@ -148,8 +149,9 @@ class BoardListener:
         self._ended |= self._watched - watched  # what is begun again is followed no more
         self._watched |= watched
         for variable in variables:
-            before = self._values.setdefault(variable.name, variable.value_input)
-            if before != variable.value_input:
+            value = variable.value_input
+            before = self._values.setdefault(variable.name, value)
+            if before != value and not (isnan(before) and isnan(value)):
                 self.changed.add(variable.name)
 
     def _take(self, message: bytes | str, _arrived_s: float) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 from collections.abc import Iterator
 from typing import Final
 
@@ -76,7 +77,8 @@ def _check_identity(facts: Facts) -> Check:
         return Check("LSL identity", Verdict.OK, "no other streams of this board's name")
     where = name_some(hosts)
     others = facts.run.status.get("others", {})
-    if facts.computer.serves_this_board or facts.run.heard or others.get("watched"):
+    is_ours = facts.computer.serves_this_board and set(hosts) <= {socket.gethostname()}
+    if is_ours or facts.run.heard or others.get("watched"):
         return Check("LSL identity", Verdict.OK, f"streamed already, on {where}")
     advice = "give each board of a lab its own board.name, or its streams cannot be told apart"
     return Check("LSL identity", Verdict.FAIL, f"its name is in use on {where}", advice)

@@ -110,6 +110,8 @@ def _print_table(report: CheckReport) -> None:
     console = Console()
     if not console.is_terminal and "COLUMNS" not in os.environ:
         console = Console(width=_UNLIMITED)
+    if console.legacy_windows:  # its colours are no text: what is drawn into one has none
+        console = Console(width=console.width, color_system=None)
     with guarded_output():
         with console.capture() as drawn:
             console.print(check_table(report))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from bela_module.checking.checker import judge
@@ -38,12 +40,6 @@ FAULTS: dict[str, tuple[Change, str, Verdict, str]] = {
         Verdict.FAIL,
         "Permission denied",
     ),
-    "too few ports for LSL": (
-        change_computer(free_lsl_ports=1),
-        "LSL ports",
-        Verdict.WARN,
-        "1 of 32 are free, 2 needed",
-    ),
     "too few open files": (
         change_computer(open_file_limit=90),
         "open files",
@@ -72,3 +68,15 @@ def test_room_is_told_in_hours_or_minutes() -> None:
 
 def test_a_healthy_board_is_fine_on_every_line() -> None:
     assert [check for check in judge(healthy_facts()) if check.verdict is not Verdict.OK] == []
+
+
+@pytest.mark.parametrize(("n_found", "verdict"), [(1, Verdict.OK), (0, Verdict.WARN)])
+def test_too_few_ports_for_lsl_matter_where_streams_are_not_found(
+    n_found: int, verdict: Verdict
+) -> None:
+    """Beyond its range LSL takes any port, unless it is told not to."""
+    facts = change_computer(free_lsl_ports=1)(healthy_facts())
+    facts = replace(facts, lsl=replace(facts.lsl, found=facts.lsl.found[:n_found]))
+    (check,) = [check for check in judge(facts) if check.name == "LSL ports"]
+    assert check.verdict is verdict
+    assert "1 of 32 are free, 2 needed" in check.measured

@@ -170,6 +170,8 @@ class PulseReport:
             return "neither channel is a board's: nothing to set here"
         if abs(self.lag_s) < NO_LAG_S:
             return f"nothing: the stamps agree within {1e3 * NO_LAG_S:g} ms"
+        if self.match.other_lags_s:
+            return "nothing yet: other lags fit as well; give pulses at uneven intervals"
         board = ours.stream.board.split(":")[0]
         if self.input_delay_s is None:
             late_s = abs(self.lag_s)
