@@ -26,7 +26,7 @@ class ListReply:
     sent_s: float
     received_s: float
     is_proven: bool = False
-    """Whether its tick was certainly read after the request had left, whoever else asks."""
+    """Whether its tick was certainly read after the request had left, also while others ask."""
 
 
 @dataclass(slots=True)
