@@ -27,12 +27,12 @@ from bela_module.simulator.faults.timed_faults import (
     OtherClient,
     Pause,
     Refuse,
-    Silence,
     Slow,
     Stall,
     StepClock,
     Unassigned,
 )
+from bela_module.simulator.network.board_server import ChannelChoice
 from bela_module.simulator.simulated_board import SimulatedBoard
 from bela_module.simulator.sketches.signals import Times
 from bela_module.simulator.sketches.sketch import Sketch
@@ -41,6 +41,8 @@ from tests.support.observed_board import ObservedBoard
 from tests.support.session_helpers import Recorder, variable
 
 RATE_HZ = 44100.0
+LOOK_S = 0.01
+"""How often a board that is silent looks whether it was given up."""
 NAMES = ("a", "b")
 
 
@@ -122,6 +124,24 @@ def _restart(sketch: Sketch | None, *, watched: bool = False) -> Strike:
     return lambda board: board.call_later(0.0, lambda: happen(board))
 
 
+def silence_until_given_up(socket: ChannelChoice = "both") -> Strike:
+    """Let a board say nothing until its client gives the connection up, however slow that is."""
+
+    def happen(board: SimulatedBoard) -> None:
+        given_up = set(board.connections)
+        board.go_silent(True, socket=socket)
+
+        def look() -> None:
+            if given_up & board.connections:
+                board.call_later(LOOK_S, look)
+            else:
+                board.go_silent(False, socket=socket)
+
+        board.call_later(LOOK_S, look)
+
+    return happen
+
+
 def case_of(fault: Fault, name: str = "", **facts: Any) -> Case:
     return Case(name or fault.name, _inject(fault), **facts)
 
@@ -144,7 +164,7 @@ CASES = (
     case_of(Disconnect(socket="control"), "disconnect-control", loses=True, disconnects=True),
     case_of(Disconnect(socket="data"), "disconnect-data", loses=True, disconnects=True),
     case_of(Refuse(for_s=0.3), loses=True, disconnects=True),
-    case_of(Silence(for_s=1.8), loses=True, disconnects=True),
+    Case("silence", silence_until_given_up(), loses=True, disconnects=True),
     case_of(Stall(for_s=0.4), lasts_s=0.4),
     case_of(Slow(to_client_s=0.02, jitter_s=0.003), "slow-asymmetric", loses=False),
     Case("restart", _restart(None), disconnects=True, restarts=True),

@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 
 from bela_module.requests import StartRequest
-from bela_module.simulator.faults.timed_faults import NoData, Pause, Silence, Unassigned
+from bela_module.simulator.faults.timed_faults import NoData, Pause, Unassigned
 from tests.support.accounts import BLOCK_VALUES, Ledger, Window, stated_s
 from tests.support.amount import WHOLE_MATRIX
 from tests.support.fault_cases import (
@@ -27,6 +27,7 @@ from tests.support.fault_cases import (
     case_of,
     check_values,
     make_board,
+    silence_until_given_up,
 )
 from tests.support.observed_board import ObservedBoard
 from tests.support.session_helpers import (
@@ -240,11 +241,11 @@ DIAGNOSES = {
         Unassigned(for_s=3.0, variable="a"), hole_s=3.0, assigns=False
     ),
     "the board sends no data at all": case_of(NoData(for_s=2.5), hole_s=2.5),
-    "the board sends data, but does not answer": case_of(
-        Silence(for_s=4.0, socket="control"), disconnects=True
+    "the board sends data, but does not answer": Case(
+        "silence", silence_until_given_up("control"), disconnects=True
     ),
-    "no data comes, though the values change": case_of(
-        Silence(for_s=5.0, socket="data"), disconnects=True
+    "no data comes, though the values change": Case(
+        "silence", silence_until_given_up("data"), disconnects=True
     ),
 }
 
