@@ -14,6 +14,7 @@ from typing import Final
 
 from bela_module.streams.lsl.lsl_memory import return_freed_memory
 from bela_module.streams.lsl.outlet_channel import OutletChannel
+from bela_module.streams.lsl.thread_policy import become_batch_thread
 from bela_module.streams.time_limits import LISTENER_CHECK_S, MEMORY_RETURN_S, OUTLETS_END_S
 
 logger = logging.getLogger(__name__)
@@ -57,6 +58,7 @@ class OutletWorker:
                 logger.error("LSL did not end its outlets in %.1f s", OUTLETS_END_S)
 
     def _run(self) -> None:
+        become_batch_thread()  # before there is any outlet, whose threads inherit that
         check_s = math.inf  # when channels look for their listeners, if any waits for some
         return_s = time.monotonic() + MEMORY_RETURN_S
         while True:
