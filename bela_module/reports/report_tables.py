@@ -173,13 +173,20 @@ def _events(report: RecordingReport) -> ReportTable:
     return ReportTable("Events", columns, rows, frozenset({"at s"}), note)
 
 
+def _drift(pulses: PulseReport) -> str:
+    drift = f"{pulses.drift_ppm:+.2f} ± {pulses.drift_error_ppm:.2f} ppm"
+    if pulses.is_drifting:
+        return f"{drift}, {1e3 * pulses.change_s:+.3f} ms in all"
+    return f"none to be seen: {drift}"
+
+
 def _pulses(pulses: PulseReport, begins_s: float) -> ReportTable:
     pulse, against = pulses.pulse.title, pulses.against.title
     later = "later" if pulses.lag_s >= 0 else "earlier"
     missing_s, missing_against_s = pulses.unmatched_s
     rows = [
         ("lag", f"{1e3 * pulses.lag_s:+.3f} ms in the median: {against} is {later} than {pulse}"),
-        ("drift", f"{pulses.drift_ppm:+.2f} ppm, {1e3 * pulses.change_s:+.3f} ms in all"),
+        ("drift", _drift(pulses)),
         (
             "jitter",
             f"{1e3 * pulses.jitter_s:.3f} ms (robust SD), 95 % within {1e3 * pulses.p95_s:.3f} ms, "

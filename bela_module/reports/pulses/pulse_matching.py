@@ -18,8 +18,8 @@ from numpy.typing import NDArray
 
 from bela_module.reports.recorded_stream import Floats
 
-Extent: TypeAlias = tuple[float, float]
-"""Begin and end in seconds."""
+Recorded: TypeAlias = tuple[float, float] | Floats
+"""Begin and end in seconds, or of several stretches: ascending, of shape (n_stretches, 2)."""
 
 MAX_LAG_S: Final = 10.0
 MAX_DRIFT_PPM: Final = 1000.0
@@ -29,6 +29,9 @@ _MAX_DRIFTS: Final = 1500
 _MAX_CANDIDATES: Final = 32
 _ROUNDS: Final = 6
 _WIDEST_S: Final = 0.1
+RECORDED_MARGIN_S: Final = _WIDEST_S
+"""A pulse is only missed where the channel was recorded for so long before and after it."""
+
 _NARROWEST_S: Final = 0.002
 _OF_AN_INTERVAL: Final = 0.3
 _MIN_FITTED: Final = 5
@@ -78,7 +81,7 @@ def match_pulses(
     first_s: Floats,
     second_s: Floats,
     max_lag_s: float = MAX_LAG_S,
-    recorded_s: tuple[Extent, Extent] | None = None,
+    recorded_s: tuple[Recorded, Recorded] | None = None,
 ) -> PulseMatch:
     """Match the pulses of two channels.
 
@@ -88,7 +91,7 @@ def match_pulses(
         Times of the pulses, ascending; at least one each.
     max_lag_s : float
         Largest lag that is looked for, in both directions.
-    recorded_s : tuple of (begin, end), optional
+    recorded_s : tuple of (begin, end) or ndarray of shape (n_stretches, 2), optional
         From when until when each channel was recorded; by default from its first to its last pulse.
 
     Returns
@@ -271,7 +274,7 @@ def _rests_s(first_s: Floats, second_s: Floats, match: PulseMatch) -> Floats:
 
 
 def n_missed(
-    first_s: Floats, second_s: Floats, match: PulseMatch, recorded_s: tuple[Extent, Extent]
+    first_s: Floats, second_s: Floats, match: PulseMatch, recorded_s: tuple[Recorded, Recorded]
 ) -> tuple[int, int]:
     """Count the pulses of both channels that the other one lacks, though it was recorded then.
 
@@ -281,7 +284,7 @@ def n_missed(
         Times of the pulses, ascending.
     match : PulseMatch
         Which belong together.
-    recorded_s : tuple of (begin, end)
+    recorded_s : tuple of (begin, end) or ndarray of shape (n_stretches, 2)
         From when until when each channel was recorded.
     """
     of_first_s, of_second_s = recorded_s
@@ -291,10 +294,12 @@ def n_missed(
     return _n_within(expected_s, of_second_s), _n_within(sources_s, of_first_s)
 
 
-def _n_within(times_s: Floats, extent: Extent) -> int:
-    """Count times that are surely within an extent."""
-    begin_s, end_s = extent
-    return int(np.sum((times_s > begin_s + _WIDEST_S) & (times_s < end_s - _WIDEST_S)))
+def _n_within(times_s: Floats, recorded_s: Recorded) -> int:
+    """Count times that are surely within what was recorded."""
+    begins_s, ends_s = np.atleast_2d(recorded_s).T
+    latest = np.searchsorted(begins_s + RECORDED_MARGIN_S, times_s) - 1
+    within = (latest >= 0) & (times_s < ends_s[latest] - RECORDED_MARGIN_S)
+    return int(np.count_nonzero(within))
 
 
 def may_be_chance(

@@ -18,13 +18,14 @@ from bela_module.reports.pulses.channel_choice import ChosenChannel
 from bela_module.reports.pulses.pulse_edges import PulseEdges
 from bela_module.reports.pulses.pulse_matching import (
     MAX_LAG_S,
-    Extent,
+    RECORDED_MARGIN_S,
     PulseMatch,
     match_pulses,
     may_be_chance,
     n_missed,
 )
-from bela_module.reports.recorded_stream import Floats
+from bela_module.reports.recorded_stream import Floats, RecordedStream
+from bela_module.reports.stamp_breaks import find_breaks
 from bela_module.reports.verdicts import ReportFinding, ReportVerdict
 
 MIN_PULSES: Final = 3
@@ -95,6 +96,30 @@ class PulseReport:
         return self.match.drift * 1e6
 
     @property
+    def drift_error_ppm(self) -> float:
+        """Half the width of the 99 % confidence interval of the drift, in microseconds per second.
+
+        The standard error of a slope of least squares, times the quantile of Student's t
+        (Abramowitz and Stegun, 26.7.5). Outliers count where they are many: then they may be
+        jitter. Infinite for fewer than three pairs.
+        """
+        are_many = np.mean(self.is_outlier) > OUTLIER_WARN_SHARE
+        inliers = ~self.is_outlier | are_many
+        times_s, residuals_s = self.times_s[inliers], self.residuals_s[inliers]
+        freedom = times_s.size - 2
+        square_s2 = float(np.sum(np.square(times_s - np.mean(times_s)))) if freedom > 0 else 0.0
+        if square_s2 == 0:
+            return math.inf
+        quantile = 2.576 + 4.917 / freedom + 8.84 / freedom**2 + 12.15 / freedom**3
+        variance_s2 = float(np.sum(np.square(residuals_s))) / freedom
+        return 1e6 * quantile * math.sqrt(variance_s2 / square_s2)
+
+    @property
+    def is_drifting(self) -> bool:
+        """Whether the lag surely changes: by more than its jitter can seem to."""
+        return abs(self.drift_ppm) > self.drift_error_ppm
+
+    @property
     def change_s(self) -> float:
         """Change of the lag from the first matched pulse to the last."""
         return self.match.drift * float(np.ptp(self.times_s))
@@ -137,9 +162,9 @@ class PulseReport:
     @property
     def n_missed(self) -> tuple[int, int]:
         """How many pulses of both channels the other one lacks, though it was recorded then."""
-        extents = _extents(self.pulse, self.against)
+        recorded_s = _recorded_s(self.pulse, self.against)
         first_s, second_s = self.pulse_edges.times_s, self.against_edges.times_s
-        return n_missed(first_s, second_s, self.match, extents)
+        return n_missed(first_s, second_s, self.match, recorded_s)
 
     def histogram(self) -> tuple[Floats, Floats]:
         """Count the lags: counts of shape (n_bins,) and borders in seconds of (n_bins + 1,)."""
@@ -202,7 +227,8 @@ def report_on_pulses(
             raise RecordingError(
                 f"{chosen.title} has {found.times_s.size} pulses; at least {MIN_PULSES} are needed"
             )
-    match = match_pulses(edges.times_s, against_edges.times_s, recorded_s=_extents(pulse, against))
+    recorded_s = _recorded_s(pulse, against)
+    match = match_pulses(edges.times_s, against_edges.times_s, recorded_s=recorded_s)
     report = PulseReport(pulse, against, edges, against_edges, match)
     if match.first.size < MIN_PULSES or _is_chance(report):
         raise RecordingError(
@@ -219,19 +245,27 @@ def _is_chance(report: PulseReport) -> bool:
     return may_be_chance(first_s, second_s, report.match, report.resolution_s)
 
 
-def _extents(pulse: ChosenChannel, against: ChosenChannel) -> tuple[Extent, Extent]:
-    """Give from when until when each channel was recorded.
+def _recorded_s(pulse: ChosenChannel, against: ChosenChannel) -> tuple[Floats, Floats]:
+    """Give the stretches in which each channel was recorded, shape (n_stretches, 2) each.
 
     In an irregular stream nothing is written where nothing happens: it was recorded at least as
     long as the other one.
     """
-    own = [
-        (float(s.min()), float(s.max())) for s in (pulse.stream.stamps_s, against.stream.stamps_s)
-    ]
-    both = min(begin for begin, _ in own), max(end for _, end in own)
-    rates_hz = pulse.stream.nominal_rate_hz, against.stream.nominal_rate_hz
-    first, second = (one if rate > 0 else both for one, rate in zip(own, rates_hz, strict=True))
-    return first, second
+    first, second = _stretches_s(pulse.stream), _stretches_s(against.stream)
+    ends_s = np.array([[min(first.min(), second.min()), max(first.max(), second.max())]])
+    return (
+        first if pulse.stream.nominal_rate_hz > 0 else ends_s,
+        second if against.stream.nominal_rate_hz > 0 else ends_s,
+    )
+
+
+def _stretches_s(stream: RecordedStream) -> Floats:
+    """Give begin and end of what is between the longer breaks of a stream."""
+    stamps_s = stream.stamps_s
+    breaks = find_breaks(stamps_s, stream.nominal_rate_hz)
+    before = breaks.before[breaks.missing_s > RECORDED_MARGIN_S]
+    begins_s = np.concatenate([stamps_s[:1], stamps_s[before + 1]])
+    return np.column_stack([begins_s, np.concatenate([stamps_s[before], stamps_s[-1:]])])
 
 
 def judge_pulses(report: PulseReport) -> list[ReportFinding]:
@@ -250,9 +284,10 @@ def judge_pulses(report: PulseReport) -> list[ReportFinding]:
         )
     if report.p95_s > max(JITTER_WARN_S, 2 * report.resolution_s):
         faults.append(f"the lag is uneven: 95 % within {1e3 * report.p95_s:.3f} ms of its line")
-    if abs(report.change_s) > max(DRIFT_WARN_S, report.resolution_s):
+    if report.is_drifting and abs(report.change_s) > max(DRIFT_WARN_S, report.resolution_s):
         faults.append(
-            f"the lag drifts by {report.drift_ppm:+.2f} ppm, {1e3 * report.change_s:+.3f} ms in all"
+            f"the lag drifts by {report.drift_ppm:+.2f} ± {report.drift_error_ppm:.2f} ppm, "
+            f"{1e3 * report.change_s:+.3f} ms in all"
         )
     if report.match.other_lags_s:
         lags = ", ".join(f"{lag_s:g}" for lag_s in report.match.other_lags_s[:4])
@@ -274,6 +309,7 @@ def pulses_json(report: PulseReport, begins_s: float) -> dict[str, Any]:
         "matched": report.match.first.size,
         "lag_s": report.lag_s,
         "drift_ppm": report.drift_ppm,
+        "drift_error_ppm": report.drift_error_ppm,
         "change_s": report.change_s,
         "jitter_s": report.jitter_s,
         "p95_s": report.p95_s,

@@ -15,6 +15,7 @@ from bela_module.errors import RecordingError
 from bela_module.reports.pulses.channel_choice import ChosenChannel
 from bela_module.reports.pulses.pulse_edges import find_edges
 from bela_module.reports.pulses.pulse_report import (
+    DRIFT_WARN_S,
     PulseReport,
     judge_pulses,
     pulses_json,
@@ -105,6 +106,57 @@ def test_outliers_move_neither_the_lag_nor_its_spread() -> None:
     assert report.p95_s < 2e-4
     assert report.max_s == pytest.approx(0.06, abs=1e-3)
     assert any("3 of 40 lags are outliers, up to 60" in one.text for one in judge_pulses(report))
+
+
+def test_jitter_of_few_pulses_is_no_drift() -> None:
+    """The lag of six pulses seems to change by a millisecond or more, by chance."""
+    n_told = n_large = 0
+    for seed in range(60):
+        random = np.random.default_rng(seed)
+        jittered_s = ONSETS_S[:6] + random.uniform(-0.0015, 0.0015, 6)
+        report = compared(seen(FAST_HZ, onsets_s=ONSETS_S[:6]), seen(FAST_HZ, onsets_s=jittered_s))
+        n_large += abs(report.change_s) > DRIFT_WARN_S
+        n_told += any("drifts" in one.text for one in judge_pulses(report))
+    assert n_large > 10
+    assert n_told <= 3  # the interval leaves out one in a hundred
+
+
+@given(seed=st.integers(0, 2**31))
+@settings(max_examples=examples(12))
+def test_the_drift_is_within_twice_its_error(seed: int) -> None:
+    random = np.random.default_rng(seed)
+    jittered_s = ONSETS_S + random.normal(0, 0.0005, ONSETS_S.size)
+    report = compared(seen(FAST_HZ), seen(FAST_HZ, 0.02, 40.0, onsets_s=jittered_s))
+    assert abs(report.drift_ppm - 40.0) < 2 * report.drift_error_ppm
+    assert report.drift_error_ppm < 2e6 * 0.001 / np.ptp(ONSETS_S)
+
+
+def test_a_drift_that_is_sure_is_a_fault_and_told_with_its_error() -> None:
+    report = compared(seen(FAST_HZ), seen(FAST_HZ, 0.02, 200.0))
+    (finding,) = judge_pulses(report)
+    assert finding.text.startswith("the lag drifts by +200.")
+    assert " ± 0." in finding.text
+    assert report.is_drifting
+    assert pulses_json(report, 0.0)["drift_error_ppm"] == report.drift_error_ppm
+
+
+def without(chosen: ChosenChannel, begin_s: float, end_s: float) -> ChosenChannel:
+    """Take a stretch out of a channel."""
+    stream = chosen.stream
+    kept = (stream.stamps_s < begin_s) | (stream.stamps_s > end_s)
+    return channel(stream.stamps_s[kept], stream.values[kept, 0], stream.nominal_rate_hz)
+
+
+def test_pulses_in_a_gap_of_the_other_channel_are_not_missing_from_it() -> None:
+    gap_s = float(ONSETS_S[10]) - 0.2, float(ONSETS_S[20]) - 0.2
+    whole = seen(FAST_HZ)
+    for report, n_missed in (
+        (compared(whole, without(seen(FAST_HZ, 0.01), *gap_s)), (0, 0)),
+        (compared(without(seen(FAST_HZ, 0.01), *gap_s), whole), (0, 0)),
+        (compared(whole, seen(FAST_HZ, onsets_s=np.delete(ONSETS_S, np.s_[10:20]))), (10, 0)),
+    ):
+        assert report.match.first.size == ONSETS_S.size - 10
+        assert report.n_missed == n_missed
 
 
 def test_pulses_that_one_channel_lacks_are_a_fault() -> None:
