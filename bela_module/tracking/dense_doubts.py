@@ -66,11 +66,12 @@ class DenseDoubts(DenseAccount):
             return False
         last = self._waiting[-1].evidence
         full_tick = last.tick + self._size * self._step
-        if not full_tick <= self._end_tick <= last.possible_tick < math.inf:
+        sent_tick = last.possible_tick - max(self._usual_late_ticks, 0.0)
+        if not full_tick <= self._end_tick <= sent_tick < math.inf:
             return False
         if last.n_certain == self._size and not self._next_too:
             return False  # the board has sent no more, for another reason
-        return last.possible_tick - full_tick >= 2 * last.silent_ticks
+        return sent_tick - full_tick >= 2 * last.silent_ticks
 
     def _awaits_next(self, newest: BlockEvidence) -> bool:
         """Tell whether the next block is to tell when the values of the newest were assigned."""
@@ -128,7 +129,7 @@ class DenseDoubts(DenseAccount):
         is_sure = step >= _SELDOM or (self._previous is None and not self._step_is_seen)
         if is_sure and following is not None and is_slowed(block, following, step, self._size):
             return True
-        return has_paused(block, following, step, self._size)
+        return has_paused(block, following, step, self._size, self._usual_late_ticks)
 
     # Steps that grow
 

@@ -187,12 +187,19 @@ def is_late(block: BlockEvidence, step: int, block_values: int) -> bool:
     return longest < late_ticks < math.inf
 
 
-def has_paused(block: BlockEvidence, next_tick: int | None, step: int, block_values: int) -> bool:
+def has_paused(
+    block: BlockEvidence,
+    next_tick: int | None,
+    step: int,
+    block_values: int,
+    usual_late_ticks: float = 0.0,
+) -> bool:
     """Tell whether a regular variable was not assigned for a while in the middle of a block.
 
     Such a block was sent late, while the board sent others. It shows when the next one begins
     later than it should, by more than another client's watch can take away, and this one came when
-    most of that time had passed.
+    most of that time had passed. For as long as the one before had waited to be read, so had this
+    one: that is no pause.
 
     Parameters
     ----------
@@ -204,11 +211,13 @@ def has_paused(block: BlockEvidence, next_tick: int | None, step: int, block_val
         Ticks from one value to the next.
     block_values : int
         Number of values that a full block holds.
+    usual_late_ticks : float
+        How late the block before came, which had the known step.
     """
     block_ticks = block_values * step
     if block.possible_tick == math.inf:
         return False
-    late_ticks = block.possible_tick - block.tick - block_ticks
+    late_ticks = block.possible_tick - block.tick - block_ticks - max(usual_late_ticks, 0.0)
     if late_ticks < 2 * block.silent_ticks:
         return False  # the board, or the network, had paused
     if next_tick is None:

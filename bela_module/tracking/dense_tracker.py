@@ -176,6 +176,7 @@ class DenseTracker(DenseDoubts):
         self._dropped += self._waiting
         self._waiting = []
         self._recent.clear()
+        self._usual_late_ticks = 0.0
         self._interrupted = True
         return items
 

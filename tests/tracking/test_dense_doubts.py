@@ -256,3 +256,56 @@ def test_a_block_with_values_after_that_tick_shows_that_it_was_watched_again() -
     tracker.sent_by(N + 90)
     tracker.finish()
     assert (tracker.delivered, tracker.lost, tracker.step_changes) == (3 * N, 100, 0)
+
+
+def late_row(tracker: DenseTracker, n_blocks: int, read_tick: int) -> None:
+    """Take whole blocks of step 1, all of which waited to be read until a tick."""
+    tracker.begin(0, None, 1)
+    for number in range(n_blocks):
+        tracker.add(full(number * N), read_tick)
+
+
+def test_blocks_that_all_waited_to_be_read_have_not_paused_before_a_connection_is_lost() -> None:
+    tracker = DenseTracker(FLOATS)
+    tracker.begin(0, None, 1)
+    tracker.end_at(20 * N - 1, next_too=True)
+    for number in range(3):
+        tracker.add(full(number * N), 30 * N)
+    tracker.interrupted()
+    tracker.finish()
+    assert (tracker.delivered, tracker.lost) == (3 * N, 17 * N)
+
+
+@pytest.mark.parametrize("n_values", [N, 300])
+def test_what_a_late_reader_missed_after_another_client_ended_it_is_counted(n_values: int) -> None:
+    tracker = DenseTracker(FLOATS)
+    late_row(tracker, 3, 30 * N)
+    last = full(3 * N)
+    last.values[n_values:] = 0
+    tracker.add(last, 30 * N)
+    tracker.end_at(6 * N + 99)
+    tracker.finish()
+    assert (tracker.delivered, tracker.lost) == (3 * N + n_values, 3 * N + 100 - n_values)
+
+
+def test_what_a_late_reader_gets_after_another_clients_watch_has_not_paused() -> None:
+    tracker, after = DenseTracker(FLOATS), 7 * N + 37
+    late_row(tracker, 4, 30 * N)
+    for tick in (after, after + N):
+        tracker.add(full(tick), 30 * N)
+    tracker.end_at(after + 2 * N - 1)
+    tracker.finish()
+    assert (tracker.delivered, tracker.lost) == (6 * N, after - 4 * N)
+
+
+def test_a_block_that_came_later_than_the_late_ones_before_it_has_paused() -> None:
+    tracker, pause = DenseTracker(FLOATS), 5 * N + 37
+    late = 3 * N
+    tracker.begin(0, None, 1)
+    for number in range(3):
+        tracker.add(full(number * N), (number + 1) * N + late)
+    after = 4 * N + pause
+    for tick in (3 * N, after, after + N):
+        tracker.add(full(tick), tick + N + late + (pause if tick == 3 * N else 0))
+    tracker.finish()
+    assert (tracker.delivered, tracker.lost) == (5 * N, N)
