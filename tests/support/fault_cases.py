@@ -125,14 +125,17 @@ def _restart(sketch: Sketch | None, *, watched: bool = False) -> Strike:
 
 
 def silence_until_given_up(socket: ChannelChoice = "both") -> Strike:
-    """Let a board say nothing until its client gives the connection up, however slow that is."""
+    """Let a board say nothing until a client gives its connection up, however slow that is.
+
+    Others may stay for good: who asks nothing does not mind.
+    """
 
     def happen(board: SimulatedBoard) -> None:
-        given_up = set(board.connections)
+        connected = set(board.connections)
         board.go_silent(True, socket=socket)
 
         def look() -> None:
-            if given_up & board.connections:
+            if connected and connected <= board.connections:
                 board.call_later(LOOK_S, look)
             else:
                 board.go_silent(False, socket=socket)

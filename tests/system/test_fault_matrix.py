@@ -30,6 +30,7 @@ from tests.support.fault_cases import (
     silence_until_given_up,
 )
 from tests.support.observed_board import ObservedBoard
+from tests.support.raw_client import raw_client
 from tests.support.session_helpers import (
     Running,
     WaitUntil,
@@ -286,3 +287,14 @@ def test_an_inlet_goes_on_after_a_restart_with_another_project(
             ticks = assert_received(listener, kept)
             assert np.count_nonzero(np.diff(ticks) < 0) == 1
         check_values(board, one.sink, f"{unique}a", worst_s=0.05)
+
+
+def test_a_silent_board_speaks_again_although_a_client_stays_that_asks_nothing(
+    wait_until: WaitUntil,
+) -> None:
+    board = make_board()
+    timeouts = {"reply_timeout_s": REPLY_TIMEOUT_S}
+    with board, raw_client(board.url), session_at(board.port, board=timeouts) as one:
+        one.list()
+        silence_until_given_up()(board)
+        wait_until(lambda: not board.silent, "the board speaks")
