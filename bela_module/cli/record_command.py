@@ -9,7 +9,7 @@ import logging
 import threading
 from collections.abc import Callable, Sequence
 from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from bela_module.cli.board_options import (
     SimulatedAddress,
@@ -95,7 +95,41 @@ def _record(
         elif isinstance(error, BelaError):
             raise RecordingError(f"{error}; what was recorded until then is in {path}") from error
         raise
-    return _read_back(settings, order, outcome)
+    return _proven(options, settings, order, outcome)
+
+
+def _proven(
+    options: argparse.Namespace,
+    settings: Settings,
+    order: RecordingOrder,
+    outcome: RecordingOutcome,
+) -> RecordedFile:
+    """Read the file back, unless a signal ends that; write what goes beside it."""
+    from bela_module.cli.record_screen import reading_back
+    from bela_module.lab_recording.sidecar_files import write_sidecars
+
+    path = outcome.restored or order.path
+    try:
+        with reading_back(path.name, json_lines=options.json):
+            end_on_signals(_interrupt)
+            recorded = _read_back(settings, order, outcome)
+    except KeyboardInterrupt:
+        raise RecordingError(
+            f"{path} is recorded, but was not read back: nothing is proved of it, and nothing was "
+            "written beside it; dp-bela report reads it"
+        ) from None
+    finally:
+        end_on_signals(_ignore)  # what is left takes no time
+    write_sidecars(recorded)
+    return recorded
+
+
+def _interrupt() -> NoReturn:
+    raise KeyboardInterrupt
+
+
+def _ignore() -> None:
+    pass
 
 
 def _identity(path: Path) -> tuple[int, int]:
@@ -175,18 +209,18 @@ def _of_replay(simulated: SimulatedAddress | None) -> tuple[str, ...] | None:
 def _read_back(
     settings: Settings, order: RecordingOrder, outcome: RecordingOutcome
 ) -> RecordedFile:
-    """Read the file, compare it with what was streamed, and write what goes beside it."""
+    """Read the file and compare it with what was streamed."""
     from bela_module.checking.computer_probe import installed_versions
     from bela_module.lab_recording.file_proof import prove
     from bela_module.lab_recording.recorder_process import recorder_version
-    from bela_module.lab_recording.sidecar_files import RecordedFile, write_sidecars
+    from bela_module.lab_recording.sidecar_files import RecordedFile
     from bela_module.reports.recording_report import report_on
     from bela_module.reports.xdf_reader import read_recording
 
     path = outcome.restored or order.path
     recording = read_recording(path)
     name, version = recorder_version()
-    recorded = RecordedFile(
+    return RecordedFile(
         path=path,
         identity=outcome.identity,
         report=report_on(recording),
@@ -204,8 +238,6 @@ def _read_back(
         versions={**installed_versions(), name: version},
         configuration=_configuration(settings, order),
     )
-    write_sidecars(recorded)
-    return recorded
 
 
 def _configuration(settings: Settings, order: RecordingOrder) -> dict[str, Any]:
@@ -269,9 +301,9 @@ def _parser() -> argparse.ArgumentParser:
         description="Stream a board's variables and record them into an XDF file with "
         "LabRecorder: from the first sample to the last. The file is read back and compared with "
         "what was streamed; what was recorded is written beside it, as .md and .json, and shown.",
-        epilog="Ctrl-C ends the recording. Exit status: 0 when the file has all that was "
-        "streamed and nothing was lost, 1 when not, 2 for wrong options. It needs pip install "
-        "'dp-bela[record]'.",
+        epilog="Ctrl-C ends the recording; while the file is read back, it ends that. Exit status: "
+        "0 when the file has all that was streamed and nothing was lost, 1 when not, 2 for wrong "
+        "options. It needs pip install 'dp-bela[record]'.",
     )
     parser.add_argument(
         "file",

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Any
 
 from bela_module.cli.time_limits import JSON_LINE_S, SCREEN_REFRESH_S
@@ -78,6 +78,21 @@ class RecordScreen(RecordingObserver, AbstractContextManager["RecordScreen"]):
                 self._live.console.print(text, style="yellow", markup=False, highlight=False)
         else:
             print_err(text)
+
+
+@contextmanager
+def reading_back(file_name: str, *, json_lines: bool) -> Iterator[None]:
+    """Show on a terminal that a file is being read back, which takes its time for a large one."""
+    from rich.console import Console
+    from rich.markup import escape
+
+    console = Console(stderr=True)
+    if json_lines or not console.is_terminal:
+        yield
+        return
+    text = f"reading {file_name} back ... (Ctrl-C: without a proof)"
+    with console.status(escape(text), spinner="line"):  # plain characters
+        yield
 
 
 def progress_line(file_name: str, progress: RecordingProgress) -> str:

@@ -24,6 +24,7 @@ from bela_module.errors import RecordingError
 from bela_module.lab_recording import disk_room, recorder_process
 from bela_module.lab_recording.recording_run import RecordingRun
 from bela_module.protocol.variables import ValueType
+from bela_module.reports import xdf_reader
 from bela_module.reports.xdf_reader import read_recording
 from bela_module.simulator.simulated_board import SimulatedBoard
 from tests.support.paths import ROOT
@@ -170,6 +171,27 @@ def test_ctrl_c_ends_both_in_a_complete_file(running: tuple[SimulatedBoard, Reco
     assert left_on(board) == ([], {}, {})
     (written,) = board.written("ramp")
     assert_ramp(loaded(one.path)["bela_ramp"], written.first_tick, board.account("ramp").sent)
+
+
+def test_ctrl_c_while_the_file_is_read_back_ends_that(
+    tmp_path: Path, config: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def read_slowly(*_: object) -> None:
+        os.kill(os.getpid(), signal.SIGINT)
+        time.sleep(60)
+        pytest.fail("nothing has ended it")
+
+    if sys.platform == "win32":
+        pytest.skip("Windows sends no SIGINT to one process")
+    monkeypatch.setattr(xdf_reader, "read_recording", read_slowly)
+    path = tmp_path / "rest.xdf"
+    with make_board() as board:
+        status = main(arguments(board, config, str(path), "--duration", "1"))
+    assert status == 1
+    (told,) = capsys.readouterr().err.splitlines()
+    assert told.startswith(f"dp-bela: {path} is recorded, but was not read back")
+    assert [one.name for one in tmp_path.glob("rest.*")] == ["rest.xdf"]
+    assert loaded(path)["bela_ramp"]["time_series"].size > 0
 
 
 def test_ctrl_c_at_the_very_beginning_leaves_no_file(tmp_path: Path, config: str) -> None:
