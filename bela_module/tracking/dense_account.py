@@ -95,6 +95,7 @@ class DenseAccount(Tracker):
         last_tick = int(arrival.evidence.possible_tick) if following is None else following - 1
         if self._end_tick is not None:
             last_tick = max(min(last_tick, self._end_tick), arrival.tick)
+            n_values = min(n_values, max((self._end_tick - arrival.tick) // step + 1, 0))
         self._previous, self._n_zeros = None, 0
         self._accounted = last_tick + 1 - step
         return [self._gap(arrival.tick, last_tick, n_values, GapReason.UNKNOWN_STEP)]

@@ -309,3 +309,15 @@ def test_a_block_that_came_later_than_the_late_ones_before_it_has_paused() -> No
         tracker.add(full(tick), tick + N + late + (pause if tick == 3 * N else 0))
     tracker.finish()
     assert (tracker.delivered, tracker.lost) == (5 * N, N)
+
+
+def test_of_a_block_that_is_withheld_no_value_after_the_end_is_counted() -> None:
+    tracker, end = DenseTracker(FLOATS), 3 * N + 434
+    tracker.begin(0, end, 1)
+    for number in range(3):
+        tracker.add(full(number * N), (number + 1) * N)
+    after = 6 * N + 37
+    tracker.add(full(3 * N), after)
+    tracker.add(full(after), after + N)
+    tracker.finish()
+    assert (tracker.delivered, tracker.lost) == (3 * N, 435)
