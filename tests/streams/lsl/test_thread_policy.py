@@ -32,6 +32,10 @@ def policies() -> dict[int, int]:
     return found
 
 
+def batch_threads() -> set[int]:
+    return {thread for thread, policy in policies().items() if policy == os.SCHED_BATCH}
+
+
 def in_a_thread(call: Callable[[], None]) -> None:
     thread = threading.Thread(target=call)
     thread.start()
@@ -56,11 +60,9 @@ def test_the_thread_that_sends_to_an_inlet_is_one_that_does_not_preempt(
         inlet.open_stream(20.0)
         wait_until(outlets[0].has_consumers, "a listener")
         outlets[0].push(np.ones((8, 1), np.float32), np.arange(8) * 1e-3 + pylsl.local_clock())
-        now = policies()
-        batch = {thread for thread, policy in now.items() if policy == os.SCHED_BATCH}
-        assert of_outlet & now.keys() <= batch
-        assert batch - of_outlet, "the thread that sends to the inlet"
-        assert now[threading.get_native_id()] == before[threading.get_native_id()]
+        wait_until(lambda: bool(batch_threads() - of_outlet), "the thread that sends to the inlet")
+        assert of_outlet & policies().keys() <= batch_threads()
+        assert threading.get_native_id() not in batch_threads()
         inlet.close_stream()
     finally:
         outlets.clear()
