@@ -213,7 +213,7 @@ class BoardClient:
             self._control.endpoint.expect_send()
             try:
                 for _ in range(_LIST_ATTEMPTS):
-                    ping = pending.begin(proven=proven and self.pong_order.is_kept)
+                    ping = pending.begin(proven=proven and self.pong_order.expect_pong())
                     await self._send_text(message)
                     if ping is not None:
                         await self._send_bounded(self._control.ask_back(ping))
@@ -359,9 +359,9 @@ class BoardClient:
             async for message in self._control:
                 self.last_received_s = received_s = self._control.received_s
                 if isinstance(message, bytes) and message.startswith(PING_PREFIX):
-                    if self._pending is not None:
-                        asked = self.others.ask_lately(received_s)
-                        self.pong_order.note(self._pending.take_pong(message), others_ask=asked)
+                    came = self._pending.take_pong(message) if self._pending else None
+                    others_ask = self.others.ask_lately(received_s)
+                    self.pong_order.note(came, others_ask=others_ask)
                     continue
                 self._record("control", "in", message)
                 try:

@@ -20,6 +20,9 @@ _ARRIVALS: Final = 256  # of replies to others, as many as come between two of o
 _EARLY_PONGS: Final = 3
 """Pongs before any reply, after which none proves anything; one may be an accident."""
 
+_UNANSWERED_PINGS: Final = 4
+"""Pings in a row without a pong, after which none is expected; a few may be on their way."""
+
 _NUMBERS: Final = itertools.count(1)
 
 
@@ -112,21 +115,34 @@ class PendingList:
 
 
 class PongOrder:
-    """Whether pongs prove anything: not where a server sends them before its earlier replies."""
+    """Whether pongs prove anything.
+
+    Not where a server sends them before its earlier replies, and not where it sends none: each
+    request would wait for the pong in vain.
+    """
 
     def __init__(self) -> None:
         self._n_early = 0
+        self._n_unanswered = 0  # pings since the latest pong
 
     @property
     def is_kept(self) -> bool:
         """Whether the board answers in order, as far as has been seen."""
-        return self._n_early < _EARLY_PONGS
+        return self._n_early < _EARLY_PONGS and self._n_unanswered < _UNANSWERED_PINGS
+
+    def expect_pong(self) -> bool:
+        """Note that a ping is about to be sent, if its pong can prove anything; return that."""
+        if not self.is_kept:
+            return False
+        self._n_unanswered += 1
+        return True
 
     def note(self, came_after_reply: bool | None, *, others_ask: bool) -> None:
-        """Note whether a pong came after a reply; ``None`` says nothing.
+        """Note whether a pong came after a reply; ``None`` says nothing but that it came.
 
         While others ask, the reply may be one to them, and tells nothing of the order.
         """
+        self._n_unanswered = 0
         if came_after_reply is False:
             self._n_early += 1
         elif came_after_reply and not others_ask:

@@ -180,3 +180,19 @@ def test_early_pongs_are_forgotten_when_one_comes_in_its_turn() -> None:
     for came_after_reply in (False, False, True, False, False):
         order.note(came_after_reply, others_ask=False)
     assert order.is_kept
+
+
+def test_where_no_ping_is_answered_none_is_waited_for() -> None:
+    order = PongOrder()
+    assert [order.expect_pong() for _ in range(6)] == [True] * 4 + [False] * 2
+    assert not order.is_kept
+    order.note(None, others_ask=True)  # one comes after all
+    assert order.is_kept
+
+
+def test_pongs_that_come_late_are_waited_for() -> None:
+    order = PongOrder()
+    for _ in range(20):
+        assert order.expect_pong()
+        assert order.expect_pong()
+        order.note(None, others_ask=False)
