@@ -23,6 +23,8 @@ _MIN_SLEW_SHARE = 0.2
 _LARGE_SETTLE_S, _DISPROVED_SETTLE_S = 10.0, 1.0
 _MAX_SLEW = 0.1
 _MAX_KNOWN = 8
+_LONG_BLOCK_S = 0.25
+"""Blocks that began before a pause was discovered may come for so long."""
 
 
 class ReferenceClock(Protocol):
@@ -100,6 +102,8 @@ class Timeline:
         self._known: dict[int, tuple[NDArray[Any], Floats]] = {}  # of shared arrays, by their ids
         self._stamped: int | None = None  # the newest stamped tick
         self._landing: int | None = None  # where the last jump ends
+        self._jump_s = 0.0
+        self._unplaced_until: float = -math.inf  # the tick up to which that may be misplaced
         self._generation = 0
         self._discontinuities = 0
         self.correction_s = math.inf
@@ -108,6 +112,15 @@ class Timeline:
     def started(self) -> bool:
         """Whether stamps can be given."""
         return self._n_pieces > 0
+
+    @property
+    def unplaced_s(self) -> float:
+        """How far off stamps are that lie between a pause of the ticks and its discovery.
+
+        Nobody knows at which tick they paused: stamps jump with the first one after what was
+        stamped, which may be too early. It is stated until blocks with such ticks have come.
+        """
+        return self._jump_s
 
     def steer(self, clock: ReferenceClock, newest_tick: int) -> None:
         """Continue the mapping towards a clock's present estimate.
@@ -131,6 +144,11 @@ class Timeline:
             self._origin = newest_tick
             self._continue(0, (newest_tick, clock.time_at(newest_tick), s_per_tick))
         else:
+            if newest_tick > self._unplaced_until:
+                self._jump_s = 0.0
+            if clock.discontinuities != self._discontinuities:
+                self._unplaced_until = newest_tick + round(_LONG_BLOCK_S * clock.tick_rate_hz)
+                self._jump_s = abs(clock.time_at(newest_tick) - self.time_at(newest_tick))
             self._correct(clock, self._stamped, s_per_tick)
         self.compare(clock, newest_tick)
 

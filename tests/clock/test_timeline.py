@@ -135,6 +135,23 @@ def test_a_pause_of_the_ticks_is_a_jump_between_two_ticks() -> None:
     assert stamp(timeline, 2000) == pytest.approx(105.0)
 
 
+def test_how_far_a_jump_may_be_misplaced_is_told_until_blocks_around_it_have_come() -> None:
+    """The ticks paused after tick 1005, and that is discovered at 1010: 1001 to 1005 are late."""
+    timeline = Timeline()
+    timeline.steer(FakeClock(), 0)
+    assert stamp(timeline, 1000) == pytest.approx(101.0)
+    assert timeline.unplaced_s == 0.0
+    timeline.steer(FakeClock(offset_s=100.0015, discontinuities=1), 1010)
+    assert timeline.unplaced_s == pytest.approx(0.0015)
+    assert stamp(timeline, 1005) - 101.005 == pytest.approx(timeline.unplaced_s)
+    later = FakeClock(offset_s=100.0015, discontinuities=1)
+    for tick in (1100, 1200, 1260):  # 0.25 s are 250 ticks here
+        timeline.steer(later, tick)
+        assert timeline.unplaced_s == pytest.approx(0.0015)
+    timeline.steer(later, 1261)
+    assert timeline.unplaced_s == 0.0
+
+
 def test_after_skipped_ticks_stamps_wait_but_never_run_backwards() -> None:
     timeline = Timeline()
     timeline.steer(FakeClock(), 0)

@@ -413,7 +413,8 @@ class BoardState:
         """How far a stamp can be from the truth."""
         if self.clock is None or not self.ready:
             return math.inf
-        return self.timeline.correction_s + self.clock.uncertainty_s
+        timeline = self.timeline
+        return timeline.correction_s + timeline.unplaced_s + self.clock.uncertainty_s
 
     def monitor_period_of(self, name: str) -> int:
         """Return the period of a variable's monitor, in ticks, as last listed; 0 for none."""
@@ -422,7 +423,7 @@ class BoardState:
     @property
     def is_off(self) -> bool:
         """Whether the latest replies contradict the clock by more than it could drift."""
-        return self.ready and self.uncertainty_s > _BEHIND_S
+        return self.ready and self.uncertainty_s - self.timeline.unplaced_s > _BEHIND_S
 
     def find(self, names: Container[str]) -> tuple[Variable, ...]:
         """Return the variables of some names that the board still has."""
