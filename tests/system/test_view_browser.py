@@ -13,6 +13,8 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import pytest
@@ -79,10 +81,15 @@ def viewed(*options: str) -> Iterator[str]:
 
 @contextmanager
 def streaming() -> Iterator[tuple[SimulatedBoard, Launched, Client]]:
-    """Run a board with ramps and a module that streams one of them."""
+    """Run a board with ramps and a module that streams one of them.
+
+    Boards that are there at the same time have names of their own, or START would be refused.
+    """
     variables = (variable("ramp"), variable("gain", ValueType.FLOAT, ramp))
-    with board_of(*variables, rate_hz=RATE_HZ) as board:
-        module = Launched(f"--board=127.0.0.1:{board.port}")
+    with board_of(*variables, rate_hz=RATE_HZ) as board, TemporaryDirectory() as folder:
+        config = Path(folder) / "bela.toml"
+        config.write_text(f'[board]\nname = "board{board.port}"\n', encoding="utf-8")
+        module = Launched(f"--board=127.0.0.1:{board.port}", f"--config={config}")
         client = Client(module.port)
         try:
             client.send('VERBOSE;START|{"variables": ["ramp"]};')

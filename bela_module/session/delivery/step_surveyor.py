@@ -46,6 +46,32 @@ _VALUES_PER_S: Final = 4000
 _STANDSTILL_S: Final = 0.05
 
 
+class _Standstills:
+    """Notes for how long this computer stands still, whatever is waited for meanwhile.
+
+    That time is none in which answers could have come, and counts against no limit: a stream of
+    which the step is not known in time is irregular for good.
+    """
+
+    def __init__(self, now: Callable[[], float]) -> None:
+        self._now = now
+        self._late_s = 0.0
+
+    async def note(self) -> None:
+        """Note it until cancelled."""
+        while True:
+            begun_s = self._now()
+            await asyncio.sleep(POLL_S)
+            late_s = self._now() - begun_s - POLL_S
+            if late_s > _STANDSTILL_S:  # a timer of Windows is late by 11 ms
+                self._late_s += late_s
+
+    def take_s(self) -> float:
+        """Return the seconds since the last call."""
+        late_s, self._late_s = self._late_s, 0.0
+        return late_s
+
+
 @dataclass(slots=True)
 class StepSurveyor:
     """Asks the board how far the values of dense variables are apart.
@@ -155,16 +181,19 @@ class StepSurveyor:
         survey = self._survey = StepSurvey(unknown, round(period_s * board.declared_rate_hz))
         counts = self._counts = {}
         begun_s, begun_tick = self.now(), board.tick
+        standstills = _Standstills(self.now)
+        noting = asyncio.ensure_future(standstills.note())
         try:
             self._left.update(variable.name for variable in unknown)
             await client.send(*survey.first_commands())
             while not client.lost.done():
                 sends, self._sends = self._sends, []
                 await client.send(*sends)
-                late_s = await self._poll()
+                await asyncio.sleep(POLL_S)
+                await self.probe(client)
+                late_s = standstills.take_s()
                 begun_s += late_s
                 self._counting_until_s += late_s
-                await self.probe(client)
                 limit_s = self._limit_s(survey, period_s, hurried=hurried, share=share)
                 over = survey.done or self.now() > begun_s + limit_s
                 counted = all(count.done for count in counts.values())
@@ -173,6 +202,7 @@ class StepSurveyor:
             await self._end_counts(client, unknown)
             await self._end_monitors(client)
         finally:
+            noting.cancel()
             self._survey, self._counts = None, {}
             self._sends = []
             await self._end_left(client)
@@ -264,30 +294,22 @@ class StepSurveyor:
                 await client.send(unwatch_command(watched))
                 self.board.ending.update(await client.still_watched(watched, SURVEYED_UNWATCH_S))
 
-    async def _poll(self) -> float:
-        """Wait for answers; tell for how much longer than that this computer stood still.
-
-        That time is none in which they could have come, and counts against no limit: a stream of
-        which the step is not known in time is irregular for good.
-        """
-        begun_s = self.now()
-        await asyncio.sleep(POLL_S)
-        late_s = self.now() - begun_s - POLL_S
-        return late_s if late_s > _STANDSTILL_S else 0.0  # a timer of Windows is late by 11 ms
-
     async def _find_in_blocks(self, client: BoardClient, unknown: Sequence[Variable]) -> None:
         """Watch variables shortly, those that others watch excepted, and compare their blocks."""
         board = self.board
         free = [variable.name for variable in unknown if not variable.watched]
         blocks: dict[int, list[BlockEvidence]] = {variable.index: [] for variable in unknown}
         self._blocks = blocks
+        standstills = _Standstills(self.now)
+        noting = asyncio.ensure_future(standstills.note())
         try:
             if free:
                 self._watching.update(free)
                 await client.send(watch_command(free))
             until_s = self.now() + BLOCK_SURVEY_S
             while self.now() < until_s and not client.lost.done():
-                until_s += await self._poll()
+                await asyncio.sleep(POLL_S)
+                until_s += standstills.take_s()
                 if all(len(evidence) >= _BLOCKS_FOR_STEP for evidence in blocks.values()):
                     break
             if free:
@@ -296,6 +318,7 @@ class StepSurveyor:
                 board.ending.update(await client.still_watched(free, SURVEYED_UNWATCH_S))
                 await self.probe(client)
         finally:
+            noting.cancel()
             self._blocks = None
             await self._end_left(client)
         for variable in unknown:
