@@ -11,7 +11,6 @@ import pytest
 from websockets.asyncio.server import ServerConnection, serve
 from websockets.exceptions import ConnectionClosed
 
-from bela_module.connection import pending_list
 from bela_module.connection.board_client import BoardClient
 from bela_module.errors import DisconnectedError, NoReplyError
 from bela_module.protocol.control_commands import (
@@ -428,42 +427,4 @@ def test_pongs_that_overtake_replies_prove_nothing() -> None:
             await client.close()
 
     others_ask = asyncio.Event()
-    run(scenario())
-
-
-class NoPongs(ServerConnection):
-    """A connection that answers no ping."""
-
-    def send_data(self) -> None:
-        """Send all but pongs, whose frames begin with 0x8A (RFC 6455, 5.2)."""
-        self.protocol.writes = [w for w in self.protocol.writes if not w.startswith(b"\x8a")]
-        super().send_data()
-
-
-def test_pongs_that_never_come_are_waited_for_a_few_times_only(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    async def answer(connection: ServerConnection) -> None:
-        await connection.send(EVENT)
-        async for message in connection:
-            if "list" in str(message):
-                await connection.send(LISTING)
-
-    async def scenario() -> None:
-        async with serve(answer, "127.0.0.1", 0, create_connection=NoPongs) as server:
-            port = next(iter(server.sockets)).getsockname()[1]
-            client = await BoardClient.connect(
-                "127.0.0.1", port, now=local_clock, reply_timeout_s=PATIENCE_S,
-                on_data=lambda _message, _arrived_s: None,
-            )  # fmt: skip
-            monkeypatch.setattr(pending_list, "LATE_PONG_S", 0.02)
-            for _ in range(4):
-                assert not (await client.list(proven=True)).is_proven
-            assert not client.pong_order.is_kept
-            monkeypatch.setattr(pending_list, "LATE_PONG_S", 10 * PATIENCE_S)
-            began_s = local_clock()
-            assert not (await client.list(proven=True)).is_proven
-            assert local_clock() < began_s + PATIENCE_S
-            await client.close()
-
     run(scenario())

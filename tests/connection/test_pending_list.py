@@ -6,11 +6,18 @@ import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 
 import pytest
+from websockets.asyncio.server import ServerConnection, serve
 
 from bela_module.connection import pending_list
+from bela_module.connection.board_client import BoardClient
 from bela_module.connection.client_records import ListReply
 from bela_module.connection.pending_list import OtherClients, PendingList, PongOrder
 from bela_module.protocol.control_channel import VariableList
+from bela_module.streams.lsl_clock import local_clock
+from tests.support.board_clients import PATIENCE_S
+
+EVENT = '{"event":"connection","projectName":"imposter"}'
+LISTING = '{"watcher":{"sampleRate":1,"timestamp":2,"watchers":[]}}'
 
 
 def listed(tick: int) -> VariableList:
@@ -196,3 +203,41 @@ def test_pongs_that_come_late_are_waited_for() -> None:
         assert order.expect_pong()
         assert order.expect_pong()
         order.note(None, others_ask=False)
+
+
+class NoPongs(ServerConnection):
+    """A connection that answers no ping."""
+
+    def send_data(self) -> None:
+        """Send all but pongs, whose frames begin with 0x8A (RFC 6455, 5.2)."""
+        self.protocol.writes = [w for w in self.protocol.writes if not w.startswith(b"\x8a")]
+        super().send_data()
+
+
+def test_pongs_that_never_come_are_waited_for_a_few_times_only(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async def answer(connection: ServerConnection) -> None:
+        await connection.send(EVENT)
+        async for message in connection:
+            if "list" in str(message):
+                await connection.send(LISTING)
+
+    async def scenario() -> None:
+        async with serve(answer, "127.0.0.1", 0, create_connection=NoPongs) as server:
+            port = next(iter(server.sockets)).getsockname()[1]
+            client = await BoardClient.connect(
+                "127.0.0.1", port, now=local_clock, reply_timeout_s=PATIENCE_S,
+                on_data=lambda _message, _arrived_s: None,
+            )  # fmt: skip
+            monkeypatch.setattr(pending_list, "LATE_PONG_S", 0.02)
+            for _ in range(4):
+                assert not (await client.list(proven=True)).is_proven
+            assert not client.pong_order.is_kept
+            monkeypatch.setattr(pending_list, "LATE_PONG_S", 10 * PATIENCE_S)
+            began_s = local_clock()
+            assert not (await client.list(proven=True)).is_proven
+            assert local_clock() < began_s + PATIENCE_S
+            await client.close()
+
+    run(scenario())
