@@ -240,4 +240,4 @@ def test_pongs_that_never_come_are_waited_for_a_few_times_only(
             assert local_clock() < began_s + PATIENCE_S
             await client.close()
 
-    run(scenario())
+    run(scenario)
